@@ -1,0 +1,1 @@
+"""Simulated Gaia BP/RP spectra of galaxies."""
