@@ -1,0 +1,53 @@
+"""``/docs`` without a CDN: Swagger UI's files come from an installed package, not from the internet."""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from app.schemas import PredictRequest
+
+router = APIRouter(include_in_schema=False)
+
+_REF = "#/components/schemas/{model}"
+
+
+@router.get("/")
+async def home() -> RedirectResponse:
+    """Send a browser to the documentation."""
+    return RedirectResponse("docs")
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Show the interactive documentation; every address is relative, so a proxy may mount it anywhere."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="gaia-redshift",
+        swagger_js_url="static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="static/swagger/swagger-ui.css",
+        swagger_favicon_url="static/swagger/favicon-32x32.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+    )
+
+
+def mount_static(app: FastAPI) -> None:
+    """Serve Swagger UI's files under ``/static/swagger``."""
+    app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
+
+
+def describe_request_body(app: FastAPI) -> None:
+    """Add the schema of `PredictRequest` to the OpenAPI document: the route reads its body by itself."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = generate()
+        schema = PredictRequest.model_json_schema(ref_template=_REF)
+        components = document["components"]["schemas"]
+        components.update(schema.pop("$defs"))
+        components[PredictRequest.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
