@@ -1,12 +1,13 @@
 """The command ``gaia-redshift``: gathers its sub-commands from the entry points, so `app` never imports `training`."""
 
 import sys
-from importlib.metadata import entry_points, version
-from typing import Annotated
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
 import typer
 
-from app.errors import RedshiftError
+from app.errors import MissingDependencyError, RedshiftError
 
 COMMANDS = "gaia_redshift.commands"
 """Entry-point group; each entry names a function with Typer annotations."""
@@ -26,8 +27,23 @@ def build() -> typer.Typer:
     application.callback()(_options)
     found = {entry.name: entry for entry in entry_points(group=COMMANDS)}
     for name in sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
-        application.command(name)(found[name].load())
+        application.command(name)(_load(found[name]))
     return application
+
+
+def _load(entry: EntryPoint) -> Callable[..., Any]:
+    """Return a sub-command's function; where its part is not installed, one that says so and keeps the others."""
+    try:
+        function: Callable[..., Any] = entry.load()
+    except ModuleNotFoundError as error:
+        why = f"the command {entry.name} is not part of this installation: {error}"
+
+        def missing() -> None:
+            raise MissingDependencyError(why)
+
+        missing.__doc__ = "Not part of this installation."
+        return missing
+    return function
 
 
 def _show_version(wanted: bool) -> None:
