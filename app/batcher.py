@@ -72,13 +72,11 @@ class Batcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Refuse new requests, answer those that were accepted, then end."""
         worker, self._worker = self._worker, None
+        self._wake.set()
         if worker is not None:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
-        for request in self._waiting:
-            if not request.reply.done():
-                request.reply.set_exception(NotReadyError("the service is shutting down"))
+            await worker
         self._thread.shutdown(wait=True)
 
     async def submit(self, flux: FloatArray) -> FloatArray:
@@ -89,10 +87,10 @@ class Batcher:
         OverloadedError
             If too many rows wait already.
         NotReadyError
-            If the batcher is shut down meanwhile.
+            If the batcher was shut down.
         """
         if self._worker is None:
-            raise NotReadyError("the service is not running")
+            raise NotReadyError("the service is shutting down")
         if not len(flux):
             return np.empty(0, np.float32)
         if self.queued_rows + len(flux) > self._max_queued_rows:
@@ -117,13 +115,15 @@ class Batcher:
             await self._wake.wait()
             batch = self._next_batch()
             if not batch:
+                if self._worker is None:
+                    return
                 self._wake.clear()
                 continue
             parts = [part.request.flux[part.start : part.stop] for part in batch]
             flux = parts[0] if len(parts) == 1 else np.concatenate(parts)
             try:
                 output = await loop.run_in_executor(self._thread, self._engine, flux)
-            except Exception as error:  # noqa: BLE001 - whatever fails, its clients must hear of it
+            except Exception as error:  # whatever fails, its clients must hear of it
                 for part in batch:
                     if not part.request.reply.done():
                         part.request.reply.set_exception(error)

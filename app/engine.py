@@ -166,7 +166,9 @@ def _compile(tensorflow: Any, network: Any, scaler: Any) -> Any:
     """Return one compiled function from raw fluxes to redshifts; any batch size, so nothing is compiled twice."""
     scale, offset = scaler.scale_.astype(np.float32), scaler.min_.astype(np.float32)
 
-    @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, FLUX_COUNT), tensorflow.float32)])
+    @tensorflow.function(  # type: ignore[untyped-decorator]
+        input_signature=[tensorflow.TensorSpec((None, FLUX_COUNT), tensorflow.float32)]
+    )
     def predict(flux: Any) -> Any:
         return network((flux * scale + offset)[..., None], training=False)[:, 0]
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-
 from app.batcher import Batcher
 from app.bundle import Bundle, Manifest, discover
 from app.engine import Engine, load_engine

@@ -75,7 +75,8 @@ def interpret(output: FloatArray, flux: FloatArray, usable: NDArray[np.bool_], b
     redshift[usable] = np.round(output.astype(np.float64), DECIMALS)
 
     def bound(offsets: Sequence[float]) -> NDArray[np.float64]:
-        return np.round(redshift + np.interp(redshift, calibration.redshift, offsets), DECIMALS)
+        limit: NDArray[np.float64] = redshift + np.interp(redshift, calibration.redshift, offsets)
+        return limit.round(DECIMALS)
 
     low, high = bundle.manifest.redshift_range
     edge = (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH)

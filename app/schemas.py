@@ -22,6 +22,10 @@ _BP_LENGTHS = (BP_COUNT, BAND_SAMPLES)
 _RP_LENGTHS = (RP_COUNT, BAND_SAMPLES)
 
 
+MOST_SPECTRA = 100_000
+"""No setting allows more in one JSON request: the errors of a hostile one must fit in memory."""
+
+
 class Wire(BaseModel):
     """Base of all that is sent or received."""
 
@@ -36,18 +40,21 @@ class Spectrum(Wire):
         None,
         min_length=FLUX_COUNT,
         max_length=FLUX_COUNT,
+        fail_fast=True,
         description=f"{BP_COUNT} BP and then {RP_COUNT} RP fluxes in e-/s per sample, blue to red",
     )
     bp: list[FiniteNumber] | None = Field(
         None,
         min_length=BP_COUNT,
         max_length=BAND_SAMPLES,
+        fail_fast=True,
         description=f"BP fluxes, blue to red: {BP_COUNT}, or all {BAND_SAMPLES}, which the service truncates",
     )
     rp: list[FiniteNumber] | None = Field(
         None,
         min_length=RP_COUNT,
         max_length=BAND_SAMPLES,
+        fail_fast=True,
         description=f"RP fluxes, blue to red: {RP_COUNT}, or all {BAND_SAMPLES}, which the service truncates",
     )
 
@@ -68,7 +75,8 @@ class Spectrum(Wire):
 class PredictRequest(Wire):
     """A batch of spectra."""
 
-    spectra: list[Spectrum] = Field(min_length=1, description="Spectra; predictions come in the same order")
+    spectra: list[Spectrum] = Field(
+        min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order")
     model: ModelName | None = Field(None, description="A name from /models; the default model if absent")
     prior: Literal["survey", "flat"] = Field(
         "survey", description="Prior on redshift: the training survey's, or flat (density models only)"
@@ -238,8 +246,12 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         return MalformedBodyError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
-    details = [Detail(_position(problem["loc"]), problem["msg"]) for problem in problems]
-    places = "1 place" if len(details) == 1 else f"{len(details)} places"
+    messages: dict[str, str] = {}
+    for problem in problems:  # an identifier is refused once as an integer and once as a string: one place
+        at = _position(problem["loc"])
+        messages[at] = f"{messages[at]}, or: {problem['msg']}" if at in messages else problem["msg"]
+    places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
+    details = [Detail(at, message) for at, message in messages.items()]
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
 
 

@@ -25,6 +25,6 @@ class Settings(BaseSettings):
         None, ge=1, le=1024, title="Threads of the network; unset means the cores this process may use"
     )
     max_body_bytes: int = Field(256 * 2**20, ge=1, title="Largest request body in bytes")
-    max_spectra: int = Field(10_000, ge=1, title="Most spectra in one JSON request")
+    max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one JSON request")
     max_rows: int = Field(1_000_000, ge=1, title="Most rows in one uploaded table")
     max_queued_rows: int = Field(1_100_000, ge=1, title="Most spectra waiting for the network, all requests")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -21,6 +21,8 @@ router = APIRouter(tags=["predict"])
 JSON = "application/json"
 CSV = "text/csv"
 
+_Result = TypeVar("_Result")
+
 _IN_THREAD_BYTES = 128 << 10
 """Decoding more than this in the event loop would hold up the other clients."""
 
@@ -37,7 +39,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _CSV_BODY = {
     "required": True,
     "content": {
-        CSV: {"schema": {"type": "string"}, "example": "source_id,flux_0,...,flux_185\n4295806720,0.35,...,5.12\n"},
+        CSV: {
+            "schema": {"type": "string"},
+            "example": "source_id,flux_0,...,flux_185\n4295806720,0.35,...,5.12\n",
+        },
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -49,7 +54,7 @@ _CSV_BODY = {
 }
 
 
-async def _off_loop(size: int, work: Callable[[], Any]) -> Any:
+async def _off_loop(size: int, work: Callable[[], _Result]) -> _Result:
     """Run `work` in a thread if it is about `size` bytes long and that is much, else at once."""
     return await asyncio.to_thread(work) if size > _IN_THREAD_BYTES else work()
 
@@ -87,7 +92,7 @@ async def predict(request: Request) -> Response:
 
 
 def _refuse_density(model: Model, options: PredictRequest) -> None:
-    """A point model has no p(z) to return or to weigh with a prior."""
+    """Raise UnsupportedByModelError: a point model has no p(z) to return or to weigh with a prior."""
     for asked, wish in ((options.pdf, "pdf"), (options.prior == "flat", "prior: flat")):
         if asked:
             raise UnsupportedByModelError(
@@ -112,7 +117,8 @@ def _json_reply(model: Model, rows: list[dict[str, Any]]) -> Response:
     openapi_extra={"requestBody": _CSV_BODY},
 )
 async def predict_csv(
-    request: Request, model: Annotated[str | None, Query(max_length=64, description="A name from /models")] = None
+    request: Request,
+    model: Annotated[str | None, Query(max_length=64, description="A name from /models")] = None,
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
@@ -135,11 +141,18 @@ async def predict_csv(
         await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
     if reply_type == JSON:
         return await asyncio.to_thread(_json_reply, chosen, rows)
-    return Response("".join(texts), media_type=CSV, headers={"X-Model": f"{chosen.manifest.name} {chosen.manifest.version}"})
+    return Response(
+        "".join(texts),
+        media_type=CSV,
+        headers={"X-Model": f"{chosen.manifest.name} {chosen.manifest.version}"},
+    )
 
 
 async def _predict_blocks(
-    blocks: Iterator[SpectrumBatch], model: Model, max_rows: int, keep: Callable[[Predictions], Awaitable[None]]
+    blocks: Iterator[SpectrumBatch],
+    model: Model,
+    max_rows: int,
+    keep: Callable[[Predictions], Awaitable[None]],
 ) -> None:
     """Predict block after block, reading the next while the network works on this one."""
     total = 0

@@ -20,6 +20,7 @@ from app.tables.columns import Layout, find_layout
 BLOCK_BYTES = 4 << 20
 _ARROW_FROM_BYTES = 64 << 10
 _HEADER_BYTES = 1 << 20
+_ROW_BYTES = 1 << 20
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -71,14 +72,24 @@ def _blocks(file: IO[bytes], block_bytes: int) -> Iterator[bytes]:
     rest = b""
     while piece := file.read(block_bytes):
         rest += piece
-        cut = rest.rfind(b"\n") + 1
-        while cut and rest.count(b'"', 0, cut) % 2:
-            cut = rest.rfind(b"\n", 0, cut - 1) + 1
-        if cut:
+        if cut := _last_line_end(rest):
             yield rest[:cut]
             rest = rest[cut:]
+        elif len(rest) > _ROW_BYTES + block_bytes:
+            raise MalformedBodyError(f"the file is not CSV: a row is longer than {_ROW_BYTES} bytes (an open quote?)")
     if rest:
         yield rest
+
+
+def _last_line_end(text: bytes) -> int:
+    """Return the position after the last line end that is not quoted; 0 if there is none."""
+    cut = text.rfind(b"\n") + 1
+    quotes = text.count(b'"', 0, cut)
+    while cut and quotes % 2:
+        before = text.rfind(b"\n", 0, cut - 1) + 1
+        quotes -= text.count(b'"', before, cut)
+        cut = before
+    return cut
 
 
 def _read_block(block: bytes, names: list[str], layout: Layout) -> SpectrumBatch:
@@ -184,9 +195,7 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if header:
-        writer.writerow(
-            [*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error"]
-        )
+        writer.writerow([*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error"])
     columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
     for row, values in enumerate(zip(*columns, strict=True)):
         name = [predictions.source_id[row] or ""] if predictions.source_id is not None else []
