@@ -23,6 +23,9 @@ CALIBRATION_FILE = "calibration.json"
 CARD_FILE = "CARD.md"
 REQUIRED_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, CALIBRATION_FILE, CARD_FILE)
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+
 _MANIFEST_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
 
@@ -41,7 +44,8 @@ class FileRecord(_Strict):
 class TrainingRecord(_Strict):
     """What a model was trained on, and how."""
 
-    simulated: bool
+    simulated: bool | None
+    """None where the training set did not say."""
     dataset: str
     dataset_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     spectra: dict[str, int]
@@ -54,8 +58,8 @@ class Manifest(_Strict):
     """The contents of ``manifest.json``."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=VERSION_PATTERN)
     description: str
     grid: str
     output: Literal["point"]
