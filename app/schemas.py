@@ -76,7 +76,8 @@ class PredictRequest(Wire):
     """A batch of spectra."""
 
     spectra: list[Spectrum] = Field(
-        min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order")
+        min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order"
+    )
     model: ModelName | None = Field(None, description="A name from /models; the default model if absent")
     prior: Literal["survey", "flat"] = Field(
         "survey", description="Prior on redshift: the training survey's, or flat (density models only)"

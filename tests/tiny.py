@@ -79,5 +79,3 @@ def write_tiny_bundle(folder: Path, name: str = "tiny") -> Path:
         ),
     )
     return folder
-
-

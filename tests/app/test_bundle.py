@@ -59,7 +59,7 @@ def test_a_manifest_that_omits_a_file_is_refused(folder: Path) -> None:
     files = json.loads((folder / MANIFEST).read_text())["files"]
     del files["scaler.joblib"]
     rewrite(folder, files=files)
-    with pytest.raises(InvalidBundleError, match="does not list scaler.joblib"):
+    with pytest.raises(InvalidBundleError, match=r"does not list scaler\.joblib"):
         Bundle(folder)
 
 
@@ -90,12 +90,12 @@ def test_a_manifest_this_version_does_not_understand_is_refused(folder: Path, ch
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b" " * (2 << 20)])
 def test_a_manifest_of_rubbish_is_refused(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
-    with pytest.raises(InvalidBundleError, match="manifest.json"):
+    with pytest.raises(InvalidBundleError, match=r"manifest\.json"):
         Bundle(folder)
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidBundleError, match="no readable manifest.json"):
+    with pytest.raises(InvalidBundleError, match=r"no readable manifest\.json"):
         Bundle(tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_auto_takes_keras_only_with_a_gpu_and_tensorflow(monkeypatch: pytest.Mon
 def test_a_container_quota_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
     quota = "max 100000"
-    monkeypatch.setattr(engine.Path, "read_text", lambda _path, encoding: quota)
+    monkeypatch.setattr(engine.Path, "read_text", lambda _path, **_: quota)
     assert available_cores() == 8
     quota = "250000 100000"
     assert available_cores() == 2

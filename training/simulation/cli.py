@@ -25,9 +25,7 @@ def simulate(
         Path, typer.Option("--output", "-o", help="File to write: .csv (z,flux_0..flux_185) or .parquet.")
     ],
     count: Annotated[int, typer.Option("--count", "-n", help="How many galaxies.")] = 10_000,
-    seed: Annotated[
-        int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")
-    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")] = 1,
     redshift: Annotated[
         Distribution,
         typer.Option("--redshift", help="Redshifts as in the real survey, or uniform from 0 to 0.6."),
@@ -44,10 +42,10 @@ def simulate(
     processes = len(os.sched_getaffinity(0)) if workers is None else workers
     if processes < 1:
         raise InvalidInputError(f"--workers must be at least 1, not {processes}")
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from training.simulation import dataset, files  # noqa: PLC0415
+    from training.simulation import dataset, files
 
     files.check(output)
     recipe = dataset.Recipe(count, seed, redshift.value)

@@ -30,8 +30,7 @@ LINE_SPREAD = Constant(
     },
     "see instrument.LineSpread",
     "measured",
-    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar "
-    "coefficients",
+    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar coefficients",
 )
 LINE_SPREAD_SCALE_NM = Constant(
     {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
@@ -45,8 +44,7 @@ SAMPLE_OFFSET_PX = Constant(
     {"BP": 0.25, "RP": 0.55},
     "px",
     "measured",
-    "mean flux curves of 520,393 real galaxies; stars need none, so it belongs to galaxies and not to the "
-    "grid",
+    "mean flux curves of 520,393 real galaxies; stars need none, so it belongs to galaxies and not to the grid",
 )
 POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolved galaxy, per band")
 SMEAR_SIGMA_PX = Constant(
@@ -65,9 +63,7 @@ SMEAR_WEIGHT = Constant(
     "non-negative fit to the real mean flux curves below z = .3; the last row, z = .40, is a guess",
 )
 SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
-BLUE_TO_RED = Constant(
-    (0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses"
-)
+BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
 BLUE_TO_RED_RANGE = Constant((0.7, 1.1), "", "guessed", "bounds of the above")
 
 # --- galaxies ---
@@ -76,9 +72,7 @@ PARENT_MINIMUM = Constant(30, "", "guessed", "the window grows until it holds th
 PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galaxies are too few")
 PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
-LINE_SCATTER = Constant(
-    0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together"
-)
+LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
 LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
@@ -86,8 +80,7 @@ AGN_FRACTION = Constant(
     ((0.10, 0.25, 0.35, 0.45, 0.55), (0.02, 0.02, 0.05, 0.35, 0.70)),
     "",
     "guessed",
-    "fraction of galaxies with a visible active nucleus against redshift: those beyond .4 are bluer than "
-    "ellipticals",
+    "fraction of galaxies with a visible active nucleus against redshift: those beyond .4 are bluer than ellipticals",
 )
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(
@@ -104,8 +97,7 @@ AGN_LINES_NM = Constant(
     ),
     "nm",
     "published",
-    "vacuum wavelength, equivalent width and sigma of the strongest lines, rounded from Vanden Berk et "
-    "al. 2001",
+    "vacuum wavelength, equivalent width and sigma of the strongest lines, rounded from Vanden Berk et al. 2001",
 )
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
@@ -138,15 +130,12 @@ PEAK_FLUX = Constant(
     (19.4, 7.74, 5.63, 3.26, 2.89, 2.45),
     "e-/s per sample",
     "measured",
-    "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right "
-    "amplitude",
+    "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",
 )
 PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
 
 # --- noise ---
-TRANSITS_MEDIAN = Constant(
-    42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023"
-)
+TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023")
 TRANSITS_SCATTER = Constant(
     0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
 )
@@ -156,8 +145,7 @@ BACKGROUND_VARIANCE = Constant(
     {"BP": 44.0, "RP": 33.0},
     "(e-/s)2 s",
     "measured",
-    "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real "
-    "galaxies",
+    "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real galaxies",
 )
 EXPOSURE_S = Constant(4.42, "s", "published", "time on one CCD, Gaia Collaboration 2016")
 BACKGROUND_OFFSET = Constant(0.08, "e-/s per px", "guessed", "scatter of the residual background, per band")
@@ -165,9 +153,7 @@ CALIBRATION_WIGGLE = Constant(0.006, "", "guessed", "amplitude of each of three 
 CALIBRATION_CYCLES = Constant((1.3, 3.1, 6.0), "cycles per band", "guessed", "their frequencies")
 
 # --- brightness ---
-ZERO_POINT = Constant(
-    {"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG"
-)
+ZERO_POINT = Constant({"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG")
 FLUX_EXCESS = Constant(
     (1.162004, 0.011464, 0.049255, -0.005879),
     "",
@@ -190,7 +176,6 @@ def table() -> str:
     for name, constant in globals().items():
         if isinstance(constant, Constant):
             rows.append(
-                f"| `{name}` | {cell(constant.value)} | {constant.unit} "
-                f"| {constant.origin} | {constant.source} |"
+                f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
             )
     return "\n".join(rows) + "\n"

@@ -109,10 +109,7 @@ class Simulator:
             snr[band] = np.median((coefficients @ samples) / noise.sample_error(band, variance), axis=1)
             noisy = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
             flux[band] = noisy * noise.calibration(count, noisy.shape[1], rng)
-        total = {
-            band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX
-            for band, values in window.items()
-        }
+        total = {band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX for band, values in window.items()}
         return Block(
             redshift=redshift,
             flux=np.concatenate([flux[band] for band in BANDS], axis=1),

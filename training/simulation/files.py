@@ -58,11 +58,9 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
         If pyarrow is not installed.
     """
     try:
-        import pyarrow as pa  # noqa: PLC0415  # only the command that writes needs it
+        import pyarrow as pa  # only the command that writes needs it
     except ImportError as error:
-        raise MissingDependencyError(
-            "writing datasets needs pyarrow: install gaia-redshift[train]"
-        ) from error
+        raise MissingDependencyError("writing datasets needs pyarrow: install gaia-redshift[train]") from error
     check(path)
     partial = path.with_name(path.name + ".part")
     try:
@@ -103,19 +101,17 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
 
 def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
     if suffix == ".parquet":
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet
 
         # Noise does not compress: only the small columns are worth a dictionary.
         return parquet.ParquetWriter(
             path, parquet_schema(pa, recipe), compression="zstd", use_dictionary=["part", "kind"]
         )
-    from pyarrow import csv  # noqa: PLC0415
+    from pyarrow import csv
 
     names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
-    return csv.CSVWriter(
-        path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none")
-    )
+    return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
 
 
 def _tables(pa: Arrow, blocks: Iterable[Block], suffix: str) -> Iterable[Arrow]:

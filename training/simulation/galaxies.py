@@ -73,9 +73,7 @@ def templates() -> tuple[SingleArray, SingleArray]:
 def extinction_curve() -> FloatArray:
     """Return A(wavelength) / A(SDSS r) on the coarse grid (Gordon et al. 2023, R(V) = 3.1)."""
     with np.load(EXTINCTION_FILE) as file:
-        return np.asarray(
-            np.interp(coarse_wavelength_nm(), file["wavelength_nm"], file["relative_extinction"])
-        )
+        return np.asarray(np.interp(coarse_wavelength_nm(), file["wavelength_nm"], file["relative_extinction"]))
 
 
 @cache
@@ -141,9 +139,7 @@ def add_nuclei(light: SingleArray, redshift: FloatArray, rng: np.random.Generato
     nucleus = ratio**slope
     for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
         strength = width_nm * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (count, 1))
-        profile = np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2) / (
-            sigma_nm * np.sqrt(2 * np.pi)
-        )
+        profile = np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2) / (sigma_nm * np.sqrt(2 * np.pi))
         nucleus += (line_nm / 500.0) ** slope * strength * profile
     share = rng.uniform(*constants.AGN_LIGHT.value, (count, 1))
     at_500 = light[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))][:, None]
@@ -173,9 +169,7 @@ def observe(
     coarse = coarse_wavelength_nm()
     tilt = rng.normal(*constants.TILT.value, (len(light), 1))
     dust = known.extinction_r[rng.integers(len(known.redshift), size=len(light))][:, None]
-    ln_factor = (
-        tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) - 0.4 * np.log(10) * dust * extinction_curve()
-    )
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) - 0.4 * np.log(10) * dust * extinction_curve()
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])

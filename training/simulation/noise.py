@@ -34,9 +34,7 @@ def pixel_variance(band: Band, flux: SingleArray, transits: NDArray[np.int16]) -
         (e-/s per pixel)^2. The window is sampled finer than a pixel, so a point's variance is that much
         larger.
     """
-    photons = (
-        constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
-    )
+    photons = constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
     seconds = constants.EXPOSURE_S.value * transits[:, None].astype(np.float32)
     return np.asarray(photons / seconds / WINDOW_STEP_PX, dtype=np.float32)
 
@@ -68,7 +66,5 @@ def calibration(count: int, samples: int, rng: np.random.Generator) -> SingleArr
         # One sine of random phase is a fixed sine and cosine with random weights.
         phase = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
         angle = np.float32(2 * np.pi * cycles) * position[None]
-        factor += constants.CALIBRATION_WIGGLE.value * (
-            np.sin(phase) * np.cos(angle) + np.cos(phase) * np.sin(angle)
-        )
+        factor += constants.CALIBRATION_WIGGLE.value * (np.sin(phase) * np.cos(angle) + np.cos(phase) * np.sin(angle))
     return factor

@@ -44,7 +44,9 @@ def test_a_reply_holds_interval_and_flags(service: TestClient, make_flux: Make) 
         *("status", "redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "redshift_upper95", "quality")
     }
     assert row["status"] == "ok"
-    ends = [row[name] for name in ("redshift_lower95", "redshift_lower", "redshift", "redshift_upper", "redshift_upper95")]
+    ends = [
+        row[name] for name in ("redshift_lower95", "redshift_lower", "redshift", "redshift_upper", "redshift_upper95")
+    ]
     assert ends == sorted(ends)
 
 
@@ -55,7 +57,9 @@ def test_bp_and_rp_of_120_samples_are_truncated_by_the_service(service: TestClie
     assert rows[0] == rows[1] == rows[2]
 
 
-def test_an_unusable_spectrum_gets_its_reason_and_the_others_their_redshift(service: TestClient, make_flux: Make) -> None:
+def test_an_unusable_spectrum_gets_its_reason_and_the_others_their_redshift(
+    service: TestClient, make_flux: Make
+) -> None:
     good = make_flux(1)[0].tolist()
     rows = send(service, {"flux": good}, {"flux": [0] * FLUX_COUNT}, {"flux": [1e-17 * f for f in good]}).json()
     assert [row["status"] for row in rows["predictions"]] == ["ok", "error", "error"]

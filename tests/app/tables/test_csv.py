@@ -100,7 +100,9 @@ def test_a_table_without_rows_is_refused() -> None:
         list(read_csv(io.BytesIO(table())))
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\x00", bytes(range(256)) * 30, b"PK\x03\x04" + b"\x00" * 99])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n\x00\x00", bytes(range(256)) * 30, b"PK\x03\x04" + b"\x00" * 99]
+)
 def test_binary_rubbish_is_not_csv(content: bytes) -> None:
     with pytest.raises(MalformedBodyError, match="not CSV"):
         read_all(content)
@@ -123,7 +125,9 @@ def test_a_quote_that_never_closes_is_refused_before_it_fills_the_memory() -> No
     assert content.tell() < 1.5 * 2**20
 
 
-cells = st.sampled_from(["1", "-0.5", "2.5e-3", ".5", "5.", "+1", "nan", "1e300", "", " 3 ", "x", "1e", "--1", '"4"', "NA"])
+cells = st.sampled_from(
+    ["1", "-0.5", "2.5e-3", ".5", "5.", "+1", "nan", "1e300", "", " 3 ", "x", "1e", "--1", '"4"', "NA"]
+)
 
 
 @given(st.lists(st.tuples(st.integers(0, FLUX_COUNT - 1), cells), max_size=6), st.integers(1, 40))
