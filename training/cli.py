@@ -9,9 +9,7 @@ import typer
 
 from app.bundle import NAME_PATTERN, VERSION_PATTERN
 from app.errors import InvalidInputError, MissingDependencyError
-from training.dataset import declare, read
 from training.recipe import Recipe
-from training.split import split
 
 _OPTIONAL = {"joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx", "jax"}
 _DEFAULTS = Recipe()
@@ -51,8 +49,10 @@ def train(
     # TensorFlow's remarks about the processor help nobody who trains.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        from training.dataset import declare, read
         from training.export import Release, export
         from training.fit import fit
+        from training.split import split
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
             raise
