@@ -37,6 +37,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:  ## Renew requirements/*.txt (needs uv)
 	$(LOCK) --upgrade --output-file requirements/serve.txt
 	$(LOCK) --upgrade --constraint requirements/serve.txt --extra train --extra dev --output-file requirements/dev.txt
+	$(LOCK) --upgrade --constraint requirements/serve.txt --constraint requirements/dev.txt --extra gpu \
+		--output-file requirements/gpu.txt
 
 clean:  ## Remove the environment and all caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
