@@ -2,10 +2,12 @@
 
 Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
 lone client two thirds of its throughput (docs/performance.md). Fair: waiting requests take turns, a slice of rows each,
-so a huge one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once.
+so a huge one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when
+the network will be done with those that wait.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,13 @@ import numpy as np
 
 from app.errors import NotReadyError, OverloadedError
 from app.spectra import FloatArray
+
+
+_MEMORY = 0.95
+"""How much of the measured speed is kept from one batch to the next."""
+
+Watch = Callable[[int, int, float, int], None]
+"""Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
 
 
 @dataclass(slots=True)
@@ -48,7 +57,9 @@ class Batcher:
     batch_rows : int
         Most rows given to the engine at once.
     max_queued_rows : int
-        Most rows that may wait; above it `submit` raises OverloadedError.
+        Most rows that may wait; above it `submit` raises OverloadedError. A request is never refused when none wait.
+    watch : callable, optional
+        Who wants to know of each batch.
     """
 
     def __init__(
@@ -57,12 +68,14 @@ class Batcher:
         *,
         slice_rows: int = 64,
         batch_rows: int = 256,
-        max_queued_rows: int = 1_100_000,
+        max_queued_rows: int = 50_000,
+        watch: Watch | None = None,
     ) -> None:
-        self._engine = engine
+        self._engine, self._watch = engine, watch
         self._slice_rows, self._batch_rows, self._max_queued_rows = slice_rows, batch_rows, max_queued_rows
         self._waiting: deque[_Request] = deque()
-        self._wake = asyncio.Event()
+        self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._done_rows = self._done_seconds = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.queued_rows = 0
@@ -79,8 +92,18 @@ class Batcher:
             await worker
         self._thread.shutdown(wait=True)
 
-    async def submit(self, flux: FloatArray) -> FloatArray:
+    def seconds_to_drain(self) -> float:
+        """Return how long the rows that wait now will take, at the speed measured last."""
+        return self.queued_rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
+
+    async def submit(self, flux: FloatArray, *, patient: bool = False) -> FloatArray:
         """Return the network's output, shape (n,), for fluxes of shape (n, 186).
+
+        Parameters
+        ----------
+        flux : ndarray of float32, shape (n, 186)
+        patient : bool
+            Wait for room instead of being refused: for the later blocks of a table whose first was accepted.
 
         Raises
         ------
@@ -93,8 +116,13 @@ class Batcher:
             raise NotReadyError("the service is shutting down")
         if not len(flux):
             return np.empty(0, np.float32)
-        if self.queued_rows + len(flux) > self._max_queued_rows:
-            raise OverloadedError(f"{self.queued_rows} spectra already wait: try again in a moment")
+        while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
+            if not patient:
+                raise OverloadedError(
+                    f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
+                )
+            self._room.clear()
+            await self._room.wait()
         request = _Request(flux, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         self.queued_rows += len(flux)
@@ -108,6 +136,7 @@ class Batcher:
         """Free the rows a request never got to, when its client is gone or its batch failed."""
         self.queued_rows -= len(request.flux) - request.taken
         request.taken = len(request.flux)
+        self._room.set()
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -121,6 +150,7 @@ class Batcher:
                 continue
             parts = [part.request.flux[part.start : part.stop] for part in batch]
             flux = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            started = time.perf_counter()
             try:
                 output = await loop.run_in_executor(self._thread, self._engine, flux)
             except Exception as error:  # whatever fails, its clients must hear of it
@@ -128,7 +158,14 @@ class Batcher:
                     if not part.request.reply.done():
                         part.request.reply.set_exception(error)
                 continue
+            self._measure(len(batch), len(flux), time.perf_counter() - started)
             self._hand_out(batch, output)
+
+    def _measure(self, requests: int, rows: int, seconds: float) -> None:
+        self._done_rows = _MEMORY * self._done_rows + rows
+        self._done_seconds = _MEMORY * self._done_seconds + seconds
+        if self._watch is not None:
+            self._watch(rows, requests, seconds, self.queued_rows)
 
     def _next_batch(self) -> list[_Slice]:
         """Take a slice of each waiting request in turn, until the batch is full or nobody waits."""
@@ -145,6 +182,7 @@ class Batcher:
             room -= rows
             if request.taken < len(request.flux):
                 self._waiting.append(request)
+        self._room.set()
         return batch
 
     @staticmethod

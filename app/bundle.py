@@ -10,12 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.errors import InvalidBundleError
+from app.errors import InvalidBundleError, MissingDependencyError
 from app.spectra import FLUX_COUNT, GRID_ID
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.sig"
+"""Ed25519 signature of the manifest's bytes, 64 bytes; SECURITY.md shows how to make it."""
 ONNX_FILE = "model.onnx"
 KERAS_FILE = "model.keras"
 SCALER_FILE = "scaler.joblib"
@@ -75,6 +78,16 @@ class Manifest(_Strict):
     citations: list[str]
     files: dict[str, FileRecord]
 
+    @property
+    def id(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def order(self) -> tuple[str, tuple[int, ...]]:
+        """What bundles are sorted by: name, then version as numbers."""
+        return self.name, tuple(map(int, self.version.split(".")))
+
 
 class Calibration(_Strict):
     """Split-conformal intervals by predicted redshift, and the training range of each flux.
@@ -108,16 +121,18 @@ class Bundle:
     ----------
     folder : Path
         The bundle's folder.
+    public_key : Path, optional
+        Ed25519 public key in PEM; with it, a manifest that it did not sign is refused before it is parsed.
 
     Raises
     ------
     InvalidBundleError
-        If a file is missing, unlisted or altered, or the manifest does not fit this version.
+        If a file is missing, unlisted or altered, the manifest does not fit this version, or its signature is not good.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, public_key: Path | None = None) -> None:
         self.folder = folder
-        self.manifest = _read_manifest(folder)
+        self.manifest = _read_manifest(folder, public_key)
         if self.manifest.grid != GRID_ID:
             raise InvalidBundleError(
                 f"{folder.name} was trained on the grid {self.manifest.grid!r}; this version serves {GRID_ID!r}"
@@ -131,6 +146,11 @@ class Bundle:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
         except ValidationError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
+        low, high = np.array([self.calibration.flux_min, self.calibration.flux_max], np.float32)
+        self.flux_low = low
+        """Smallest training flux of each sample, shape (186,), e-/s per sample."""
+        self.flux_scale = 1 / np.maximum(high - low, np.finfo(np.float32).tiny)
+        """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
@@ -152,7 +172,7 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     """Write ``manifest.json`` with the size and SHA-256 of each file of `folder`; return what was written."""
     records = {}
     for path in sorted(folder.iterdir()):
-        if path.name != MANIFEST and path.is_file():
+        if path.name not in {MANIFEST, SIGNATURE} and path.is_file():
             content = path.read_bytes()
             records[path.name] = FileRecord(size=len(content), sha256=hashlib.sha256(content).hexdigest())
     sealed = manifest.model_copy(update={"files": records})
@@ -165,7 +185,29 @@ def discover(models: Path) -> list[Path]:
     return sorted(path.parent for path in models.glob(f"*/{MANIFEST}"))
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _verify(folder: Path, content: bytes, public_key: Path) -> None:
+    """Raise InvalidBundleError unless the key signed these bytes."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    except ImportError as error:
+        raise MissingDependencyError("signed bundles need cryptography: pip install 'gaia-redshift[signed]'") from error
+    try:
+        key = load_pem_public_key(public_key.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidBundleError(f"the public key {public_key.name} cannot be read: {error}") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise InvalidBundleError(f"the public key {public_key.name} is not an Ed25519 key")
+    try:
+        key.verify((folder / SIGNATURE).read_bytes()[:65], content)
+    except OSError as error:
+        raise InvalidBundleError(f"{folder.name} is not signed: it has no readable {SIGNATURE}") from error
+    except InvalidSignature as error:
+        raise InvalidBundleError(f"{folder.name}/{SIGNATURE} is not a signature of its {MANIFEST} by this key") from error
+
+
+def _read_manifest(folder: Path, public_key: Path | None) -> Manifest:
     path = folder / MANIFEST
     try:
         with path.open("rb") as file:
@@ -174,6 +216,8 @@ def _read_manifest(folder: Path) -> Manifest:
         raise InvalidBundleError(f"{folder.name} has no readable {MANIFEST}: {error.strerror}") from error
     if len(content) > _MANIFEST_BYTES:
         raise InvalidBundleError(f"{folder.name}/{MANIFEST} is larger than {_MANIFEST_BYTES} bytes")
+    if public_key is not None:
+        _verify(folder, content, public_key)
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:

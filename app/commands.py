@@ -1,5 +1,6 @@
-"""The commands ``serve``, ``predict`` and ``models``. Importing this loads no network runtime."""
+"""The commands ``serve``, ``predict``, ``models`` and ``key``. Importing this loads no network runtime."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,16 +35,26 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 by default.")] = None,
     models: _ModelsOption = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve; 1 by default.")] = None,
 ) -> None:
     """Start the service; every setting is an environment variable (docs/reference/settings.md)."""
-    import uvicorn
+    from app import server
 
-    from app.main import create_app
-
-    settings = _settings(host=host, port=port, models=models)
+    settings = _settings(host=host, port=port, models=models, workers=workers)
     for folder in discover(settings.models):
-        Bundle(folder)  # an altered bundle is refused in one line, before a server stands
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, server_header=False)
+        Bundle(folder, settings.bundle_public_key)  # an altered bundle is refused in one line, before a server stands
+    server.serve(settings)
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is; the log names it.")],
+) -> None:
+    """Make an API key: the key for its user, its hash for GAIA_REDSHIFT_API_KEYS or GAIA_REDSHIFT_ADMIN_KEYS."""
+    from app.security import make_key
+
+    secret, digest = make_key()
+    typer.echo(f"key, shown only now: {secret}", err=True)
+    typer.echo(json.dumps({name: digest}))
 
 
 def predict(
@@ -118,12 +129,12 @@ def models(models: _ModelsOption = None) -> None:
     broken = 0
     for folder in folders:
         try:
-            manifest = Bundle(folder).manifest
+            manifest = Bundle(folder, settings.bundle_public_key).manifest
         except RedshiftError as error:
             broken += 1
             typer.echo(f"{folder.name}  REFUSED  {error.message}")
             continue
-        default = " (default)" if manifest.name == settings.default_model else ""
+        default = " (default)" if settings.default_model in {manifest.name, manifest.id} else ""
         typer.echo(f"{manifest.name} {manifest.version}{default}  {manifest.description}")
     if not folders:
         raise InvalidInputError(f"there is no bundle in {settings.models}")

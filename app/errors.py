@@ -4,11 +4,17 @@ Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "deta
 message and its details on standard error and exits with 2.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 MAX_DETAILS = 20
 """Details beyond this many are dropped, so that a reply to rubbish stays small."""
+
+
+LONGEST_WAIT = 600
+"""Retry-After never asks for more seconds than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,39 @@ class RedshiftError(Exception):
 
     code = "internal_error"
     status = 500
+    retry_after: int | None = None
+    """Seconds after which trying again is worth it, where it is."""
 
     def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.details = tuple(details[:MAX_DETAILS])
+
+    def body(self) -> dict[str, object]:
+        """Return the error in the one shape."""
+        details = [{"at": detail.at, "message": detail.message} for detail in self.details]
+        return {"error": {"code": self.code, "message": self.message, "details": details}}
+
+    def headers(self) -> dict[str, str]:
+        """Return the HTTP headers that belong to the error."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+class HttpError(RedshiftError):
+    """What the framework refuses: ``not_found``, ``method_not_allowed``, or ``http_error`` with any other status."""
+
+    code = "http_error"
+    _CODES: ClassVar = {404: "not_found", 405: "method_not_allowed"}
+
+    def __init__(self, message: str, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = self._CODES.get(status, self.code)
+        self._headers = dict(headers or {})
+
+    def headers(self) -> dict[str, str]:
+        """Return the framework's headers, such as ``Allow``."""
+        return self._headers
 
 
 class InvalidRequestError(RedshiftError):
@@ -96,24 +130,102 @@ class UnsupportedByModelError(RedshiftError):
     status = 422
 
 
+class UnauthorizedError(RedshiftError):
+    """The service asks for an API key, and the request has none that it knows."""
+
+    code = "unauthorized"
+    status = 401
+
+    def headers(self) -> dict[str, str]:
+        """Name the scheme, as RFC 9110 asks."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class ForbiddenError(RedshiftError):
+    """The key is known but may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class RequestTooSlowError(RedshiftError):
+    """The client sends its request too slowly, or stopped sending."""
+
+    code = "request_too_slow"
+    status = 408
+
+
+class HeadersTooLargeError(RedshiftError):
+    """The request line and the headers together are too long."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class MalformedRequestError(RedshiftError):
+    """The bytes received are not an HTTP request."""
+
+    code = "malformed_request"
+    status = 400
+
+
 class NotReadyError(RedshiftError):
     """The service is starting up or draining."""
 
     code = "not_ready"
     status = 503
+    retry_after = 1
+
+
+class StorageFullError(RedshiftError):
+    """The disk that holds uploads while they are read is full; requests that need no disk are still answered."""
+
+    code = "storage_full"
+    status = 503
+    retry_after = 30
 
 
 class OverloadedError(RedshiftError):
-    """Too many rows wait for the network; try again in a moment."""
+    """Too much work waits already; try again after Retry-After seconds.
+
+    Parameters
+    ----------
+    message : str
+    retry_after : float
+        Seconds until what waits now will be done; rounded up, within 1 to `LONGEST_WAIT`.
+    """
 
     code = "overloaded"
     status = 429
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = min(LONGEST_WAIT, max(1, math.ceil(retry_after)))
+
+
+class WaitedTooLongError(OverloadedError):
+    """The request was accepted but could not be done within the time one request may take."""
+
+    code = "waited_too_long"
+
+
+class RateLimitedError(OverloadedError):
+    """This API key sent more requests than it may."""
+
+    code = "rate_limited"
+
+
+class TooManyConnectionsError(OverloadedError):
+    """As many connections are open as the service accepts."""
+
+    code = "too_many_connections"
 
 
 class InvalidBundleError(RedshiftError):
     """A model bundle is incomplete, was altered, or does not fit this version."""
 
     code = "invalid_bundle"
+    status = 409
 
 
 class InvalidInputError(RedshiftError):

@@ -1,30 +1,36 @@
-"""The server: settings, lifespan, error handlers, routers. Nothing but `commands` and the tests imports it."""
+"""The server: settings, lifespan, error handlers, routers. Nothing but `server` and the tests imports it."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
+from app import metrics, tracing
 from app.api import health, models, pages, predict
-from app.api.body import BodyLimit
-from app.errors import Detail, InvalidRequestError, NotReadyError, OverloadedError, RedshiftError
+from app.errors import Detail, HttpError, InvalidRequestError, RedshiftError
+from app.limits import Limits
 from app.model import Models
+from app.observe import Observe
+from app.security import Guard
 from app.settings import Settings
 
 _log = logging.getLogger("gaia_redshift")
+
+UNREADY = signal.SIGUSR1
+"""What tells a worker to answer 503 at /health/ready, and to go on with everything else."""
 
 _DESCRIPTION = """
 Redshifts of galaxies from Gaia BP/RP spectra: a point estimate, a calibrated interval and quality flags for each
 spectrum. Every error has the shape `{"error": {"code", "message", "details"}}`.
 """
-
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -46,60 +52,96 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings or Settings()
     app.state.ready = False
-    app.add_middleware(BodyLimit, max_bytes=app.state.settings.max_body_bytes)
+    app.state.large_bodies = asyncio.Semaphore(1)
+    _add_middleware(app, app.state.settings)
     for module in (predict, models, health, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     pages.describe_request_body(app)
-    app.add_exception_handler(RedshiftError, _redshift_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(Exception, _unexpected_error)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add the layers, innermost first; what any of them raises becomes an answer in the outermost."""
+    app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: app.state.models.seconds_to_drain())
+    app.add_middleware(Guard, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "X-Model", "Retry-After"],
+        )
+    app.add_middleware(Observe)
+    if settings.tracing:
+        tracing.trace(app)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.models = Models(app.state.settings)
-    async with AsyncExitStack() as stack:
-        for model in app.state.models:
-            await stack.enter_async_context(model.batcher)
-            _log.info("model %s ready on %s (%s)", model.manifest.name, model.engine.name, model.engine.device)
-        app.state.ready = True
-        try:
-            yield
-        finally:
-            app.state.ready = False
+    settings: Settings = app.state.settings
+    app.state.models = Models(settings, metrics.watch_batches)
+    metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
+    async with app.state.models as models:
+        for model in models:
+            _log.info("model %s ready on %s (%s)", model.manifest.id, model.engine.name, model.engine.device)
+        with _listen_to_signals(app):
+            _set_ready(app, ready=True)
+            try:
+                yield
+            finally:
+                _set_ready(app, ready=False)
+    if settings.tracing:
+        app.state.tracer_provider.shutdown()
 
 
-def _reply(error: RedshiftError, status: int | None = None, code: str | None = None) -> JSONResponse:
-    body = {
-        "code": code or error.code,
-        "message": error.message,
-        "details": [asdict(detail) for detail in error.details],
-    }
-    retry = isinstance(error, OverloadedError | NotReadyError)
-    return JSONResponse({"error": body}, status or error.status, {"Retry-After": "1"} if retry else None)
+def _set_ready(app: FastAPI, *, ready: bool) -> None:
+    app.state.ready = ready
+    metrics.READY.set(ready)
 
 
-async def _redshift_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RedshiftError)  # noqa: S101 - registered for this class
-    return _reply(error)
+@contextmanager
+def _listen_to_signals(app: FastAPI) -> Iterator[None]:
+    """Reload the models on SIGHUP, turn unready on `UNREADY`."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    tasks: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(_reload(app.state.models), name="reload")
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(UNREADY, lambda: _set_ready(app, ready=False))
+    try:
+        yield
+    finally:
+        for sig in (signal.SIGHUP, UNREADY):
+            signal.signal(sig, signal.SIG_IGN)  # a late one must not kill a process that is draining
+        for task in tasks:
+            task.cancel()
 
 
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _reload(loaded: Models) -> None:
+    """Reload the models; a folder that does not load leaves the old ones at work."""
+    try:
+        await models.reload_here(loaded)
+    except RedshiftError as error:
+        _log.error("models not reloaded: %s", error.message)  # noqa: TRY400 - the message says all
+
+
+async def _http_error(_request: Request, error: Exception) -> None:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    code = _HTTP_CODES.get(error.status_code, "http_error")
-    reply = _reply(RedshiftError(str(error.detail)), error.status_code, code)
-    reply.headers.update(error.headers or {})
-    return reply
+    raise HttpError(str(error.detail), error.status_code, error.headers) from None
 
 
-async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(_request: Request, error: Exception) -> None:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     details = [Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
-    return _reply(InvalidRequestError("the request's parameters are wrong", details))
-
-
-async def _unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
-    return _reply(RedshiftError("an unexpected error; the service's log says more"))
+    raise InvalidRequestError("the request's parameters are wrong", details) from None

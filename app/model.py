@@ -1,15 +1,22 @@
 """A loaded model: its bundle, the engine that runs it, and the way from spectra to predictions."""
 
-from collections.abc import Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from app.batcher import Batcher
+from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
-from app.engine import Engine, load_engine
+from app.engine import Engine, available_cores, load_engine
 from app.errors import InvalidBundleError, UnknownModelError
 from app.redshift import Predictions, interpret
 from app.settings import Settings
 from app.spectra import FloatArray, SpectrumBatch
+
+_log = logging.getLogger("gaia_redshift")
+
+MakeWatch = Callable[[Manifest], Watch]
 
 
 class Model:
@@ -17,26 +24,33 @@ class Model:
 
     Parameters
     ----------
-    folder : Path
-        The bundle's folder.
+    bundle : Bundle
+        Its files match its manifest.
     settings : Settings
         Chooses the engine and its threads.
+    make_watch : callable, optional
+        Makes who wants to know of each batch.
 
     Raises
     ------
     InvalidBundleError
-        If the bundle's files do not match its manifest or cannot be loaded.
+        If the bundle's network cannot be loaded.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.bundle = Bundle(folder)
-        self.engine: Engine = load_engine(self.bundle, settings.engine, settings.threads)
+    def __init__(self, bundle: Bundle, settings: Settings, make_watch: MakeWatch | None = None) -> None:
+        self.bundle = bundle
+        threads = settings.threads or max(1, available_cores() // settings.workers)
+        self.engine: Engine = load_engine(self.bundle, settings.engine, threads)
         self.batcher = Batcher(
             self.engine,
             slice_rows=self.engine.chunk,
             batch_rows=4 * self.engine.chunk,
             max_queued_rows=settings.max_queued_rows,
+            watch=make_watch(bundle.manifest) if make_watch else None,
         )
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     @property
     def manifest(self) -> Manifest:
@@ -49,19 +63,38 @@ class Model:
         usable = batch.usable()
         return self._finish(batch, self.engine(batch.flux[usable]))
 
-    async def predict_merged(self, batch: SpectrumBatch) -> Predictions:
+    async def predict_merged(self, batch: SpectrumBatch, *, patient: bool = False) -> Predictions:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
-        output = await self.batcher.submit(batch.flux[batch.usable()])
+        output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
         return self._finish(batch, output)
 
     def _finish(self, batch: SpectrumBatch, output: FloatArray) -> Predictions:
         redshifts = interpret(output, batch.flux, batch.usable(), self.bundle)
         return Predictions(redshifts, batch.source_id, dict(batch.problems))
 
+    @contextmanager
+    def in_use(self) -> Iterator["Model"]:
+        """Keep the model running while a request needs it, even if a reload replaces it meanwhile."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def retire(self) -> None:
+        """End the model when its last user is done."""
+        await self._unused.wait()
+        await self.batcher.__aexit__()
+
 
 class Models:
-    """All loaded models by name.
+    """All loaded models, by name and version.
+
+    A model is asked for as ``name``, which is its highest version, or as ``name@version``.
 
     Raises
     ------
@@ -69,26 +102,89 @@ class Models:
         If a bundle cannot be loaded, or the default one is not there.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        folders = discover(settings.models)
-        loaded = [Model(folder, settings) for folder in folders]
-        self._by_name = {model.manifest.name: model for model in loaded}
-        if len(self._by_name) < len(loaded):
-            raise InvalidBundleError(f"two bundles in {settings.models.name}/ share a name")
-        if settings.default_model not in self._by_name:
+    def __init__(self, settings: Settings, make_watch: MakeWatch | None = None) -> None:
+        self._settings, self._make_watch = settings, make_watch
+        self._lock = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._models: list[Model] = []
+        self._models = self._load()
+        self.default = self._choose_default(self._models)
+
+    def _load(self) -> list[Model]:
+        """Return a model for each bundle, newest version first; one that is loaded already is kept as it is."""
+        folder = self._settings.models
+        bundles = [Bundle(path, self._settings.bundle_public_key) for path in discover(folder)]
+        if len({bundle.manifest.id for bundle in bundles}) < len(bundles):
+            raise InvalidBundleError(f"two bundles in {folder.name}/ share a name and a version")
+        bundles.sort(key=lambda bundle: bundle.manifest.order, reverse=True)
+        loaded = {model.manifest.model_dump_json(): model for model in self._models}
+        return [
+            loaded.get(bundle.manifest.model_dump_json()) or Model(bundle, self._settings, self._make_watch)
+            for bundle in bundles
+        ]
+
+    def _choose_default(self, models: list[Model]) -> Model:
+        wanted = self._settings.default_model
+        found = _find(models, wanted)
+        if found is None:
             raise InvalidBundleError(
-                f"there is no model {settings.default_model!r} in {settings.models} "
-                f"(found: {', '.join(self._by_name) or 'none'})"
+                f"there is no model {wanted!r} in {self._settings.models} (found: {_names(models) or 'none'})"
             )
-        self.default = self._by_name[settings.default_model]
+        return found
+
+    async def __aenter__(self) -> "Models":
+        for model in self._models:
+            await model.batcher.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Answer every accepted request, then end."""
+        await asyncio.gather(*(model.batcher.__aexit__() for model in self._models), *self._retiring)
+
+    async def reload(self) -> None:
+        """Serve what the models folder holds now; if anything in it is wrong, go on with what is loaded.
+
+        Requests that a replaced model has accepted are answered by it; it ends after the last of them.
+
+        Raises
+        ------
+        InvalidBundleError
+            If a bundle cannot be loaded, or the default one is no longer there.
+        """
+        async with self._lock:
+            models = await asyncio.to_thread(self._load)
+            default = self._choose_default(models)
+            for model in models:
+                if model not in self._models:
+                    await model.batcher.__aenter__()
+            replaced = [model for model in self._models if model not in models]
+            self._models, self.default = models, default
+            for model in replaced:
+                task = asyncio.create_task(model.retire(), name=f"retire {model.manifest.id}")
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+            _log.info("models reloaded: %s", _names(models))
 
     def __iter__(self) -> Iterator[Model]:
-        return iter(self._by_name.values())
+        return iter(self._models)
+
+    def seconds_to_drain(self) -> float:
+        """Return how long the spectra that wait now will take."""
+        return max((model.batcher.seconds_to_drain() for model in self._models), default=0.0)
 
     def get(self, name: str | None) -> Model:
-        """Return a model by name, the default one for None; raises UnknownModelError."""
+        """Return a model by ``name`` or ``name@version``, the default one for None; raises UnknownModelError."""
         if name is None:
             return self.default
-        if name not in self._by_name:
-            raise UnknownModelError(f"there is no model {name!r}; there are: {', '.join(self._by_name)}")
-        return self._by_name[name]
+        model = _find(self._models, name)
+        if model is None:
+            raise UnknownModelError(f"there is no model {name!r}; there are: {_names(self._models)}")
+        return model
+
+
+def _find(models: list[Model], wanted: str) -> Model | None:
+    return next((model for model in models if wanted in {model.manifest.name, model.manifest.id}), None)
+
+
+def _names(models: list[Model]) -> str:
+    return ", ".join(model.manifest.id for model in models)

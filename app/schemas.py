@@ -4,6 +4,7 @@
 faster, straight into arrays, and asks the judge only when something looks wrong.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from app.spectra import BAND_SAMPLES, BP_COUNT, FLUX_COUNT, RP_COUNT, FloatArray
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 SourceId = Annotated[int, Field(ge=-(2**63), lt=2**64)] | Annotated[str, Field(max_length=256)]
-ModelName = Annotated[str, Field(max_length=64)]
+ModelName = Annotated[str, Field(max_length=128)]
 
 _BP_LENGTHS = (BP_COUNT, BAND_SAMPLES)
 _RP_LENGTHS = (RP_COUNT, BAND_SAMPLES)
@@ -78,7 +79,9 @@ class PredictRequest(Wire):
     spectra: list[Spectrum] = Field(
         min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order"
     )
-    model: ModelName | None = Field(None, description="A name from /models; the default model if absent")
+    model: ModelName | None = Field(
+        None, description="`name` or `name@version` from /models; the default model if absent"
+    )
     prior: Literal["survey", "flat"] = Field(
         "survey", description="Prior on redshift: the training survey's, or flat (density models only)"
     )
@@ -163,6 +166,8 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictR
     InvalidRequestError
         If it breaks the schema; details name positions such as ``spectra[17].flux[3]``.
     """
+    if len(body) > _LARGE_BYTES:
+        _refuse_bomb(body, max_spectra)
     try:
         document = orjson.loads(body)
         spectra = document.pop("spectra")
@@ -176,6 +181,30 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictR
     if flux is None or not all(map(_plain_identifier, identifiers)):
         return _judge(body, max_spectra)
     return SpectrumBatch(flux, _as_text(identifiers)), options
+
+
+_LARGE_BYTES = 128 << 10
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * BAND_SAMPLES + 2}
+"""Most of each character that one spectrum can need, outside of strings."""
+
+
+def _refuse_bomb(body: bytes, max_spectra: int) -> None:
+    """Refuse a body with more structure than `max_spectra` spectra have, before a parser builds objects of it.
+
+    A parser turns a byte into up to 125 bytes of objects (measured: 16 MB of ``[[0]],`` took 2 GB), so the size
+    of the body alone bounds nothing.
+    """
+
+    def too_many(text: bytes) -> bool:
+        view = np.frombuffer(text, np.uint8)
+        return any(np.count_nonzero(view == mark) > most * max_spectra + 16 for mark, most in _MOST.items())
+
+    if too_many(body) and too_many(_STRING.sub(b"", body)):
+        raise InvalidRequestError(
+            f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
+            [Detail("spectra", f"at most {max_spectra} items")],
+        )
 
 
 class _Options(Wire):

@@ -32,16 +32,38 @@ def tiny_redshift(flux: FloatArray) -> FloatArray:
     return (flux.astype(np.float64) @ WEIGHTS.astype(np.float64)).astype(np.float32)
 
 
-def write_tiny_bundle(folder: Path, name: str = "tiny") -> Path:
-    """Write a complete bundle around the tiny network."""
-    folder.mkdir(parents=True)
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["flux", "weights"], ["redshift"])],
+def tiny_graph(layers: int = 0) -> onnx.GraphProto:
+    """Return the tiny network; each layer adds 4.2 million multiplications that leave the answer as it is."""
+    nodes = [helper.make_node("MatMul", ["flux", "weights"], ["sum"])]
+    tensors = [numpy_helper.from_array(WEIGHTS, "weights")]
+    last = "sum"
+    if layers:
+        random = np.random.default_rng(1)
+        wide = (random.standard_normal((FLUX_COUNT, 2048)) / 50).astype(np.float32)
+        square = (random.standard_normal((2048, 2048)) / 100).astype(np.float32)
+        tensors += [numpy_helper.from_array(wide, "wide"), numpy_helper.from_array(square, "square")]
+        tensors += [numpy_helper.from_array(np.zeros(2048, np.float32), "nothing")]
+        nodes += [helper.make_node("MatMul", ["flux", "wide"], ["h0"])]
+        for layer in range(layers):
+            nodes += [helper.make_node("MatMul", [f"h{layer}", "square"], [f"m{layer}"])]
+            nodes += [helper.make_node("Relu", [f"m{layer}"], [f"h{layer + 1}"])]
+        nodes += [helper.make_node("MatMul", [f"h{layers}", "nothing"], ["zero"])]
+        nodes += [helper.make_node("Add", ["sum", "zero"], ["redshift"])]
+        last = "redshift"
+    nodes[0].output[0] = "redshift" if last == "sum" else "sum"
+    return helper.make_graph(
+        nodes,
         "tiny",
         [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", FLUX_COUNT])],
         [helper.make_tensor_value_info("redshift", TensorProto.FLOAT, ["n"])],
-        [numpy_helper.from_array(WEIGHTS, "weights")],
+        tensors,
     )
+
+
+def write_tiny_bundle(folder: Path, name: str = "tiny", *, version: str = "1.2.3", layers: int = 0) -> Path:
+    """Write a complete bundle around the tiny network."""
+    folder.mkdir(parents=True)
+    graph = tiny_graph(layers)
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(network)
     (folder / ONNX_FILE).write_bytes(network.SerializeToString())
@@ -62,7 +84,7 @@ def write_tiny_bundle(folder: Path, name: str = "tiny") -> Path:
         folder,
         Manifest(
             name=name,
-            version="1.2.3",
+            version=version,
             description="A weighted sum, for tests",
             grid=GRID_ID,
             output="point",

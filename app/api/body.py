@@ -1,57 +1,25 @@
 """Reading request bodies within their limits, and what a client accepts in reply. Imports `errors` of the project."""
 
+import errno
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import IO
 
 from fastapi import Request
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import (
-    BodyTooLargeError,
     Detail,
     InvalidRequestError,
     MalformedBodyError,
     NotAcceptableError,
+    StorageFullError,
     UnsupportedMediaTypeError,
 )
 
-_IN_MEMORY_BYTES = 8 << 20
-
-
-class BodyLimit:
-    """Middleware that stops a body above `max_bytes`, announced or chunked, with the one error shape."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self.app = app
-        self.max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a counting `receive`."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced) > self.max_bytes
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            if too_large:
-                raise self._error()
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise self._error()
-            return message
-
-        await self.app(scope, counted, send)
-
-    def _error(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"the body is larger than {self.max_bytes} bytes: split it, or raise the limit")
+_IN_MEMORY_BYTES = 1 << 20
 
 
 def media_type(request: Request) -> str:
@@ -92,7 +60,20 @@ async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIter
         If the body is neither multipart nor one of the `accepted` media types.
     MalformedBodyError, InvalidRequestError
         If the form is broken or has no ``file``.
+    StorageFullError
+        If the disk that holds large uploads is full.
     """
+    try:
+        async with _upload(request, accepted) as file:
+            yield file
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}:
+            raise
+        raise StorageFullError("there is no room for uploads now: send fewer rows, as JSON, or try again") from error
+
+
+@asynccontextmanager
+async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
     kind = media_type(request)
     if kind == "multipart/form-data":
         try:

@@ -1,13 +1,14 @@
-"""``GET /health/live`` and ``/health/ready``, for whoever restarts or routes to the service."""
+"""``GET /health/live``, ``/health/ready`` and ``/metrics``, for whoever restarts, routes to or watches the service."""
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
+from app import metrics
 from app.errors import NotReadyError
 from app.schemas import ErrorReply, Wire
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(tags=["health"])
 
 
 class Live(Wire):
@@ -23,15 +24,21 @@ class Ready(Wire):
     models: list[str]
 
 
-@router.get("/live", summary="Is the process alive?")
+@router.get("/health/live", summary="Is the process alive?")
 async def live() -> Live:
     """Answer as long as the process does; it says nothing about the models."""
     return Live()
 
 
-@router.get("/ready", summary="Can it predict?", responses={503: {"model": ErrorReply}})
+@router.get("/health/ready", summary="Can it predict?", responses={503: {"model": ErrorReply}})
 async def ready(request: Request) -> Ready:
     """Answer 200 once every model has made its warm-up prediction, 503 before and while shutting down."""
     if not request.app.state.ready:
         raise NotReadyError("the service is starting up or shutting down")
-    return Ready(models=[model.manifest.name for model in request.app.state.models])
+    return Ready(models=[model.manifest.id for model in request.app.state.models])
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+def get_metrics() -> Response:
+    """Return the metrics of all worker processes in Prometheus' text format (docs/reference/metrics.md)."""
+    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -1,10 +1,15 @@
-"""``GET /models``: what is loaded, with its manifest."""
+"""``GET /models``: what is loaded, with its manifest; ``POST /models/reload``: load it anew."""
 
+import multiprocessing
+import os
+import signal
 from typing import Literal
 
 from fastapi import APIRouter, Request
 
+from app import metrics
 from app.bundle import Manifest
+from app.errors import RedshiftError
 from app.model import Model, Models
 from app.schemas import ErrorReply, Wire
 
@@ -34,9 +39,37 @@ def list_models(request: Request) -> ModelList:
     return ModelList(models=[_describe(model, models) for model in models])
 
 
+@router.post(
+    "/models/reload",
+    summary="Load the models anew",
+    responses={status: {"model": ErrorReply} for status in (401, 403, 409)},
+)
+async def reload_models(request: Request) -> ModelList:
+    """Serve what the models folder holds now; needs an admin key. No request fails meanwhile.
+
+    If a bundle is incomplete or altered, nothing changes (409). With several worker processes the answer is the
+    answering one's; the others follow at once.
+    """
+    models: Models = request.app.state.models
+    await reload_here(models)
+    if multiprocessing.parent_process() is not None:  # a worker: its supervisor tells the others
+        os.kill(os.getppid(), signal.SIGHUP)
+    return list_models(request)
+
+
+async def reload_here(models: Models) -> None:
+    """Reload the models of this process, and count it."""
+    try:
+        await models.reload()
+    except RedshiftError:
+        metrics.RELOADS.labels("refused").inc()
+        raise
+    metrics.RELOADS.labels("done").inc()
+
+
 @router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}})
 def get_model(name: str, request: Request) -> ModelDescription:
-    """Describe one loaded model."""
+    """Describe one loaded model, by `name` (its highest version) or `name@version`."""
     models: Models = request.app.state.models
     return _describe(models.get(name), models)
 

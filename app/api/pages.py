@@ -1,5 +1,8 @@
 """``/docs`` without a CDN: Swagger UI's files come from an installed package, not from the internet."""
 
+import base64
+import hashlib
+import re
 from importlib.resources import files
 
 from fastapi import APIRouter, FastAPI
@@ -23,13 +26,25 @@ async def home() -> RedirectResponse:
 @router.get("/docs")
 async def docs() -> HTMLResponse:
     """Show the interactive documentation; every address is relative, so a proxy may mount it anywhere."""
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="gaia-redshift",
         swagger_js_url="static/swagger/swagger-ui-bundle.js",
         swagger_css_url="static/swagger/swagger-ui.css",
         swagger_favicon_url="static/swagger/favicon-32x32.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+    )
+    page.headers["Content-Security-Policy"] = _page_policy(bytes(page.body))
+    return page
+
+
+def _page_policy(page: bytes) -> str:
+    """Allow what the page brings and what lies beside it, and nothing else; its own script by the script's hash."""
+    scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in scripts)
+    return (
+        f"default-src 'none'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -39,7 +54,7 @@ def mount_static(app: FastAPI) -> None:
 
 
 def describe_request_body(app: FastAPI) -> None:
-    """Add the schema of `PredictRequest` to the OpenAPI document: the route reads its body by itself."""
+    """Add to the OpenAPI document the schema of `PredictRequest`, which its route reads by itself, and the API key."""
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -48,6 +63,9 @@ def describe_request_body(app: FastAPI) -> None:
         components = document["components"]["schemas"]
         components.update(schema.pop("$defs"))
         components[PredictRequest.__name__] = schema
+        if app.state.settings.api_keys:
+            document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"key": []}]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.body import media_type, negotiate, uploaded_table
 from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
+from app.metrics import count_predictions
 from app.model import Model, Models
 from app.redshift import Predictions
 from app.schemas import ErrorReply, PredictReply, PredictRequest, read_request, reply_rows
@@ -32,8 +33,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     413: {"model": ErrorReply, "description": "The body is too large"},
     415: {"model": ErrorReply, "description": "The Content-Type is not supported"},
     422: {"model": ErrorReply, "description": "The content breaks the schema; details name the places"},
-    429: {"model": ErrorReply, "description": "Too many spectra wait; try again after Retry-After seconds"},
-    503: {"model": ErrorReply, "description": "The service is starting up or shutting down"},
+    401: {"model": ErrorReply, "description": "An API key is needed"},
+    408: {"model": ErrorReply, "description": "The body arrives too slowly"},
+    429: {"model": ErrorReply, "description": "Too much work waits; try again after Retry-After seconds"},
+    503: {"model": ErrorReply, "description": "The service is starting up, shutting down, or out of disk"},
 }
 
 _CSV_BODY = {
@@ -54,9 +57,15 @@ _CSV_BODY = {
 }
 
 
-async def _off_loop(size: int, work: Callable[[], _Result]) -> _Result:
-    """Run `work` in a thread if it is about `size` bytes long and that is much, else at once."""
-    return await asyncio.to_thread(work) if size > _IN_THREAD_BYTES else work()
+async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) -> _Result:
+    """Run `work` in a thread if it is about `size` bytes long and that is much, else at once.
+
+    Large bodies take turns: side by side they would be no faster, and take the memory of all.
+    """
+    if size <= _IN_THREAD_BYTES:
+        return work()
+    async with request.app.state.large_bodies:
+        return await asyncio.to_thread(work)
 
 
 @router.post(
@@ -83,12 +92,15 @@ async def predict(request: Request) -> Response:
         raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request)!r}; send {JSON}")
     settings: Settings = request.app.state.settings
     body = await request.body()
-    batch, options = await _off_loop(len(body), lambda: read_request(body, settings.max_spectra))
+    batch, options = await _off_loop(request, len(body), lambda: read_request(body, settings.max_spectra))
     models: Models = request.app.state.models
     model = models.get(options.model)
     _refuse_density(model, options)
-    predictions = await model.predict_merged(batch)
-    return await _off_loop(len(body), lambda: _json_reply(model, reply_rows(predictions)))
+    request.scope["state"]["spectra"] = len(batch)
+    with model.in_use():
+        predictions = await model.predict_merged(batch)
+    count_predictions(model.bundle, batch, predictions)
+    return await _off_loop(request, len(body), lambda: _json_reply(model, reply_rows(predictions)))
 
 
 def _refuse_density(model: Model, options: PredictRequest) -> None:
@@ -118,7 +130,7 @@ def _json_reply(model: Model, rows: list[dict[str, Any]]) -> Response:
 )
 async def predict_csv(
     request: Request,
-    model: Annotated[str | None, Query(max_length=64, description="A name from /models")] = None,
+    model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
@@ -126,45 +138,56 @@ async def predict_csv(
     is optional, other columns are ignored. Every row is answered in its place: a bad one with `status` `error`
     and the reason, the others with their redshift.
     """
-    chosen = request.app.state.models.get(model)
-    reply_type = negotiate(request, (CSV, JSON))
-    texts: list[str] = []
-    rows: list[dict[str, Any]] = []
+    chosen: Model = request.app.state.models.get(model)
+    write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
+    pieces: list[bytes] = []
 
-    async def keep(predictions: Predictions) -> None:
-        if reply_type == CSV:
-            texts.append(await asyncio.to_thread(write_csv, predictions, header=not texts))
-        else:
-            rows.extend(await asyncio.to_thread(reply_rows, predictions))
+    async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
+        count_predictions(chosen.bundle, batch, predictions)
+        pieces.append(await asyncio.to_thread(write, predictions, not pieces))
 
     async with uploaded_table(request, (CSV,)) as file:
-        await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
+        with chosen.in_use():
+            rows = await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
+    request.scope["state"]["spectra"] = rows
+    name, version = chosen.manifest.name, chosen.manifest.version
     if reply_type == JSON:
-        return await asyncio.to_thread(_json_reply, chosen, rows)
-    return Response(
-        "".join(texts),
-        media_type=CSV,
-        headers={"X-Model": f"{chosen.manifest.name} {chosen.manifest.version}"},
-    )
+        header = orjson.dumps({"model": {"name": name, "version": version}})
+        return Response(b"".join([header[:-1], b',"predictions":[', *pieces, b"]}"]), media_type=JSON)
+    return Response(b"".join(pieces), media_type=CSV, headers={"X-Model": f"{name} {version}"})
+
+
+def _csv_block(predictions: Predictions, first: bool) -> bytes:
+    return write_csv(predictions, header=first).encode()
+
+
+def _json_block(predictions: Predictions, first: bool) -> bytes:
+    """Return the rows as JSON without the brackets around them: a million of them as objects would fill the memory."""
+    return (b"" if first else b",") + orjson.dumps(reply_rows(predictions))[1:-1]
 
 
 async def _predict_blocks(
     blocks: Iterator[SpectrumBatch],
     model: Model,
     max_rows: int,
-    keep: Callable[[Predictions], Awaitable[None]],
-) -> None:
-    """Predict block after block, reading the next while the network works on this one."""
+    keep: Callable[[SpectrumBatch, Predictions], Awaitable[None]],
+) -> int:
+    """Predict block after block, reading the next while the network works on this one; return the number of rows.
+
+    Only the first block can be refused for want of room: a table that was begun is finished.
+    """
     total = 0
     batch = await asyncio.to_thread(next, blocks, None)
     while batch is not None:
+        patient = total > 0
         total += len(batch)
         if total > max_rows:
             raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
-            await keep(await model.predict_merged(batch))
+            await keep(batch, await model.predict_merged(batch, patient=patient))
         finally:
             # The reader must be done with the file before it is closed, whatever happened here.
             await asyncio.wait([reading])
         batch = reading.result()
+    return total

@@ -22,6 +22,8 @@ _ARROW_FROM_BYTES = 64 << 10
 _HEADER_BYTES = 1 << 20
 _ROW_BYTES = 1 << 20
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
+_FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What makes a cell a formula; the last four are full-width forms that some spreadsheets take for the first four."""
 
 
 def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[SpectrumBatch]:
@@ -189,7 +191,8 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     """Write predictions as CSV text, one row per spectrum.
 
     Columns: ``source_id`` where the input had one, ``redshift`` and its interval ends, ``quality`` (flags joined by
-    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``).
+    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``). A ``source_id`` that a spreadsheet would
+    run as a formula gets an apostrophe in front; a plain number, negative or not, stays as it is.
     """
     named = predictions.source_id is not None
     text = io.StringIO()
@@ -198,7 +201,7 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
         writer.writerow([*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error"])
     columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
     for row, values in enumerate(zip(*columns, strict=True)):
-        name = [predictions.source_id[row] or ""] if predictions.source_id is not None else []
+        name = [_inert(predictions.source_id[row] or "")] if predictions.source_id is not None else []
         problem = predictions.problems.get(row)
         if problem is None:
             flags = "|".join(predictions.redshifts.quality[row])
@@ -207,3 +210,8 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
             empty = [""] * len(Redshifts.INTERVALS)
             writer.writerow([*name, *empty, "", "error", f"{problem.code}: {problem.message}"])
     return text.getvalue()
+
+
+def _inert(text: str) -> str:
+    """Disarm text that spreadsheets take for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text

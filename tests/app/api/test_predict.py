@@ -122,7 +122,7 @@ def test_too_many_spectra_are_refused(models: Path, make_flux: Make) -> None:
 @pytest.mark.parametrize("path", ["/predict", "/predict/csv"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_above_the_limit_is_413_announced_or_chunked(models: Path, path: str, chunked: bool) -> None:
-    settings = Settings(models=models, default_model="tiny", engine="onnx", max_body_bytes=1000)
+    settings = Settings(models=models, default_model="tiny", engine="onnx", max_body_bytes=1000, max_json_bytes=1000)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(11):
@@ -138,7 +138,7 @@ def test_a_body_above_the_limit_is_413_announced_or_chunked(models: Path, path: 
 
 
 def test_too_much_waiting_work_is_429_with_retry_after(service: TestClient, make_flux: Make, monkeypatch: Any) -> None:
-    async def full(_flux: FloatArray) -> FloatArray:
+    async def full(_flux: FloatArray, **_: bool) -> FloatArray:
         raise OverloadedError("7 spectra already wait: try again in a moment")
 
     monkeypatch.setattr(service.app.state.models.default.batcher, "submit", full)  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ def test_too_much_waiting_work_is_429_with_retry_after(service: TestClient, make
 
 
 def test_an_unexpected_failure_is_500_without_its_trace(service: TestClient, make_flux: Make, monkeypatch: Any) -> None:
-    async def broken(_flux: FloatArray) -> FloatArray:
+    async def broken(_flux: FloatArray, **_: bool) -> FloatArray:
         raise RuntimeError("secret path /srv/private")
 
     monkeypatch.setattr(service.app.state.models.default.batcher, "submit", broken)  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ def test_ready_comes_with_the_models_and_goes_with_the_service(settings: Setting
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
     assert response.headers["retry-after"] == "1"
     with TestClient(app) as service:
-        assert service.get("/health/ready").json() == {"status": "ready", "models": ["tiny"]}
+        assert service.get("/health/ready").json() == {"status": "ready", "models": ["tiny@1.2.3"]}
     assert before.get("/health/ready").status_code == 503
 
 
@@ -48,7 +48,7 @@ def test_an_altered_bundle_stops_the_start(settings: Settings) -> None:
 
 def test_a_missing_default_model_stops_the_start(models: Path) -> None:
     settings = Settings(models=models, default_model="other", engine="onnx")
-    with pytest.raises(InvalidBundleError, match=r"no model 'other'.*found: tiny"), TestClient(create_app(settings)):
+    with pytest.raises(InvalidBundleError, match=r"no model 'other'.*found: tiny@1.2.3"), TestClient(create_app(settings)):
         pass
 
 

@@ -1,0 +1,71 @@
+"""Log lines as JSON, the service's own and its libraries'. Imports nothing of the project."""
+
+import logging
+import logging.config
+from typing import Any
+
+import orjson
+import structlog
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def _drop_colour(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Drop the second, coloured copy that uvicorn gives of its messages."""
+    event.pop("color_message", None)
+    return event
+
+
+def _to_json(event: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
+
+
+def json_formatter() -> logging.Formatter:
+    """Return the formatter of one JSON object a line; a traceback is a field of it."""
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ],
+        foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), _drop_colour],
+    )
+
+
+def console_formatter() -> logging.Formatter:
+    """Return the formatter for a person at a terminal."""
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.dev.ConsoleRenderer()],
+        foreign_pre_chain=[*_SHARED, _drop_colour],
+    )
+
+
+def configuration(log_format: str, level: str) -> dict[str, Any]:
+    """Return the configuration for `logging.config.dictConfig`: everything to standard output."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"chosen": {"()": f"{__name__}.{log_format}_formatter"}},
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "chosen"}},
+        "root": {"handlers": ["stdout"], "level": "WARNING"},
+        "loggers": {name: {"level": level.upper()} for name in ("gaia_redshift", "uvicorn.error")},
+    }
+
+
+def configure(log_format: str, level: str) -> None:
+    """Set up logging for this process."""
+    logging.config.dictConfig(configuration(log_format, level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

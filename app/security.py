@@ -1,0 +1,121 @@
+"""Who may use the service, and what browsers may do with its answers. Imports `errors` and `settings`.
+
+A key is 256 random bits, so its plain SHA-256 in the settings gives nothing away and no slow hash is needed. Every
+configured hash is compared, each in constant time, whichever fits.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from app.settings import Settings
+
+OPEN = ("/health/", "/docs", "/static/", "/openapi.json")
+"""What needs no key: whether the service lives, and how to use it."""
+
+ADMIN = ("/models/reload",)
+"""What needs an admin key, and is closed to everybody where none is configured."""
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+CONTENT_POLICY = b"content-security-policy"
+NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+"""The content policy of every answer that does not bring its own: it is data and may load nothing."""
+
+
+def make_key() -> tuple[str, str]:
+    """Return a new API key, for the user, and its SHA-256, for the settings."""
+    key = f"gr_{secrets.token_urlsafe(32)}"
+    return key, hash_key(key)
+
+
+def hash_key(key: str) -> str:
+    """Return the SHA-256 of a key in hexadecimal."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class _Bucket:
+    """A token bucket: `rate` requests a second, twice as many in a burst."""
+
+    __slots__ = ("_at", "_rate", "_tokens")
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = self._most
+        self._at = time.monotonic()
+
+    @property
+    def _most(self) -> float:
+        return max(1.0, 2 * self._rate)
+
+    def take(self) -> float:
+        """Take one token and return 0, or return the seconds until there is one."""
+        now = time.monotonic()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
+        return 0.0
+
+
+class Guard:
+    """Pure ASGI middleware that asks for an API key where keys are configured."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._admins, self._users = settings.admin_keys, settings.api_keys
+        self._rate = settings.requests_per_second
+        self._buckets: dict[str, _Bucket] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise UnauthorizedError, ForbiddenError or RateLimitedError, or pass the request on."""
+        if scope["type"] == "http":
+            self._check(scope)
+        await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path: str = scope["path"]
+        admin_only = path in ADMIN
+        if not admin_only and (not self._users or path == "/" or path.startswith(OPEN)):
+            return
+        if scope["method"] == "OPTIONS":  # a browser's preflight carries no key and gets no data
+            return
+        digest = _digest_of(scope)
+        admin, user = _owner(self._admins, digest), _owner(self._users, digest)
+        name = admin or user
+        if admin_only and not self._admins:
+            raise ForbiddenError("no admin key is configured: set GAIA_REDSHIFT_ADMIN_KEYS, or send SIGHUP instead")
+        if name is None:
+            raise UnauthorizedError("this service needs an API key: send Authorization: Bearer <key>")
+        if admin_only and admin is None:
+            raise ForbiddenError("this key may not reload the models: it is not an admin key")
+        scope["state"]["key_name"] = name
+        if self._rate is not None:
+            wait = self._buckets.setdefault(digest, _Bucket(self._rate)).take()
+            if wait:
+                raise RateLimitedError(f"this key may send {self._rate:g} requests a second", wait)
+
+
+def _digest_of(scope: Scope) -> str:
+    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+    return hash_key(key.strip()) if scheme.lower() == "bearer" and key else ""
+
+
+def _owner(keys: Mapping[str, str], digest: str) -> str | None:
+    """Return the name of the key with this hash; takes as long whichever it is."""
+    found = None
+    for name, known in keys.items():
+        if hmac.compare_digest(known, digest):
+            found = name
+    return found

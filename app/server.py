@@ -1,0 +1,132 @@
+"""Running the service: one process, or a supervisor with several. Imports `main`, `protocol` and `settings`.
+
+SIGTERM drains: the process turns unready, waits `drain_seconds` for whoever routes to it to notice, stops accepting,
+answers every request it has accepted, and exits with 0. SIGHUP reloads the models in place, in every worker.
+"""
+
+import multiprocessing
+import os
+import resource
+import signal
+import tempfile
+import threading
+from functools import partial
+from socket import socket
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.supervisors import Multiprocess
+
+from app import logs, metrics
+from app.main import UNREADY, create_app
+from app.protocol import ImpatientProtocol
+from app.settings import Settings
+
+_HEALTH_CHECK_SECONDS = 30
+"""A worker that does not answer its supervisor this long hangs, and is replaced; decoding a large body takes a few."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    logs.configure(settings.log_format, settings.log_level)
+    _raise_file_limit()
+    config = uvicorn.Config(
+        partial(make_application, settings),
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=partial(ImpatientProtocol, settings),  # type: ignore[arg-type] - called like the class
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=logs.configuration(settings.log_format, settings.log_level),
+        timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
+    )
+    sockets = [config.bind_socket()]
+    if settings.workers == 1:
+        Server(config, settings.drain_seconds).run(sockets)
+        return
+    with tempfile.TemporaryDirectory(prefix="gaia-redshift-metrics-") as folder:
+        os.environ[metrics.MULTIPROCESS_FOLDER] = folder
+        Supervisor(config, sockets, settings.drain_seconds).run()
+
+
+def make_application(settings: Settings) -> FastAPI:
+    """Make the application in the process that serves it."""
+    logs.configure(settings.log_format, settings.log_level)
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
+    return create_app(settings)
+
+
+def _end_after(supervisor: Any) -> None:
+    """Drain and end when the supervisor is gone: nobody would ever replace or stop this worker."""
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: every connection is one."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Server(uvicorn.Server):
+    """One process."""
+
+    def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Turn unready at once, and stop accepting after `drain_seconds`; a second signal does not wait."""
+        draining = bool(self._captured_signals)
+        if signal.getsignal(UNREADY) is not signal.SIG_DFL:
+            signal.raise_signal(UNREADY)
+        if draining or not self._drain_seconds:
+            super().handle_exit(sig, frame)
+            return
+        self._captured_signals.append(sig)
+        timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, frame))
+        timer.daemon = True
+        timer.start()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Answer who was accepted. The signal has then done its work: the process exits with 0."""
+        await super().shutdown(sockets)
+        self._captured_signals.clear()
+
+
+class Supervisor(Multiprocess):
+    """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
+        super().__init__(config, sockets)
+        self._drain_seconds = drain_seconds
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace dead workers, and forget how many rows waited in them."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)
+
+    def handle_hup(self) -> None:
+        """Let every worker reload its models in place: uvicorn would restart them, and close their connections."""
+        self._tell(signal.SIGHUP)
+
+    def handle_term(self) -> None:
+        """Let every worker turn unready, and stop them after `drain_seconds`."""
+        self._tell(UNREADY)
+        self.should_exit.wait(self._drain_seconds)
+        super().handle_term()
+
+    def _tell(self, sig: signal.Signals) -> None:
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, sig)

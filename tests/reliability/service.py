@@ -1,0 +1,104 @@
+"""A real service in processes of its own, as an operator starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+
+from tests.tiny import write_tiny_bundle
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """``gaia-redshift serve`` around a tiny bundle; use it as a context manager.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the bundle and the log go.
+    layers : int
+        Makes the tiny network as slow as a real one; see `write_tiny_bundle`.
+    settings : settings by name
+        As in the environment, without the prefix.
+    """
+
+    def __init__(self, folder: Path, *, layers: int = 0, environment: dict[str, str] | None = None, **settings: Any) -> None:
+        self.folder = folder
+        self.models = folder / "models"
+        if not self.models.exists():
+            write_tiny_bundle(self.models / "tiny", layers=layers)
+        self.port = free_port()
+        given = {"models": self.models, "default_model": "tiny", "engine": "onnx", "port": self.port, **settings}
+        texts = {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in given.items()}
+        self._environment = {f"GAIA_REDSHIFT_{name.upper()}": text.strip('"') for name, text in texts.items()}
+        self._environment = {**os.environ, **self._environment, **(environment or {})}
+        self.log = folder / "service.log"
+
+    def __enter__(self) -> Self:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "serve"], env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.wait_until_ready()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        for process in self.children():
+            process.kill()
+        self.process.wait(10)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        """Return when it predicts; raise with its log if it does not."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urlopen(f"{self.url}/health/ready", timeout=1):  # noqa: S310 - our own address
+                    return
+            except (URLError, OSError):
+                time.sleep(0.05)
+        raise RuntimeError(f"the service is not ready:\n{self.log.read_text()}")
+
+    def children(self) -> list[psutil.Process]:
+        """Return the worker processes, if there are any besides the one that was started."""
+        try:
+            below = psutil.Process(self.process.pid).children(recursive=True)
+            return [process for process in below if "spawn_main" in " ".join(process.cmdline())]
+        except psutil.NoSuchProcess:
+            return []
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that serve."""
+        return self.children() or [psutil.Process(self.process.pid)]
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(sig)
+        return self.process.wait(seconds)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the log, one object a line."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]

@@ -1,0 +1,124 @@
+"""A small, fast HTTP client for load, and the requests it sends, with the answers they must get."""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from app.spectra import FLUX_COUNT, FloatArray
+from tests.tiny import tiny_redshift
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """One keep-alive connection, opened when it is needed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave, whatever was under way."""
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = None
+
+    async def send(self, request: bytes) -> Answer:
+        """Send a whole request and return its answer; raises ConnectionError or IncompleteReadError if none comes."""
+        if self._writer is None or self._reader is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+        try:
+            self._writer.write(request)
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            body = await self._reader.readexactly(int(headers["content-length"]))
+        except BaseException:
+            self.close()
+            raise
+        if headers.get("connection") == "close":
+            self.close()
+        return Answer(int(head[0].split()[1]), headers, body)
+
+
+def request(path: str, body: bytes, kind: str = "application/json", **headers: str) -> bytes:
+    """Return the bytes of a POST request."""
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    return head.encode() + body
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, and the redshifts it must be answered with."""
+
+    request: bytes
+    redshift: list[float]
+
+    def fits(self, answer: Answer) -> bool:
+        """Return whether a 200 holds exactly these redshifts, in order."""
+        rows = json.loads(answer.body)["predictions"]
+        found = [row["redshift"] for row in rows]
+        return len(found) == len(self.redshift) and bool(np.allclose(found, self.redshift, atol=2e-6))
+
+
+def flux_of(rows: int, seed: int) -> FloatArray:
+    """Return plausible spectra, different for every seed."""
+    return np.round(np.random.default_rng(seed).uniform(0.1, 0.9, (rows, FLUX_COUNT)), 4).astype(np.float32)
+
+
+def json_question(rows: int, seed: int, **headers: str) -> Question:
+    """Return a JSON request of `rows` spectra."""
+    flux = flux_of(rows, seed)
+    spectra = [{"flux": row, "source_id": number} for number, row in enumerate(flux.astype(float).round(4).tolist())]
+    body = json.dumps({"spectra": spectra}).encode()
+    return Question(request("/predict", body, **headers), tiny_redshift(flux).tolist())
+
+
+def csv_question(rows: int, seed: int) -> Question:
+    """Return a CSV upload of `rows` spectra that asks for JSON."""
+    flux = flux_of(rows, seed)
+    lines = [",".join(f"flux_{number}" for number in range(FLUX_COUNT))]
+    lines += [",".join(f"{value:.4f}" for value in row) for row in flux]
+    body = "\n".join(lines).encode()
+    return Question(request("/predict/csv", body, "text/csv", Accept="application/json"), tiny_redshift(flux).tolist())
+
+
+BAD = (
+    request("/predict", b"{"),
+    request("/predict", b'{"spectra": []}'),
+    request("/predict", b'{"spectra": [{"flux": [' + b"1," * 185 + b"NaN]}]}"),
+    request("/predict", b"[" * 10_000),
+    request("/predict", b"{}", "text/plain"),
+    request("/predict/csv", b"a,b\n1,2\n", "text/csv"),
+    request("/predict/csv", b"\x89PNG\r\n\x00", "text/csv"),
+    request("/predict/csv", b"rubbish", "multipart/form-data; boundary=x"),
+    request("/nowhere", b""),
+)
+"""Requests that must be refused with 4xx."""
+
+
+async def leave_early(port: int, question: Question, chance: random.Random) -> None:
+    """Send a part of a request, or all of it, and leave without waiting for the answer."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(question.request[: chance.randrange(1, len(question.request) + 1)])
+    await writer.drain()
+    writer.close()
