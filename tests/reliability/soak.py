@@ -21,6 +21,7 @@ import psutil
 
 from tests.reliability.service import Service
 from tests.reliability.wire import BAD, Connection, Question, csv_question, json_question, leave_early
+from tests.tiny import write_tiny_bundle
 
 _CLIENTS = 8
 _WARM_UP = 0.2
@@ -72,9 +73,17 @@ class Soak:
                 self.samples.append({"seconds": time.monotonic() - start, "worker": number, **sample})
             if time.monotonic() - reloaded > 60:
                 reloaded = time.monotonic()
-                self.service.process.send_signal(signal.SIGHUP)
                 self.counts["reloads"] += 1
+                await asyncio.to_thread(self.release, self.counts["reloads"])
+                self.service.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(every)
+
+    def release(self, number: int) -> None:
+        """Put a new version of the model in the place of the old one, under the feet of the running requests."""
+        staged = write_tiny_bundle(self.service.folder / f"staged-{number}", version=f"2.0.{number}")
+        for old in self.service.models.iterdir():
+            old.rename(self.service.folder / f"old-{number}")
+        staged.rename(self.service.models / f"tiny-{number}")
 
     async def run(self, seconds: float) -> None:
         """Run clients and watch side by side."""
