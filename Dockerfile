@@ -10,8 +10,8 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS wheels
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-COPY requirements/serve.txt requirements/
-RUN python -m pip download --quiet --only-binary :all: --require-hashes -r requirements/serve.txt -d /wheels
+COPY requirements/image.txt requirements/
+RUN python -m pip download --quiet --only-binary :all: --require-hashes -r requirements/image.txt -d /wheels
 # The project without its training: `simulate` and `train` then say that they are not part of this installation.
 COPY pyproject.toml LICENSE README.md ./
 COPY app app
@@ -24,7 +24,7 @@ RUN python -m venv --without-pip /tools \
 # root could never renew it, and the service starts faster.
 FROM wheels AS cpu-environment
 RUN python -m venv --without-pip /opt/gaia-redshift \
- && sed '/^setuptools==/,/[^\\]$/d' requirements/serve.txt >requirements/run.txt \
+ && sed '/^setuptools==/,/[^\\]$/d' requirements/image.txt >requirements/run.txt \
  && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --find-links /wheels \
       --require-hashes -r requirements/run.txt \
  && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \

@@ -51,7 +51,8 @@ def _look_at(engine: Engine, report: Report, container: Container, port: int) ->
 def _compose(engine: Engine, report: Report, tag: str) -> None:
     """Bring the compose file up, look at it, take it down."""
     port = int(os.environ.get("CONTAINER_TEST_PORT") or free_port())
-    env = {"REDSHIFT_PORT": str(port), "REDSHIFT_IMAGE": tag, "REDSHIFT_CPUS": f"{CPUS:g}"}
+    # The log level shows whether settings arrive: health checks are logged at this one only.
+    env = {"REDSHIFT_PORT": str(port), "REDSHIFT_IMAGE": tag, "GAIA_REDSHIFT_LOG_LEVEL": "debug"}
 
     def up() -> str:
         # Named, because podman-compose before 1.1 knows no profiles and would start the others too.

@@ -30,7 +30,8 @@ packages = ("tensorflow", "onnxruntime", "setuptools", "pip", "training", "app")
 print(json.dumps({
     "packages": [name for name in packages if importlib.util.find_spec(name)],
     "programs": [name for name in ("gcc", "cc", "g++", "clang", "make", "ld", "curl") if shutil.which(name)],
-    "caches": [path for path in ("/root/.cache", "/.cache", "/wheels", "/project", "/build") if os.path.exists(path)],
+    "left": [path for path in ("~root/.cache", "/.cache", "/wheels", "/project", "/build")
+             if os.path.exists(os.path.expanduser(path))],
     "uid": os.getuid(), "gid": os.getgid(), "models": sorted(os.listdir("/models")),
     "model_owners": sorted({os.stat(os.path.join("/models", name)).st_uid for name in os.listdir("/models")}),
 }))
@@ -52,7 +53,7 @@ def contents(engine: Engine, tag: str, target: str) -> str:
     needed = ["onnxruntime", "app"] if target == "cpu" else ["tensorflow", "onnxruntime", "setuptools", "app"]
     expect(found["packages"] == needed, f"packages {found['packages']}, not {needed}")
     expect(not found["programs"], f"programs {found['programs']}")
-    expect(not found["caches"], f"left from the build: {found['caches']}")
+    expect(not found["left"], f"left from the build: {found['left']}")
     expect(found["uid"] == found["gid"] == 10001, f"uid {found['uid']}, gid {found['gid']}")
     expect(10001 not in found["model_owners"], "the service owns its models and could change them")
     return f"packages {', '.join(needed)}; no compiler, no cache, no training; models {', '.join(found['models'])}"

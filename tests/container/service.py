@@ -181,7 +181,9 @@ def log_lines(container: Container) -> str:
     mine = [event for event in events if event.get("request_id") == REQUEST_ID]
     expect(len(mine) == 1, f"{len(mine)} lines of the request {REQUEST_ID}")
     expect((mine[0]["path"], mine[0]["status"]) == ("/predict", 200), f"{mine[0]}")
-    return f"{len(lines)} lines, all JSON; request {REQUEST_ID} took {mine[0]['seconds']:.3f} s"
+    health_checks = [event for event in events if event.get("path") == "/health/ready"]
+    expect(health_checks, "GAIA_REDSHIFT_LOG_LEVEL did not reach the service")
+    return f"{len(lines)} lines, all JSON, at the level that was set; request {REQUEST_ID} took {mine[0]['seconds']:.3f} s"
 
 
 def large_table(port: int, seconds: float) -> bytes:
