@@ -153,7 +153,8 @@ def limits(container: Container, memory: int, cpus: float, pids: int | None) -> 
     expect(found["pids"] != ["max"], "processes are not limited")
     expect(pids is None or found["pids"] == [str(pids)], f"processes {found['pids']}, not {pids}")
     peak = f", peak use {int(found['peak'][0]) / 2**20:.0f} MiB" if found["peak"] else ""
-    return f"memory {memory / 2**30:g} GiB, {cpus:g} cores, {found['pids'][0]} processes{peak}"
+    unset = "" if pids else " (not compose's number: podman-compose this old passes none on)"
+    return f"memory {memory / 2**30:g} GiB, {cpus:g} cores, {found['pids'][0]} processes{unset}{peak}"
 
 
 def health(container: Container) -> str:
