@@ -78,8 +78,10 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the time for the rest of a refused body."""
+        """Read on, to see the client leave; stop the time for the rest of a refused body."""
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
         if self.cycle is not None and self.cycle.response_complete:
             self.cycle.more_body = False
             self._stop_timer()
