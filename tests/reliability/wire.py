@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,7 +35,11 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        writer = self._writer
         self.close()
+        if writer is not None:
+            with suppress(OSError):
+                await writer.wait_closed()
 
     def close(self) -> None:
         """Leave, whatever was under way."""
