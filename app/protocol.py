@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, made impatient: what a client does before a request exists is bounded here. Imports `errors`.
+"""uvicorn's HTTP protocol, made impatient: bounds what a client does around its requests. Imports `errors`.
 
 uvicorn waits for ever for the headers of a request, for the rest of a body that was refused, and for a client that
 does not read its answer; and it lets the work for a client that left go on. Each of these ends here, with an error in
@@ -141,4 +141,3 @@ class ImpatientProtocol(HttpToolsProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[error.status] + f"{lines}Connection: close\r\n\r\n".encode() + body)
         self.transport.close()
-

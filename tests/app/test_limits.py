@@ -27,7 +27,7 @@ class Reader:
         self.seconds = seconds
         self.read = 0
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, receive: Any, _send: Any) -> None:
         more = True
         while more:
             message = await receive()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from tests.reliability.service import Service
@@ -36,9 +37,10 @@ def test_every_operation_is_tried(schema: OpenApiSchema) -> None:
 def test_every_answer_is_one_that_the_document_describes(schema: OpenApiSchema, method: str, path: str) -> None:
     operation = schema[path][method]
 
+    # Not every rule is one of JSON Schema: a point model refuses pdf, and bp belongs to rp.
     @given(case=operation.as_strategy())
     @settings(max_examples=20, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate()
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     check()

@@ -81,5 +81,8 @@ def test_every_setting_has_a_title_and_a_default() -> None:
 def test_unusable_spectra_have_codes_of_their_own() -> None:
     import numpy as np
 
-    found = {describe(np.ones(186, np.float32), int(reason)).code for reason in (Unusable.CONSTANT, Unusable.IMPLAUSIBLE_UNITS)}
+    found = {
+        describe(np.ones(186, np.float32), int(reason)).code
+        for reason in (Unusable.CONSTANT, Unusable.IMPLAUSIBLE_UNITS)
+    }
     assert not found & error_codes()

@@ -24,6 +24,11 @@ def get(service: Service, path: str) -> str:
         return text
 
 
+def wait_for_predictions(service: Service) -> None:
+    while "gaia_redshift_spectra_total{" not in get(service, "/metrics"):
+        time.sleep(0.01)
+
+
 async def load(service: Service, seconds: float, clients: int = 4) -> tuple[int, list[str]]:
     """Send questions without pause; return how many were answered rightly, and what went wrong."""
     right, wrong = 0, []
@@ -73,8 +78,7 @@ def test_sigterm_answers_every_accepted_request_and_exits_with_0(tmp_path: Path,
                     return await connection.send(question.request)
 
             tasks = [asyncio.create_task(ask(question)) for question in questions]
-            while "gaia_redshift_spectra_total{" not in await asyncio.to_thread(get, service, "/metrics"):
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wait_for_predictions, service)
             service.process.send_signal(signal.SIGTERM)
             return await asyncio.gather(*tasks)
 
@@ -165,6 +169,8 @@ def test_metrics_are_those_of_all_workers_together(tmp_path: Path) -> None:
     with Service(tmp_path, workers=2) as service:
         right, wrong = under_load(service, 2)
         assert wrong == []
-        counted = [line for line in get(service, "/metrics").splitlines() if line.startswith("gaia_redshift_requests_total")]
+        counted = [
+            line for line in get(service, "/metrics").splitlines() if line.startswith("gaia_redshift_requests_total")
+        ]
         answered = sum(float(line.split()[-1]) for line in counted if "/predict" in line and '"200"' in line)
         assert answered == right

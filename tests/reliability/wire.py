@@ -54,7 +54,9 @@ class Connection:
         try:
             self._writer.write(request)
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            headers = {
+                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+            }
             body = await self._reader.readexactly(int(headers["content-length"]))
         except BaseException:
             self.close()
@@ -67,7 +69,9 @@ class Connection:
 def request(path: str, body: bytes, kind: str = "application/json", **headers: str) -> bytes:
     """Return the bytes of a POST request."""
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    )
     return head.encode() + body
 
 

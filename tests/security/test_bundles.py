@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
 
-from app.bundle import MANIFEST, SCALER_FILE, SIGNATURE, Bundle, Manifest, seal
+from app.bundle import MANIFEST, SCALER_FILE, SIGNATURE, Bundle, seal
 from app.errors import InvalidBundleError
 from app.main import create_app
 from app.settings import Settings
@@ -121,7 +121,8 @@ from pathlib import Path
 import keras
 from app.bundle import MANIFEST, Bundle, Manifest, seal
 folder = Path(sys.argv[1])
-keras.Sequential([keras.layers.Input((186, 1)), keras.layers.Lambda(lambda x: print("SPRUNG") or x)]).save(folder / KERAS_FILE)
+trap = keras.layers.Lambda(lambda x: print("SPRUNG") or x)
+keras.Sequential([keras.layers.Input((186, 1)), trap]).save(folder / KERAS_FILE)
 seal(folder, Manifest.model_validate_json((folder / MANIFEST).read_bytes()))
 print("MADE")
 _load_source(Bundle(folder))
