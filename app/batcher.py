@@ -18,7 +18,6 @@ import numpy as np
 from app.errors import NotReadyError, OverloadedError
 from app.spectra import FloatArray
 
-
 _MEMORY = 0.95
 """How much of the measured speed is kept from one batch to the next."""
 

@@ -204,7 +204,9 @@ def _verify(folder: Path, content: bytes, public_key: Path) -> None:
     except OSError as error:
         raise InvalidBundleError(f"{folder.name} is not signed: it has no readable {SIGNATURE}") from error
     except InvalidSignature as error:
-        raise InvalidBundleError(f"{folder.name}/{SIGNATURE} is not a signature of its {MANIFEST} by this key") from error
+        raise InvalidBundleError(
+            f"{folder.name}/{SIGNATURE} is not a signature of its {MANIFEST} by this key"
+        ) from error
 
 
 def _read_manifest(folder: Path, public_key: Path | None) -> Manifest:

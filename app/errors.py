@@ -210,7 +210,7 @@ class WaitedTooLongError(OverloadedError):
 
 
 class RateLimitedError(OverloadedError):
-    """This API key sent more requests than it may."""
+    """An API key sent more requests than it may."""
 
     code = "rate_limited"
 

@@ -58,7 +58,9 @@ class Limits:
         headers = Headers(scope=scope)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
-            raise UnsupportedMediaTypeError(f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is")
+            raise UnsupportedMediaTypeError(
+                f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
+            )
         is_json = headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
         body = _Body(self, self.json if is_json else self.table, receive)
         announced = headers.get("content-length", "0")

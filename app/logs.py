@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ _SHARED: list[Any] = [
 ]
 
 
-def _drop_colour(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _drop_colour(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop the second, coloured copy that uvicorn gives of its messages."""
     event.pop("color_message", None)
     return event

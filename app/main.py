@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the layers, innermost first; what any of them raises becomes an answer in the outermost."""
-    app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: app.state.models.seconds_to_drain())
+    app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
@@ -96,6 +96,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 _set_ready(app, ready=False)
     if settings.tracing:
         app.state.tracer_provider.shutdown()
+
+
+def _seconds_to_drain(app: FastAPI) -> float:
+    seconds: float = app.state.models.seconds_to_drain()
+    return seconds
 
 
 def _set_ready(app: FastAPI, *, ready: bool) -> None:
@@ -133,15 +138,15 @@ async def _reload(loaded: Models) -> None:
     try:
         await models.reload_here(loaded)
     except RedshiftError as error:
-        _log.error("models not reloaded: %s", error.message)  # noqa: TRY400 - the message says all
+        _log.error("models not reloaded: %s", error.message)
 
 
-async def _http_error(_request: Request, error: Exception) -> None:
+async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     raise HttpError(str(error.detail), error.status_code, error.headers) from None
 
 
-async def _validation_error(_request: Request, error: Exception) -> None:
+async def _validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     details = [Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
     raise InvalidRequestError("the request's parameters are wrong", details) from None

@@ -1,4 +1,4 @@
-"""Prometheus metrics, every one of them described in docs/reference/metrics.md. Imports nothing of the project but types.
+"""Prometheus metrics, each described in docs/reference/metrics.md. Imports nothing of the project but types.
 
 One process keeps its numbers in memory. Several (``--workers``) keep them in small files of a folder that the
 supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
@@ -50,7 +50,9 @@ REQUEST_SECONDS = Histogram(
 ERRORS = Counter("gaia_redshift_errors", "Requests refused or failed, by error code", ("code",))
 IN_FLIGHT = Gauge("gaia_redshift_requests_in_flight", "Requests being worked on", multiprocess_mode="livesum")
 
-SPECTRA = Counter("gaia_redshift_spectra", "Spectra answered, with a redshift (ok) or a reason (error)", (*_MODEL, "status"))
+SPECTRA = Counter(
+    "gaia_redshift_spectra", "Spectra answered, with a redshift (ok) or a reason (error)", (*_MODEL, "status")
+)
 PROBLEMS = Counter("gaia_redshift_spectrum_problems", "Spectra without a redshift, by reason", (*_MODEL, "code"))
 FLAGS = Counter("gaia_redshift_quality_flags", "Quality flags given", (*_MODEL, "flag"))
 REDSHIFT = _ArrayHistogram(
@@ -73,7 +75,9 @@ LEVEL = _ArrayHistogram(
 )
 
 QUEUED = Gauge("gaia_redshift_queued_rows", "Spectra that wait for the network", _MODEL, multiprocess_mode="livesum")
-QUEUE_LIMIT = Gauge("gaia_redshift_queue_limit_rows", "Spectra that may wait for one model", multiprocess_mode="livesum")
+QUEUE_LIMIT = Gauge(
+    "gaia_redshift_queue_limit_rows", "Spectra that may wait for one model", multiprocess_mode="livesum"
+)
 BATCH_ROWS = Histogram(
     "gaia_redshift_batch_rows", "Spectra in one batch", _MODEL, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 16384)
 )

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover

@@ -98,7 +98,9 @@ class _Watched:
         metrics.REQUESTS.labels(method, route, str(self.status)).inc()
         metrics.REQUEST_SECONDS.labels(route).observe(seconds)
         write = _log.debug if route in _QUIET else _log.info
-        fields = {name: scope["state"][name] for name in ("key_name", "error_code", "spectra") if name in scope["state"]}
+        fields = {
+            name: scope["state"][name] for name in ("key_name", "error_code", "spectra") if name in scope["state"]
+        }
         write(
             "request",
             method=method,

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, made impatient: what a client does before a request exists is bounded here. Imports `errors`.
+"""uvicorn's HTTP protocol, made impatient: bounds what a client does around its requests. Imports `errors`.
 
 uvicorn waits for ever for the headers of a request, for the rest of a body that was refused, and for a client that
 does not read its answer; and it lets the work for a client that left go on. Each of these ends here, with an error in
@@ -78,8 +78,10 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the time for the rest of a refused body."""
+        """Read on, to see the client leave; stop the time for the rest of a refused body."""
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
         if self.cycle is not None and self.cycle.response_complete:
             self.cycle.more_body = False
             self._stop_timer()
@@ -139,4 +141,3 @@ class ImpatientProtocol(HttpToolsProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[error.status] + f"{lines}Connection: close\r\n\r\n".encode() + body)
         self.transport.close()
-

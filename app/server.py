@@ -33,13 +33,14 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
+    protocol: Any = partial(ImpatientProtocol, settings)  # called like the class
     config = uvicorn.Config(
         partial(make_application, settings),
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http=partial(ImpatientProtocol, settings),  # type: ignore[arg-type] - called like the class
+        http=protocol,
         ws="none",
         access_log=False,
         server_header=False,
@@ -114,7 +115,7 @@ class Supervisor(Multiprocess):
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def handle_hup(self) -> None:
         """Let every worker reload its models in place: uvicorn would restart them, and close their connections."""

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, title="Port to listen on; 0 picks a free one")
     workers: int = Field(1, ge=1, le=256, title="Processes that serve; a crashed one is replaced")
     models: Path = Field(SHIPPED_MODELS, title="Folder that holds the model bundles, one folder each")
-    default_model: str = Field("dissertation-cnn", title="The bundle used when a request names none: name or name@version")
+    default_model: str = Field(
+        "dissertation-cnn", title="The bundle used when a request names none: name or name@version"
+    )
     bundle_public_key: Path | None = Field(
         None, title="Ed25519 public key (PEM); when set, a bundle without a good manifest.json.sig is refused"
     )
@@ -28,7 +30,10 @@ class Settings(BaseSettings):
         "auto", title="What runs the network: ONNX Runtime, Keras, or Keras where there is an NVIDIA GPU"
     )
     threads: int | None = Field(
-        None, ge=1, le=1024, title="Threads of the network in each process; unset means the cores, shared by the workers"
+        None,
+        ge=1,
+        le=1024,
+        title="Threads of the network in each process; unset means the cores, shared by the workers",
     )
 
     max_body_bytes: int = Field(256 * 2**20, ge=1, title="Largest uploaded table in bytes")

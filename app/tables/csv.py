@@ -196,7 +196,9 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     """
     named = predictions.source_id is not None
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # The writer leaves a lone carriage return unquoted, and readers would take it for the end of the row.
+    broken = named and any("\r" in name for name in predictions.source_id or () if name)
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL)
     if header:
         writer.writerow([*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error"])
     columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]

@@ -97,7 +97,9 @@ def test_headers_without_end_are_431(server: Service) -> None:
         expect(client, 431, "headers_too_large")
 
 
-@pytest.mark.parametrize("rubbish", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"rubbish\r\n\r\n", b"GET\r\n\r\n"])
+@pytest.mark.parametrize(
+    "rubbish", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"rubbish\r\n\r\n", b"GET\r\n\r\n"]
+)
 def test_what_is_not_http_is_400_in_the_one_shape(server: Service, rubbish: bytes) -> None:
     with connect(server) as client:
         client.sendall(rubbish)

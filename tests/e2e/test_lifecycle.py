@@ -12,7 +12,7 @@ import pytest
 
 from app.security import hash_key
 from tests.reliability.service import Service
-from tests.reliability.wire import Answer, Connection, json_question
+from tests.reliability.wire import Answer, Connection, Question, json_question
 from tests.tiny import write_tiny_bundle
 
 QUESTIONS = [json_question(rows, rows) for rows in (1, 2, 30)]
@@ -22,6 +22,11 @@ def get(service: Service, path: str) -> str:
     with urlopen(f"{service.url}{path}", timeout=10) as answer:  # noqa: S310 - our own address
         text: str = answer.read().decode()
         return text
+
+
+def wait_for_predictions(service: Service) -> None:
+    while "gaia_redshift_spectra_total{" not in get(service, "/metrics"):
+        time.sleep(0.01)
 
 
 async def load(service: Service, seconds: float, clients: int = 4) -> tuple[int, list[str]]:
@@ -64,17 +69,16 @@ def under_load(service: Service, seconds: float, *events: tuple[float, object]) 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_answers_every_accepted_request_and_exits_with_0(tmp_path: Path, workers: int) -> None:
-    with Service(tmp_path, workers=workers, layers=20, threads=1) as service:
-        questions = [json_question(100, seed) for seed in range(12)]
+    with Service(tmp_path, workers=workers, layers=6, threads=1) as service:
+        questions = [json_question(60, seed) for seed in range(10)]
 
         async def run() -> list[Answer]:
-            connections = [Connection(service.port) for _ in questions]
-            tasks = [
-                asyncio.create_task(connection.send(question.request))
-                for connection, question in zip(connections, questions, strict=True)
-            ]
-            while "gaia_redshift_spectra_total{" not in await asyncio.to_thread(get, service, "/metrics"):
-                await asyncio.sleep(0.01)
+            async def ask(question: Question) -> Answer:
+                async with Connection(service.port) as connection:
+                    return await connection.send(question.request)
+
+            tasks = [asyncio.create_task(ask(question)) for question in questions]
+            await asyncio.to_thread(wait_for_predictions, service)
             service.process.send_signal(signal.SIGTERM)
             return await asyncio.gather(*tasks)
 
@@ -103,7 +107,7 @@ def test_a_killed_worker_is_replaced_and_the_others_answer_meanwhile(tmp_path: P
     with Service(tmp_path, workers=2) as service:
         before = {worker.pid for worker in service.workers()}
         victim = min(before)
-        right, wrong = under_load(service, 6, (1.0, lambda: os.kill(victim, signal.SIGKILL)))
+        right, wrong = under_load(service, 4, (1.0, lambda: os.kill(victim, signal.SIGKILL)))
         after = {worker.pid for worker in service.workers()}
         assert len(after) == 2
         assert victim not in after
@@ -165,6 +169,8 @@ def test_metrics_are_those_of_all_workers_together(tmp_path: Path) -> None:
     with Service(tmp_path, workers=2) as service:
         right, wrong = under_load(service, 2)
         assert wrong == []
-        counted = [line for line in get(service, "/metrics").splitlines() if line.startswith("gaia_redshift_requests_total")]
+        counted = [
+            line for line in get(service, "/metrics").splitlines() if line.startswith("gaia_redshift_requests_total")
+        ]
         answered = sum(float(line.split()[-1]) for line in counted if "/predict" in line and '"200"' in line)
         assert answered == right

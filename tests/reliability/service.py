@@ -39,14 +39,18 @@ class Service:
         As in the environment, without the prefix.
     """
 
-    def __init__(self, folder: Path, *, layers: int = 0, environment: dict[str, str] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, layers: int = 0, environment: dict[str, str] | None = None, **settings: Any
+    ) -> None:
         self.folder = folder
         self.models = folder / "models"
         if not self.models.exists():
             write_tiny_bundle(self.models / "tiny", layers=layers)
         self.port = free_port()
         given = {"models": self.models, "default_model": "tiny", "engine": "onnx", "port": self.port, **settings}
-        texts = {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in given.items()}
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in given.items()
+        }
         self._environment = {f"GAIA_REDSHIFT_{name.upper()}": text.strip('"') for name, text in texts.items()}
         self._environment = {**os.environ, **self._environment, **(environment or {})}
         self.log = folder / "service.log"
@@ -59,7 +63,9 @@ class Service:
         self.wait_until_ready()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.process.poll() is None:
             self.process.kill()
         for process in self.children():

@@ -69,7 +69,11 @@ class Soak:
         while time.monotonic() < end:
             for number, worker in enumerate(sorted(self.service.workers(), key=lambda process: process.pid)):
                 with worker.oneshot():
-                    sample = {"rss": worker.memory_info().rss, "descriptors": worker.num_fds(), "threads": worker.num_threads()}
+                    sample = {
+                        "rss": worker.memory_info().rss,
+                        "descriptors": worker.num_fds(),
+                        "threads": worker.num_threads(),
+                    }
                 self.samples.append({"seconds": time.monotonic() - start, "worker": number, **sample})
             if time.monotonic() - reloaded > 60:
                 reloaded = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,7 +35,11 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        writer = self._writer
         self.close()
+        if writer is not None:
+            with suppress(OSError):
+                await writer.wait_closed()
 
     def close(self) -> None:
         """Leave, whatever was under way."""
@@ -49,7 +54,9 @@ class Connection:
         try:
             self._writer.write(request)
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            headers = {
+                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+            }
             body = await self._reader.readexactly(int(headers["content-length"]))
         except BaseException:
             self.close()
@@ -62,7 +69,9 @@ class Connection:
 def request(path: str, body: bytes, kind: str = "application/json", **headers: str) -> bytes:
     """Return the bytes of a POST request."""
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    )
     return head.encode() + body
 
 

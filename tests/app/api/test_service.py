@@ -48,7 +48,10 @@ def test_an_altered_bundle_stops_the_start(settings: Settings) -> None:
 
 def test_a_missing_default_model_stops_the_start(models: Path) -> None:
     settings = Settings(models=models, default_model="other", engine="onnx")
-    with pytest.raises(InvalidBundleError, match=r"no model 'other'.*found: tiny@1.2.3"), TestClient(create_app(settings)):
+    with (
+        pytest.raises(InvalidBundleError, match=r"no model 'other'.*found: tiny@1.2.3"),
+        TestClient(create_app(settings)),
+    ):
         pass
 
 

@@ -1,0 +1,46 @@
+"""The service keeps what its OpenAPI document promises, whatever Schemathesis thinks of sending."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from tests.reliability.service import Service
+
+OPERATIONS = [
+    ("POST", "/predict"),
+    ("POST", "/predict/csv"),
+    ("GET", "/models"),
+    ("POST", "/models/reload"),
+    ("GET", "/models/{name}"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/metrics"),
+]
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenApiSchema]:
+    with Service(tmp_path_factory.mktemp("contract")) as service:
+        yield schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+
+
+def test_every_operation_is_tried(schema: OpenApiSchema) -> None:
+    found = [result.ok() for result in schema.get_all_operations()]
+    assert {(operation.method.upper(), operation.path) for operation in found} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_answer_is_one_that_the_document_describes(schema: OpenApiSchema, method: str, path: str) -> None:
+    operation = schema[path][method]
+
+    # Not every rule is one of JSON Schema: a point model refuses pdf, and bp belongs to rp.
+    @given(case=operation.as_strategy())
+    @settings(max_examples=20, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+    check()

@@ -1,0 +1,111 @@
+import csv
+import io
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.schemas import ErrorReply, PredictReply
+from app.spectra import FLUX_COUNT, FloatArray
+from tests.app.api.test_predict_csv import CSV, NAMES, rows_of
+from tests.security.corpus import documents, tables
+
+Make = Callable[[int], FloatArray]
+
+_SECONDS = 20
+_MEGABYTES = 700
+_REPLY_BYTES = 20_000
+
+
+def check(response: Any, started: float, before: int) -> None:
+    assert response.status_code in {200, 400, 413, 422, 404}, response.text[:300]
+    if response.status_code != 200:
+        ErrorReply.model_validate_json(response.content)
+        assert len(response.content) < _REPLY_BYTES
+    assert time.monotonic() - started < _SECONDS
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < _MEGABYTES
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in tables()])
+def test_no_upload_crashes_fills_or_holds_the_service(service: TestClient, name: str, content: bytes) -> None:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    check(service.post("/predict/csv", content=content, headers=CSV), started, before)
+    check(service.post("/predict/csv", files={"file": ("../../a.csv", content)}), started, before)
+    assert service.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in documents()])
+def test_no_document_crashes_fills_or_holds_the_service(service: TestClient, name: str, content: bytes) -> None:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    response = service.post("/predict", content=content, headers={"Content-Type": "application/json"})
+    check(response, started, before)
+    if response.status_code == 200:
+        PredictReply.model_validate_json(response.content)
+    assert service.get("/health/ready").status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*SpooledTemporaryFile")  # Starlette, where a part is cut off
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"a" * 2_000_000 + b"\r\n--x--\r\n",
+        b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n' * 5000 + b"--x--\r\n",
+        b"--x\r\n" + b"X-A: b\r\n" * 100_000,
+        b"--x\r\nContent-Disposition: form-data; name=" + b'"' * 1_000_000,
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n1',
+        b"--x--\r\n",
+    ],
+    ids=["huge field", "many fields", "many headers", "huge name", "cut off", "no part"],
+)
+def test_a_hostile_form_is_refused(service: TestClient, form: bytes) -> None:
+    response = service.post("/predict/csv", content=form, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert response.status_code in {400, 422}, response.text
+    ErrorReply.model_validate_json(response.content)
+
+
+@pytest.mark.parametrize(
+    "header", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; a=é"]
+)
+def test_a_form_without_boundary_is_refused(service: TestClient, header: str) -> None:
+    response = service.post("/predict/csv", content=b"--x--", headers={"Content-Type": header.encode()})
+    assert response.status_code in {400, 422}, response.text
+    ErrorReply.model_validate_json(response.content)
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\uff1d1+1", "=cmd|'/c calc'!A0"])
+def test_a_source_id_that_is_a_formula_comes_back_as_text(service: TestClient, make_flux: Make, start: str) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["source_id", *NAMES])
+    writer.writerow([f"x{start}", *make_flux(1)[0].tolist()])
+    writer.writerow([start, *make_flux(1)[0].tolist()])
+    response = service.post("/predict/csv", content=text.getvalue().encode(), headers=CSV)
+    rows = list(csv.DictReader(io.StringIO(response.text, newline="")))
+    stripped = start.strip()
+    assert rows[0]["source_id"] == f"x{start}".strip()
+    assert rows[1]["source_id"] == f"'{stripped}"
+
+
+@pytest.mark.parametrize("number", ["-123", "+5", "4295806720", "-1.5e3"])
+def test_a_plain_number_is_no_formula(service: TestClient, make_flux: Make, number: str) -> None:
+    row = ",".join([number, *map(str, make_flux(1)[0].tolist())])
+    content = "\n".join([",".join(["source_id", *NAMES]), row]).encode()
+    assert rows_of(service.post("/predict/csv", content=content, headers=CSV))[0]["source_id"] == number
+
+
+def test_an_error_text_never_begins_a_formula(service: TestClient) -> None:
+    row = ",".join(["=1+1"] * FLUX_COUNT)
+    rows = rows_of(service.post("/predict/csv", content="\n".join([",".join(NAMES), row]).encode(), headers=CSV))
+    assert rows[0]["error"].startswith("not_a_number: ")
+
+
+def test_brackets_inside_strings_of_a_large_request_are_not_structure(service: TestClient, make_flux: Make) -> None:
+    flux = make_flux(1)[0].tolist()
+    spectra = [{"flux": flux, "source_id": "[{:," * 60 + str(number)} for number in range(300)]
+    reply = service.post("/predict", json={"spectra": spectra})
+    assert reply.status_code == 200
+    assert reply.json()["predictions"][299]["source_id"].endswith(",299")
