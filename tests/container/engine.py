@@ -22,13 +22,16 @@ class MissingEngineError(RuntimeError):
     """No container engine answers."""
 
 
-def _call(command: Sequence[str], *, check: bool = True, env: Mapping[str, str] | None = None, show: bool = False) -> str:
+def _call(
+    command: Sequence[str], *, check: bool = True, env: Mapping[str, str] | None = None, show: bool = False
+) -> str:
     """Run a command and return its standard output; a failure shows everything it printed."""
     environment = {**os.environ, **(env or {})}
     output = None if show else subprocess.PIPE
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=output, stderr=output, check=False)
     if check and done.returncode:
-        raise RuntimeError(f"{shlex.join(command)} ended with {done.returncode}\n{done.stdout or ''}{done.stderr or ''}")
+        printed = f"{done.stdout or ''}{done.stderr or ''}"
+        raise RuntimeError(f"{shlex.join(command)} ended with {done.returncode}\n{printed}")
     return done.stdout or ""
 
 

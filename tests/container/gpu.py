@@ -29,4 +29,5 @@ def predict(engine: Engine, tag: str) -> str:
     expect(found["engine"] == "keras", f"engine {found['engine']}")
     expect(found["cuda"], "this TensorFlow was built without CUDA")
     expect(found["apart"] <= 5e-6, f"Keras and ONNX differ by {found['apart']}")
-    return f"TensorFlow {found['tensorflow']} for CUDA {found['cuda']}, {found['device']}; {found['apart']:.0e} from ONNX"
+    versions = f"TensorFlow {found['tensorflow']} for CUDA {found['cuda']}"
+    return f"{versions}, on the {found['device']} here; {found['apart']:.0e} from ONNX"

@@ -53,7 +53,7 @@ def scrape(port: int) -> str:
 
 
 def _get(port: int, path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=10) as reply:  # noqa: S310 - http
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=10) as reply:
         return json.load(reply)["data"]
 
 

@@ -37,13 +37,12 @@ def service() -> Iterator[HTTPServer]:
 
 def check(port: int | str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "GAIA_REDSHIFT_PORT": str(port)}
-    return subprocess.run([sys.executable, SCRIPT], env=environment, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, SCRIPT]
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=30)
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1), (500, 1)])
-def test_a_container_is_healthy_exactly_while_its_service_is_ready(
-    service: HTTPServer, status: int, code: int
-) -> None:
+def test_a_container_is_healthy_exactly_while_its_service_is_ready(service: HTTPServer, status: int, code: int) -> None:
     service.status = status  # type: ignore[attr-defined]
     assert check(service.server_port).returncode == code
 
