@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from app.errors import InvalidInputError
-from app.spectra import FLUX_COUNT
+from app.spectra import FLUX_COUNT, GRID_ID
 from training.dataset import declare, read
 
 from .conftest import csv_table, galaxies
@@ -38,6 +38,17 @@ def test_parquet_brings_parents_parts_and_that_it_is_simulated(write_parquet: Wr
     assert dataset.parent is not None
     assert dataset.parent[:4].tolist() == [0, 1, 2, 0]
     assert dataset.simulated is True
+
+
+def test_the_simulators_own_words_are_kept_for_the_card(write_parquet: WriteParquet) -> None:
+    metadata = {"simulated": "true", "simulator_version": "1.0", "seed": "7", "grid_id": GRID_ID, "pandas": "{}"}
+    dataset = read(write_parquet(*galaxies(120), metadata))
+    assert dataset.provenance == {"simulator_version": "1.0", "seed": "7", "grid_id": GRID_ID}
+
+
+def test_another_grid_is_refused(write_parquet: WriteParquet) -> None:
+    with pytest.raises(InvalidInputError, match=r"sampled on the grid 'smsgen-dr4'"):
+        read(write_parquet(*galaxies(120), {"simulated": "true", "grid_id": "smsgen-dr4"}))
 
 
 def test_variable_length_lists_are_read_and_a_wrong_length_is_named(tmp_path: Path) -> None:
