@@ -34,7 +34,7 @@ def list_models(request: Request) -> ModelList:
     return ModelList(models=[_describe(model, models) for model in models])
 
 
-@router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}})
+@router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}, 422: {"model": ErrorReply}})
 def get_model(name: str, request: Request) -> ModelDescription:
     """Describe one loaded model."""
     models: Models = request.app.state.models
