@@ -74,7 +74,7 @@ def read(path: Path) -> Dataset:
         raise InvalidInputError(f"{path} is not a file")
     try:
         columns = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise InvalidInputError(f"{path.name} cannot be read: {error}") from error
     dataset = Dataset(name=path.name, sha256=_sha256(path), **columns)
     _check(dataset)
