@@ -10,9 +10,7 @@ import typer
 
 from app.bundle import NAME_PATTERN, VERSION_PATTERN
 from app.errors import InvalidInputError, MissingDependencyError
-from training.dataset import declare, read
 from training.recipe import Recipe
-from training.split import split
 
 _NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 _DEFAULTS = Recipe()
@@ -52,8 +50,10 @@ def train(
     recipe = Recipe(epochs=epochs, batch_size=batch_size, patience=patience, seed=seed)
     # TensorFlow's remarks about the processor help nobody who trains.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from training.dataset import declare, read
     from training.export import Release, export
     from training.fit import fit
+    from training.split import split
 
     release = Release(output, name, version, replace=replace)
     release.check_free()

@@ -1,0 +1,57 @@
+"""``gaia-redshift simulate``. Importing this loads no numerical library: the work does."""
+
+import enum
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.errors import InvalidInputError
+
+LARGEST_COUNT = 100_000_000
+
+
+class Distribution(enum.StrEnum):
+    """How redshifts are distributed from 0 to 0.6."""
+
+    survey = "survey"
+    uniform = "uniform"
+
+
+def simulate(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write: .csv (z,flux_0..flux_185) or .parquet.")
+    ],
+    count: Annotated[int, typer.Option("--count", "-n", help="How many galaxies.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")] = 1,
+    redshift: Annotated[
+        Distribution,
+        typer.Option("--redshift", help="Redshifts as in the real survey, or uniform from 0 to 0.6."),
+    ] = Distribution.survey,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
+    ] = None,
+) -> None:
+    """Simulate Gaia BP/RP spectra of galaxies."""
+    if not 1 <= count <= LARGEST_COUNT:
+        raise InvalidInputError(f"--count must be from 1 to {LARGEST_COUNT}, not {count}")
+    if seed < 0:
+        raise InvalidInputError(f"--seed must not be negative, and is {seed}")
+    processes = len(os.sched_getaffinity(0)) if workers is None else workers
+    if processes < 1:
+        raise InvalidInputError(f"--workers must be at least 1, not {processes}")
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from training.simulation import dataset, files
+
+    files.check(output)
+    recipe = dataset.Recipe(count, seed, redshift.value)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("simulating", total=count)
+        blocks = dataset.simulate(recipe, processes)
+        files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
+    typer.echo(f"wrote {count} galaxies to {output}", err=True)

@@ -1,0 +1,181 @@
+"""Every number the simulator assumes, with its unit and origin: measured, published or guessed.
+
+`table` prints them; the documentation holds that table.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Generic[Value]):
+    """One assumed number, or a few that belong together."""
+
+    value: Value
+    unit: str
+    origin: Literal["measured", "published", "guessed"]
+    source: str
+
+
+# --- the telescope ---
+APERTURE_M2 = Constant(0.7278, "m2", "published", "pupil area, Carrasco et al. 2021 (A&A 652, A86); GaiaXPy")
+PLANCK_J_S = Constant(6.62607004e-34, "J s", "published", "CODATA 2014, as in GaiaXPy")
+LIGHT_SPEED_M_S = Constant(2.99792458e8, "m/s", "published", "SI")
+LINE_SPREAD = Constant(
+    {
+        "BP": (-0.4414, -0.6712, 0.5177, 0.1847, 0.0834, -0.5832, 1.7077, 0.0072, -0.0468),
+        "RP": (0.2238, -0.0211, -0.2473, -0.1414, -0.0484, -1.5423, 1.9622, -0.0116, -0.0223),
+    },
+    "see instrument.LineSpread",
+    "measured",
+    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar coefficients",
+)
+LINE_SPREAD_SCALE_NM = Constant(
+    {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
+    "nm",
+    "guessed",
+    "middle and scale of the fit's wavelength axis",
+)
+
+# --- how extended galaxies fall on the detector ---
+SAMPLE_OFFSET_PX = Constant(
+    {"BP": 0.25, "RP": 0.55},
+    "px",
+    "measured",
+    "mean flux curves of 520,393 real galaxies; stars need none, so it belongs to galaxies and not to the grid",
+)
+POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolved galaxy, per band")
+SMEAR_SIGMA_PX = Constant(
+    (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0), "px", "guessed", "Gaussians whose mixture smears along scan"
+)
+SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.40), "", "measured", "redshifts of the weights below")
+SMEAR_WEIGHT = Constant(
+    (
+        (0.02, 0.16, 0.05, 0.14, 0.15, 0.02, 0.06, 0.40),
+        (0.03, 0.20, 0.08, 0.0, 0.26, 0.15, 0.0, 0.28),
+        (0.05, 0.24, 0.06, 0.02, 0.35, 0.06, 0.0, 0.22),
+        (0.08, 0.30, 0.10, 0.05, 0.30, 0.05, 0.0, 0.12),
+    ),
+    "",
+    "measured",
+    "non-negative fit to the real mean flux curves below z = .3; the last row, z = .40, is a guess",
+)
+SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
+BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
+BLUE_TO_RED_RANGE = Constant((0.7, 1.1), "", "guessed", "bounds of the above")
+
+# --- galaxies ---
+PARENT_WINDOW = Constant(0.012, "", "guessed", "half width in redshift within which a parent is drawn")
+PARENT_MINIMUM = Constant(30, "", "guessed", "the window grows until it holds this many parents")
+PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galaxies are too few")
+PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
+COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
+LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
+LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
+TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
+TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
+AGN_FRACTION = Constant(
+    ((0.10, 0.25, 0.35, 0.45, 0.55), (0.02, 0.02, 0.05, 0.35, 0.70)),
+    "",
+    "guessed",
+    "fraction of galaxies with a visible active nucleus against redshift: those beyond .4 are bluer than ellipticals",
+)
+AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
+AGN_SLOPE = Constant(
+    (-1.5, 0.4), "", "published", "mean, scatter of the f_lambda slope; Vanden Berk et al. 2001: -1.56"
+)
+AGN_LINES_NM = Constant(
+    (
+        (486.3, 4.0, 4.0),
+        (500.8, 5.0, 0.6),
+        (656.5, 25.0, 5.0),
+        (434.0, 2.0, 4.0),
+        (279.9, 5.0, 4.0),
+        (372.8, 1.5, 0.6),
+    ),
+    "nm",
+    "published",
+    "vacuum wavelength, equivalent width and sigma of the strongest lines, rounded from Vanden Berk et al. 2001",
+)
+AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
+SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
+EXTINCTION_PIVOT_NM = Constant(617.0, "nm", "published", "the catalogue's extinction is that of SDSS r")
+
+# --- the survey ---
+REDSHIFT_BIN_PERCENT = Constant(
+    (6.62, 27.77, 28.99, 16.61, 8.80, 6.00, 3.55, 1.15, 0.30, 0.11, 0.06, 0.04),
+    "%",
+    "published",
+    "Kiraleos 2023, Table 3: the real 520,393 galaxies per .05 of redshift",
+)
+REDSHIFT_PERCENTILES = Constant(
+    (
+        (1, 0.0256),
+        (5, 0.0446),
+        (25, 0.0843),
+        (50, 0.1257),
+        (75, 0.1811),
+        (90, 0.2586),
+        (95, 0.3023),
+        (99, 0.3694),
+    ),
+    "",
+    "published",
+    "Kiraleos 2023, section 3.2 and code: percentiles of the same redshifts",
+)
+PEAK_REDSHIFT = Constant((0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "", "measured", "redshifts of the peaks below")
+PEAK_FLUX = Constant(
+    (19.4, 7.74, 5.63, 3.26, 2.89, 2.45),
+    "e-/s per sample",
+    "measured",
+    "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",
+)
+PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
+
+# --- noise ---
+TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023")
+TRANSITS_SCATTER = Constant(
+    0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
+)
+TRANSITS_RANGE = Constant((6, 160), "", "guessed", "bounds of the above")
+PHOTON_VARIANCE = Constant(1.15, "e-/s", "measured", "variance per unit flux, 1 for pure photon noise")
+BACKGROUND_VARIANCE = Constant(
+    {"BP": 44.0, "RP": 33.0},
+    "(e-/s)2 s",
+    "measured",
+    "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real galaxies",
+)
+EXPOSURE_S = Constant(4.42, "s", "published", "time on one CCD, Gaia Collaboration 2016")
+BACKGROUND_OFFSET = Constant(0.08, "e-/s per px", "guessed", "scatter of the residual background, per band")
+CALIBRATION_WIGGLE = Constant(0.006, "", "guessed", "amplitude of each of three smooth calibration errors")
+CALIBRATION_CYCLES = Constant((1.3, 3.1, 6.0), "cycles per band", "guessed", "their frequencies")
+
+# --- brightness ---
+ZERO_POINT = Constant({"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG")
+FLUX_EXCESS = Constant(
+    (1.162004, 0.011464, 0.049255, -0.005879),
+    "",
+    "published",
+    "(I_BP + I_RP) / I_G of stars as a polynomial in BP-RP from .5 to 4, Riello et al. 2021, Table 2",
+)
+
+
+def table() -> str:
+    """Return all constants as a Markdown table, in the order of this module."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, dict):
+            return "; ".join(f"{key}: {cell(part)}" for key, part in value.items())
+        if isinstance(value, tuple):
+            return " ".join(f"({cell(part)})" if isinstance(part, tuple) else cell(part) for part in value)
+        return f"{value:g}"
+
+    rows = ["| constant | value | unit | origin | source |", "|---|---|---|---|---|"]
+    for name, constant in globals().items():
+        if isinstance(constant, Constant):
+            rows.append(
+                f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
+            )
+    return "\n".join(rows) + "\n"

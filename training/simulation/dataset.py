@@ -1,0 +1,169 @@
+"""Whole datasets of simulated spectra: in blocks, seeded one by one, over as many processes as wanted.
+
+A block is the same whoever computes it, so a seed gives one dataset whatever the number of workers.
+"""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation import constants, galaxies, noise, parts, population
+from training.simulation.instrument import (
+    BANDS,
+    NATIVE_PX,
+    Band,
+    FloatArray,
+    SingleArray,
+    fit_matrix,
+    kept_matrix,
+    light_per_pixel,
+    smear_and_shift,
+    to_modes,
+    window_flux,
+)
+
+SIMULATOR_VERSION = "1.0"
+"""Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
+
+BLOCK_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a dataset depends on."""
+
+    count: int
+    seed: int
+    distribution: population.RedshiftDistribution = "survey"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Simulated spectra; arrays of n rows."""
+
+    redshift: FloatArray
+    flux: SingleArray
+    """Shape (n, 186), e-/s per sample."""
+    parent_id: NDArray[np.int32]
+    part: NDArray[np.int8]
+    """Index into `parts.PARTS`."""
+    magnitude: SingleArray
+    snr: dict[Band, SingleArray]
+    """Median over a band's kept samples of noise-free flux over its standard error."""
+    transits: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.redshift)
+
+
+def _forward() -> dict[Band, SingleArray]:
+    """Return the matrices from light on `WAVELENGTH_NM` to e-/s per pixel on `NATIVE_PX`, up to one scale."""
+    matrices = {band: light_per_pixel(band, NATIVE_PX).T for band in BANDS}
+    # Brightness is drawn later: a common factor keeps single precision away from its limits.
+    scale = max(matrix.max() for matrix in matrices.values())
+    return {band: (matrix / scale).astype(np.float32) for band, matrix in matrices.items()}
+
+
+class Simulator:
+    """The forward model with its matrices at hand."""
+
+    def __init__(self) -> None:
+        self.forward = _forward()
+
+    def clean(
+        self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+    ) -> dict[Band, SingleArray]:
+        """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness."""
+        light = galaxies.make(redshift, parent, rng)
+        light /= light.mean(axis=1, keepdims=True)
+        smear = population.draw_smear(redshift, rng)
+        window = {}
+        for band in BANDS:
+            jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
+            shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
+            window[band] = window_flux(smear_and_shift(to_modes(light @ self.forward[band]), smear, shift))
+        window["BP"] *= population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
+        peak = (window["RP"] @ (fit_matrix("RP") @ kept_matrix("RP")).astype(np.float32)).max(axis=1)
+        scale = (population.draw_peak(redshift, rng) / peak).astype(np.float32)[:, None]
+        return {band: flux * scale for band, flux in window.items()}
+
+    def block(self, recipe: Recipe, index: int) -> Block:
+        """Return the `index`-th block of a dataset."""
+        rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(index,)))
+        count = min(BLOCK_ROWS, recipe.count - index * BLOCK_ROWS)
+        redshift = population.draw_redshift(count, recipe.distribution, rng)
+        parent = galaxies.choose_parents(redshift, rng)
+        window = self.clean(redshift, parent, rng)
+        transits = population.draw_transits(count, rng)
+        flux, snr = {}, {}
+        for band in BANDS:
+            variance = noise.pixel_variance(band, window[band], transits)
+            coefficients = window[band] @ fit_matrix(band).astype(np.float32)
+            samples = kept_matrix(band).astype(np.float32)
+            snr[band] = np.median((coefficients @ samples) / noise.sample_error(band, variance), axis=1)
+            noisy = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
+            flux[band] = noisy * noise.calibration(count, noisy.shape[1], rng)
+        total = {band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX for band, values in window.items()}
+        return Block(
+            redshift=redshift,
+            flux=np.concatenate([flux[band] for band in BANDS], axis=1),
+            parent_id=galaxies.parents().parent_id[parent],
+            part=parts.parent_parts()[parent],
+            magnitude=population.magnitude(total["BP"], total["RP"]).astype(np.float32),
+            snr=snr,
+            transits=transits,
+        )
+
+
+_simulator: Simulator | None = None
+
+
+def _block(recipe: Recipe, index: int) -> Block:
+    """Compute one block with this process's simulator, made on first use."""
+    global _simulator  # noqa: PLW0603  # a worker process keeps its matrices between blocks
+    if _simulator is None:
+        _simulator = Simulator()
+    return _simulator.block(recipe, index)
+
+
+def simulate(recipe: Recipe, workers: int = 1) -> Iterator[Block]:
+    """Yield a dataset block by block, in order.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to simulate.
+    workers : int
+        Processes to use. At most two blocks per worker wait in memory, however slow the reader.
+    """
+    blocks = -(-recipe.count // BLOCK_ROWS)
+    if blocks == 1:
+        yield _block(recipe, 0)
+        return
+    # Even one worker is a process of its own: its matrix products run on one thread, as all workers' do, so
+    # the order of summation, and with it every last digit, is the same for any number of workers.
+    saved = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        with ProcessPoolExecutor(min(workers, blocks), multiprocessing.get_context("spawn")) as pool:
+            waiting: deque[Future[Block]] = deque()
+            for index in range(blocks):
+                waiting.append(pool.submit(_block, recipe, index))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

@@ -1,0 +1,155 @@
+"""Write simulated blocks as they come, as the dissertation's CSV or as Parquet with all that is known."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.errors import InvalidInputError, MissingDependencyError
+from app.spectra import FLUX_COUNT, GRID_ID
+from training.simulation import parts
+from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
+
+Arrow: TypeAlias = Any
+"""Something of pyarrow's, which has no types."""
+
+ROW_GROUP_BLOCKS = 10
+"""Blocks written at once, 20,000 rows: large enough to compress and to read fast, small enough for memory."""
+
+FLUX_DECIMALS = 3
+"""In CSV, as the dissertation prints its fluxes."""
+
+SUFFIXES = (".csv", ".parquet")
+
+
+def check(path: Path) -> None:
+    """Raise `InvalidInputError` unless `path` has a known extension and its directory can be written to."""
+    if path.suffix not in SUFFIXES:
+        raise InvalidInputError(f"cannot tell the format of {path.name}: name it {' or '.join(SUFFIXES)}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInputError(
+            f"cannot write {path}: {'it' if path.is_dir() else path.parent} is not a "
+            f"{'file' if path.is_dir() else 'directory'}"
+        )
+
+
+def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callable[[int], None]) -> None:
+    """Write blocks to `path` in the format of its extension.
+
+    The file appears under its name only when complete.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+        In order.
+    recipe : Recipe
+        Goes into the Parquet file's metadata.
+    path : Path
+        Ends in ``.csv`` or ``.parquet``.
+    progress : callable
+        Called with the number of rows after each write.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be written.
+    MissingDependencyError
+        If pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # only the command that writes needs it
+    except ImportError as error:
+        raise MissingDependencyError("writing datasets needs pyarrow: install gaia-redshift[train]") from error
+    check(path)
+    partial = path.with_name(path.name + ".part")
+    try:
+        with _writer(pa, recipe, partial, path.suffix) as writer:
+            for table in _tables(pa, blocks, path.suffix):
+                writer.write_table(table)
+                progress(len(table))
+        partial.replace(path)
+    except OSError as error:
+        raise InvalidInputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
+    """Return the Arrow schema of a simulated dataset, its metadata included."""
+    fields = [
+        pa.field("z", pa.float64(), nullable=False),
+        pa.field("flux", pa.list_(pa.float32(), FLUX_COUNT), nullable=False),
+        pa.field("parent_id", pa.int32()),
+        pa.field("part", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("magnitude", pa.float32()),
+        pa.field("snr_bp", pa.float32()),
+        pa.field("snr_rp", pa.float32()),
+        pa.field("transits", pa.int16()),
+        pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
+    ]
+    metadata = {
+        "simulated": "true",
+        "simulator_version": SIMULATOR_VERSION,
+        "grid_id": GRID_ID,
+        "seed": str(recipe.seed),
+        "count": str(recipe.count),
+        "redshift_distribution": recipe.distribution,
+    }
+    return pa.schema(fields, metadata=metadata)
+
+
+def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
+    if suffix == ".parquet":
+        from pyarrow import parquet
+
+        # Noise does not compress: only the small columns are worth a dictionary.
+        return parquet.ParquetWriter(
+            path, parquet_schema(pa, recipe), compression="zstd", use_dictionary=["part", "kind"]
+        )
+    from pyarrow import csv
+
+    names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
+    schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
+    return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
+
+
+def _tables(pa: Arrow, blocks: Iterable[Block], suffix: str) -> Iterable[Arrow]:
+    """Yield Arrow tables of `ROW_GROUP_BLOCKS` blocks each."""
+    waiting: list[Block] = []
+    for block in blocks:
+        waiting.append(block)
+        if len(waiting) == ROW_GROUP_BLOCKS:
+            yield _table(pa, waiting, suffix)
+            waiting = []
+    if waiting:
+        yield _table(pa, waiting, suffix)
+
+
+def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
+    redshift = np.concatenate([block.redshift for block in blocks])
+    flux = np.concatenate([block.flux for block in blocks])
+    if suffix == ".csv":
+        names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
+        columns = [np.round(redshift, 7), *np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)]
+        return pa.table([pa.array(column) for column in columns], names=names)
+
+    def column(name: str) -> Arrow:
+        return np.concatenate([getattr(block, name) for block in blocks])
+
+    def words(index: Arrow, values: tuple[str, ...]) -> Arrow:
+        return pa.DictionaryArray.from_arrays(pa.array(index, pa.int8()), pa.array(values))
+
+    schema = parquet_schema(pa, Recipe(0, 0)).remove_metadata()
+    arrays = [
+        pa.array(redshift),
+        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), FLUX_COUNT),
+        pa.array(column("parent_id")),
+        words(column("part"), parts.PARTS),
+        pa.array(column("magnitude")),
+        pa.array(np.concatenate([block.snr["BP"] for block in blocks])),
+        pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
+        pa.array(column("transits")),
+        words(np.zeros(len(redshift), dtype=np.int8), ("galaxy",)),
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,182 @@
+"""Galaxies as light: real parents, five templates, emission lines, active nuclei and dust.
+
+A simulated galaxy descends from one of 9,903 real ones (``build/parents.py``): its template coefficients and
+its ugriz residuals, varied. All light is on a grid uniform in ln wavelength, so a redshift is a shift along
+it.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation import constants
+from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
+
+DATA = Path(__file__).parent / "data"
+TEMPLATES_FILE = DATA / "templates.npz"
+PARENTS_FILE = DATA / "parents.npz"
+EXTINCTION_FILE = DATA / "extinction.npz"
+
+LINE_GROUPS_NM = ((0, 460), (460, 520), (520, 620), (620, 690), (690, 2000))
+"""Lines that rise and fall together: [OII] to H-gamma, H-beta and [OIII], He I, H-alpha with [NII] and [SII],
+red."""
+
+HIGHEST_REDSHIFT = 0.65
+LN_STEP = float(np.log(WAVELENGTH_NM[1] / WAVELENGTH_NM[0]))
+SHIFTS = int(np.ceil(np.log(1 + HIGHEST_REDSHIFT) / LN_STEP)) + 2
+REST_WAVELENGTH_NM: FloatArray = WAVELENGTH_NM[0] * np.exp(
+    LN_STEP * np.arange(-SHIFTS, len(WAVELENGTH_NM) + 1, dtype=np.float64)
+)
+"""Rest-frame wavelengths: the observed grid and the room towards the blue that redshift needs."""
+
+COARSE_STEP = 40
+"""Smooth factors (tilt, dust, residuals) are evaluated at every 40th wavelength and interpolated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """Real galaxies, in ascending redshift."""
+
+    parent_id: NDArray[np.int32]
+    redshift: FloatArray
+    coefficients: FloatArray
+    """Shape (n, 5), summing to one."""
+    log_residual: FloatArray
+    """ln(observed / template) in ugriz, shape (n, 5), mean zero."""
+    extinction_r: FloatArray
+    """Milky Way extinction in SDSS r, mag."""
+
+
+@cache
+def parents() -> Parents:
+    """Return the parent galaxies, read once."""
+    with np.load(PARENTS_FILE) as file:
+        order = np.argsort(file["redshift"], kind="stable")
+        values = {name: file[name][order] for name in file.files}
+    return Parents(
+        parent_id=values["parent_id"],
+        **{name: values[name].astype(np.float64) for name in values if name != "parent_id"},
+    )
+
+
+@cache
+def templates() -> tuple[SingleArray, SingleArray]:
+    """Return continuum, shape (5, w), and lines, shape (groups, 5, w), on `REST_WAVELENGTH_NM`."""
+    with np.load(TEMPLATES_FILE) as file:
+        return file["continuum"], file["lines"]
+
+
+@cache
+def extinction_curve() -> FloatArray:
+    """Return A(wavelength) / A(SDSS r) on the coarse grid (Gordon et al. 2023, R(V) = 3.1)."""
+    with np.load(EXTINCTION_FILE) as file:
+        return np.asarray(np.interp(coarse_wavelength_nm(), file["wavelength_nm"], file["relative_extinction"]))
+
+
+@cache
+def coarse_wavelength_nm() -> FloatArray:
+    """Return the wavelengths at which smooth factors are evaluated; the last is at or past the grid's end."""
+    count = -(-(len(WAVELENGTH_NM) - 1) // COARSE_STEP) + 1
+    return np.asarray(WAVELENGTH_NM[0] * np.exp(LN_STEP * COARSE_STEP * np.arange(count)))
+
+
+@cache
+def _refine() -> SingleArray:
+    position = np.arange(len(WAVELENGTH_NM)) / COARSE_STEP
+    cell = np.minimum(position.astype(int), len(coarse_wavelength_nm()) - 2)
+    matrix = np.zeros((len(coarse_wavelength_nm()), len(WAVELENGTH_NM)), dtype=np.float32)
+    columns = np.arange(len(WAVELENGTH_NM))
+    matrix[cell, columns] = 1 - (position - cell)
+    matrix[cell + 1, columns] = position - cell
+    return matrix
+
+
+def choose_parents(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose for each redshift a parent near it, shape (n,): rows of `parents`.
+
+    Beyond z = .27, where the catalogue thins out, any parent beyond z = .20 will do.
+    """
+    known = parents().redshift
+    half = np.full(len(redshift), constants.PARENT_WINDOW.value)
+    far = redshift >= constants.PARENT_LAST_REDSHIFT.value
+    while True:
+        first = np.searchsorted(known, redshift - half)
+        stop = np.searchsorted(known, redshift + half)
+        few = (stop - first < constants.PARENT_MINIMUM.value) & ~far
+        if not few.any():
+            break
+        half[few] *= 1.4
+    first = np.where(far, np.searchsorted(known, constants.PARENT_FAR_REDSHIFT.value), first)
+    stop = np.where(far, len(known), stop)
+    return np.asarray(first + (rng.random(len(redshift)) * (stop - first)).astype(np.int64))
+
+
+def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
+    """Return stars and emission lines at rest, shape (n, len(REST_WAVELENGTH_NM)), of arbitrary scale."""
+    count = len(parent)
+    scatter = np.exp(constants.COEFFICIENT_SCATTER.value * rng.standard_normal((count, 5)))
+    mixture = (parents().coefficients[parent] * scatter).astype(np.float32)
+    continuum, lines = templates()
+    groups = len(lines)
+    strength = constants.LINE_SCATTER.value * rng.standard_normal((count, 1))
+    strength = strength + constants.LINE_GROUP_SCATTER.value * rng.standard_normal((count, groups))
+    line_mixture = np.exp(strength).astype(np.float32)[:, :, None] * mixture[:, None, :]
+    everything = np.concatenate([continuum, lines.reshape(groups * 5, -1)])
+    return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, -1)], axis=1) @ everything)
+
+
+def add_nuclei(light: SingleArray, redshift: FloatArray, rng: np.random.Generator) -> SingleArray:
+    """Give some galaxies an active nucleus: a power law and broad lines; returns light of the same shape."""
+    active = rng.random(len(light)) < np.interp(redshift, *constants.AGN_FRACTION.value)
+    count = int(active.sum())
+    if not count:
+        return light
+    ratio = REST_WAVELENGTH_NM / 500.0
+    slope = rng.normal(*constants.AGN_SLOPE.value, (count, 1))
+    nucleus = ratio**slope
+    for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
+        strength = width_nm * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (count, 1))
+        profile = np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2) / (sigma_nm * np.sqrt(2 * np.pi))
+        nucleus += (line_nm / 500.0) ** slope * strength * profile
+    share = rng.uniform(*constants.AGN_LIGHT.value, (count, 1))
+    at_500 = light[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))][:, None]
+    mixed = light.copy()
+    mixed[active] = light[active] * (1 - share) + nucleus * at_500 * share
+    return mixed
+
+
+def observe(
+    light: SingleArray, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+) -> SingleArray:
+    """Redshift rest-frame light and put the parent's residuals, a tilt and the Milky Way's dust on it.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, len(WAVELENGTH_NM))
+        Proportional to W m-2 nm-1; the scale is arbitrary.
+    """
+    shift = np.log1p(redshift) / LN_STEP
+    start = SHIFTS - np.ceil(shift).astype(np.int64)
+    share = (np.ceil(shift) - shift).astype(np.float32)
+    size = len(WAVELENGTH_NM)
+    observed = np.empty((len(light), size), dtype=np.float32)
+    for row, (k, f) in enumerate(zip(start, share, strict=True)):
+        observed[row] = (1 - f) * light[row, k : k + size] + f * light[row, k + 1 : k + 1 + size]
+    known = parents()
+    coarse = coarse_wavelength_nm()
+    tilt = rng.normal(*constants.TILT.value, (len(light), 1))
+    dust = known.extinction_r[rng.integers(len(known.redshift), size=len(light))][:, None]
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) - 0.4 * np.log(10) * dust * extinction_curve()
+    bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
+    for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
+        at = bands * (1 + z) / (1 + known.redshift[mother])
+        ln_factor[row] += np.interp(coarse, at, known.log_residual[mother])
+    return np.asarray(observed * (np.exp(ln_factor).astype(np.float32) @ _refine()))
+
+
+def make(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
+    """Return the observed light of galaxies at `redshift` of `parent`, shape (n, len(WAVELENGTH_NM))."""
+    return observe(add_nuclei(rest_light(parent, rng), redshift, rng), redshift, parent, rng)

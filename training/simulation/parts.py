@@ -1,0 +1,26 @@
+"""Which part of a dataset a parent galaxy belongs to: fixed by a hash, so no parent is ever in two parts."""
+
+import hashlib
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation.galaxies import parents
+
+PARTS = ("train", "validation", "test")
+PERCENT = (63, 27, 10)
+"""Kiraleos 2023, section 3.4."""
+
+
+def part_of(parent_id: int) -> str:
+    """Return the part of one parent galaxy."""
+    digest = hashlib.sha256(f"gaia-redshift parent {parent_id}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") % 100
+    return PARTS[int(np.searchsorted(np.cumsum(PERCENT), place, side="right"))]
+
+
+@cache
+def parent_parts() -> NDArray[np.int8]:
+    """Return the index into `PARTS` of every row of `galaxies.parents`."""
+    return np.array([PARTS.index(part_of(int(identity))) for identity in parents().parent_id], dtype=np.int8)
