@@ -13,6 +13,8 @@ from app.settings import Settings
 from app.spectra import FLUX_COUNT, FloatArray
 from tests.tiny import write_tiny_bundle
 
+pytest_plugins = ["tests.server"]
+
 # Shared machines stall now and then, and a failure must be the same failure next time.
 hypothesis_settings.register_profile("project", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("project")
