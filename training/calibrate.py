@@ -18,6 +18,9 @@ NODE_WIDTH = 0.02
 NODE_GALAXIES = 200
 """Least number of galaxies behind one node: their 2.5% tail holds five."""
 
+_ROUNDING = 1e-9
+"""A rank that is a whole number must not be rounded up because 1.68 is not exact in binary."""
+
 Column = NDArray[np.floating]
 
 
@@ -101,6 +104,6 @@ def _interval(error: NDArray[np.float64], level: float) -> tuple[float, float]:
     """Return the finite-sample quantiles that leave at most (1 - level) / 2 of the errors beyond each end."""
     ascending = np.sort(error)
     # The rank ceil((n + 1)(1 - a/2)) of n errors, not the plain quantile, is what guarantees the level.
-    rank = math.ceil((len(error) + 1) * (1 + level) / 2)
+    rank = math.ceil((len(error) + 1) * (1 + level) / 2 - _ROUNDING)
     beyond = max(len(error) - rank, 0)
     return min(float(ascending[beyond]), 0.0), max(float(ascending[len(error) - 1 - beyond]), 0.0)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from app.bundle import NAME_PATTERN, VERSION_PATTERN
 from app.errors import InvalidInputError, MissingDependencyError
 from training.recipe import Recipe
 
-_OPTIONAL = {"joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx", "jax"}
+_NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 _DEFAULTS = Recipe()
 
 
@@ -45,20 +46,15 @@ def train(
     name = name or output.resolve().name
     _require(NAME_PATTERN, "--name", name)
     _require(VERSION_PATTERN, "--version", version)
+    _require_packages()
     recipe = Recipe(epochs=epochs, batch_size=batch_size, patience=patience, seed=seed)
     # TensorFlow's remarks about the processor help nobody who trains.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        from training.dataset import declare, read
-        from training.export import Release, export
-        from training.fit import fit
-        from training.split import split
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
-            raise
-        raise MissingDependencyError(
-            f"training needs {error.name}, which is not installed: pip install 'gaia-redshift[train]'"
-        ) from error
+    from training.dataset import declare, read
+    from training.export import Release, export
+    from training.fit import fit
+    from training.split import split
+
     release = Release(output, name, version, replace=replace)
     release.check_free()
     dataset = declare(read(data), observed=observed)
@@ -74,3 +70,12 @@ def train(
 def _require(pattern: str, option: str, value: str) -> None:
     if not re.fullmatch(pattern, value):
         raise InvalidInputError(f"{option} {value!r} does not match {pattern}")
+
+
+def _require_packages() -> None:
+    """Look for everything now, lest an hour of training ends at a converter that is not installed."""
+    for package in _NEEDED:
+        if find_spec(package) is None:
+            raise MissingDependencyError(
+                f"training needs {package}, which is not installed: pip install 'gaia-redshift[train]'"
+            )

@@ -6,8 +6,8 @@ and others ignored. The simulator's Parquet has ``z``, ``flux`` (a list of 186 f
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from app.errors import Detail, InvalidInputError
-from app.spectra import FLUX_COUNT, FloatArray
+from app.spectra import FLUX_COUNT, GRID_ID, FloatArray
 
 REDSHIFT_RANGE = (0.0, 0.6)
 """Kiraleos 2023, section 3.1: beyond 0.6 the survey holds too few galaxies to learn from."""
 
 MINIMUM_ROWS = 100
 """Below this the smallest part has fewer than ten galaxies and nothing measured on it means anything."""
+
+_PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
 
 FLUX_COLUMNS = tuple(f"flux_{index}" for index in range(FLUX_COUNT))
 
@@ -47,6 +49,8 @@ class Dataset:
     """Of the file, so that a card names its data beyond doubt."""
     simulated: bool | None
     """None where the file does not say."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """What else the file says of its origin: the simulator's version and seed, for the card."""
 
     def __len__(self) -> int:
         return len(self.redshift)
@@ -74,7 +78,7 @@ def read(path: Path) -> Dataset:
         raise InvalidInputError(f"{path} is not a file")
     try:
         columns = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise InvalidInputError(f"{path.name} cannot be read: {error}") from error
     dataset = Dataset(name=path.name, sha256=_sha256(path), **columns)
     _check(dataset)
@@ -136,7 +140,7 @@ def _read_parquet(path: Path) -> dict[str, Any]:
         "redshift": _floats(table["z"]),
         "parent": parent,
         "part": part,
-        "simulated": _declared_simulated(schema.metadata or {}),
+        **_declared(path, schema.metadata or {}),
     }
 
 
@@ -164,9 +168,15 @@ def _floats(column: Any) -> FloatArray:
     return np.asarray(values, dtype=np.float32)
 
 
-def _declared_simulated(metadata: dict[bytes, bytes]) -> bool | None:
-    declared = {key.decode(): value.decode() for key, value in metadata.items()}.get("simulated")
-    return None if declared is None else declared.lower() == "true"
+def _declared(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return what the simulator's metadata say; a grid other than ours would train a network nobody can serve."""
+    said = {name: metadata[name.encode()].decode() for name in _PROVENANCE if name.encode() in metadata}
+    if said.get("grid_id", GRID_ID) != GRID_ID:
+        raise InvalidInputError(
+            f"{path.name} is sampled on the grid {said['grid_id']!r}; this version's is {GRID_ID!r}"
+        )
+    simulated = said.pop("simulated", None)
+    return {"simulated": None if simulated is None else simulated == "true", "provenance": said}
 
 
 def _require(path: Path, wanted: list[str], present: list[str]) -> None:

@@ -4,6 +4,7 @@ Read `fit` from top to bottom: it is the recipe. Each epoch's order of galaxies 
 epoch's number alone, so a run that was interrupted ends with the same weights as one that was not.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from app.errors import InvalidInputError
 from app.spectra import FloatArray
 from training.dataset import Dataset
 from training.progress import Progress
@@ -61,7 +63,7 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     Raises
     ------
     InvalidInputError
-        If `folder` holds a run of another recipe or other data.
+        If `folder` holds a run of another recipe or other data, or the loss is no longer finite.
     """
     keras.utils.set_random_seed(recipe.seed)
 
@@ -96,6 +98,8 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
                 val_mean_absolute_error=measured["val_mean_absolute_error"][0],
                 seconds=round(time.monotonic() - started, 2),
             )
+            if not math.isfinite(row.loss + row.val_loss):
+                raise InvalidInputError(f"the training diverged in epoch {epoch}: the loss is {row.loss:g}")
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
 

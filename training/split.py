@@ -69,7 +69,7 @@ def split(dataset: Dataset, seed: int) -> Split:
 def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:
     unknown = sorted(set(np.unique(part)) - set(PARTS))
     if unknown:
-        raise InvalidInputError(f"{dataset.name}: part {unknown[0]!r} is none of {', '.join(PARTS)}")
+        raise InvalidInputError(f"{dataset.name}: part {str(unknown[0])!r} is none of {', '.join(PARTS)}")
     train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
     if dataset.parent is None:
         return Split(train, validation, test, "as the file says")

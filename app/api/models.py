@@ -67,7 +67,7 @@ async def reload_here(models: Models) -> None:
     metrics.RELOADS.labels("done").inc()
 
 
-@router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}})
+@router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}, 422: {"model": ErrorReply}})
 def get_model(name: str, request: Request) -> ModelDescription:
     """Describe one loaded model, by `name` (its highest version) or `name@version`."""
     models: Models = request.app.state.models

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from importlib.resources import files
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -11,8 +12,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.schemas import PredictRequest
+from app.spectra import FLUX_COUNT
 
 router = APIRouter(include_in_schema=False)
+
+EXAMPLE_TABLE = Path(__file__).parent.parent / "data" / "example_galaxies.csv"
+"""Four simulated galaxies in the dissertation's format, `z` first."""
 
 _REF = "#/components/schemas/{model}"
 
@@ -48,13 +53,23 @@ def _page_policy(page: bytes) -> str:
     )
 
 
+def _example_request() -> dict[str, object]:
+    """Return a request with the first galaxy of the example table."""
+    lines = EXAMPLE_TABLE.read_text(encoding="ascii").splitlines()
+    galaxy = dict(zip(lines[0].split(","), map(float, lines[1].split(",")), strict=True))
+    return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(FLUX_COUNT)]}]}
+
+
 def mount_static(app: FastAPI) -> None:
     """Serve Swagger UI's files under ``/static/swagger``."""
     app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
 
 
 def describe_request_body(app: FastAPI) -> None:
-    """Add to the OpenAPI document the schema of `PredictRequest`, which its route reads by itself, and the API key."""
+    """Add to the OpenAPI document the schema of `PredictRequest`, with an example that can be sent, and the API key.
+
+    FastAPI does not know the schema, because the route reads its body by itself.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -62,7 +77,7 @@ def describe_request_body(app: FastAPI) -> None:
         schema = PredictRequest.model_json_schema(ref_template=_REF)
         components = document["components"]["schemas"]
         components.update(schema.pop("$defs"))
-        components[PredictRequest.__name__] = schema
+        components[PredictRequest.__name__] = {**schema, "example": _example_request()}
         if app.state.settings.api_keys:
             document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"key": []}]

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from app import errors, main
+from app import errors
 from app.cli import COMMANDS
 from app.redshift import QualityFlag
 from app.settings import Settings
@@ -37,14 +37,21 @@ def test_every_setting_is_documented_with_its_title() -> None:
 
 
 def test_every_error_code_is_documented() -> None:
-    codes = all_errors(errors.RedshiftError) | set(main._HTTP_CODES.values()) | {"http_error"}
+    codes = all_errors(errors.RedshiftError) | set(errors.HttpError._CODES.values())
     assert first_cells("errors.md") == codes
 
 
 def test_every_quality_flag_and_row_reason_is_documented() -> None:
     reasons = {"ragged_row", "missing_value", "not_a_number", "not_finite", "constant_spectrum", "implausible_units"}
     assert len(Unusable) == 4
-    assert first_cells("http.md") - {"GET /models", "GET /health/live", "GET /health/ready", "GET /docs"} == {
+    assert first_cells("http.md") - {
+        "GET /models",
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /docs",
+        "GET /metrics",
+        "POST /models/reload",
+    } == {
         *get_args(QualityFlag),
         *reasons,
     }

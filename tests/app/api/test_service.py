@@ -86,5 +86,12 @@ def test_openapi_describes_both_bodies_and_every_reference_resolves(service: Tes
     assert "multipart/form-data" in document["paths"]["/predict/csv"]["post"]["requestBody"]["content"]
     for reference in re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', json.dumps(document)):
         assert reference in document["components"]["schemas"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
     flux = document["components"]["schemas"]["Spectrum"]["properties"]["flux"]["anyOf"][0]
     assert (flux["minItems"], flux["maxItems"]) == (186, 186)
+
+
+def test_the_example_of_the_documentation_can_be_sent_as_it_is(service: TestClient) -> None:
+    example = service.get("/openapi.json").json()["components"]["schemas"]["PredictRequest"]["example"]
+    reply = service.post("/predict", json=example)
+    assert reply.json()["predictions"][0]["status"] == "ok"
