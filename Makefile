@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format types container-test container-test-gpu release-check train-default bench lock clean
+.PHONY: serve test test-docs lint format types container-test container-test-gpu release-check train-default bench \
+	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -44,6 +45,29 @@ bench: .venv/dev.done  ## Measure engines and start-up side by side
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
 
+RESULTS := docs/reliability
+reliability: .venv/dev.done  ## Overload, crash and fill up the real service, and draw the figures (ten minutes)
+	$(BIN)/python -m tests.reliability.overload --out $(RESULTS)/overload.json
+	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
+	$(BIN)/python -m tests.reliability.figures $(RESULTS)
+
+MINUTES := 60
+soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow, nothing may get lost
+	$(BIN)/python -m tests.reliability.soak --minutes $(MINUTES) --out $(RESULTS)/soak.json
+	$(BIN)/python -m tests.reliability.figures $(RESULTS)
+
+SECONDS := 60
+fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
+	for reader in json csv columns manifest; do \
+		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
+
+audit: .venv/audit.done  ## Known vulnerabilities in what serving installs
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/serve.txt
+
+sbom: .venv/audit.done  ## What serving installs, as a CycloneDX bill of materials
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/serve.txt
+
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock' pyproject.toml requirements/build.in
@@ -56,6 +80,8 @@ lock:  ## Renew requirements/*.txt (needs uv)
 		--output-file requirements/image.txt
 	$(LOCK) --upgrade --constraint requirements/image.txt --constraint requirements/dev.txt $(IMAGE_EXTRAS) --extra gpu \
 		--output-file requirements/gpu.txt
+	for extra in audit fuzz; do $(LOCK) --upgrade --constraint requirements/dev.txt --extra $$extra \
+		--output-file requirements/$$extra.txt; done
 
 clean:  ## Remove the environment and all caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -146,10 +146,12 @@ class Bundle:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
         except ValidationError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
-        low, high = np.array([self.calibration.flux_min, self.calibration.flux_max], np.float32)
-        self.flux_low = low
-        """Smallest training flux of each sample, shape (186,), e-/s per sample."""
-        self.flux_scale = 1 / np.maximum(high - low, np.finfo(np.float32).tiny)
+        # Arrays, made once: turning lists into them for every request costs more than the rest of its interpretation.
+        held = self.calibration
+        self.redshift_nodes = np.array(held.redshift)
+        self.offsets = {name: np.array(getattr(held, name)) for name in ("lower68", "upper68", "lower95", "upper95")}
+        self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
+        self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
 
     def read(self, name: str) -> bytes:

@@ -6,6 +6,7 @@ supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked
 
 import os
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,26 +105,46 @@ def watch_batches(manifest: Manifest) -> Callable[[int, int, float, int], None]:
     return watch
 
 
+@cache
+def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(route)
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answered request; all three labels come from small sets, so they can be looked up once."""
+    requests, durations = _of_request(method, route, status)
+    requests.inc()
+    durations.observe(seconds)
+
+
+@cache
+def _of_model(name: str, version: str) -> tuple[Counter, _ArrayHistogram, _ArrayHistogram, _ArrayHistogram]:
+    labels = (name, version)
+    return SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels), DRIFT.labels(*labels), LEVEL.labels(*labels)
+
+
 def count_predictions(bundle: Bundle, batch: SpectrumBatch, predictions: Predictions) -> None:
     """Count what was answered, the redshifts, the flags, and how far the input lies from the training set."""
     labels = (bundle.manifest.name, bundle.manifest.version)
+    flux, redshift = batch.flux, predictions.redshifts.redshift
     failed = len(predictions.problems)
     if failed:
         SPECTRA.labels(*labels, "error").inc(failed)
         for problem in predictions.problems.values():
             PROBLEMS.labels(*labels, problem.code).inc()
-    if failed == len(predictions):
+        usable = ~np.isnan(redshift)
+        flux, redshift = flux[usable], redshift[usable]
+    if not len(redshift):
         return
-    SPECTRA.labels(*labels, "ok").inc(len(predictions) - failed)
-    redshift = predictions.redshifts.redshift
-    usable = ~np.isnan(redshift)
-    REDSHIFT.labels(*labels).observe_all(redshift[usable])
+    answered, redshifts, drifts, levels = _of_model(*labels)
+    answered.inc(len(redshift))
+    redshifts.observe_all(redshift)
     for flags in predictions.redshifts.quality:
         for flag in flags:
             FLAGS.labels(*labels, flag).inc()
-    position = (batch.flux[usable] - bundle.flux_low) * bundle.flux_scale
-    DRIFT.labels(*labels).observe_all(((position < 0) | (position > 1)).sum(axis=1))
-    LEVEL.labels(*labels).observe_all(position.mean(axis=1))
+    position = (flux - bundle.flux_low) * bundle.flux_scale
+    drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
+    levels.observe_all(position.mean(axis=1))
 
 
 def render() -> bytes:

@@ -26,7 +26,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 _SHOWN_PATH = 200
 
-_log: Any = structlog.stdlib.get_logger("gaia_redshift.access")
+_log: Any = structlog.get_logger()
 
 
 class Observe:
@@ -95,14 +95,14 @@ class _Watched:
         scope = self._scope
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        metrics.REQUESTS.labels(method, route, str(self.status)).inc()
-        metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+        metrics.count_request(method, route, self.status, seconds)
         write = _log.debug if route in _QUIET else _log.info
         fields = {
             name: scope["state"][name] for name in ("key_name", "error_code", "spectra") if name in scope["state"]
         }
         write(
             "request",
+            request_id=self.id,
             method=method,
             path=scope["path"][:_SHOWN_PATH],
             status=self.status,

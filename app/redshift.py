@@ -70,25 +70,24 @@ def interpret(output: FloatArray, flux: FloatArray, usable: NDArray[np.bool_], b
     Intervals are split-conformal: quantiles of the validation part's residuals near the predicted redshift
     (Lei et al. 2018, JASA 113, 1094). A lower limit can lie slightly below zero; flags never change the number.
     """
-    calibration = bundle.calibration
     redshift = np.full(len(usable), np.nan)
     redshift[usable] = np.round(output.astype(np.float64), DECIMALS)
 
-    def bound(offsets: Sequence[float]) -> NDArray[np.float64]:
-        limit: NDArray[np.float64] = redshift + np.interp(redshift, calibration.redshift, offsets)
+    def bound(name: str) -> NDArray[np.float64]:
+        limit: NDArray[np.float64] = redshift + np.interp(redshift, bundle.redshift_nodes, bundle.offsets[name])
         return limit.round(DECIMALS)
 
     low, high = bundle.manifest.redshift_range
     edge = (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH)
     outside = np.zeros(len(usable), np.bool_)
     seen = flux[usable]
-    outside[usable] = ((seen < calibration.flux_min) | (seen > calibration.flux_max)).any(axis=1)
+    outside[usable] = ((seen < bundle.flux_low) | (seen > bundle.flux_high)).any(axis=1)
     return Redshifts(
         redshift,
-        bound(calibration.lower68),
-        bound(calibration.upper68),
-        bound(calibration.lower95),
-        bound(calibration.upper95),
+        bound("lower68"),
+        bound("upper68"),
+        bound("lower95"),
+        bound("upper95"),
         _flags({"near_range_edge": edge, "outside_training_range": outside}),
     )
 

@@ -44,14 +44,8 @@ def test_every_error_code_is_documented() -> None:
 def test_every_quality_flag_and_row_reason_is_documented() -> None:
     reasons = {"ragged_row", "missing_value", "not_a_number", "not_finite", "constant_spectrum", "implausible_units"}
     assert len(Unusable) == 4
-    assert first_cells("http.md") - {
-        "GET /models",
-        "GET /health/live",
-        "GET /health/ready",
-        "GET /docs",
-        "GET /metrics",
-        "POST /models/reload",
-    } == {
+    paths = {cell for cell in first_cells("http.md") if cell.startswith(("GET ", "POST "))}
+    assert first_cells("http.md") - paths == {
         *get_args(QualityFlag),
         *reasons,
     }

@@ -96,6 +96,11 @@ class Service:
         except psutil.NoSuchProcess:
             return []
 
+    def wait_for_workers(self, count: int) -> None:
+        """Return when as many workers run."""
+        while len(self.children()) < count:
+            time.sleep(0.1)
+
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve."""
         return self.children() or [psutil.Process(self.process.pid)]

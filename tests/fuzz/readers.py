@@ -1,0 +1,101 @@
+"""Coverage-guided fuzzing of every reader of what strangers send: ``python -m tests.fuzz.readers csv`` (``make fuzz``).
+
+Each target may raise what a client is told of, and nothing else; what it reads must keep its promises. The other
+arguments are libFuzzer's.
+"""
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["app"]):
+    from app import schemas
+    from app.bundle import MANIFEST, Bundle
+    from app.errors import RedshiftError
+    from app.schemas import PredictRequest, read_request
+    from app.tables import csv as tables_csv
+    from app.tables.columns import find_layout
+    from app.tables.csv import read_csv, write_csv
+
+from app.redshift import Predictions, Redshifts
+from app.spectra import FLUX_COUNT, SpectrumBatch
+from tests.security.corpus import NAMES, ROW, documents, tables
+from tests.tiny import write_tiny_bundle
+
+_LONGEST_SEED = 20_000
+
+
+def read_json(data: bytes) -> None:
+    """Whatever the fast reader accepts, the schema accepts."""
+    with suppress(RedshiftError):
+        batch, _ = read_request(data, 50)
+        assert batch.flux.shape[1] == FLUX_COUNT
+        assert len(PredictRequest.model_validate_json(data).spectra) == len(batch)
+    with suppress(RedshiftError):
+        schemas._refuse_bomb(data, 1)
+
+
+def read_table(data: bytes) -> None:
+    """Both readers of CSV give the same rows, and what is written can be read again."""
+    found = []
+    for arrow_from in (0, 1 << 30):
+        tables_csv._ARROW_FROM_BYTES = arrow_from
+        try:
+            found.append([check_batch(batch) for batch in read_csv(io.BytesIO(NAMES.encode() + b"\n" + data))])
+        except RedshiftError as error:
+            found.append([error.code])
+    assert found[0] == found[1], found
+
+
+def check_batch(batch: SpectrumBatch) -> tuple[int, list[int]]:
+    """Write a batch as a table and return its size and its bad rows."""
+    values = batch.flux[:, 0].astype(float)
+    redshifts = Redshifts(values, values, values, values, values, [[] for _ in range(len(batch))])
+    text = write_csv(Predictions(redshifts, batch.source_id, dict(batch.problems)), header=True)
+    assert text.count("\n") >= len(batch) + 1
+    return len(batch), sorted(batch.problems)
+
+
+def read_columns(data: bytes) -> None:
+    """Any names at all make a layout or an error."""
+    with suppress(RedshiftError):
+        layout = find_layout(data.decode("utf-8", "replace").split(","))
+        assert len(layout.samples) >= FLUX_COUNT
+
+
+def read_manifest(data: bytes) -> None:
+    """Any bytes at all make a bundle or an error."""
+    (_BUNDLE / MANIFEST).write_bytes(data)
+    with suppress(RedshiftError):
+        Bundle(_BUNDLE)
+
+
+_BUNDLE = write_tiny_bundle(Path(tempfile.mkdtemp(prefix="gaia-redshift-fuzz-")) / "tiny")
+_GOOD_MANIFEST = (_BUNDLE / MANIFEST).read_bytes()
+_TARGETS: dict[str, Callable[[bytes], None]] = {
+    "json": read_json,
+    "csv": read_table,
+    "columns": read_columns,
+    "manifest": read_manifest,
+}
+
+
+def main() -> None:
+    """Fuzz the reader that the first argument names, from the corpus of hostile inputs."""
+    name = sys.argv.pop(1)
+    seeds = Path(tempfile.mkdtemp(prefix=f"gaia-redshift-fuzz-{name}-"))
+    known = [content for _, content in (*documents(), *tables())] + [ROW.encode(), NAMES.encode(), _GOOD_MANIFEST]
+    for number, content in enumerate(known):
+        if len(content) <= _LONGEST_SEED:
+            (seeds / str(number)).write_bytes(content)
+    atheris.Setup([*sys.argv, str(seeds)], _TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
