@@ -61,12 +61,12 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 	for reader in json csv columns manifest; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
-audit: .venv/audit.done  ## Known vulnerabilities in what serving installs
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/serve.txt
+audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/image.txt
 
-sbom: .venv/audit.done  ## What serving installs, as a CycloneDX bill of materials
+sbom: .venv/audit.done  ## What serving and its image install, as a CycloneDX bill of materials
 	mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/serve.txt
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/image.txt
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

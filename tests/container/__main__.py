@@ -84,6 +84,7 @@ def main(target: str) -> int:
     if target == "cpu":
         _compose(engine, report, tag)
     else:
+        report.check("cuda", lambda: gpu.cuda(engine, tag))
         report.check("keras engine", lambda: gpu.predict(engine, tag))
     return report.end()
 

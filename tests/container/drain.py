@@ -47,11 +47,10 @@ def drain(container: Container, port: int) -> str:
 
 
 def start(container: Container, port: int) -> str:
-    """Start the stopped container again and measure until it can predict; the best of three."""
+    """Start the container again and measure until it can predict: the best of three, since the machine may be busy."""
     found = []
-    for attempt in range(3):
-        if attempt:
-            container.stop(30)
+    for _ in range(3):
+        container.stop(30)
         starter = threading.Thread(target=container.start)
         starter.start()
         ready = wait_until_ready(port)

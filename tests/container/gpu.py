@@ -23,6 +23,32 @@ print(json.dumps({
 """
 
 
+_LIBRARIES = """
+import ctypes, glob, json, os, sysconfig
+loaded, refused = [], []
+for path in sorted(glob.glob(os.path.join(sysconfig.get_path("purelib"), "nvidia", "*", "lib", "lib*.so.*"))):
+    try:
+        ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+        loaded.append(os.path.basename(path))
+    except OSError as error:
+        refused.append(str(error))
+print(json.dumps({"loaded": loaded, "refused": refused}))
+"""
+
+NEEDED = ("cublas", "cublasLt", "cudart", "cudnn", "cufft", "cusolver", "cusparse", "nccl")
+"""The libraries of CUDA that TensorFlow loads on a GPU."""
+
+
+def cuda(engine: Engine, tag: str) -> str:
+    """Load CUDA's libraries; only the driver's own, which the host brings, may be missing."""
+    found = json.loads(engine.python(tag, _LIBRARIES).splitlines()[-1])
+    missing = [name for name in NEEDED if not any(file.startswith(f"lib{name}.so") for file in found["loaded"])]
+    expect(not missing, f"not loaded: {missing}; {found['refused']}")
+    strange = [reason for reason in found["refused"] if not reason.startswith("libcuda.so.1")]
+    expect(not strange, f"refused: {strange}")
+    return f"{len(found['loaded'])} libraries of CUDA load, {', '.join(NEEDED)} among them"
+
+
 def predict(engine: Engine, tag: str) -> str:
     """Load the bundle through Keras inside the image, confined as in compose, and compare it with the ONNX graph."""
     found = json.loads(engine.python(tag, _BOTH, "--tmpfs", "/tmp:rw,noexec,nosuid,nodev").splitlines()[-1])  # noqa: S108
