@@ -119,7 +119,7 @@ _MAKE_AND_LOAD = """
 import sys
 from pathlib import Path
 import keras
-from app.bundle import MANIFEST, Bundle, Manifest, seal
+from app.bundle import KERAS_FILE, MANIFEST, Bundle, Manifest, seal
 folder = Path(sys.argv[1])
 trap = keras.layers.Lambda(lambda x: print("SPRUNG") or x)
 keras.Sequential([keras.layers.Input((186, 1)), trap]).save(folder / KERAS_FILE)
