@@ -160,7 +160,7 @@ def test_a_card_names_the_redshifts_where_the_model_is_biased(trained: Trained) 
     predicted = np.array([0.12, 0.14, 0.31, 0.37], dtype=np.float32)
     tested = card.Tested(true, predicted, measure(true, predicted), measure(true, true), (0.68, 0.95), 0.0)
     text = card.write_card(trained.manifest, trained.fitted, trained.dataset, trained.parts, tested)
-    assert "redshift: -0.090 at 0.40-0.45." in " ".join(text.split())
+    assert "redshift: -0.085 at 0.40-0.45." in " ".join(text.split())
     assert "| 0.35-0.40 | 1 | -0.0600 | - |" in text
 
 
