@@ -25,7 +25,8 @@ SIMULATED := runs/survey-160k.parquet
 train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shipped model on them (about an hour on two cores)
 	mkdir -p runs
 	test -f $(SIMULATED) || $(BIN)/gaia-redshift simulate -n 160000 --seed 1 -o $(SIMULATED)
-	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn
+	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
+		--patience 20 --replace
 
 bench: .venv/dev.done  ## Measure engines and start-up side by side
 	$(BIN)/python benchmarks/engine.py
