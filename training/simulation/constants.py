@@ -42,27 +42,30 @@ LINE_SPREAD_SCALE_NM = Constant(
 
 # --- how extended galaxies fall on the detector ---
 SAMPLE_OFFSET_PX = Constant(
-    {"BP": 0.25, "RP": 0.55},
+    {"BP": 0.25, "RP": 0.70},
     "px",
     "measured",
-    "mean flux curves of 520,393 real galaxies; stars need none, so it belongs to galaxies and not to the "
-    "grid",
+    "mean flux curves of 520,393 real galaxies; of the order of the .5 px to which the grid's inner ends are known",
 )
 POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolved galaxy, per band")
 SMEAR_SIGMA_PX = Constant(
     (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0), "px", "guessed", "Gaussians whose mixture smears along scan"
 )
-SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.40), "", "measured", "redshifts of the weights below")
+SMEAR_REDSHIFT = Constant(
+    (0.06, 0.15, 0.24, 0.34, 0.45, 0.55), "", "measured", "where the weights below hold"
+)
 SMEAR_WEIGHT = Constant(
     (
-        (0.02, 0.16, 0.05, 0.14, 0.15, 0.02, 0.06, 0.40),
-        (0.03, 0.20, 0.08, 0.0, 0.26, 0.15, 0.0, 0.28),
-        (0.05, 0.24, 0.06, 0.02, 0.35, 0.06, 0.0, 0.22),
-        (0.08, 0.30, 0.10, 0.05, 0.30, 0.05, 0.0, 0.12),
+        (0.00, 0.14, 0.08, 0.11, 0.05, 0.07, 0.22, 0.33),
+        (0.02, 0.13, 0.20, 0.06, 0.02, 0.16, 0.28, 0.13),
+        (0.01, 0.22, 0.13, 0.02, 0.08, 0.25, 0.24, 0.05),
+        (0.00, 0.21, 0.05, 0.06, 0.37, 0.31, 0.00, 0.00),
+        (0.02, 0.50, 0.02, 0.00, 0.17, 0.29, 0.00, 0.00),
+        (0.08, 0.68, 0.00, 0.00, 0.00, 0.00, 0.00, 0.24),
     ),
     "",
     "measured",
-    "non-negative fit to the real mean flux curves below z = .3; the last row, z = .40, is a guess",
+    "non-negative fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
 )
 SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
 BLUE_TO_RED = Constant(
@@ -75,6 +78,13 @@ PARENT_WINDOW = Constant(0.012, "", "guessed", "half width in redshift within wh
 PARENT_MINIMUM = Constant(30, "", "guessed", "the window grows until it holds this many parents")
 PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galaxies are too few")
 PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
+BLUE_PARENT = Constant(0.35, "", "guessed", "share of the youngest template of a star-bursting parent")
+BLUE_PARENT_FRACTION = Constant(
+    ((0.40, 0.45, 0.55), (0.0, 0.10, 0.90)),
+    "",
+    "measured",
+    "galaxies from star-bursting parents against redshift: non-negative fit to the real mean flux curves",
+)
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
 LINE_SCATTER = Constant(
     0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together"
@@ -83,11 +93,10 @@ LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
 AGN_FRACTION = Constant(
-    ((0.10, 0.25, 0.35, 0.45, 0.55), (0.02, 0.02, 0.05, 0.35, 0.70)),
+    ((0.10, 0.25, 0.34, 0.45, 0.55), (0.02, 0.02, 0.05, 0.30, 0.70)),
     "",
-    "guessed",
-    "fraction of galaxies with a visible active nucleus against redshift: those beyond .4 are bluer than "
-    "ellipticals",
+    "measured",
+    "fraction with a visible nucleus against redshift: non-negative fit to the real mean flux curves",
 )
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(
@@ -95,17 +104,16 @@ AGN_SLOPE = Constant(
 )
 AGN_LINES_NM = Constant(
     (
-        (486.3, 4.0, 4.0),
-        (500.8, 5.0, 0.6),
-        (656.5, 25.0, 5.0),
-        (434.0, 2.0, 4.0),
-        (279.9, 5.0, 4.0),
-        (372.8, 1.5, 0.6),
+        (279.9, 3.23, 3.50),
+        (372.9, 0.16, 0.33),
+        (434.2, 1.26, 2.03),
+        (486.3, 4.62, 4.04),
+        (500.8, 1.32, 0.60),
+        (656.5, 19.45, 4.74),
     ),
     "nm",
     "published",
-    "vacuum wavelength, equivalent width and sigma of the strongest lines, rounded from Vanden Berk et "
-    "al. 2001",
+    "vacuum wavelength, equivalent width and sigma of the strongest lines, Vanden Berk et al. 2001, Table 2",
 )
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
@@ -135,13 +143,17 @@ REDSHIFT_PERCENTILES = Constant(
 )
 PEAK_REDSHIFT = Constant((0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "", "measured", "redshifts of the peaks below")
 PEAK_FLUX = Constant(
-    (19.4, 7.74, 5.63, 3.26, 2.89, 2.45),
+    (19.0, 7.76, 5.62, 3.27, 2.95, 2.50),
     "e-/s per sample",
     "measured",
     "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right "
     "amplitude",
 )
 PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
+
+PEAK_LIMIT = Constant(
+    125.0, "e-/s per sample", "measured", "no real peak is brighter: SDSS omits what its fibres cannot bear"
+)
 
 # --- noise ---
 TRANSITS_MEDIAN = Constant(
@@ -150,19 +162,28 @@ TRANSITS_MEDIAN = Constant(
 TRANSITS_SCATTER = Constant(
     0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
 )
-TRANSITS_RANGE = Constant((6, 160), "", "guessed", "bounds of the above")
+TRANSITS_RANGE = Constant((2, 160), "", "guessed", "bounds of the above")
+NOISE_EXCESS = Constant(0.25, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
+COEFFICIENT_TAPER = Constant(
+    (
+        (0, 24, 30, 36, 42, 45, 48, 51, 53, 54),
+        (1.0, 1.0, 0.92, 0.78, 0.64, 0.52, 0.37, 0.26, 0.15, 0.08),
+    ),
+    "",
+    "measured",
+    "errors of high orders relative to white noise on the detector, from archive spectra of real stars",
+)
 PHOTON_VARIANCE = Constant(1.15, "e-/s", "measured", "variance per unit flux, 1 for pure photon noise")
 BACKGROUND_VARIANCE = Constant(
-    {"BP": 44.0, "RP": 33.0},
+    {"BP": 77.0, "RP": 67.0},
     "(e-/s)2 s",
     "measured",
-    "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real "
-    "galaxies",
+    "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real galaxies",
 )
 EXPOSURE_S = Constant(4.42, "s", "published", "time on one CCD, Gaia Collaboration 2016")
 BACKGROUND_OFFSET = Constant(0.08, "e-/s per px", "guessed", "scatter of the residual background, per band")
 CALIBRATION_WIGGLE = Constant(0.006, "", "guessed", "amplitude of each of three smooth calibration errors")
-CALIBRATION_CYCLES = Constant((1.3, 3.1, 6.0), "cycles per band", "guessed", "their frequencies")
+CALIBRATION_CYCLES = Constant((0.042, 0.10, 0.19), "cycles per px", "guessed", "their frequencies")
 
 # --- brightness ---
 ZERO_POINT = Constant(

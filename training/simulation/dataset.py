@@ -20,6 +20,7 @@ from training.simulation.instrument import (
     Band,
     FloatArray,
     SingleArray,
+    as_points,
     fit_matrix,
     kept_matrix,
     light_per_pixel,
@@ -80,14 +81,17 @@ class Simulator:
         self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
     ) -> dict[Band, SingleArray]:
         """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness."""
-        light = galaxies.make(redshift, parent, rng)
-        light /= light.mean(axis=1, keepdims=True)
+        host, active, nucleus = galaxies.make(redshift, parent, rng)
+        mean = host.mean(axis=1, keepdims=True)
+        host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
         window = {}
         for band in BANDS:
             jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
             shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-            window[band] = window_flux(smear_and_shift(to_modes(light @ self.forward[band]), smear, shift))
+            modes = smear_and_shift(to_modes(host @ self.forward[band]), smear, shift)
+            modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
+            window[band] = window_flux(modes)
         window["BP"] *= population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
         peak = (window["RP"] @ (fit_matrix("RP") @ kept_matrix("RP")).astype(np.float32)).max(axis=1)
         scale = (population.draw_peak(redshift, rng) / peak).astype(np.float32)[:, None]
@@ -101,14 +105,15 @@ class Simulator:
         parent = galaxies.choose_parents(redshift, rng)
         window = self.clean(redshift, parent, rng)
         transits = population.draw_transits(count, rng)
+        excess = noise.draw_excess(count, rng)
         flux, snr = {}, {}
         for band in BANDS:
-            variance = noise.pixel_variance(band, window[band], transits)
-            coefficients = window[band] @ fit_matrix(band).astype(np.float32)
+            variance = noise.pixel_variance(band, window[band], transits, excess)
+            seen = window[band] * noise.calibration(count, rng)
+            coefficients = seen @ fit_matrix(band).astype(np.float32)
             samples = kept_matrix(band).astype(np.float32)
             snr[band] = np.median((coefficients @ samples) / noise.sample_error(band, variance), axis=1)
-            noisy = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
-            flux[band] = noisy * noise.calibration(count, noisy.shape[1], rng)
+            flux[band] = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
         total = {
             band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX
             for band, values in window.items()

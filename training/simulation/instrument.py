@@ -162,6 +162,13 @@ def smear_and_shift(
     return np.asarray(modes * (weight @ transfer) * phase, dtype=np.complex64)
 
 
+def as_points(modes: NDArray[np.complex64], shift_px: SingleArray) -> NDArray[np.complex64]:
+    """Shift spectra of point sources, which nothing smears, to smaller u."""
+    weight = np.zeros((len(modes), len(constants.SMEAR_SIGMA_PX.value)), dtype=np.float32)
+    weight[:, 0] = 1
+    return smear_and_shift(modes, weight, shift_px)
+
+
 @cache
 def modes_to_window() -> SingleArray:
     """Return the matrix from (real, imaginary) modes to fluxes on `WINDOW_PX`, shape (2 modes, window)."""
