@@ -7,11 +7,11 @@ first 4 and last 10 of RP. The remaining 80 BP + 106 RP samples, concatenated, a
 """
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -207,11 +207,3 @@ class SpectrumBatch:
         mask = np.ones(len(self), dtype=np.bool_)
         mask[list(self.problems)] = False
         return mask
-
-    def slices(self, rows: int) -> Iterator["SpectrumBatch"]:
-        """Yield the batch in consecutive parts of at most `rows` rows, problems renumbered."""
-        for start in range(0, len(self), rows):
-            stop = min(start + rows, len(self))
-            ids: Any = None if self.source_id is None else self.source_id[start:stop]
-            inside = {row - start: why for row, why in self.problems.items() if start <= row < stop}
-            yield SpectrumBatch(self.flux[start:stop], ids, inside)

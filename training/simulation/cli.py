@@ -25,9 +25,7 @@ def simulate(
         Path, typer.Option("--output", "-o", help="File to write: .csv (z,flux_0..flux_185) or .parquet.")
     ],
     count: Annotated[int, typer.Option("--count", "-n", help="How many galaxies.")] = 10_000,
-    seed: Annotated[
-        int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")
-    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")] = 1,
     redshift: Annotated[
         Distribution,
         typer.Option("--redshift", help="Redshifts as in the real survey, or uniform from 0 to 0.6."),

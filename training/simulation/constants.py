@@ -30,8 +30,7 @@ LINE_SPREAD = Constant(
     },
     "see instrument.LineSpread",
     "measured",
-    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar "
-    "coefficients",
+    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar coefficients",
 )
 LINE_SPREAD_SCALE_NM = Constant(
     {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
@@ -51,9 +50,7 @@ POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolv
 SMEAR_SIGMA_PX = Constant(
     (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0), "px", "guessed", "Gaussians whose mixture smears along scan"
 )
-SMEAR_REDSHIFT = Constant(
-    (0.06, 0.15, 0.24, 0.34, 0.45, 0.55), "", "measured", "where the weights below hold"
-)
+SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.34, 0.45, 0.55), "", "measured", "where the weights below hold")
 SMEAR_WEIGHT = Constant(
     (
         (0.00, 0.14, 0.08, 0.11, 0.05, 0.07, 0.22, 0.33),
@@ -68,9 +65,7 @@ SMEAR_WEIGHT = Constant(
     "non-negative fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
 )
 SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
-BLUE_TO_RED = Constant(
-    (0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses"
-)
+BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
 BLUE_TO_RED_RANGE = Constant((0.7, 1.1), "", "guessed", "bounds of the above")
 
 # --- galaxies ---
@@ -86,9 +81,7 @@ BLUE_PARENT_FRACTION = Constant(
     "galaxies from star-bursting parents against redshift: non-negative fit to the real mean flux curves",
 )
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
-LINE_SCATTER = Constant(
-    0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together"
-)
+LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
 LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
@@ -146,8 +139,7 @@ PEAK_FLUX = Constant(
     (19.0, 7.76, 5.62, 3.27, 2.95, 2.50),
     "e-/s per sample",
     "measured",
-    "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right "
-    "amplitude",
+    "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",
 )
 PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
 
@@ -156,9 +148,7 @@ PEAK_LIMIT = Constant(
 )
 
 # --- noise ---
-TRANSITS_MEDIAN = Constant(
-    42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023"
-)
+TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023")
 TRANSITS_SCATTER = Constant(
     0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
 )
@@ -186,9 +176,7 @@ CALIBRATION_WIGGLE = Constant(0.006, "", "guessed", "amplitude of each of three 
 CALIBRATION_CYCLES = Constant((0.042, 0.10, 0.19), "cycles per px", "guessed", "their frequencies")
 
 # --- brightness ---
-ZERO_POINT = Constant(
-    {"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG"
-)
+ZERO_POINT = Constant({"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG")
 FLUX_EXCESS = Constant(
     (1.162004, 0.011464, 0.049255, -0.005879),
     "",
@@ -211,7 +199,6 @@ def table() -> str:
     for name, constant in globals().items():
         if isinstance(constant, Constant):
             rows.append(
-                f"| `{name}` | {cell(constant.value)} | {constant.unit} "
-                f"| {constant.origin} | {constant.source} |"
+                f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
             )
     return "\n".join(rows) + "\n"

@@ -112,12 +112,10 @@ class Simulator:
             seen = window[band] * noise.calibration(count, rng)
             coefficients = seen @ fit_matrix(band).astype(np.float32)
             samples = kept_matrix(band).astype(np.float32)
-            snr[band] = np.median((coefficients @ samples) / noise.sample_error(band, variance), axis=1)
+            ratio = (coefficients @ samples) / noise.sample_error(band, variance)
+            snr[band] = np.median(ratio, axis=1).astype(np.float32)
             flux[band] = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
-        total = {
-            band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX
-            for band, values in window.items()
-        }
+        total = {band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX for band, values in window.items()}
         return Block(
             redshift=redshift,
             flux=np.concatenate([flux[band] for band in BANDS], axis=1),

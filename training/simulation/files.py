@@ -60,9 +60,7 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     try:
         import pyarrow as pa  # noqa: PLC0415  # only the command that writes needs it
     except ImportError as error:
-        raise MissingDependencyError(
-            "writing datasets needs pyarrow: install gaia-redshift[train]"
-        ) from error
+        raise MissingDependencyError("writing datasets needs pyarrow: install gaia-redshift[train]") from error
     check(path)
     partial = path.with_name(path.name + ".part")
     try:
@@ -113,9 +111,7 @@ def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
 
     names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
-    return csv.CSVWriter(
-        path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none")
-    )
+    return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
 
 
 def _tables(pa: Arrow, blocks: Iterable[Block], suffix: str) -> Iterable[Arrow]:

@@ -73,9 +73,7 @@ def templates() -> tuple[SingleArray, SingleArray]:
 def extinction_curve() -> FloatArray:
     """Return A(wavelength) / A(SDSS r) on the coarse grid (Gordon et al. 2023, R(V) = 3.1)."""
     with np.load(EXTINCTION_FILE) as file:
-        return np.asarray(
-            np.interp(coarse_wavelength_nm(), file["wavelength_nm"], file["relative_extinction"])
-        )
+        return np.asarray(np.interp(coarse_wavelength_nm(), file["wavelength_nm"], file["relative_extinction"]))
 
 
 @cache
@@ -134,9 +132,7 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
     return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, -1)], axis=1) @ everything)
 
 
-def nuclei(
-    redshift: FloatArray, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
+def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
     """Draw which galaxies have an active nucleus: a power law and the lines of Vanden Berk et al. 2001.
 
     Returns

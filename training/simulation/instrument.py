@@ -142,9 +142,7 @@ def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
     return np.fft.rfft(flux, _TRANSFORM_LENGTH, axis=1).astype(np.complex64)
 
 
-def smear_and_shift(
-    modes: NDArray[np.complex64], weight: SingleArray, shift_px: SingleArray
-) -> NDArray[np.complex64]:
+def smear_and_shift(modes: NDArray[np.complex64], weight: SingleArray, shift_px: SingleArray) -> NDArray[np.complex64]:
     """Smear each spectrum along scan by its own mixture of Gaussians, and shift it to smaller u.
 
     Parameters
@@ -175,9 +173,7 @@ def modes_to_window() -> SingleArray:
     scale = np.full(_MODES, 2.0 / _TRANSFORM_LENGTH)
     scale[[0, -1]] /= 2
     angle = 2 * np.pi * FREQUENCY[:, None] * (WINDOW_PX - NATIVE_PX[0])
-    return np.concatenate([np.cos(angle) * scale[:, None], -np.sin(angle) * scale[:, None]]).astype(
-        np.float32
-    )
+    return np.concatenate([np.cos(angle) * scale[:, None], -np.sin(angle) * scale[:, None]]).astype(np.float32)
 
 
 def window_flux(modes: NDArray[np.complex64]) -> SingleArray:

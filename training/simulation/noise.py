@@ -40,9 +40,7 @@ def pixel_variance(
     ndarray of float32
         (e-/s per pixel)^2. The window's points are closer than a pixel, their variance larger.
     """
-    photons = (
-        constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
-    )
+    photons = constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
     seconds = constants.EXPOSURE_S.value * transits / np.square(excess)
     return np.asarray(photons / seconds[:, None] / WINDOW_STEP_PX, dtype=np.float32)
 

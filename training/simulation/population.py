@@ -74,9 +74,7 @@ def draw_smear(redshift: FloatArray, rng: np.random.Generator) -> SingleArray:
     The columns are the widths `constants.SMEAR_SIGMA_PX`.
     """
     table = np.array(constants.SMEAR_WEIGHT.value)
-    mean = np.stack(
-        [np.interp(redshift, constants.SMEAR_REDSHIFT.value, column) for column in table.T], axis=1
-    )
+    mean = np.stack([np.interp(redshift, constants.SMEAR_REDSHIFT.value, column) for column in table.T], axis=1)
     weight = rng.standard_gamma(np.maximum(mean * constants.SMEAR_CONCENTRATION.value, 1e-3))
     return np.asarray((weight / weight.sum(axis=1, keepdims=True)).astype(np.float32))
 

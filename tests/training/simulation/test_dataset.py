@@ -104,9 +104,7 @@ def test_spectra_are_finite_and_brightness_agrees_with_magnitude() -> None:
         ("nowhere/set.csv", {}, "cannot write"),
     ],
 )
-def test_bad_options_are_one_clear_line(
-    tmp_path: Path, name: str, options: dict[str, int], message: str
-) -> None:
+def test_bad_options_are_one_clear_line(tmp_path: Path, name: str, options: dict[str, int], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         simulate(tmp_path / name, **{"count": 10, **options})  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())

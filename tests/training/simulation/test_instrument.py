@@ -40,9 +40,7 @@ def line(at_nm: float) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(430, 600), st.floats(0.0, 0.5))
-def test_a_redshifted_line_lands_on_the_sample_that_the_dispersion_predicts(
-    observed_nm: float, z: float
-) -> None:
+def test_a_redshifted_line_lands_on_the_sample_that_the_dispersion_predicts(observed_nm: float, z: float) -> None:
     rest_nm = observed_nm / (1 + z)
     flux = sampled("BP", line(rest_nm * (1 + z)))
     nearest = np.argmin(np.abs(wavelength_nm()[:80] - observed_nm))
@@ -67,9 +65,7 @@ def test_no_smear_equals_a_point_source(band: Band) -> None:
 
 @pytest.mark.parametrize("band", BANDS)
 def test_smear_widens_a_line_and_keeps_its_light(band: Band) -> None:
-    native = (light_per_pixel(band, NATIVE_PX) @ line(550.0 if band == "BP" else 800.0)).astype(np.float32)[
-        None
-    ]
+    native = (light_per_pixel(band, NATIVE_PX) @ line(550.0 if band == "BP" else 800.0)).astype(np.float32)[None]
     modes = to_modes(native)
     sharp, wide = smear_and_shift(modes, POINT, NO_SHIFT), smear_and_shift(modes, BROAD, NO_SHIFT)
     assert window_flux(wide).max() < 0.2 * window_flux(sharp).max()

@@ -37,9 +37,7 @@ def test_the_covariance_is_that_of_the_drawn_coefficients(band: Band) -> None:
 
 @pytest.mark.parametrize("band", BANDS)
 def test_neighbouring_samples_are_correlated(band: Band) -> None:
-    drawn = noise.draw_coefficients(
-        band, variance(band, 30, count=2000), np.random.default_rng(7)
-    ) @ kept_matrix(band)
+    drawn = noise.draw_coefficients(band, variance(band, 30, count=2000), np.random.default_rng(7)) @ kept_matrix(band)
     left, right = drawn[:, 1:].ravel(), drawn[:, :-1].ravel()
     assert 0.80 < np.corrcoef(left, right)[0, 1] < 0.95
 

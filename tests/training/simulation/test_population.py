@@ -29,9 +29,7 @@ def test_uniform_redshifts_fill_the_range_evenly() -> None:
 
 def test_brightness_falls_with_redshift_and_keeps_the_survey_mean() -> None:
     rng = np.random.default_rng(2)
-    mean = [
-        population.draw_peak(np.full(40_000, z), rng).mean() for z in (0.05, 0.15, 0.25, 0.35, 0.45, 0.55)
-    ]
+    mean = [population.draw_peak(np.full(40_000, z), rng).mean() for z in (0.05, 0.15, 0.25, 0.35, 0.45, 0.55)]
     assert mean == pytest.approx(constants.PEAK_FLUX.value, rel=0.03)
 
 

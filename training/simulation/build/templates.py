@@ -45,9 +45,7 @@ def main() -> None:
     ]
     # The absolute scale of a template means nothing here: brightness is drawn from the survey.
     smooth = rebin(wavelength_nm, continuum)
-    np.savez_compressed(
-        TEMPLATES_FILE, continuum=smooth.astype(np.float32), lines=np.array(groups, dtype=np.float32)
-    )
+    np.savez_compressed(TEMPLATES_FILE, continuum=smooth.astype(np.float32), lines=np.array(groups, dtype=np.float32))
 
 
 if __name__ == "__main__":

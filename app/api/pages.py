@@ -1,0 +1,68 @@
+"""``/docs`` without a CDN: Swagger UI's files come from an installed package, not from the internet."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from app.schemas import PredictRequest
+from app.spectra import FLUX_COUNT
+
+router = APIRouter(include_in_schema=False)
+
+EXAMPLE_TABLE = Path(__file__).parent.parent / "data" / "example_galaxies.csv"
+"""Four simulated galaxies in the dissertation's format, `z` first."""
+
+_REF = "#/components/schemas/{model}"
+
+
+@router.get("/")
+async def home() -> RedirectResponse:
+    """Send a browser to the documentation."""
+    return RedirectResponse("docs")
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Show the interactive documentation; every address is relative, so a proxy may mount it anywhere."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="gaia-redshift",
+        swagger_js_url="static/swagger/swagger-ui-bundle.js",
+        swagger_css_url="static/swagger/swagger-ui.css",
+        swagger_favicon_url="static/swagger/favicon-32x32.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+    )
+
+
+def _example_request() -> dict[str, object]:
+    """Return a request with the first galaxy of the example table."""
+    lines = EXAMPLE_TABLE.read_text(encoding="ascii").splitlines()
+    galaxy = dict(zip(lines[0].split(","), map(float, lines[1].split(",")), strict=True))
+    return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(FLUX_COUNT)]}]}
+
+
+def mount_static(app: FastAPI) -> None:
+    """Serve Swagger UI's files under ``/static/swagger``."""
+    app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
+
+
+def describe_request_body(app: FastAPI) -> None:
+    """Add the schema of `PredictRequest`, with an example that can be sent, to the OpenAPI document.
+
+    FastAPI does not know it, because the route reads its body by itself.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = generate()
+        schema = PredictRequest.model_json_schema(ref_template=_REF)
+        components = document["components"]["schemas"]
+        components.update(schema.pop("$defs"))
+        components[PredictRequest.__name__] = {**schema, "example": _example_request()}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

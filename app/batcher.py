@@ -1,0 +1,160 @@
+"""Merges concurrent requests into batches for the network. Imports `errors` and `spectra` of the project.
+
+Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
+lone client two thirds of its throughput (docs/performance.md). Fair: waiting requests take turns, a slice of rows each,
+so a huge one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.errors import NotReadyError, OverloadedError
+from app.spectra import FloatArray
+
+
+@dataclass(slots=True)
+class _Request:
+    flux: FloatArray
+    reply: asyncio.Future[FloatArray]
+    output: FloatArray = field(init=False)
+    taken: int = 0
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.output = np.empty(len(self.flux), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    request: _Request
+    start: int
+    stop: int
+
+
+class Batcher:
+    """Runs an engine in one thread for many concurrent requests.
+
+    Parameters
+    ----------
+    engine : callable
+        (n, 186) fluxes to (n,) outputs; called in a thread of its own, never twice at a time.
+    slice_rows : int
+        Rows a request may take per turn.
+    batch_rows : int
+        Most rows given to the engine at once.
+    max_queued_rows : int
+        Most rows that may wait; above it `submit` raises OverloadedError.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[FloatArray], FloatArray],
+        *,
+        slice_rows: int = 64,
+        batch_rows: int = 256,
+        max_queued_rows: int = 1_100_000,
+    ) -> None:
+        self._engine = engine
+        self._slice_rows, self._batch_rows, self._max_queued_rows = slice_rows, batch_rows, max_queued_rows
+        self._waiting: deque[_Request] = deque()
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._worker: asyncio.Task[None] | None = None
+        self.queued_rows = 0
+
+    async def __aenter__(self) -> "Batcher":
+        self._worker = asyncio.create_task(self._work(), name="batcher")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Refuse new requests, answer those that were accepted, then end."""
+        worker, self._worker = self._worker, None
+        self._wake.set()
+        if worker is not None:
+            await worker
+        self._thread.shutdown(wait=True)
+
+    async def submit(self, flux: FloatArray) -> FloatArray:
+        """Return the network's output, shape (n,), for fluxes of shape (n, 186).
+
+        Raises
+        ------
+        OverloadedError
+            If too many rows wait already.
+        NotReadyError
+            If the batcher was shut down.
+        """
+        if self._worker is None:
+            raise NotReadyError("the service is shutting down")
+        if not len(flux):
+            return np.empty(0, np.float32)
+        if self.queued_rows + len(flux) > self._max_queued_rows:
+            raise OverloadedError(f"{self.queued_rows} spectra already wait: try again in a moment")
+        request = _Request(flux, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
+        self.queued_rows += len(flux)
+        self._wake.set()
+        try:
+            return await request.reply
+        finally:
+            self._leave(request)
+
+    def _leave(self, request: _Request) -> None:
+        """Free the rows a request never got to, when its client is gone or its batch failed."""
+        self.queued_rows -= len(request.flux) - request.taken
+        request.taken = len(request.flux)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            batch = self._next_batch()
+            if not batch:
+                if self._worker is None:
+                    return
+                self._wake.clear()
+                continue
+            parts = [part.request.flux[part.start : part.stop] for part in batch]
+            flux = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            try:
+                output = await loop.run_in_executor(self._thread, self._engine, flux)
+            except Exception as error:  # whatever fails, its clients must hear of it
+                for part in batch:
+                    if not part.request.reply.done():
+                        part.request.reply.set_exception(error)
+                continue
+            self._hand_out(batch, output)
+
+    def _next_batch(self) -> list[_Slice]:
+        """Take a slice of each waiting request in turn, until the batch is full or nobody waits."""
+        batch: list[_Slice] = []
+        room = self._batch_rows
+        while room and self._waiting:
+            request = self._waiting.popleft()
+            rows = min(room, self._slice_rows, len(request.flux) - request.taken)
+            if request.reply.done() or not rows:
+                continue
+            batch.append(_Slice(request, request.taken, request.taken + rows))
+            request.taken += rows
+            self.queued_rows -= rows
+            room -= rows
+            if request.taken < len(request.flux):
+                self._waiting.append(request)
+        return batch
+
+    @staticmethod
+    def _hand_out(batch: list[_Slice], output: FloatArray) -> None:
+        start = 0
+        for part in batch:
+            rows = part.stop - part.start
+            request = part.request
+            request.output[part.start : part.stop] = output[start : start + rows]
+            request.done += rows
+            start += rows
+            if request.done == len(request.flux) and not request.reply.done():
+                request.reply.set_result(request.output)

@@ -1,0 +1,234 @@
+"""The Python client: `GaiaRedshiftClient` and its asynchronous twin. Imports `schemas` of the project.
+
+>>> with GaiaRedshiftClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+...     client.predict(flux)[0].redshift
+0.1234
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import numpy as np
+import orjson
+from numpy.typing import ArrayLike
+
+from app.schemas import Prediction, PredictReply
+
+_JSON = {"Content-Type": "application/json"}
+_DEFAULT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
+
+
+class ServiceError(Exception):
+    """The service refused a request.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    code : str
+        One of the documented error codes.
+    message : str
+    details : list of dict
+        Places, each with ``at`` and ``message``.
+    """
+
+    def __init__(self, status: int, code: str, message: str, details: list[dict[str, str]]) -> None:
+        places = "".join(f"\n  {detail['at']}: {detail['message']}" for detail in details)
+        super().__init__(f"{code} ({status}): {message}{places}")
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+
+def _body(
+    flux: ArrayLike | None,
+    bp: ArrayLike | None,
+    rp: ArrayLike | None,
+    source_id: Sequence[int | str] | None,
+    model: str | None,
+) -> bytes:
+    """Write spectra given as arrays into the JSON of ``POST /predict``."""
+    given = {"flux": flux, "bp": bp, "rp": rp}
+    arrays = {name: np.atleast_2d(np.asarray(value)) for name, value in given.items() if value is not None}
+    counts = {len(array) for array in arrays.values()} | ({len(source_id)} if source_id is not None else set())
+    if not arrays or len(counts) != 1:
+        raise ValueError("give flux, or bp and rp, with as many rows as source_id")
+    spectra: list[dict[str, Any]] = [
+        {name: array[row] for name, array in arrays.items()} for row in range(counts.pop())
+    ]
+    if source_id is not None:
+        for spectrum, identifier in zip(spectra, source_id, strict=True):
+            spectrum["source_id"] = identifier if isinstance(identifier, str) else int(identifier)
+    request = {"spectra": spectra, **({"model": model} if model else {})}
+    return orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """Return a good response; raise ServiceError for any other."""
+    if response.is_success:
+        return response
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):  # not our service, or a proxy before it
+        raise ServiceError(response.status_code, "http_error", response.text[:200], []) from None
+    raise ServiceError(response.status_code, error["code"], error["message"], error["details"])
+
+
+def _predictions(response: httpx.Response) -> list[Prediction]:
+    return PredictReply.model_validate_json(_checked(response).content).predictions
+
+
+def _upload(path: str | Path) -> dict[str, Any]:
+    source = Path(path)
+    return {"file": (source.name, source.open("rb"), "text/csv")}
+
+
+class GaiaRedshiftClient:
+    """Talks to a running gaia-redshift service.
+
+    Parameters
+    ----------
+    base_url : str
+        Where the service listens.
+    timeout : httpx.Timeout or float, optional
+        Seconds; 300 by default, for large tables.
+    transport : httpx.BaseTransport, optional
+        For tests and unusual networks.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict(
+        self,
+        flux: ArrayLike | None = None,
+        *,
+        bp: ArrayLike | None = None,
+        rp: ArrayLike | None = None,
+        source_id: Sequence[int | str] | None = None,
+        model: str | None = None,
+    ) -> list[Prediction]:
+        """Predict the redshifts of spectra given as arrays.
+
+        Parameters
+        ----------
+        flux : array_like, shape (186,) or (n, 186), optional
+            80 BP and 106 RP samples, e-/s per sample, blue to red.
+        bp, rp : array_like, shape (n, 80) or (n, 120), and (n, 106) or (n, 120), optional
+            Instead of `flux`.
+        source_id : sequence of int or str, optional
+            One per spectrum.
+        model : str, optional
+            Name of a model; the service's default if absent.
+
+        Returns
+        -------
+        list of Prediction
+            In input order.
+
+        Raises
+        ------
+        ServiceError
+            If the service refuses the request.
+        ValueError
+            If the arrays do not belong together.
+        """
+        body = _body(flux, bp, rp, source_id, model)
+        return _predictions(self._http.post("/predict", content=body, headers=_JSON))
+
+    def predict_csv(self, path: str | Path, *, model: str | None = None) -> list[Prediction]:
+        """Upload a CSV table and return its predictions, in the order of its rows."""
+        files = _upload(path)
+        with files["file"][1]:
+            return _predictions(self._http.post("/predict/csv", files=files, **_csv_options(model)))
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
+        described: list[dict[str, Any]] = _checked(self._http.get("/models")).json()["models"]
+        return described
+
+    def ready(self) -> bool:
+        """Say whether the service can predict now."""
+        try:
+            return self._http.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+
+class AsyncGaiaRedshiftClient:
+    """`GaiaRedshiftClient` for asyncio: the same methods, awaited."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def predict(
+        self,
+        flux: ArrayLike | None = None,
+        *,
+        bp: ArrayLike | None = None,
+        rp: ArrayLike | None = None,
+        source_id: Sequence[int | str] | None = None,
+        model: str | None = None,
+    ) -> list[Prediction]:
+        """Predict the redshifts of spectra given as arrays; see `GaiaRedshiftClient.predict`."""
+        body = _body(flux, bp, rp, source_id, model)
+        return _predictions(await self._http.post("/predict", content=body, headers=_JSON))
+
+    async def predict_csv(self, path: str | Path, *, model: str | None = None) -> list[Prediction]:
+        """Upload a CSV table and return its predictions, in the order of its rows."""
+        files = _upload(path)
+        with files["file"][1]:
+            return _predictions(await self._http.post("/predict/csv", files=files, **_csv_options(model)))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
+        described: list[dict[str, Any]] = _checked(await self._http.get("/models")).json()["models"]
+        return described
+
+    async def ready(self) -> bool:
+        """Say whether the service can predict now."""
+        try:
+            return (await self._http.get("/health/ready")).is_success
+        except httpx.TransportError:
+            return False
+
+
+def _csv_options(model: str | None) -> dict[str, Any]:
+    return {"params": {"model": model} if model else {}, "headers": {"Accept": "application/json"}}

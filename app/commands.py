@@ -1,0 +1,131 @@
+"""The commands ``serve``, ``predict`` and ``models``. Importing this loads no network runtime."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from app.bundle import Bundle, discover
+from app.errors import Detail, InvalidInputError, RedshiftError
+from app.settings import Settings
+
+_ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name of a bundle; the default one if absent.")]
+_ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the model bundles.")]
+
+
+def _settings(**chosen: Any) -> Settings:
+    """Return the settings of the environment, with what the command line chose on top."""
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})
+    except ValidationError as error:
+        details = [
+            Detail(f"GAIA_REDSHIFT_{str(problem['loc'][0]).upper()}", problem["msg"]) for problem in error.errors()
+        ]
+        raise InvalidInputError("a setting is wrong", details) from error
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 by default.")] = None,
+    models: _ModelsOption = None,
+) -> None:
+    """Start the service; every setting is an environment variable (docs/reference/settings.md)."""
+    import uvicorn
+
+    from app.main import create_app
+
+    settings = _settings(host=host, port=port, models=models)
+    for folder in discover(settings.models):
+        Bundle(folder)  # an altered bundle is refused in one line, before a server stands
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, server_header=False)
+
+
+def predict(
+    table: Annotated[Path, typer.Argument(metavar="IN.csv", help="Table of spectra.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.csv", help="Where to write the redshifts.")],
+    model: _ModelOption = None,
+    models: _ModelsOption = None,
+) -> None:
+    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
+    from app.model import Models
+    from app.tables.csv import read_csv, write_csv
+
+    for path in (table, output):
+        if path.suffix.lower() != ".csv":
+            raise InvalidInputError(f"{path.name}: tables are read and written as .csv")
+    chosen = Models(_settings(models=models)).get(model)
+    rows = failed = 0
+    with _open_input(table) as source, _replacing(output) as target:
+        for batch in read_csv(source):
+            predictions = chosen.predict(batch)
+            target.write(write_csv(predictions, header=rows == 0).encode())
+            rows += len(predictions)
+            failed += len(predictions.problems)
+    Console(stderr=True, highlight=False).print(
+        f"{rows} spectra, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}"
+    )
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _open_input(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, with a progress bar over its bytes on a terminal."""
+    console = Console(stderr=True)
+    progress = Progress(
+        "{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
+    with file, progress, progress.wrap_file(file, path.stat().st_size, description=path.name) as watched:
+        yield watched
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
+    part = path.with_name(path.name + ".part")
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def models(models: _ModelsOption = None) -> None:
+    """List the model bundles and check their hashes."""
+    settings = _settings(models=models)
+    folders = discover(settings.models)
+    broken = 0
+    for folder in folders:
+        try:
+            manifest = Bundle(folder).manifest
+        except RedshiftError as error:
+            broken += 1
+            typer.echo(f"{folder.name}  REFUSED  {error.message}")
+            continue
+        default = " (default)" if manifest.name == settings.default_model else ""
+        typer.echo(f"{manifest.name} {manifest.version}{default}  {manifest.description}")
+    if not folders:
+        raise InvalidInputError(f"there is no bundle in {settings.models}")
+    if broken:
+        raise typer.Exit(1)

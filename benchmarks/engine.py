@@ -1,0 +1,100 @@
+"""Engines side by side: spectra per second at several batch sizes, against the processor's own matrix product.
+
+    python benchmarks/engine.py [--models FOLDER] [--rounds N]
+
+All engines run in this process on the same cores, in turn within each round, and the median round is shown: machines
+are noisy, ratios within one run are not.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from app.bundle import ONNX_FILE, Bundle, discover
+from app.engine import Engine, available_cores, load_engine
+from app.settings import SHIPPED_MODELS
+from app.spectra import FLUX_COUNT, FloatArray
+
+BATCHES = (1, 16, 1024, 8192)
+SECONDS = 1.0
+MATRIX = 2048
+
+
+def main() -> None:
+    """Print one table per model."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--models", type=Path, default=SHIPPED_MODELS)
+    arguments.add_argument("--rounds", type=int, default=3)
+    options = arguments.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {available_cores()} cores, Python {platform.python_version()}"
+    )
+    for folder in discover(options.models):
+        bundle = Bundle(folder)
+        engines = {name: load_engine(bundle, name) for name in ("onnx", "keras")}
+        operations = multiply_adds(bundle.read(ONNX_FILE))
+        print(f"\n{bundle.manifest.name}: {operations / 1e6:.1f} M multiply-adds a spectrum")
+        table(engines, operations, options.rounds)
+
+
+def table(engines: dict[str, Engine], operations: int, rounds: int) -> None:
+    """Measure and print: a row per batch size, a column per engine, spectra per second and share of the peak."""
+    flux = np.random.default_rng(1).uniform(0.1, 20, (max(BATCHES), FLUX_COUNT)).astype(np.float32)
+    rates: dict[tuple[str, int], list[float]] = {}
+    peaks = []
+    for _ in range(rounds):
+        peaks.append(sgemm_rate() / (2 * operations))
+        for batch in BATCHES:
+            for name, engine in engines.items():
+                rates.setdefault((name, batch), []).append(batch * repeat(lambda e=engine, b=batch: e(flux[:b])))
+    peak = statistics.median(peaks)
+    print(f"matrix product of this machine / this model: {peak:,.0f} spectra/s")
+    print("| batch | " + " | ".join(f"{name}, spectra/s | of the peak" for name in engines) + " |")
+    print("|---|" + "---|---|" * len(engines))
+    for batch in BATCHES:
+        medians = [statistics.median(rates[name, batch]) for name in engines]
+        print(f"| {batch} | " + " | ".join(f"{rate:,.0f} | {rate / peak:.0%}" for rate in medians) + " |")
+
+
+def repeat(work: Callable[[], object]) -> float:
+    """Return how often per second `work` runs, over about `SECONDS`."""
+    work()
+    done, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < SECONDS:
+        work()
+        done += 1
+    return done / elapsed
+
+
+def sgemm_rate() -> float:
+    """Return the floating-point operations per second of a large single-precision matrix product."""
+    matrix: FloatArray = np.random.default_rng(1).random((MATRIX, MATRIX), dtype=np.float32)
+    return 2 * MATRIX**3 * repeat(lambda: matrix @ matrix)
+
+
+def multiply_adds(graph: bytes) -> int:
+    """Count the multiply-adds of one spectrum: those of the convolutions and the matrix products."""
+    network = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph)).graph
+    shapes = {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in [*network.value_info, *network.input, *network.output]
+    }
+    shapes |= {tensor.name: list(tensor.dims) for tensor in network.initializer}
+    total = 0
+    for node in network.node:
+        if node.op_type == "Conv":
+            weights = shapes[node.input[1]]  # (out, in, length...)
+            total += int(np.prod(weights) * np.prod(shapes[node.output[0]][2:]))
+        elif node.op_type in {"MatMul", "Gemm"}:
+            total += int(np.prod(shapes[node.input[1]]))
+    return total
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from app.spectra import FLUX_COUNT, FloatArray
+from tests.app.api.test_predict import error_of
+from tests.tiny import tiny_redshift
+
+Make = Callable[[int], FloatArray]
+CSV = {"Content-Type": "text/csv"}
+NAMES = [f"flux_{number}" for number in range(FLUX_COUNT)]
+
+
+def table(flux: FloatArray, names: list[str] = NAMES) -> bytes:
+    rows = [",".join(["source_id", *names])]
+    rows += [",".join([str(number), *(f"{value:.4f}" for value in row)]) for number, row in enumerate(flux)]
+    return ("\n".join(rows) + "\n").encode()
+
+
+def rows_of(response: Any) -> list[dict[str, str]]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("text/csv")
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+@pytest.mark.parametrize("rows", [1, 20, 6000])
+def test_raw_and_multipart_give_the_same_csv_in_order(service: TestClient, make_flux: Make, rows: int) -> None:
+    flux = make_flux(rows)
+    raw = service.post("/predict/csv", content=table(flux), headers=CSV)
+    form = service.post("/predict/csv", files={"file": ("spectra.csv", table(flux), "text/csv")})
+    assert raw.text == form.text
+    assert raw.headers["x-model"] == "tiny 1.2.3"
+    answers = rows_of(raw)
+    assert [row["source_id"] for row in answers] == [str(number) for number in range(rows)]
+    assert [float(row["redshift"]) for row in answers] == pytest.approx(tiny_redshift(flux).tolist(), abs=1e-6)
+
+
+def test_json_comes_back_on_request_in_the_shape_of_predict(service: TestClient, make_flux: Make) -> None:
+    flux = make_flux(5)
+    reply = service.post("/predict/csv", content=table(flux), headers={**CSV, "Accept": "application/json"}).json()
+    spectra = [{"flux": row, "source_id": number} for number, row in enumerate(flux.astype(float).round(4).tolist())]
+    assert reply == service.post("/predict", json={"spectra": spectra}).json()
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "text/csv"),
+        ("text/*", "text/csv"),
+        ("application/json, text/csv;q=0.5", "application/json"),
+        ("text/html, */*;q=0.1", "text/csv"),
+        ("application/json;q=0.2, text/csv;q=0.9", "text/csv"),
+        ("text/csv;q=rubbish, application/json", "application/json"),
+    ],
+)
+def test_the_reply_is_what_accept_prefers(service: TestClient, make_flux: Make, accept: str, kind: str) -> None:
+    response = service.post("/predict/csv", content=table(make_flux(1)), headers={**CSV, "Accept": accept})
+    assert response.headers["content-type"].partition(";")[0] == kind
+
+
+@pytest.mark.parametrize("accept", ["image/png", "text/csv;q=0, application/json;q=0"])
+def test_what_cannot_be_produced_is_406(service: TestClient, make_flux: Make, accept: str) -> None:
+    response = service.post("/predict/csv", content=table(make_flux(1)), headers={**CSV, "Accept": accept})
+    error_of(response, 406, "not_acceptable")
+
+
+def test_bad_rows_keep_their_places_and_the_good_ones_their_redshifts(service: TestClient, make_flux: Make) -> None:
+    lines = table(make_flux(5)).decode().splitlines()
+    expected = rows_of(service.post("/predict/csv", content="\n".join(lines), headers=CSV))
+    lines[2] = lines[2].rpartition(",")[0]
+    lines[4] = lines[4].rpartition(",")[0] + ",none"
+    answers = rows_of(service.post("/predict/csv", content="\n".join(lines), headers=CSV))
+    assert [row["status"] for row in answers] == ["ok", "error", "ok", "error", "ok"]
+    assert [answers[row] for row in (0, 2, 4)] == [expected[row] for row in (0, 2, 4)]
+    assert answers[1]["error"] == "ragged_row: the row has 186 cells, the header 187"
+    assert answers[3]["error"] == "not_a_number: flux_185 is 'none', which is not a number"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 422, "invalid_table"),
+        (b"z,ra,dec\n1,2,3\n", 422, "invalid_table"),
+        (",".join(NAMES).encode(), 422, "invalid_table"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\xff", 400, "malformed_body"),
+    ],
+)
+@pytest.mark.parametrize("form", [False, True])
+def test_a_file_that_is_no_table_of_spectra_is_refused(
+    service: TestClient, content: bytes, status: int, code: str, form: bool
+) -> None:
+    sent: dict[str, Any] = {"files": {"file": ("a.csv", content)}} if form else {"content": content, "headers": CSV}
+    error_of(service.post("/predict/csv", **sent), status, code)
+
+
+def test_missing_columns_are_named(service: TestClient, make_flux: Make) -> None:
+    content = table(make_flux(1), ["flux_x", *NAMES[1:]])
+    error = error_of(service.post("/predict/csv", content=content, headers=CSV), 422, "invalid_table")
+    assert error["details"] == [{"at": "flux_0", "message": "missing"}]
+
+
+def test_a_form_without_file_is_refused(service: TestClient) -> None:
+    error = error_of(service.post("/predict/csv", files={"table": ("a.csv", b"x")}), 422, "invalid_request")
+    assert error["details"][0]["at"] == "file"
+
+
+def test_a_broken_form_is_refused(service: TestClient) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    error_of(service.post("/predict/csv", content=b"rubbish", headers=kind), 400, "malformed_body")
+
+
+def test_another_media_type_is_415_and_says_what_to_send(service: TestClient) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = service.post("/predict/csv", content=b"x", headers=kind)
+    assert "text/csv" in error_of(response, 415, "unsupported_media_type")["message"]
+
+
+def test_a_model_is_chosen_by_name(service: TestClient, make_flux: Make) -> None:
+    content = table(make_flux(1))
+    assert rows_of(service.post("/predict/csv?model=tiny", content=content, headers=CSV))
+    error_of(service.post("/predict/csv?model=other", content=content, headers=CSV), 404, "unknown_model")
+
+
+def test_more_rows_than_allowed_are_413(models: Path, make_flux: Make) -> None:
+    settings = Settings(models=models, default_model="tiny", engine="onnx", max_rows=5)
+    with TestClient(create_app(settings)) as service:
+        assert len(rows_of(service.post("/predict/csv", content=table(make_flux(5)), headers=CSV))) == 5
+        error_of(service.post("/predict/csv", content=table(make_flux(6)), headers=CSV), 413, "body_too_large")
+
+
+def test_rubbish_behind_many_good_rows_refuses_the_table(service: TestClient, make_flux: Make) -> None:
+    content = table(make_flux(6000)) + b"\xff\xfe\xfd\n"
+    error_of(service.post("/predict/csv", content=content, headers=CSV), 400, "malformed_body")

@@ -1,0 +1,93 @@
+"""Small labelled spectra, and one small network trained on them for all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from app.bundle import Manifest
+from app.spectra import FLUX_COUNT, FloatArray
+from training.dataset import Dataset, read
+from training.export import Release, export
+from training.fit import Fitted, fit
+from training.recipe import Convolution, Recipe
+from training.split import Split, split
+
+KERAS_WARNS = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+"""Keras 3.15 copies TensorFlow's variables in NumPy 1's way."""
+
+SMALL = Recipe(
+    name="small",
+    convolutions=(Convolution(filters=4, kernel=5), Convolution(filters=4, kernel=3)),
+    dense=(8,),
+    learning_rate=0.01,
+    epochs=3,
+)
+"""Learns the spectra below in a second."""
+
+
+def galaxies(count: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
+    """Return fluxes of shape (count, 186) and redshifts: a break that moves with z, brightness and noise."""
+    random = np.random.default_rng(seed)
+    redshift = random.uniform(0.02, 0.5, count)
+    sample = np.arange(FLUX_COUNT)
+    spectrum = 0.2 + 1 / (1 + np.exp(-(sample - 30 - 200 * redshift[:, None]) / 6))
+    flux = random.lognormal(1.5, 0.3, (count, 1)) * spectrum + random.normal(0, 0.05, (count, FLUX_COUNT))
+    return flux.astype(np.float32), redshift.astype(np.float32)
+
+
+def csv_table(flux: FloatArray, redshift: FloatArray) -> pa.Table:
+    columns = {"z": redshift} | {f"flux_{index}": flux[:, index] for index in range(FLUX_COUNT)}
+    return pa.table(columns)
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> Callable[[pa.Table], Path]:
+    def write(table: pa.Table) -> Path:
+        path = tmp_path / "galaxies.csv"
+        pyarrow.csv.write_csv(table, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_parquet(tmp_path: Path) -> Callable[..., Path]:
+    """Write what the simulator writes: flux as a fixed-size list, parents and parts, simulated in the metadata."""
+
+    def write(flux: FloatArray, redshift: FloatArray, metadata: dict[str, str] | None = None, **more: object) -> Path:
+        path = tmp_path / "galaxies.parquet"
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), FLUX_COUNT)
+        table = pa.table({"z": redshift, "flux": lists, **more})
+        pyarrow.parquet.write_table(table.replace_schema_metadata(metadata or {"simulated": "true"}), path)
+        return path
+
+    return write
+
+
+class Trained(NamedTuple):
+    """A small network, what it was trained on, and its bundle."""
+
+    dataset: Dataset
+    parts: Split
+    fitted: Fitted
+    run: Path
+    folder: Path
+    manifest: Manifest
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    base = tmp_path_factory.mktemp("trained")
+    pyarrow.csv.write_csv(csv_table(*galaxies(600)), base / "galaxies.csv")
+    dataset = read(base / "galaxies.csv")
+    parts = split(dataset, SMALL.seed)
+    fitted = fit(dataset, parts, SMALL, base / "run")
+    release = Release(base / "models" / "small", "small", "1.2.3")
+    manifest = export(fitted, dataset, parts, base / "run", release)
+    return Trained(dataset, parts, fitted, base / "run", release.folder, manifest)

@@ -1,0 +1,81 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.bundle import Calibration
+from training.calibrate import NODE_GALAXIES, NODE_WIDTH, calibrate, coverage, node_groups
+
+RANGE = np.zeros(186), np.ones(186)
+
+
+def offsets(calibration: Calibration) -> list[list[float]]:
+    return [calibration.lower95, calibration.lower68, calibration.upper68, calibration.upper95]
+
+
+def test_offsets_are_the_finite_sample_quantiles_of_the_errors() -> None:
+    # 199 errors -99..99: rank ceil(200 * 0.975) = 195 leaves 4 beyond, ceil(200 * 0.84) = 168 leaves 31.
+    error = np.arange(-99, 100) / 1000
+    predicted = np.full(199, 0.2)
+    calibration = calibrate(predicted, predicted + np.random.default_rng(0).permutation(error), *RANGE)
+    assert calibration.redshift == [0.2]
+    found = np.array(offsets(calibration))[:, 0]
+    np.testing.assert_allclose(found, [-0.095, -0.068, 0.068, 0.095], atol=1e-12)
+
+
+def test_few_galaxies_give_their_extremes_rather_than_a_false_promise() -> None:
+    predicted = np.linspace(0.1, 0.2, 10)
+    calibration = calibrate(predicted, predicted + 0.01 * np.arange(-5, 5), *RANGE)
+    assert calibration.lower95 == [pytest.approx(-0.05)]
+    assert calibration.upper95 == [pytest.approx(0.04)]
+
+
+def test_intervals_hold_their_share_of_new_galaxies_at_every_redshift() -> None:
+    random = np.random.default_rng(1)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        predicted = random.gamma(3.2, 0.044, count)
+        # Scatter and bias grow with redshift and the errors are skewed.
+        return predicted, predicted + (0.01 + 0.2 * predicted) * (random.gamma(2, 1, count) - 1.5)
+
+    calibration = calibrate(*draw(40_000), *RANGE)
+    predicted, true = draw(40_000)
+    for low, high in ((0.0, 1.0), (0.0, 0.06), (0.1, 0.12), (0.25, 0.3), (0.35, 0.6)):
+        inside = (predicted >= low) & (predicted < high)
+        held68, held95 = coverage(calibration, predicted[inside], true[inside])
+        tolerance = 4 * np.sqrt(0.25 / inside.sum()) + 0.01
+        assert held68 == pytest.approx(0.68, abs=tolerance)
+        assert held95 == pytest.approx(0.95, abs=tolerance / 2)
+
+
+def test_intervals_hold_the_prediction_and_are_nested_even_when_all_errors_have_one_sign() -> None:
+    predicted = np.random.default_rng(2).uniform(0, 0.5, 5000)
+    calibration = calibrate(predicted, predicted + 0.03, *RANGE)
+    wide_low, low, high, wide_high = np.array(offsets(calibration))
+    assert (wide_low <= low).all()
+    assert (low <= 0).all()
+    assert (high >= 0.03 - 1e-9).all()
+    assert (high <= wide_high).all()
+
+
+@given(st.integers(1, 3000), st.integers(1, 50), st.integers(0, 3))
+def test_nodes_are_wide_and_full_and_increase(count: int, distinct: int, seed: int) -> None:
+    predicted = np.sort(np.random.default_rng(seed).gamma(2, 0.05, distinct)[np.arange(count) % distinct])
+    groups = node_groups(predicted)
+    assert [group.start for group in groups] == [0, *[group.stop for group in groups[:-1]]]
+    assert groups[-1].stop == count
+    for group, following in pairwise(groups):
+        assert group.stop - group.start >= NODE_GALAXIES
+        assert predicted[following.start] - predicted[group.start] >= NODE_WIDTH
+        assert predicted[following.start] > predicted[group.stop - 1]
+    if len(groups) > 1:
+        assert count - groups[-1].start >= NODE_GALAXIES
+
+
+def test_the_flux_range_is_kept_and_must_have_186_samples() -> None:
+    predicted = np.linspace(0, 0.5, 300)
+    assert calibrate(predicted, predicted, np.arange(186.0), RANGE[1]).flux_min[185] == 185.0
+    with pytest.raises(ValueError, match="186"):
+        calibrate(predicted, predicted, np.zeros(5), np.ones(5))

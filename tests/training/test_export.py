@@ -1,0 +1,159 @@
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+
+from app.bundle import ONNX_FILE, REQUIRED_FILES, Bundle
+from app.errors import InvalidBundleError, InvalidInputError
+from app.spectra import GRID_ID
+from training import card, export
+from training.evaluate import measure
+from training.recipe import Recipe
+
+from .conftest import KERAS_WARNS, SMALL, Trained
+
+pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
+
+
+def onnx_redshift(bundle: Bundle, flux: Any) -> Any:
+    return onnxruntime.InferenceSession(bundle.read(ONNX_FILE)).run(None, {"flux": flux})[0]
+
+
+def test_a_bundle_is_complete_sealed_and_says_how_it_was_made(trained: Trained) -> None:
+    bundle = Bundle(trained.folder)
+    manifest = bundle.manifest
+    assert set(manifest.files) == {*REQUIRED_FILES, "recipe.json", "history.csv"}
+    assert (manifest.name, manifest.version, manifest.grid, manifest.output) == ("small", "1.2.3", GRID_ID, "point")
+    assert Recipe.model_validate_json(bundle.read("recipe.json")) == SMALL
+    assert manifest.training.spectra == {"train": 378, "validation": 162, "test": 60}
+    assert manifest.training.simulated is None
+    assert manifest.training.dataset_sha256 == trained.dataset.sha256
+    train = trained.dataset.redshift[trained.parts.train]
+    assert manifest.redshift_range == pytest.approx((train.min(), train.max()))
+    assert len(bundle.read("history.csv").splitlines()) == 1 + len(trained.fitted.history)
+
+
+def test_the_manifest_holds_the_metrics_of_the_test_part(trained: Trained) -> None:
+    rows = trained.parts.test
+    expected = measure(trained.dataset.redshift[rows], trained.fitted.predict(trained.dataset.flux[rows])).as_dict()
+    found = dict(trained.manifest.metrics)
+    assert 0 < found.pop("coverage_68") < found.pop("coverage_95") <= 1
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 600])
+def test_the_onnx_network_takes_raw_fluxes_in_any_number_and_agrees_with_keras(trained: Trained, rows: int) -> None:
+    flux = trained.dataset.flux[:rows]
+    redshift = onnx_redshift(Bundle(trained.folder), flux)
+    assert redshift.shape == (rows,)
+    assert redshift.dtype == np.float32
+    np.testing.assert_allclose(redshift, trained.fitted.predict(flux), rtol=0, atol=5e-6)
+
+
+def test_the_keras_file_loads_in_safe_mode_and_carries_no_optimiser(trained: Trained) -> None:
+    network = keras.saving.load_model(trained.folder / "model.keras", safe_mode=True)
+    assert network.compiled is False
+    with zipfile.ZipFile(trained.folder / "model.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    assert not config["compile_config"]
+    kinds = {layer["class_name"] for layer in config["config"]["layers"]}
+    assert kinds == {"InputLayer", "Conv1D", "MaxPooling1D", "Flatten", "Dense"}
+
+
+def test_a_bundle_predicts_where_there_is_no_tensorflow_keras_or_scikit_learn(trained: Trained) -> None:
+    program = f"""
+import sys
+for name in ("tensorflow", "keras", "sklearn", "joblib", "training"):
+    sys.modules[name] = None
+import numpy, onnxruntime, pathlib
+from app.bundle import Bundle
+bundle = Bundle(pathlib.Path({str(trained.folder)!r}))
+session = onnxruntime.InferenceSession(bundle.read("model.onnx"))
+print(float(session.run(["redshift"], {{"flux": numpy.full((1, 186), 2, "float32")}})[0][0]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(trained.fitted.predict(np.full((1, 186), 2, "float32"))[0], abs=5e-6)
+
+
+def export_to(trained: Trained, folder: Path, *, replace: bool = False) -> None:
+    release = export.Release(folder, "again", "0.0.1", replace=replace)
+    export.export(trained.fitted, trained.dataset, trained.parts, trained.run, release)
+
+
+def test_networks_that_disagree_are_not_released_and_nothing_is_left(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = export._predict_onnx
+    monkeypatch.setattr(export, "_predict_onnx", lambda graph, flux: exact(graph, flux) + np.float32(1e-5))
+    with pytest.raises(InvalidBundleError, match=r"differs from the Keras network by 1e-05"):
+        export_to(trained, tmp_path / "models" / "again")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_network_that_gives_nan_is_not_released(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_predict_onnx", lambda _graph, flux: np.full(len(flux), np.nan, np.float32))
+    with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
+        export_to(trained, tmp_path / "models" / "again")
+
+
+def test_a_bundle_is_replaced_only_when_asked_and_then_whole(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(InvalidInputError, match="exists already"):
+        export_to(trained, folder)
+    export_to(trained, folder, replace=True)
+    assert Bundle(folder).manifest.name == "again"
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+@pytest.mark.parametrize(
+    ("simulated", "words"),
+    [
+        (True, "Trained on SIMULATED spectra"),
+        (False, "Trained on observed"),
+        (None, "Trained on spectra of undeclared"),
+    ],
+)
+def test_the_first_line_of_a_card_says_what_the_spectra_are(
+    trained: Trained, simulated: bool | None, words: str
+) -> None:
+    text = write_card(trained, simulated)
+    assert words in text.splitlines()[0]
+
+
+def write_card(trained: Trained, simulated: bool | None) -> str:
+    true = trained.dataset.redshift[trained.parts.test]
+    predicted = trained.fitted.predict(trained.dataset.flux[trained.parts.test])
+    metrics = measure(true, predicted)
+    tested = card.Tested(true, predicted, metrics, metrics, (0.681, 0.953), 1e-7)
+    dataset = replace(trained.dataset, simulated=simulated)
+    return card.write_card(trained.manifest, trained.fitted, dataset, trained.parts, tested)
+
+
+def test_a_card_gives_its_numbers_beside_the_published_ones(trained: Trained) -> None:
+    text = (trained.folder / "CARD.md").read_text(encoding="utf-8")
+    metrics = trained.manifest.metrics
+    assert f"| mean absolute error | {metrics['mae']:.4f} |" in text
+    assert f"The 68% interval held {metrics['coverage_68']:.1%}" in text
+    assert "378 spectra to train" in text
+    assert trained.dataset.sha256 in text
+    row = next(line for line in text.splitlines() if line.startswith("| 0.55-0.60"))
+    assert row.endswith("| - | - | -0.2100 | 0.0978 | 0.04 |")
+    assert "not directly comparable" in text
+    assert "credit ESA/Gaia/DPAC" in text
+
+
+def test_the_published_table_has_twelve_bins_that_hold_all_galaxies() -> None:
+    assert len(card.PUBLISHED) == 12
+    assert sum(percent for _, _, percent in card.PUBLISHED) == pytest.approx(100, abs=0.05)

@@ -1,0 +1,187 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from app.errors import InvalidInputError
+from training.dataset import Dataset
+from training.fit import Fitted, fit
+from training.recipe import Recipe
+from training.run import Run
+from training.split import Split, split
+
+from .conftest import KERAS_WARNS, SMALL, Trained, galaxies
+
+pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    flux, redshift = galaxies(203)
+    return Dataset(flux, redshift, None, None, "galaxies.csv", "a" * 64, None)
+
+
+@pytest.fixture
+def parts(dataset: Dataset) -> Split:
+    return split(dataset, SMALL.seed)
+
+
+def weights(fitted: Fitted) -> list[Any]:
+    return [np.asarray(each) for each in fitted.network.get_weights()]
+
+
+def same(first: Fitted, second: Fitted) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(weights(first), weights(second), strict=True))
+
+
+def test_a_small_network_learns_the_redshift(trained: Trained) -> None:
+    assert trained.manifest.metrics["mae"] < 0.05
+    first, *_, last = trained.fitted.history
+    assert last.val_loss < first.val_loss
+
+
+def test_the_scaler_saw_the_training_part_alone(trained: Trained) -> None:
+    flux = trained.dataset.flux[trained.parts.train]
+    np.testing.assert_array_equal(trained.fitted.scaler.data_min_, flux.min(axis=0))
+    np.testing.assert_array_equal(trained.fitted.scaler.data_max_, flux.max(axis=0))
+    assert (trained.dataset.flux.max(axis=0) > flux.max(axis=0)).any()
+
+
+def test_one_seed_gives_the_same_weights_twice_and_another_seed_others(
+    dataset: Dataset, parts: Split, tmp_path: Path
+) -> None:
+    recipe = SMALL.model_copy(update={"epochs": 2})
+    first = fit(dataset, parts, recipe, tmp_path / "first")
+    assert same(first, fit(dataset, parts, recipe, tmp_path / "second"))
+    assert not same(first, fit(dataset, parts, recipe.model_copy(update={"seed": 5}), tmp_path / "third"))
+
+
+class Killed(BaseException):
+    """What the operating system does, as far as a test can."""
+
+
+@pytest.mark.parametrize("moment", ["before anything is saved", "after the best weights", "after the checkpoint"])
+def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(
+    dataset: Dataset, parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole = fit(dataset, parts, SMALL, tmp_path / "whole")
+    calls = {"before anything is saved": 0, "after the best weights": 1, "after the checkpoint": 2}[moment]
+
+    record = Run.record
+    replace_file = Path.replace
+
+    def record_until_killed(run: Run, row: Any, network: Any) -> None:
+        left = iter(range(calls))
+
+        def replace_or_die(path: Path, target: Path) -> Path:
+            if next(left, None) is None:
+                raise Killed
+            return replace_file(path, target)
+
+        if row.epoch == 2:
+            monkeypatch.setattr(Path, "replace", replace_or_die)
+        record(run, row, network)
+
+    monkeypatch.setattr(Run, "record", record_until_killed)
+    with pytest.raises(Killed):
+        fit(dataset, parts, SMALL, tmp_path / "killed")
+    monkeypatch.undo()
+    with (tmp_path / "killed" / "history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
+
+    resumed = fit(dataset, parts, SMALL, tmp_path / "killed")
+    assert same(whole, resumed)
+    without_time = [[replace(row, seconds=0.0) for row in each.history] for each in (whole, resumed)]
+    assert without_time[0] == without_time[1]
+
+
+def test_a_finished_run_is_not_trained_again(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.Model, "fit", None)
+    again = fit(trained.dataset, trained.parts, SMALL, trained.run)
+    assert same(again, trained.fitted)
+
+
+def test_more_epochs_continue_a_finished_run(dataset: Dataset, parts: Split, tmp_path: Path) -> None:
+    for epochs in (1, 3):
+        fitted = fit(dataset, parts, SMALL.model_copy(update={"epochs": epochs}), tmp_path)
+    assert [row.epoch for row in fitted.history] == [1, 2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.weights.h5",
+        "data.json",
+        "epoch-003.keras",
+        "history.csv",
+        "recipe.json",
+    ]
+
+
+def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_epoch(
+    dataset: Dataset, parts: Split, tmp_path: Path
+) -> None:
+    # Plain gradient steps this long overshoot, so some later epoch is worse than the best.
+    recipe = SMALL.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.1})
+    fitted = fit(dataset, parts, recipe, tmp_path)
+    assert len(fitted.history) < 40
+    assert fitted.best_epoch == len(fitted.history) - 2
+    assert fitted.history[fitted.best_epoch - 1].val_loss == min(row.val_loss for row in fitted.history)
+    error = np.abs(fitted.predict(dataset.flux[parts.validation]) - dataset.redshift[parts.validation]).mean()
+    assert error == pytest.approx(fitted.history[fitted.best_epoch - 1].val_mean_absolute_error, rel=1e-4)
+
+
+def test_a_run_folder_of_other_data_or_another_recipe_is_refused(
+    dataset: Dataset, parts: Split, tmp_path: Path
+) -> None:
+    recipe = SMALL.model_copy(update={"epochs": 1})
+    fit(dataset, parts, recipe, tmp_path)
+    with pytest.raises(InvalidInputError, match="a run on other data"):
+        fit(replace(dataset, sha256="b" * 64), parts, recipe, tmp_path)
+    with pytest.raises(InvalidInputError, match="a run of another recipe"):
+        fit(dataset, parts, recipe.model_copy(update={"batch_size": 8}), tmp_path)
+    (tmp_path / "recipe.json").write_text("{}{", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="no recipe of this version"):
+        fit(dataset, parts, recipe, tmp_path)
+
+
+def test_a_batch_larger_than_the_training_part_is_one_step(dataset: Dataset, parts: Split, tmp_path: Path) -> None:
+    fitted = fit(dataset, parts, SMALL.model_copy(update={"epochs": 1, "batch_size": 1000}), tmp_path)
+    assert int(Run(tmp_path, fitted.recipe, dataset).network().optimizer.iterations) == 1
+
+
+def test_every_spectrum_is_seen_once_an_epoch(dataset: Dataset, parts: Split, tmp_path: Path) -> None:
+    fitted = fit(dataset, parts, SMALL.model_copy(update={"epochs": 2}), tmp_path)
+    steps_per_epoch = -(-len(parts.train) // 16)
+    assert int(Run(tmp_path, fitted.recipe, dataset).network().optimizer.iterations) == 2 * steps_per_epoch
+
+
+def test_a_diverging_training_says_so_and_leaves_no_epoch(dataset: Dataset, parts: Split, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30, "loss": "mean_squared_error"})
+    with pytest.raises(InvalidInputError, match="diverged in epoch 1"):
+        fit(dataset, parts, recipe, tmp_path)
+    assert not (tmp_path / "history.csv").exists()
+
+
+def test_a_log_gets_one_line_per_epoch(
+    dataset: Dataset, parts: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(dataset, parts, SMALL.model_copy(update={"epochs": 2}), tmp_path)
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert captured.out == ""
+    assert lines[0] == "127 train, 55 validation, 21 test spectra"
+    assert [line.split(":")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_terminal_gets_a_bar(
+    dataset: Dataset,
+    parts: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    fit(dataset, parts, Recipe(**SMALL.model_dump() | {"epochs": 1}), tmp_path)
+    assert "8/8" in capsys.readouterr().err

@@ -1,0 +1,224 @@
+"""The card of a model: what it is, what it is for, how good it is, where it fails. Imports `evaluate`, no network.
+
+The first line says what the training spectra are: nobody may take numbers from a simulation for numbers on the sky.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.bundle import Manifest
+from training.dataset import Dataset
+from training.evaluate import BIN_EDGES, Metrics, by_redshift
+from training.fit import Fitted
+from training.split import Split
+
+PUBLISHED = (
+    (0.0216, 0.0236, 6.62),
+    (0.0117, 0.0208, 27.77),
+    (0.0013, 0.0243, 28.99),
+    (-0.0081, 0.0296, 16.61),
+    (-0.0110, 0.0346, 8.80),
+    (-0.0122, 0.0333, 6.00),
+    (-0.0248, 0.0351, 3.55),
+    (-0.0458, 0.0416, 1.15),
+    (-0.0793, 0.0593, 0.30),
+    (-0.1327, 0.0806, 0.11),
+    (-0.1804, 0.1128, 0.06),
+    (-0.2100, 0.0978, 0.04),
+)
+"""Mean error, sigma and percent of the data per bin of 0.05 in z: Kiraleos 2023, table 3."""
+
+CITATIONS = (
+    "Gaia Collaboration, Prusti et al. 2016, A&A 595, A1 (the Gaia mission)",
+    "Gaia Collaboration, Vallenari et al. 2023, A&A 674, A1 (Gaia DR3)",
+    "Delchambre et al. 2023, A&A 674, A31 (Apsis III: the Unresolved Galaxy Classifier)",
+    "Gaia Collaboration, Bailer-Jones et al. 2023, A&A 674, A41 (extragalactic content)",
+    "De Angeli et al. 2023, A&A 674, A2; Montegriffo et al. 2023, A&A 674, A3; Carrasco et al. 2021, A&A 652, A86 "
+    "(BP/RP spectra); GaiaXPy",
+    "Ahumada et al. 2020, ApJS 249, 3 (SDSS DR16)",
+    "Blanton & Roweis 2007, AJ 133, 734 (kcorrect)",
+    "Kiraleos 2023, Application of Machine Learning Methods on Astronomical Databases (the network and its recipe)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What was measured on the test part; arrays of shape (n,)."""
+
+    true: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+    metrics: Metrics
+    constant: Metrics
+    """Of answering the median training redshift always."""
+    coverage: tuple[float, float]
+    onnx_difference: float
+
+
+def origin(dataset: Dataset) -> str:
+    """Return the sentence that says what the training spectra are."""
+    if dataset.simulated is None:
+        return "Trained on spectra of undeclared origin: the training set does not say whether they were simulated."
+    if dataset.simulated:
+        return "Trained on SIMULATED spectra: its numbers were measured on simulations, not on the sky."
+    return "Trained on observed spectra."
+
+
+def write_card(manifest: Manifest, fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    fitted : Fitted
+    dataset : Dataset
+    parts : Split
+    tested : Tested
+
+    Returns
+    -------
+    str
+    """
+    sections = (
+        f"**{origin(dataset)}**",
+        f"# {manifest.name} {manifest.version}",
+        _use(dataset),
+        _making(fitted, dataset, parts),
+        _results(tested),
+        _bins(dataset, parts, tested),
+        _bins_by_prediction(tested),
+        _failures(tested),
+        _citing(),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _use(dataset: Dataset) -> str:
+    real = "" if dataset.simulated is False else " Retrain or check it on real spectra before you publish."
+    return f"""## Use
+
+Redshifts of galaxies that Gaia does not resolve, from their BP/RP spectra, for statistical work, about
+0.02 < z < 0.4.{real}
+
+Not for: replacing the spectroscopic redshift of one object, z > 0.6, quasars, stars, crowded fields at low galactic
+latitude, or cosmology without the selection function.
+
+Input: 186 internally calibrated fluxes (80 BP + 106 RP, e-/s per sample). Output: one redshift and its calibrated
+68 and 95% intervals."""
+
+
+def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
+    recipe, counts = fitted.recipe, parts.counts()
+    minutes = sum(row.seconds for row in fitted.history) / 60
+    convolutions = ", ".join(f"{each.filters} x {each.kernel}" for each in recipe.convolutions)
+    return f"""## How it was made
+
+- Data: `{dataset.name}`, SHA-256 `{dataset.sha256}`.
+- Split {parts.how}: {counts["train"]:,} spectra to train,
+  {counts["validation"]:,} to validate, {counts["test"]:,} to test.
+- Scaling: minimum and maximum of each flux in the training part alone (the dissertation's scaler saw all parts).
+- Network: {fitted.network.count_params():,} parameters; convolutions {convolutions}, each pooled in pairs;
+  dense {", ".join(str(units) for units in recipe.dense)}, 1; {recipe.activation}.
+- Recipe `{recipe.name}`: {recipe.optimizer} {recipe.learning_rate:g}, {recipe.loss}, batch {recipe.batch_size},
+  seed {recipe.seed}.
+- Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch {fitted.best_epoch},
+  with the lowest validation loss, was kept (`recipe.json`, `history.csv`).
+- Intervals: split conformal, by predicted redshift, from the validation part."""
+
+
+def _results(tested: Tested) -> str:
+    rows = [
+        ("mean absolute error", "mae", ".4f"),
+        ("root mean square error", "rms", ".4f"),
+        ("bias, mean dz", "bias_mean", "+.4f"),
+        ("bias, median dz", "bias_median", "+.4f"),
+        ("NMAD", "nmad", ".4f"),
+        ("outliers, abs(dz) > 0.15", "outliers_15", ".2%"),
+        ("outliers, abs(dz) > 0.05", "outliers_05", ".2%"),
+    ]
+    found, constant = tested.metrics.as_dict(), tested.constant.as_dict()
+    table = [f"| {label} | {format(found[key], how)} | {format(constant[key], how)} |" for label, key, how in rows]
+    held68, held95 = tested.coverage
+    return f"""## Results on the test part
+
+{len(tested.true):,} spectra that nothing was fitted to; dz = (predicted - true) / (1 + true). The last column is what
+answering the median training redshift for every galaxy would give.
+
+| | this model | a constant |
+|---|---|---|
+{_lines(table)}
+
+The 68% interval held {held68:.1%} of the true redshifts, the 95% interval {held95:.1%}.
+The Keras and the ONNX network differ by at most {tested.onnx_difference:.1e} in z."""
+
+
+def _bins(dataset: Dataset, parts: Split, tested: Tested) -> str:
+    trained = np.histogram(dataset.redshift[parts.train], BIN_EDGES)[0]
+    rows = [
+        f"| {row.low:.2f}-{row.high:.2f} | {count:,} | {row.count:,} | {_signed(row.mean_error)} | {_plain(row.sigma)} "
+        f"| {mean:+.4f} | {sigma:.4f} | {percent:.2f} |"
+        for row, count, (mean, sigma, percent) in zip(
+            by_redshift(tested.true, tested.predicted), trained, PUBLISHED, strict=True
+        )
+    ]
+    return f"""## By true redshift
+
+Mean and standard deviation of predicted - true. On the right the dissertation's table 3, measured on **real spectra**
+(MAE 0.0213): other galaxies, so **not directly comparable**.
+
+| true z | training spectra | test spectra | mean error | sigma | real: mean error | real: sigma | real: % |
+|---|---|---|---|---|---|---|---|
+{_lines(rows)}"""
+
+
+def _bins_by_prediction(tested: Tested) -> str:
+    rows = [
+        f"| {row.low:.2f}-{row.high:.2f} | {row.count:,} | {_signed(row.mean_error)} | {_plain(row.sigma)} |"
+        for row in by_redshift(tested.true, tested.predicted, binned_by=tested.predicted)
+    ]
+    return f"""## By predicted redshift
+
+What a user sees: of galaxies that are given this redshift, how far are they from it?
+
+| predicted z | test spectra | mean error | sigma |
+|---|---|---|---|
+{_lines(rows)}"""
+
+
+def _failures(tested: Tested) -> str:
+    far = [row for row in by_redshift(tested.true, tested.predicted) if row.low >= 0.35 and row.count]
+    worst = min(far, key=lambda row: row.mean_error, default=None)
+    shrinks = f"\n  Worst here: {worst.mean_error:+.2f} at {worst.low:.2f} < z < {worst.high:.2f}." if worst else ""
+    return f"""## Failures
+
+- High redshifts are drawn towards the crowded ones, because few galaxies beyond z = 0.35 were trained on.{shrinks}
+- The nearest galaxies, z < 0.05, are put too far.
+- The network leans on the relation of type, brightness and redshift in its training set: a sample selected in another
+  way is biased.
+- Spectra unlike the training set (bright nuclei, strong starbursts, blends, neighbours in the window) get a redshift
+  like any other; heed the quality flags."""
+
+
+def _citing() -> str:
+    cited = _lines([f"- {citation}" for citation in CITATIONS])
+    return f"""## Citing
+
+{cited}
+
+This work has made use of data from the European Space Agency (ESA) mission Gaia, processed by the Gaia Data
+Processing and Analysis Consortium (DPAC). Gaia data: credit ESA/Gaia/DPAC. SDSS public releases are in the public
+domain; please acknowledge them."""
+
+
+def _signed(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.4f}"
+
+
+def _plain(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.4f}"
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "\n".join(rows)

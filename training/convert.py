@@ -1,0 +1,48 @@
+"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle` alone; TensorFlow and tf2onnx.
+
+Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from app.bundle import KERAS_FILE, ONNX_FILE, SCALER_FILE
+from app.spectra import FLUX_COUNT
+
+OPSET = 18
+
+
+def convert(folder: Path) -> None:
+    """Write ``model.onnx`` beside the ``model.keras`` and ``scaler.joblib`` of a bundle that was just made.
+
+    The graph takes ``flux``, float32 of shape (n, 186), raw fluxes in e-/s per sample, and gives ``redshift``,
+    float32 of shape (n,). The files are trusted: never call this on a bundle that somebody else sent.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    network = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
+    scaler = joblib.load(folder / SCALER_FILE)
+    # NumPy arrays become constants of the graph; TensorFlow tensors would become inputs.
+    scale, offset = np.float32(scaler.scale_), np.float32(scaler.min_)
+    flux = tf.TensorSpec((None, FLUX_COUNT), tf.float32, name="flux")
+
+    def redshift(flux: Any) -> Any:
+        return {"redshift": network((flux * scale + offset)[..., np.newaxis], training=False)[:, 0]}
+
+    graph, _ = tf2onnx.convert.from_function(tf.function(redshift), input_signature=[flux], opset=OPSET)
+    onnx.checker.check_model(graph, full_check=True)
+    (folder / ONNX_FILE).write_bytes(graph.SerializeToString())
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]))

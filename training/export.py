@@ -1,0 +1,193 @@
+"""From a trained network to a bundle. Imports `app.bundle` and everything that training made.
+
+The bundle is put together in a hidden folder beside its place and renamed into it when every check has passed: a
+crash leaves no half bundle, and a server never meets one.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import joblib
+import keras
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from app.bundle import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    KERAS_FILE,
+    ONNX_FILE,
+    SCALER_FILE,
+    Bundle,
+    Calibration,
+    Manifest,
+    TrainingRecord,
+    seal,
+)
+from app.errors import InvalidBundleError, InvalidInputError
+from app.spectra import GRID_ID, FloatArray
+from training.calibrate import calibrate, coverage
+from training.card import CITATIONS, Tested, origin, write_card
+from training.dataset import Dataset
+from training.evaluate import measure
+from training.fit import Fitted
+from training.recipe import RECIPE_FILE
+from training.run import HISTORY_FILE
+from training.split import Split
+
+AGREEMENT = 5e-6
+"""Largest difference in redshift allowed between the Keras and the ONNX network."""
+_ONNX_CHUNK = 64
+_LIBRARIES = ("keras", "tensorflow", "numpy", "scikit-learn", "tf2onnx", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Where a bundle goes and what it is called."""
+
+    folder: Path
+    name: str
+    version: str
+    replace: bool = False
+    """Whether a bundle that is there already may be replaced."""
+
+    def check_free(self) -> None:
+        """Raise InvalidInputError if the folder is taken and may not be replaced."""
+        if self.folder.exists() and not self.replace:
+            raise InvalidInputError(f"{self.folder} exists already: name another folder, or add --replace")
+
+
+def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: Release) -> Manifest:
+    """Calibrate, measure on the test part, and write a bundle.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    dataset : Dataset
+    parts : Split
+    run : Path
+        The run folder, for ``history.csv``.
+    release : Release
+
+    Returns
+    -------
+    Manifest
+        As sealed.
+
+    Raises
+    ------
+    InvalidBundleError
+        If the ONNX network differs from the Keras network by more than `AGREEMENT`.
+    InvalidInputError
+        If the folder exists and may not be replaced.
+    """
+    release.check_free()
+    release.folder.parent.mkdir(parents=True, exist_ok=True)
+    calibration = _calibrate(fitted, dataset, parts)
+    with tempfile.TemporaryDirectory(prefix=f".{release.name}-", dir=release.folder.parent) as beside:
+        staged = Path(beside) / release.name
+        staged.mkdir()
+        fitted.network.save(staged / KERAS_FILE)
+        joblib.dump(fitted.scaler, staged / SCALER_FILE)
+        (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (staged / HISTORY_FILE).write_bytes((run / HISTORY_FILE).read_bytes())
+        _convert(staged)
+        tested = _test(fitted, dataset, parts, calibration, staged)
+        manifest = _manifest(fitted, dataset, parts, tested, release)
+        card = write_card(manifest, fitted, dataset, parts, tested)
+        (staged / CARD_FILE).write_text(card, encoding="utf-8")
+        manifest = seal(staged, manifest)
+        Bundle(staged)
+        if release.folder.exists():
+            release.folder.rename(Path(beside) / "replaced")
+        staged.rename(release.folder)
+    return manifest
+
+
+def _calibrate(fitted: Fitted, dataset: Dataset, parts: Split) -> Calibration:
+    predicted = fitted.predict(dataset.flux[parts.validation])
+    true = dataset.redshift[parts.validation]
+    return calibrate(predicted, true, fitted.scaler.data_min_, fitted.scaler.data_max_)
+
+
+def _convert(staged: Path) -> None:
+    if keras.backend.backend() == "tensorflow":
+        from training.convert import convert
+
+        convert(staged)
+        return
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-m", "training.convert", str(staged.resolve())]
+    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own file on our own folder
+
+
+def _test(fitted: Fitted, dataset: Dataset, parts: Split, calibration: Calibration, staged: Path) -> Tested:
+    flux, true = dataset.flux[parts.test], dataset.redshift[parts.test]
+    predicted = fitted.predict(flux)
+    difference = float(np.abs(_predict_onnx((staged / ONNX_FILE).read_bytes(), flux) - predicted).max())
+    if not difference <= AGREEMENT:
+        raise InvalidBundleError(
+            f"the ONNX network differs from the Keras network by {difference:.2g} in z, more than {AGREEMENT:g}"
+        )
+    constant = np.full_like(true, np.median(dataset.redshift[parts.train]))
+    return Tested(
+        true=true,
+        predicted=predicted,
+        metrics=measure(true, predicted),
+        constant=measure(true, constant),
+        coverage=coverage(calibration, predicted, true),
+        onnx_difference=difference,
+    )
+
+
+def _predict_onnx(graph: bytes, flux: FloatArray) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    chunks = (flux[start : start + _ONNX_CHUNK] for start in range(0, len(flux), _ONNX_CHUNK))
+    return np.concatenate([session.run(["redshift"], {"flux": chunk})[0] for chunk in chunks])
+
+
+def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, release: Release) -> Manifest:
+    redshift = dataset.redshift[parts.train]
+    held68, held95 = tested.coverage
+    metrics = tested.metrics.as_dict() | {"coverage_68": held68, "coverage_95": held95}
+    return Manifest(
+        name=release.name,
+        version=release.version,
+        description=f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset)}",
+        grid=GRID_ID,
+        output="point",
+        redshift_range=(float(redshift.min()), float(redshift.max())),
+        training=TrainingRecord(
+            simulated=dataset.simulated,
+            dataset=dataset.name,
+            dataset_sha256=dataset.sha256,
+            spectra=parts.counts(),
+            recipe=fitted.recipe.name,
+            seed=fitted.recipe.seed,
+        ),
+        metrics={name: round(value, 6) for name, value in metrics.items()},
+        libraries=_libraries(),
+        created=datetime.now(UTC).replace(microsecond=0),
+        licence="BSD-3-Clause",
+        citations=list(CITATIONS),
+        files={},
+    )
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": platform.python_version(), "keras_backend": keras.backend.backend()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

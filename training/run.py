@@ -1,0 +1,143 @@
+"""The folder of one training run, from which an interrupted run goes on. Imports `recipe`, `dataset`, `networks`.
+
+``recipe.json`` and ``data.json`` say what is trained on what; ``history.csv`` has one row per finished epoch and is
+the run's only clock: row n is written after ``epoch-n.keras`` (network and optimiser) is complete, so whatever
+moment a run is killed at, the files that the last row names are whole. ``best.weights.h5`` is the best epoch so far.
+"""
+
+import csv
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+from pydantic import ValidationError
+
+from app.errors import InvalidInputError
+from training.dataset import Dataset
+from training.networks import build, compile_for_training
+from training.recipe import RECIPE_FILE, Recipe
+
+HISTORY_FILE = "history.csv"
+_DATA_FILE = "data.json"
+_BEST_FILE = "best.weights.h5"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One row of ``history.csv``; errors are in redshift, `loss` is the recipe's."""
+
+    epoch: int
+    loss: float
+    mean_absolute_error: float
+    val_loss: float
+    val_mean_absolute_error: float
+    seconds: float
+
+
+class Run:
+    """A run folder, new or left by an interruption.
+
+    Parameters
+    ----------
+    folder : Path
+        Created if it is not there.
+    recipe : Recipe
+    dataset : Dataset
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder holds a run of another recipe or other data. Epochs and patience may change: a finished run
+        goes on when more epochs are asked for.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, dataset: Dataset) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claim(dataset)
+        self.history = _read_history(folder / HISTORY_FILE)
+
+    def _claim(self, dataset: Dataset) -> None:
+        data = {"name": dataset.name, "sha256": dataset.sha256}
+        recipe_path, data_path = self.folder / RECIPE_FILE, self.folder / _DATA_FILE
+        if recipe_path.exists() and data_path.exists():
+            if json.loads(data_path.read_text(encoding="utf-8"))["sha256"] != dataset.sha256:
+                raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
+            if _schedule_apart(_read_recipe(recipe_path)) != _schedule_apart(self.recipe):
+                raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
+        _write_whole(data_path, json.dumps(data, indent=2) + "\n")
+        _write_whole(recipe_path, self.recipe.model_dump_json(indent=2) + "\n")
+
+    @property
+    def best(self) -> Epoch:
+        """The finished epoch with the lowest validation loss."""
+        return min(self.history, key=lambda row: row.val_loss)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience are used up."""
+        done = len(self.history)
+        return done >= self.recipe.epochs or (done > 0 and done - self.best.epoch >= self.recipe.patience)
+
+    def network(self) -> Any:
+        """Return the network as the last finished epoch left it, optimiser included, or a fresh one."""
+        if self.history:
+            return keras.saving.load_model(self._checkpoint(len(self.history)))
+        network = build(self.recipe)
+        compile_for_training(network, self.recipe)
+        return network
+
+    def best_network(self) -> Any:
+        """Return the network of the best epoch, without optimiser."""
+        network = build(self.recipe)
+        network.load_weights(self.folder / _BEST_FILE)
+        return network
+
+    def record(self, row: Epoch, network: Any) -> None:
+        """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row."""
+        if not self.history or row.val_loss < self.best.val_loss:
+            _save_whole(network.save_weights, self.folder / _BEST_FILE)
+        _save_whole(network.save, self._checkpoint(row.epoch))
+        self.history.append(row)
+        names = [field.name for field in fields(Epoch)]
+        lines = [",".join(names), *(",".join(map(repr, asdict(each).values())) for each in self.history)]
+        _write_whole(self.folder / HISTORY_FILE, "\n".join(lines) + "\n")
+        self._checkpoint(row.epoch - 1).unlink(missing_ok=True)
+
+    def _checkpoint(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:03d}.keras"
+
+
+def _schedule_apart(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"epochs": 1, "patience": 1})
+
+
+def _read_recipe(path: Path) -> Recipe:
+    try:
+        return Recipe.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InvalidInputError(f"{path} is no recipe of this version: name another run folder") from error
+
+
+def _read_history(path: Path) -> list[Epoch]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _save_whole(save: Any, path: Path) -> None:
+    # The name keeps its ending: Keras chooses the format by it.
+    part = path.with_name(f"part-{path.name}")
+    save(part)
+    part.replace(path)

@@ -1,0 +1,97 @@
+"""Training, validation and test part of a data set. Imports `dataset` and `errors` of the project.
+
+The dissertation kept 10% for the test and 30% of the rest for validation: 63 / 27 / 10 (Kiraleos 2023, section 3.4).
+Spectra simulated from one parent galaxy resemble each other, so where parents are known all children of a parent
+stay in one part; otherwise the test would be too easy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidInputError
+from training.dataset import Dataset
+
+PARTS = ("train", "validation", "test")
+TEST_FRACTION = 0.10
+VALIDATION_FRACTION = 0.30
+"""Of what the test part leaves."""
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers of each part, ascending; together every row once."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    how: str
+    """In words, for the card."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of spectra in each part."""
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+
+def split(dataset: Dataset, seed: int) -> Split:
+    """Split as the file says, else by parent galaxy, else by row.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+        Of the permutation; unused where the file says the part of each row.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InvalidInputError
+        If a part is empty or unknown, or a parent galaxy has spectra in two parts.
+    """
+    if dataset.part is not None:
+        found = _as_the_file_says(dataset, dataset.part)
+    elif dataset.parent is not None:
+        found = _by_group(dataset.parent, seed, "by parent galaxy, 63/27/10")
+    else:
+        found = _by_group(np.arange(len(dataset)), seed, "by row, 63/27/10")
+    for part, count in found.counts().items():
+        if count == 0:
+            raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
+    return found
+
+
+def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:
+    unknown = sorted(set(np.unique(part)) - set(PARTS))
+    if unknown:
+        raise InvalidInputError(f"{dataset.name}: part {str(unknown[0])!r} is none of {', '.join(PARTS)}")
+    train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
+    if dataset.parent is None:
+        return Split(train, validation, test, "as the file says")
+    parents = [np.unique(dataset.parent[rows]) for rows in (train, validation, test)]
+    members, times = np.unique(np.concatenate(parents), return_counts=True)
+    if (times > 1).any():
+        shared = members[times > 1]
+        raise InvalidInputError(
+            f"{dataset.name}: {len(shared)} parent galaxies have spectra in more than one part, the first {shared[0]}"
+        )
+    return Split(train, validation, test, "as the file says, no parent galaxy in two parts")
+
+
+def _by_group(group: NDArray[np.int64], seed: int, how: str) -> Split:
+    """Deal whole groups, in random order, until each part has its share of the rows."""
+    members, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(members))
+    test_rows = TEST_FRACTION * len(group)
+    validation_rows = VALIDATION_FRACTION * (len(group) - test_rows)
+    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])
+    dealt = np.digitize(before, [test_rows, test_rows + validation_rows])
+    part_of_group = np.empty(len(members), dtype=np.intp)
+    part_of_group[order] = dealt
+    test, validation, train = (np.flatnonzero(part_of_group[index] == part) for part in range(3))
+    return Split(train, validation, test, how)
