@@ -147,6 +147,41 @@ PEAK_LIMIT = Constant(
     125.0, "e-/s per sample", "measured", "no real peak is brighter: SDSS omits what its fibres cannot bear"
 )
 
+# --- what is not a galaxy ---
+QUASAR_REDSHIFT = Constant((0.1, 3.0), "", "guessed", "uniform")
+QUASAR_LINES_NM = Constant(
+    ((121.6, 9.29, 1.95), (154.9, 2.38, 1.43), (190.9, 2.12, 2.36)),
+    "nm",
+    "published",
+    "further lines of quasars: Lyman alpha, C IV, C III], Vanden Berk et al. 2001, Table 2",
+)
+FOREST_DEPTH = Constant(0.0036, "", "published", "Lyman alpha forest's depth is this (1+z)^3.46, Press et al. 1993")
+FOREST_POWER = Constant(3.46, "", "published", "the same")
+SUN_TEMPERATURE_K = Constant(5777.0, "K", "published", "effective temperature of the Sun")
+DWARF_TEMPERATURE_K = Constant((2900.0, 12000.0), "K", "guessed", "main sequence, uniform in ln")
+GIANT_TEMPERATURE_K = Constant((3500.0, 5200.0), "K", "guessed", "giants, uniform in ln")
+GIANT_FRACTION = Constant(0.3, "", "guessed", "share of giants")
+GIANT_BLANKETING = Constant(0.3, "", "guessed", "by how much giants' lines exceed dwarfs'")
+BLANKETING_POWER = Constant(
+    ((3500.0, 4500.0, 5777.0, 7500.0, 9500.0), (1.8, 1.6, 1.0, 0.4, 0.0)),
+    "",
+    "guessed",
+    "power of the Sun's line blanketing against temperature in K",
+)
+BALMER_NM = Constant((410.2, 434.0, 486.1, 656.3), "nm", "published", "air wavelengths of the Balmer lines")
+BALMER_DEPTH = Constant(0.6, "", "guessed", "their central depth at 9,000 K")
+BALMER_JUMP = Constant(0.4, "", "guessed", "light below 370 nm over light above it at 9,000 K")
+TIO_HEADS_NM = Constant(
+    (476.1, 495.5, 516.7, 544.8, 584.7, 615.8, 665.1, 705.4, 758.9, 843.2, 885.9, 920.9),
+    "nm",
+    "published",
+    "heads of the strong bands of TiO, Kirkpatrick et al. 1991 (ApJS 77, 417)",
+)
+TIO_WIDTH_NM = Constant(12.0, "nm", "guessed", "how far each band reaches to the red")
+TIO_DEPTH = Constant(0.55, "", "guessed", "its depth in the coolest stars")
+BLEND_SHARE = Constant((0.1, 0.9), "", "guessed", "the star's share of the RP peak in a blend, uniform")
+BLEND_OFFSET_PX = Constant(2.0, "px", "guessed", "scatter of the star's position along scan")
+
 # --- noise ---
 TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023")
 TRANSITS_SCATTER = Constant(

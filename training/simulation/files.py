@@ -8,7 +8,8 @@ import numpy as np
 
 from app.errors import InvalidInputError, MissingDependencyError
 from app.spectra import FLUX_COUNT, GRID_ID
-from training.simulation import parts
+from training.simulation import archive, parts
+from training.simulation.contaminants import KINDS
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
 
 Arrow: TypeAlias = Any
@@ -21,6 +22,7 @@ FLUX_DECIMALS = 3
 """In CSV, as the dissertation prints its fluxes."""
 
 SUFFIXES = (".csv", ".parquet")
+"""What a name may end in; ``xp_continuous.csv`` asks for archive-like rows, see `archive`."""
 
 
 def check(path: Path) -> None:
@@ -58,12 +60,17 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
         If pyarrow is not installed.
     """
     try:
-        import pyarrow as pa  # noqa: PLC0415  # only the command that writes needs it
+        import pyarrow as pa  # only the command that writes needs it
     except ImportError as error:
         raise MissingDependencyError("writing datasets needs pyarrow: install gaia-redshift[train]") from error
     check(path)
     partial = path.with_name(path.name + ".part")
     try:
+        if archive.is_archive(path):
+            with partial.open("w", encoding="ascii") as file:
+                archive.write_rows(blocks, file, progress)
+            partial.replace(path)
+            return
         with _writer(pa, recipe, partial, path.suffix) as writer:
             for table in _tables(pa, blocks, path.suffix):
                 writer.write_table(table)
@@ -95,19 +102,20 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
         "seed": str(recipe.seed),
         "count": str(recipe.count),
         "redshift_distribution": recipe.distribution,
+        "kinds": " ".join(recipe.kinds),
     }
     return pa.schema(fields, metadata=metadata)
 
 
 def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
     if suffix == ".parquet":
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet
 
         # Noise does not compress: only the small columns are worth a dictionary.
         return parquet.ParquetWriter(
             path, parquet_schema(pa, recipe), compression="zstd", use_dictionary=["part", "kind"]
         )
-    from pyarrow import csv  # noqa: PLC0415
+    from pyarrow import csv
 
     names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
@@ -150,6 +158,6 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
         pa.array(np.concatenate([block.snr["BP"] for block in blocks])),
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
         pa.array(column("transits")),
-        words(np.zeros(len(redshift), dtype=np.int8), ("galaxy",)),
+        words(column("kind"), KINDS),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

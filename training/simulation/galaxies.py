@@ -129,7 +129,7 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
     strength = strength + constants.LINE_GROUP_SCATTER.value * rng.standard_normal((count, groups))
     line_mixture = np.exp(strength).astype(np.float32)[:, :, None] * mixture[:, None, :]
     everything = np.concatenate([continuum, lines.reshape(groups * 5, -1)])
-    return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, -1)], axis=1) @ everything)
+    return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, groups * 5)], axis=1) @ everything)
 
 
 def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
@@ -167,14 +167,23 @@ def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
     return observed
 
 
+def _ln_dust(count: int, rng: np.random.Generator) -> FloatArray:
+    known = parents().extinction_r
+    extinction = known[rng.integers(len(known), size=count)][:, None]
+    return np.asarray(-0.4 * np.log(10) * extinction * extinction_curve())
+
+
+def dust(count: int, rng: np.random.Generator) -> SingleArray:
+    """Draw the Milky Way's extinction as the parents have it: factors of shape (count, len(WAVELENGTH_NM))."""
+    return np.asarray(np.exp(_ln_dust(count, rng)).astype(np.float32) @ _refine())
+
+
 def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
     """Draw the parent's residuals, a tilt and the Milky Way's dust: factors, shape (n, wavelengths)."""
     known = parents()
     coarse = coarse_wavelength_nm()
     tilt = rng.normal(*constants.TILT.value, (len(redshift), 1))
-    dust = known.extinction_r[rng.integers(len(known.redshift), size=len(redshift))][:, None]
-    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value)
-    ln_factor -= 0.4 * np.log(10) * dust * extinction_curve()
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng)
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])
