@@ -25,12 +25,18 @@ PLANCK_J_S = Constant(6.62607004e-34, "J s", "published", "CODATA 2014, as in Ga
 LIGHT_SPEED_M_S = Constant(2.99792458e8, "m/s", "published", "SI")
 LINE_SPREAD = Constant(
     {
-        "BP": (-0.4414, -0.6712, 0.5177, 0.1847, 0.0834, -0.5832, 1.7077, 0.0072, -0.0468),
-        "RP": (0.2238, -0.0211, -0.2473, -0.1414, -0.0484, -1.5423, 1.9622, -0.0116, -0.0223),
+        "BP": (
+            *(-0.2755, -0.3503, -0.0968, 0.1775, -0.0297, 0.5764, -0.2673),
+            *(-0.4972, -0.0679, 1.6961, 0.5841, -0.0147, 0.0161, -0.0244),
+        ),
+        "RP": (
+            *(-0.2631, -0.0457, 0.0268, 0.2062, 0.0874, -0.0253, 0.0448),
+            *(-0.2899, 0.0942, 1.6848, -0.9214, -0.0352, 0.0178, 0.0863),
+        ),
     },
-    "see instrument.LineSpread",
+    "see `instrument.LineSpread`",
     "measured",
-    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar coefficients",
+    "build/line_spread.py: fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stars' coefficients",
 )
 LINE_SPREAD_SCALE_NM = Constant(
     {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
@@ -136,7 +142,7 @@ REDSHIFT_PERCENTILES = Constant(
 )
 PEAK_REDSHIFT = Constant((0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "", "measured", "redshifts of the peaks below")
 PEAK_FLUX = Constant(
-    (19.0, 7.76, 5.62, 3.27, 2.95, 2.50),
+    (19.0, 7.79, 5.62, 3.28, 2.92, 2.48),
     "e-/s per sample",
     "measured",
     "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",

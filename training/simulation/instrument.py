@@ -96,10 +96,10 @@ def bases(band: Band, pseudo: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class LineSpread:
-    """A double Gaussian whose parameters vary with x = (wavelength - middle) / scale.
+    """A core and a wing, both Gaussian, that vary with x = (wavelength - middle) / scale.
 
-    sigma = exp(p0 + p1 x + p2 x^2) px, shift = p3 + p4 x px, wing share = sigmoid(p5), wing sigma = exp(p6)
-    sigma, amplitude = exp(p7 + p8 x).
+    ln sigma = p0 + p1 x + p2 x^2 + p3 x^3 and shift = p4 + p5 x + p6 x^2 px; wing share = sigmoid(p7 + p8 x), wing
+    sigma = exp(p9) sigma, wing shift = shift + p10 px; ln amplitude = p11 + p12 x + p13 x^2.
     """
 
     parameters: tuple[float, ...]
@@ -110,12 +110,13 @@ class LineSpread:
         """Return the light per pixel at `pseudo` of each wavelength arriving at `arrival`, shape (u, w)."""
         p = self.parameters
         x = (wavelength_nm - self.middle_nm) / self.scale_nm
-        sigma = np.exp(p[0] + p[1] * x + p[2] * x * x)
-        wing_share, wing_sigma = 1 / (1 + np.exp(-p[5])), sigma * np.exp(p[6])
-        distance = pseudo[:, None] - arrival - (p[3] + p[4] * x)
+        sigma = np.exp(np.polynomial.polynomial.polyval(x, p[0:4]))
+        wing_share, wing_sigma = 1 / (1 + np.exp(-(p[7] + p[8] * x))), sigma * np.exp(p[9])
+        distance = pseudo[:, None] - arrival - np.polynomial.polynomial.polyval(x, p[4:7])
         core = np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-        wing = np.exp(-0.5 * (distance / wing_sigma) ** 2) / (wing_sigma * np.sqrt(2 * np.pi))
-        return np.asarray(((1 - wing_share) * core + wing_share * wing) * np.exp(p[7] + p[8] * x))
+        wing = np.exp(-0.5 * ((distance - p[10]) / wing_sigma) ** 2) / (wing_sigma * np.sqrt(2 * np.pi))
+        amplitude = np.exp(np.polynomial.polynomial.polyval(x, p[11:14]))
+        return np.asarray(((1 - wing_share) * core + wing_share * wing) * amplitude)
 
 
 def line_spread(band: Band) -> LineSpread:

@@ -2,8 +2,7 @@
 
 gaiaxpy gives Gaia's instrument as pairs: an inverse basis (light) and an internal basis (what the detector records
 of it). A double Gaussian whose width and place vary with wavelength is fitted so that it turns the 55 former into the
-55 latter, each pair weighted by how much stars use it. What weights that are measured from real stars matter little:
-orders above about 20 carry below a hundredth of a star's light.
+55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a hundredth of their light.
 """
 
 import argparse
@@ -31,7 +30,7 @@ FloatArray = NDArray[np.float64]
 
 RANGE_NM: dict[Band, tuple[float, float]] = {"BP": (316.0, 720.0), "RP": (596.0, 1100.0)}
 RANGE_PX: dict[Band, tuple[float, float]] = {"BP": (8.0, 56.0), "RP": (2.0, 56.0)}
-FIRST_GUESS = (float(np.log(0.9)), 0.0, 0.0, 0.0, 0.0, -3.0, float(np.log(2.5)), 0.0, 0.0)
+FIRST_GUESS = (-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.6, 0.0, 1.7, 0.0, 0.0, 0.0, 0.0)
 SMALLEST_WEIGHT = 1e-3
 
 
@@ -48,12 +47,12 @@ def smooth_weight() -> FloatArray:
 
 
 def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
-    """Return the nine parameters and the rms misfit relative to the rms of the weighted bases."""
+    """Return the parameters and the rms misfit relative to the rms of the weighted bases."""
     table_nm, table = inverse_bases(band)
     inside = (table_nm >= RANGE_NM[band][0]) & (table_nm < RANGE_NM[band][1])
     wavelength_nm = table_nm[inside]
     light = table[:, inside] * (response(band, wavelength_nm) > 0) * np.gradient(wavelength_nm)
-    pseudo = np.arange(*RANGE_PX[band], 0.25)
+    pseudo = np.arange(*RANGE_PX[band], 0.5)
     wanted = bases(band, pseudo) * weight[:, None]
     arrival = pseudo_wavelength(band, wavelength_nm)
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
