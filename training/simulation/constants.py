@@ -243,3 +243,9 @@ def table() -> str:
                 f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
             )
     return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(table())

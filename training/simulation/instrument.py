@@ -138,6 +138,19 @@ def light_per_pixel(band: Band, pseudo: FloatArray, wavelength_nm: FloatArray = 
     return np.asarray(spread * collected)
 
 
+def coefficients(band: Band, light: FloatArray) -> FloatArray:
+    """Return the 55 coefficients of point sources, shape (n, 55); times `sample_matrix` they are 120 samples.
+
+    Parameters
+    ----------
+    band : {"BP", "RP"}
+        Which photometer.
+    light : ndarray, shape (n, len(WAVELENGTH_NM))
+        Spectral energy distributions in W m-2 nm-1 on `WAVELENGTH_NM`.
+    """
+    return np.asarray(light @ light_per_pixel(band, WINDOW_PX).T @ fit_matrix(band))
+
+
 def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
     """Return the Fourier modes along `NATIVE_PX` of fluxes, shape (n, len(NATIVE_PX)) -> (n, modes)."""
     return np.fft.rfft(flux, _TRANSFORM_LENGTH, axis=1).astype(np.complex64)
