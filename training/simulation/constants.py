@@ -63,12 +63,12 @@ SMEAR_WEIGHT = Constant(
         (0.02, 0.13, 0.20, 0.06, 0.02, 0.16, 0.28, 0.13),
         (0.01, 0.22, 0.13, 0.02, 0.08, 0.25, 0.24, 0.05),
         (0.00, 0.21, 0.05, 0.06, 0.37, 0.31, 0.00, 0.00),
-        (0.02, 0.50, 0.02, 0.00, 0.17, 0.29, 0.00, 0.00),
-        (0.08, 0.68, 0.00, 0.00, 0.00, 0.00, 0.00, 0.24),
+        (0.03, 0.51, 0.00, 0.00, 0.24, 0.22, 0.00, 0.00),
+        (0.13, 0.56, 0.00, 0.00, 0.06, 0.00, 0.00, 0.25),
     ),
     "",
     "measured",
-    "non-negative fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
+    "fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
 )
 SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
 BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
@@ -81,10 +81,10 @@ PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galax
 PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
 BLUE_PARENT = Constant(0.35, "", "guessed", "share of the youngest template of a star-bursting parent")
 BLUE_PARENT_FRACTION = Constant(
-    ((0.40, 0.45, 0.55), (0.0, 0.10, 0.90)),
+    ((0.40, 0.45, 0.55), (0.0, 0.05, 0.96)),
     "",
     "measured",
-    "galaxies from star-bursting parents against redshift: non-negative fit to the real mean flux curves",
+    "galaxies from star-bursting parents against redshift: fit to the real mean flux curves",
 )
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
 LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
@@ -92,10 +92,10 @@ LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
 AGN_FRACTION = Constant(
-    ((0.10, 0.25, 0.34, 0.45, 0.55), (0.02, 0.02, 0.05, 0.30, 0.70)),
+    ((0.10, 0.25, 0.34, 0.45, 0.55), (0.02, 0.02, 0.04, 0.39, 0.65)),
     "",
     "measured",
-    "fraction with a visible nucleus against redshift: non-negative fit to the real mean flux curves",
+    "fraction with a visible nucleus against redshift: fit to the real mean flux curves",
 )
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(
@@ -113,6 +113,9 @@ AGN_LINES_NM = Constant(
     "nm",
     "published",
     "vacuum wavelength, equivalent width and sigma of the strongest lines, Vanden Berk et al. 2001, Table 2",
+)
+NUCLEUS_LINES = Constant(
+    0.25, "", "guessed", "strength of those lines in galaxies: with all of it SDSS would have called them quasars"
 )
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
@@ -142,7 +145,7 @@ REDSHIFT_PERCENTILES = Constant(
 )
 PEAK_REDSHIFT = Constant((0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "", "measured", "redshifts of the peaks below")
 PEAK_FLUX = Constant(
-    (19.0, 7.79, 5.62, 3.28, 2.92, 2.48),
+    (19.0, 7.79, 5.62, 3.30, 2.86, 2.51),
     "e-/s per sample",
     "measured",
     "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",
@@ -193,7 +196,9 @@ TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transi
 TRANSITS_SCATTER = Constant(
     0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
 )
-TRANSITS_RANGE = Constant((2, 160), "", "guessed", "bounds of the above")
+TRANSITS_RANGE = Constant(
+    (10, 160), "", "measured", "bounds of the above; with fewer the faintest spectra dip deeper than real ones"
+)
 NOISE_EXCESS = Constant(0.25, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
 COEFFICIENT_TAPER = Constant(
     (

@@ -32,7 +32,7 @@ from training.simulation.instrument import (
     window_flux,
 )
 
-SIMULATOR_VERSION = "2.0"
+SIMULATOR_VERSION = "2.1"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
 
 BLOCK_ROWS = 2000
@@ -100,14 +100,16 @@ class Simulator:
         mean = host.mean(axis=1, keepdims=True)
         host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
+        blue_to_red = population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
         window = {}
         for band in BANDS:
             jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
             shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
             modes = smear_and_shift(to_modes(host @ self.forward[band]), smear, shift)
+            if band == "BP":
+                modes *= blue_to_red  # an extended host loses more light outside BP's window; its nucleus does not
             modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
             window[band] = window_flux(modes)
-        window["BP"] *= population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
         scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / _peak(window["RP"])
         return {band: flux * scale for band, flux in window.items()}
 

@@ -133,7 +133,7 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
 
 
 def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
-    """Draw which galaxies have an active nucleus: a power law and the lines of Vanden Berk et al. 2001.
+    """Draw which galaxies have an active nucleus: a power law and weak broad lines.
 
     Returns
     -------
@@ -149,7 +149,8 @@ def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.i
     slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
     light = (REST_WAVELENGTH_NM / 500.0) ** slope
     for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
-        strength = width_nm * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (len(active), 1))
+        scatter = rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (len(active), 1))
+        strength = width_nm * constants.NUCLEUS_LINES.value * scatter
         strength *= (line_nm / 500.0) ** slope / (sigma_nm * np.sqrt(2 * np.pi))
         light += strength * np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2)
     return active, share, light.astype(np.float32)

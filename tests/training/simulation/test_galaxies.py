@@ -24,13 +24,13 @@ def test_galaxies_beyond_half_descend_mostly_from_star_bursting_ones() -> None:
     share = {z: (young[galaxies.choose_parents(np.full(2000, z), rng)] > constants.BLUE_PARENT.value).mean()
              for z in (0.15, 0.55)}  # fmt: skip
     assert share[0.15] < 0.1
-    assert share[0.55] == pytest.approx(0.9, abs=0.05)
+    assert share[0.55] == pytest.approx(0.96, abs=0.04)
 
 
 def test_nuclei_are_as_frequent_as_the_table_says_and_carry_their_share() -> None:
     redshift = np.full(4000, 0.55)
     active, share, light = galaxies.nuclei(redshift, np.random.default_rng(2))
-    assert len(active) / len(redshift) == pytest.approx(0.7, abs=0.03)
+    assert len(active) / len(redshift) == pytest.approx(0.65, abs=0.03)
     assert light.shape == (len(active), len(galaxies.REST_WAVELENGTH_NM))
     assert share.min() >= constants.AGN_LIGHT.value[0]
     assert share.max() <= constants.AGN_LIGHT.value[1]
