@@ -2,12 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.errors import InvalidInputError
+from app.errors import InvalidInputError, MissingDependencyError
 from training.analyse import FIGURES, analyse, statistics
 from training.simulation.cli import simulate
 
@@ -50,3 +51,10 @@ def test_a_report_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
     simulate(tmp_path / "set.csv", count=200, seed=3)
     with pytest.raises(InvalidInputError, match="cannot make"):
         analyse(tmp_path / "set.csv", tmp_path / "set.csv")
+
+
+def test_without_matplotlib_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(tmp_path / "set.csv", count=200, seed=3)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match="install gaia-redshift"):
+        analyse(tmp_path / "set.csv", tmp_path / "report")

@@ -153,7 +153,10 @@ PEAK_FLUX = Constant(
 PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
 
 PEAK_LIMIT = Constant(
-    125.0, "e-/s per sample", "measured", "no real peak is brighter: SDSS omits what its fibres cannot bear"
+    125.0,
+    "e-/s per sample",
+    "measured",
+    "no real peak of either band is brighter: SDSS omits what its fibres cannot bear",
 )
 
 # --- what is not a galaxy ---
@@ -199,7 +202,7 @@ TRANSITS_SCATTER = Constant(
 TRANSITS_RANGE = Constant(
     (10, 160), "", "measured", "bounds of the above; with fewer the faintest spectra dip deeper than real ones"
 )
-NOISE_EXCESS = Constant(0.25, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
+NOISE_EXCESS = Constant(0.10, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
 COEFFICIENT_TAPER = Constant(
     (
         (0, 24, 30, 36, 42, 45, 48, 51, 53, 54),

@@ -111,6 +111,8 @@ class Simulator:
             modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
             window[band] = window_flux(modes)
         scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / _peak(window["RP"])
+        # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
+        scale = np.minimum(scale, constants.PEAK_LIMIT.value / _peak(window["BP"], "BP"))
         return {band: flux * scale for band, flux in window.items()}
 
     def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
@@ -197,9 +199,10 @@ class Simulator:
         )
 
 
-def _peak(window: SingleArray) -> SingleArray:
-    """Return the RP peak in e-/s per sample of fluxes on the window, shape (n, 1)."""
-    return np.asarray((window @ (fit_matrix("RP") @ kept_matrix("RP")).astype(np.float32)).max(axis=1, keepdims=True))
+def _peak(window: SingleArray, band: Band = "RP") -> SingleArray:
+    """Return the peak in e-/s per sample of fluxes on one band's window, shape (n, 1)."""
+    samples = (fit_matrix(band) @ kept_matrix(band)).astype(np.float32)
+    return np.asarray((window @ samples).max(axis=1, keepdims=True))
 
 
 _simulator: Simulator | None = None
