@@ -112,9 +112,7 @@ def one_galaxy(directory: Path, spectrum: np.ndarray, redshift: np.ndarray, flux
         for colour, row in enumerate(np.argsort(distance)[:CLOSEST]):
             in_bands(axes, flux[row], color=PALETTE[colour], label=f"simulated, z = {redshift[row]:.3f}", linewidth=1)
         in_bands(axes, spectrum, color="black", label="real galaxy")
-        axes.set(
-            xlabel=WAVELENGTH_AXIS, ylabel="flux in e-/s per sample", title="A real galaxy and those most like it"
-        )
+        axes.set(xlabel=WAVELENGTH_AXIS, ylabel="flux in e-/s per sample", title="A real galaxy and those most like it")
         axes.legend()
 
 
