@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test lint format types train-default bench lock clean
+.PHONY: serve test lint format train-default bench realism lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -31,6 +31,10 @@ train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shippe
 bench: .venv/dev.done  ## Measure engines and start-up side by side
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
+
+REFERENCE := ../shared/reference
+realism: .venv/dev.done  ## Simulate the whole survey and hold it against real spectra (REFERENCE=DIR, docs/validation.md)
+	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
