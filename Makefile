@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format types container-test container-test-gpu release-check train-default bench \
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -39,11 +39,16 @@ SIMULATED := runs/survey-160k.parquet
 train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shipped model on them (about an hour on two cores)
 	mkdir -p runs
 	test -f $(SIMULATED) || $(BIN)/gaia-redshift simulate -n 160000 --seed 1 -o $(SIMULATED)
-	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn
+	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
+		--patience 20 --replace
 
 bench: .venv/dev.done  ## Measure engines and start-up side by side
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
+
+REFERENCE := ../shared/reference
+realism: .venv/dev.done  ## Simulate the whole survey and hold it against real spectra (REFERENCE=DIR, docs/validation.md)
+	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
 
 RESULTS := docs/reliability
 reliability: .venv/dev.done  ## Overload, crash and fill up the real service, and draw the figures (ten minutes)

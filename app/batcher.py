@@ -21,6 +21,9 @@ from app.spectra import FloatArray
 _MEMORY = 0.95
 """How much of the measured speed is kept from one batch to the next."""
 
+_FULL = 0.95
+"""The part of the queue that counts as full for a request of unknown size."""
+
 Watch = Callable[[int, int, float, int], None]
 """Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
 
@@ -95,6 +98,17 @@ class Batcher:
         """Return how long the rows that wait now will take, at the speed measured last."""
         return self.queued_rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
 
+    @property
+    def full(self) -> bool:
+        """Whether hardly a row would fit."""
+        return self.queued_rows > _FULL * self._max_queued_rows
+
+    def overloaded(self) -> OverloadedError:
+        """Return the refusal, with the time that the rows in the queue need."""
+        return OverloadedError(
+            f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
+        )
+
     async def submit(self, flux: FloatArray, *, patient: bool = False) -> FloatArray:
         """Return the network's output, shape (n,), for fluxes of shape (n, 186).
 
@@ -117,9 +131,7 @@ class Batcher:
             return np.empty(0, np.float32)
         while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
             if not patient:
-                raise OverloadedError(
-                    f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
-                )
+                raise self.overloaded()
             self._room.clear()
             await self._room.wait()
         request = _Request(flux, asyncio.get_running_loop().create_future())

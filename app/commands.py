@@ -78,8 +78,9 @@ def predict(
             target.write(write_csv(predictions, header=rows == 0).encode())
             rows += len(predictions)
             failed += len(predictions.problems)
+    spectra = "1 spectrum" if rows == 1 else f"{rows} spectra"
     Console(stderr=True, highlight=False).print(
-        f"{rows} spectra, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}"
+        f"{spectra}, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}"
     )
     if failed:
         raise typer.Exit(1)

@@ -171,6 +171,11 @@ class Models:
         """Return how long the spectra that wait now will take."""
         return max((model.batcher.seconds_to_drain() for model in self._models), default=0.0)
 
+    def refuse_if_full(self) -> None:
+        """Raise OverloadedError if no model has room, whichever a request wants: before its body is decoded."""
+        if all(model.batcher.full for model in self._models):
+            raise self.default.batcher.overloaded()
+
     def get(self, name: str | None) -> Model:
         """Return a model by ``name`` or ``name@version``, the default one for None; raises UnknownModelError."""
         if name is None:

@@ -127,6 +127,12 @@ class Supervisor(Multiprocess):
         self.should_exit.wait(self._drain_seconds)
         super().handle_term()
 
+    def terminate_all(self) -> None:
+        """Stop the workers, and let nobody queue at a door that will not open again."""
+        super().terminate_all()
+        for listening in self.sockets:
+            listening.close()
+
     def _tell(self, sig: signal.Signals) -> None:
         for process in self.processes:
             if process.pid is not None and process.exitcode is None:

@@ -25,7 +25,6 @@ class Server:
 
     url: str
     process: subprocess.Popen[bytes]
-    ready_after_s: float
 
 
 def _free_port() -> int:
@@ -52,7 +51,7 @@ def _start(log: Path, **settings: str) -> Iterator[Server]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() - began < 90, log.read_text()
             time.sleep(0.02)
-        yield Server(url, process, time.monotonic() - began)
+        yield Server(url, process)
     finally:
         process.terminate()
         process.wait(30)

@@ -3,6 +3,7 @@
 The first line says what the training spectra are: nobody may take numbers from a simulation for numbers on the sky.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.bundle import Manifest
 from training.dataset import Dataset
-from training.evaluate import BIN_EDGES, Metrics, by_redshift
+from training.evaluate import BIN_EDGES, Bin, Metrics, by_redshift
 from training.fit import Fitted
 from training.split import Split
 
@@ -119,8 +120,8 @@ def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
     convolutions = ", ".join(f"{each.filters} x {each.kernel}" for each in recipe.convolutions)
     return f"""## How it was made
 
-- Data: `{dataset.name}`{provenance}, SHA-256
-  `{dataset.sha256}`.
+- Data: `{dataset.name}`{provenance},
+  SHA-256 `{dataset.sha256}`.
 - Split {parts.how}: {counts["train"]:,} spectra to train,
   {counts["validation"]:,} to validate, {counts["test"]:,} to test.
 - Scaling: minimum and maximum of each flux in the training part alone (the dissertation's scaler saw all parts).
@@ -162,7 +163,7 @@ The Keras and the ONNX network differ by at most {tested.onnx_difference:.1e} in
 def _bins(dataset: Dataset, parts: Split, tested: Tested) -> str:
     trained = np.histogram(dataset.redshift[parts.train], BIN_EDGES)[0]
     rows = [
-        f"| {row.low:.2f}-{row.high:.2f} | {count:,} | {row.count:,} | {_signed(row.mean_error)} | {_plain(row.sigma)} "
+        f"| {row.low:.2f}-{row.high:.2f} | {count:,} | {row.count:,} | {_mean(row)} | {_sigma(row)} "
         f"| {mean:+.4f} | {sigma:.4f} | {percent:.2f} |"
         for row, count, (mean, sigma, percent) in zip(
             by_redshift(tested.true, tested.predicted), trained, PUBLISHED, strict=True
@@ -180,7 +181,7 @@ Mean and standard deviation of predicted - true. On the right the dissertation's
 
 def _bins_by_prediction(tested: Tested) -> str:
     rows = [
-        f"| {row.low:.2f}-{row.high:.2f} | {row.count:,} | {_signed(row.mean_error)} | {_plain(row.sigma)} |"
+        f"| {row.low:.2f}-{row.high:.2f} | {row.count:,} | {_mean(row)} | {_sigma(row)} |"
         for row in by_redshift(tested.true, tested.predicted, binned_by=tested.predicted)
     ]
     return f"""## By predicted redshift
@@ -193,15 +194,21 @@ What a user sees: of galaxies that are given this redshift, how far are they fro
 
 
 def _failures(tested: Tested) -> str:
-    biased = [
+    biased = ", ".join(
         f"{row.mean_error:+.3f} at {row.low:.2f}-{row.high:.2f}"
         for row in by_redshift(tested.true, tested.predicted)
         if abs(row.mean_error) > NOTABLE_BIAS
-    ]
+    )
+    shrinkage = textwrap.fill(
+        "- A network that minimises its error draws rare redshifts towards the crowded ones. "
+        f"Mean errors beyond {NOTABLE_BIAS:g}, by true redshift: {biased or 'none here'}.",
+        width=115,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
     return f"""## Failures
 
-- A network that minimises its error draws rare redshifts towards the crowded ones. Mean errors beyond {NOTABLE_BIAS:g}
-  by true redshift: {", ".join(biased) or "none here"}.
+{shrinkage}
 - The network leans on the relation of type, brightness and redshift in its training set: a sample selected in another
   way is biased.
 - Spectra unlike the training set (bright nuclei, strong starbursts, blends, neighbours in the window) get a redshift
@@ -219,12 +226,12 @@ Processing and Analysis Consortium (DPAC). Gaia data: credit ESA/Gaia/DPAC. SDSS
 domain; please acknowledge them."""
 
 
-def _signed(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:+.4f}"
+def _mean(row: Bin) -> str:
+    return f"{row.mean_error:+.4f}" if row.count else "-"
 
 
-def _plain(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.4f}"
+def _sigma(row: Bin) -> str:
+    return f"{row.sigma:.4f}" if row.count > 1 else "-"
 
 
 def _lines(rows: Sequence[str]) -> str:

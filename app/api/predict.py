@@ -91,9 +91,10 @@ async def predict(request: Request) -> Response:
     if media_type(request) != JSON:
         raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request)!r}; send {JSON}")
     settings: Settings = request.app.state.settings
+    models: Models = request.app.state.models
+    models.refuse_if_full()
     body = await request.body()
     batch, options = await _off_loop(request, len(body), lambda: read_request(body, settings.max_spectra))
-    models: Models = request.app.state.models
     model = models.get(options.model)
     _refuse_density(model, options)
     request.scope["state"]["spectra"] = len(batch)
@@ -141,6 +142,8 @@ async def predict_csv(
     chosen: Model = request.app.state.models.get(model)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
     pieces: list[bytes] = []
+    if chosen.batcher.full:
+        raise chosen.batcher.overloaded()
 
     async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
         count_predictions(chosen.bundle, batch, predictions)

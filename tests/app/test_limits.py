@@ -1,4 +1,5 @@
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,30 @@ def test_a_lone_request_is_never_refused_and_a_patient_one_waits_for_room() -> N
 @pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.2, "2"), (1e9, str(LONGEST_WAIT))])
 def test_retry_after_is_whole_seconds_within_reason(seconds: float, header: str) -> None:
     assert RateLimitedError("slow down", seconds).headers() == {"Retry-After": header}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/csv"])
+def test_a_full_queue_refuses_before_the_body_is_decoded(service: TestClient, path: str) -> None:
+    batcher = service.app.state.models.default.batcher  # type: ignore[attr-defined]
+    batcher.queued_rows = 49_000
+    response = service.post(path, content=b"rubbish", headers={"Content-Type": "application/json"})
+    batcher.queued_rows = 0
+    error_of(response, 429, "overloaded")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_full_disk_is_503_for_a_large_upload_and_nothing_for_others(
+    service: TestClient, make_flux: Make, monkeypatch: pytest.MonkeyPatch, form: bool
+) -> None:
+    def rollover(_file: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", rollover)
+    content = table(make_flux(1200))
+    assert len(content) > 1 << 20
+    sent: dict[str, Any] = {"files": {"file": ("a.csv", content)}} if form else {"content": content, "headers": CSV}
+    response = service.post("/predict/csv", **sent)
+    error_of(response, 503, "storage_full")
+    assert response.headers["retry-after"] == "30"
+    assert len(rows_of(service.post("/predict/csv", content=table(make_flux(5)), headers=CSV))) == 5

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,9 +108,12 @@ def test_the_service_predicts_without_tensorflow_in_memory(server: Server) -> No
     assert "tensorflow" not in maps
 
 
-def test_the_service_is_ready_in_seconds(server: Server) -> None:
-    # 0.7 s on an idle machine (benchmarks/startup.py); this bound catches a network runtime imported by mistake.
-    assert server.ready_after_s < 5
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's account of a process")
+def test_the_service_is_ready_within_two_seconds_of_work(start: Start) -> None:
+    # Its processor time, since other processes make the clock on the wall run on (benchmarks/startup.py measures that).
+    with start(engine="onnx") as running:
+        user, system = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        assert (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") < 2
 
 
 def test_the_keras_server_answers_as_the_onnx_server_does(start: Start, server: Server, simulated: FloatArray) -> None:

@@ -49,6 +49,8 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         """Send a whole request and return its answer; raises ConnectionError or IncompleteReadError if none comes."""
+        if self._reader is not None and self._reader.at_eof():  # the server closed an idle connection
+            self.close()
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
         try:

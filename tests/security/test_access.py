@@ -17,8 +17,7 @@ from app.spectra import FloatArray
 from tests.app.api.test_predict import error_of
 
 Make = Callable[[int], FloatArray]
-ALICE, _ = make_key()
-ADMIN, _ = make_key()
+ALICE, ADMIN = "gr_" + "a" * 43, "gr_" + "b" * 43
 
 
 def serve(models: Path, **settings: Any) -> TestClient:

@@ -119,13 +119,14 @@ _MAKE_AND_LOAD = """
 import sys
 from pathlib import Path
 import keras
-from app.bundle import MANIFEST, Bundle, Manifest, seal
+from app.bundle import KERAS_FILE, MANIFEST, Bundle, Manifest, seal
 folder = Path(sys.argv[1])
 trap = keras.layers.Lambda(lambda x: print("SPRUNG") or x)
 keras.Sequential([keras.layers.Input((186, 1)), trap]).save(folder / KERAS_FILE)
 seal(folder, Manifest.model_validate_json((folder / MANIFEST).read_bytes()))
 print("MADE")
-_load_source(Bundle(folder))
+import app.engine
+app.engine._load_source(Bundle(folder))
 """
 
 

@@ -25,12 +25,18 @@ PLANCK_J_S = Constant(6.62607004e-34, "J s", "published", "CODATA 2014, as in Ga
 LIGHT_SPEED_M_S = Constant(2.99792458e8, "m/s", "published", "SI")
 LINE_SPREAD = Constant(
     {
-        "BP": (-0.4414, -0.6712, 0.5177, 0.1847, 0.0834, -0.5832, 1.7077, 0.0072, -0.0468),
-        "RP": (0.2238, -0.0211, -0.2473, -0.1414, -0.0484, -1.5423, 1.9622, -0.0116, -0.0223),
+        "BP": (
+            *(-0.2755, -0.3503, -0.0968, 0.1775, -0.0297, 0.5764, -0.2673),
+            *(-0.4972, -0.0679, 1.6961, 0.5841, -0.0147, 0.0161, -0.0244),
+        ),
+        "RP": (
+            *(-0.2631, -0.0457, 0.0268, 0.2062, 0.0874, -0.0253, 0.0448),
+            *(-0.2899, 0.0942, 1.6848, -0.9214, -0.0352, 0.0178, 0.0863),
+        ),
     },
-    "see instrument.LineSpread",
+    "see `instrument.LineSpread`",
     "measured",
-    "double Gaussian fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stellar coefficients",
+    "build/line_spread.py: fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stars' coefficients",
 )
 LINE_SPREAD_SCALE_NM = Constant(
     {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
@@ -41,26 +47,28 @@ LINE_SPREAD_SCALE_NM = Constant(
 
 # --- how extended galaxies fall on the detector ---
 SAMPLE_OFFSET_PX = Constant(
-    {"BP": 0.25, "RP": 0.55},
+    {"BP": 0.25, "RP": 0.70},
     "px",
     "measured",
-    "mean flux curves of 520,393 real galaxies; stars need none, so it belongs to galaxies and not to the grid",
+    "mean flux curves of 520,393 real galaxies; of the order of the .5 px to which the grid's inner ends are known",
 )
 POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolved galaxy, per band")
 SMEAR_SIGMA_PX = Constant(
     (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0), "px", "guessed", "Gaussians whose mixture smears along scan"
 )
-SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.40), "", "measured", "redshifts of the weights below")
+SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.34, 0.45, 0.55), "", "measured", "where the weights below hold")
 SMEAR_WEIGHT = Constant(
     (
-        (0.02, 0.16, 0.05, 0.14, 0.15, 0.02, 0.06, 0.40),
-        (0.03, 0.20, 0.08, 0.0, 0.26, 0.15, 0.0, 0.28),
-        (0.05, 0.24, 0.06, 0.02, 0.35, 0.06, 0.0, 0.22),
-        (0.08, 0.30, 0.10, 0.05, 0.30, 0.05, 0.0, 0.12),
+        (0.00, 0.14, 0.08, 0.11, 0.05, 0.07, 0.22, 0.33),
+        (0.02, 0.13, 0.20, 0.06, 0.02, 0.16, 0.28, 0.13),
+        (0.01, 0.22, 0.13, 0.02, 0.08, 0.25, 0.24, 0.05),
+        (0.00, 0.21, 0.05, 0.06, 0.37, 0.31, 0.00, 0.00),
+        (0.03, 0.51, 0.00, 0.00, 0.24, 0.22, 0.00, 0.00),
+        (0.13, 0.56, 0.00, 0.00, 0.06, 0.00, 0.00, 0.25),
     ),
     "",
     "measured",
-    "non-negative fit to the real mean flux curves below z = .3; the last row, z = .40, is a guess",
+    "fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
 )
 SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
 BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
@@ -71,16 +79,23 @@ PARENT_WINDOW = Constant(0.012, "", "guessed", "half width in redshift within wh
 PARENT_MINIMUM = Constant(30, "", "guessed", "the window grows until it holds this many parents")
 PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galaxies are too few")
 PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
+BLUE_PARENT = Constant(0.35, "", "guessed", "share of the youngest template of a star-bursting parent")
+BLUE_PARENT_FRACTION = Constant(
+    ((0.40, 0.45, 0.55), (0.0, 0.05, 0.96)),
+    "",
+    "measured",
+    "galaxies from star-bursting parents against redshift: fit to the real mean flux curves",
+)
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
 LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
 LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
 AGN_FRACTION = Constant(
-    ((0.10, 0.25, 0.35, 0.45, 0.55), (0.02, 0.02, 0.05, 0.35, 0.70)),
+    ((0.10, 0.25, 0.34, 0.45, 0.55), (0.02, 0.02, 0.04, 0.39, 0.65)),
     "",
-    "guessed",
-    "fraction of galaxies with a visible active nucleus against redshift: those beyond .4 are bluer than ellipticals",
+    "measured",
+    "fraction with a visible nucleus against redshift: fit to the real mean flux curves",
 )
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(
@@ -88,16 +103,19 @@ AGN_SLOPE = Constant(
 )
 AGN_LINES_NM = Constant(
     (
-        (486.3, 4.0, 4.0),
-        (500.8, 5.0, 0.6),
-        (656.5, 25.0, 5.0),
-        (434.0, 2.0, 4.0),
-        (279.9, 5.0, 4.0),
-        (372.8, 1.5, 0.6),
+        (279.9, 3.23, 3.50),
+        (372.9, 0.16, 0.33),
+        (434.2, 1.26, 2.03),
+        (486.3, 4.62, 4.04),
+        (500.8, 1.32, 0.60),
+        (656.5, 19.45, 4.74),
     ),
     "nm",
     "published",
-    "vacuum wavelength, equivalent width and sigma of the strongest lines, rounded from Vanden Berk et al. 2001",
+    "vacuum wavelength, equivalent width and sigma of the strongest lines, Vanden Berk et al. 2001, Table 2",
+)
+NUCLEUS_LINES = Constant(
+    0.25, "", "guessed", "strength of those lines in galaxies: with all of it SDSS would have called them quasars"
 )
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
@@ -127,22 +145,76 @@ REDSHIFT_PERCENTILES = Constant(
 )
 PEAK_REDSHIFT = Constant((0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "", "measured", "redshifts of the peaks below")
 PEAK_FLUX = Constant(
-    (19.4, 7.74, 5.63, 3.26, 2.89, 2.45),
+    (19.0, 7.79, 5.62, 3.30, 2.86, 2.51),
     "e-/s per sample",
     "measured",
     "mean RP peak of the real galaxies by redshift, so that the six mean flux curves have the right amplitude",
 )
 PEAK_SCATTER = Constant(0.60, "ln", "guessed", "galaxy to galaxy scatter of that peak at one redshift")
 
+PEAK_LIMIT = Constant(
+    125.0,
+    "e-/s per sample",
+    "measured",
+    "no real peak of either band is brighter: SDSS omits what its fibres cannot bear",
+)
+
+# --- what is not a galaxy ---
+QUASAR_REDSHIFT = Constant((0.1, 3.0), "", "guessed", "uniform")
+QUASAR_LINES_NM = Constant(
+    ((121.6, 9.29, 1.95), (154.9, 2.38, 1.43), (190.9, 2.12, 2.36)),
+    "nm",
+    "published",
+    "further lines of quasars: Lyman alpha, C IV, C III], Vanden Berk et al. 2001, Table 2",
+)
+FOREST_DEPTH = Constant(0.0036, "", "published", "Lyman alpha forest's depth is this (1+z)^3.46, Press et al. 1993")
+FOREST_POWER = Constant(3.46, "", "published", "the same")
+SUN_TEMPERATURE_K = Constant(5777.0, "K", "published", "effective temperature of the Sun")
+DWARF_TEMPERATURE_K = Constant((2900.0, 12000.0), "K", "guessed", "main sequence, uniform in ln")
+GIANT_TEMPERATURE_K = Constant((3500.0, 5200.0), "K", "guessed", "giants, uniform in ln")
+GIANT_FRACTION = Constant(0.3, "", "guessed", "share of giants")
+GIANT_BLANKETING = Constant(0.3, "", "guessed", "by how much giants' lines exceed dwarfs'")
+BLANKETING_POWER = Constant(
+    ((3500.0, 4500.0, 5777.0, 7500.0, 9500.0), (1.8, 1.6, 1.0, 0.4, 0.0)),
+    "",
+    "guessed",
+    "power of the Sun's line blanketing against temperature in K",
+)
+BALMER_NM = Constant((410.2, 434.0, 486.1, 656.3), "nm", "published", "air wavelengths of the Balmer lines")
+BALMER_DEPTH = Constant(0.6, "", "guessed", "their central depth at 9,000 K")
+BALMER_JUMP = Constant(0.4, "", "guessed", "light below 370 nm over light above it at 9,000 K")
+TIO_HEADS_NM = Constant(
+    (476.1, 495.5, 516.7, 544.8, 584.7, 615.8, 665.1, 705.4, 758.9, 843.2, 885.9, 920.9),
+    "nm",
+    "published",
+    "heads of the strong bands of TiO, Kirkpatrick et al. 1991 (ApJS 77, 417)",
+)
+TIO_WIDTH_NM = Constant(12.0, "nm", "guessed", "how far each band reaches to the red")
+TIO_DEPTH = Constant(0.55, "", "guessed", "its depth in the coolest stars")
+BLEND_SHARE = Constant((0.1, 0.9), "", "guessed", "the star's share of the RP peak in a blend, uniform")
+BLEND_OFFSET_PX = Constant(2.0, "px", "guessed", "scatter of the star's position along scan")
+
 # --- noise ---
 TRANSITS_MEDIAN = Constant(42.0, "", "published", "median number of BP/RP transits in DR3, De Angeli et al. 2023")
 TRANSITS_SCATTER = Constant(
     0.50, "ln", "measured", "scatter of the transits, widened for the noisy tail of real spectra"
 )
-TRANSITS_RANGE = Constant((6, 160), "", "guessed", "bounds of the above")
+TRANSITS_RANGE = Constant(
+    (10, 160), "", "measured", "bounds of the above; with fewer the faintest spectra dip deeper than real ones"
+)
+NOISE_EXCESS = Constant(0.10, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
+COEFFICIENT_TAPER = Constant(
+    (
+        (0, 24, 30, 36, 42, 45, 48, 51, 53, 54),
+        (1.0, 1.0, 0.92, 0.78, 0.64, 0.52, 0.37, 0.26, 0.15, 0.08),
+    ),
+    "",
+    "measured",
+    "errors of high orders relative to white noise on the detector, from archive spectra of real stars",
+)
 PHOTON_VARIANCE = Constant(1.15, "e-/s", "measured", "variance per unit flux, 1 for pure photon noise")
 BACKGROUND_VARIANCE = Constant(
-    {"BP": 44.0, "RP": 33.0},
+    {"BP": 77.0, "RP": 67.0},
     "(e-/s)2 s",
     "measured",
     "variance of sky, read-out and neighbours per pixel and second, set by the high-pass rms of real galaxies",
@@ -150,7 +222,7 @@ BACKGROUND_VARIANCE = Constant(
 EXPOSURE_S = Constant(4.42, "s", "published", "time on one CCD, Gaia Collaboration 2016")
 BACKGROUND_OFFSET = Constant(0.08, "e-/s per px", "guessed", "scatter of the residual background, per band")
 CALIBRATION_WIGGLE = Constant(0.006, "", "guessed", "amplitude of each of three smooth calibration errors")
-CALIBRATION_CYCLES = Constant((1.3, 3.1, 6.0), "cycles per band", "guessed", "their frequencies")
+CALIBRATION_CYCLES = Constant((0.042, 0.10, 0.19), "cycles per px", "guessed", "their frequencies")
 
 # --- brightness ---
 ZERO_POINT = Constant({"BP": 25.3385, "RP": 24.7479, "G": 25.6874}, "mag", "published", "Riello et al. 2021, VEGAMAG")
@@ -179,3 +251,9 @@ def table() -> str:
                 f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
             )
     return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(table())

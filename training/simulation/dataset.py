@@ -9,17 +9,21 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation import constants, galaxies, noise, parts, population
+from training.simulation import constants, contaminants, galaxies, noise, parts, population
+from training.simulation.contaminants import KINDS, Kind
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
+    WINDOW_PX,
     Band,
     FloatArray,
     SingleArray,
+    as_points,
     fit_matrix,
     kept_matrix,
     light_per_pixel,
@@ -28,7 +32,7 @@ from training.simulation.instrument import (
     window_flux,
 )
 
-SIMULATOR_VERSION = "1.0"
+SIMULATOR_VERSION = "2.1"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
 
 BLOCK_ROWS = 2000
@@ -41,6 +45,10 @@ class Recipe:
     count: int
     seed: int
     distribution: population.RedshiftDistribution = "survey"
+    kinds: tuple[Kind, ...] = ("galaxy",)
+    """Each row is one of these, with equal chances."""
+    coefficients: bool = False
+    """Keep the 55 + 55 coefficients and their noise, for archive-like files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +56,23 @@ class Block:
     """Simulated spectra; arrays of n rows."""
 
     redshift: FloatArray
+    """NaN for stars and blank sky."""
     flux: SingleArray
     """Shape (n, 186), e-/s per sample."""
     parent_id: NDArray[np.int32]
+    """Minus one where there is no parent galaxy."""
     part: NDArray[np.int8]
     """Index into `parts.PARTS`."""
     magnitude: SingleArray
     snr: dict[Band, SingleArray]
     """Median over a band's kept samples of noise-free flux over its standard error."""
     transits: NDArray[np.int16]
+    kind: NDArray[np.int8]
+    """Index into `contaminants.KINDS`."""
+    coefficients: dict[Band, SingleArray]
+    """Shape (n, 55), e-/s; empty unless asked for."""
+    variance: dict[Band, SingleArray]
+    """The detector noise behind them, shape (n, window); empty unless asked for."""
 
     def __len__(self) -> int:
         return len(self.redshift)
@@ -80,18 +96,59 @@ class Simulator:
         self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
     ) -> dict[Band, SingleArray]:
         """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness."""
-        light = galaxies.make(redshift, parent, rng)
-        light /= light.mean(axis=1, keepdims=True)
+        host, active, nucleus = galaxies.make(redshift, parent, rng)
+        mean = host.mean(axis=1, keepdims=True)
+        host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
+        blue_to_red = population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
         window = {}
         for band in BANDS:
             jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
             shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-            window[band] = window_flux(smear_and_shift(to_modes(light @ self.forward[band]), smear, shift))
-        window["BP"] *= population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
-        peak = (window["RP"] @ (fit_matrix("RP") @ kept_matrix("RP")).astype(np.float32)).max(axis=1)
-        scale = (population.draw_peak(redshift, rng) / peak).astype(np.float32)[:, None]
+            modes = smear_and_shift(to_modes(host @ self.forward[band]), smear, shift)
+            if band == "BP":
+                modes *= blue_to_red  # an extended host loses more light outside BP's window; its nucleus does not
+            modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
+            window[band] = window_flux(modes)
+        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / _peak(window["RP"])
+        # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
+        scale = np.minimum(scale, constants.PEAK_LIMIT.value / _peak(window["BP"], "BP"))
         return {band: flux * scale for band, flux in window.items()}
+
+    def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
+        """Return point sources on the window, per band, with RP peaks of one."""
+        window = {}
+        for band in BANDS:
+            moved = (shift + constants.SAMPLE_OFFSET_PX.value[band]).astype(np.float32)
+            window[band] = window_flux(as_points(to_modes(light @ self.forward[band]), moved))
+        peak = _peak(window["RP"])
+        return {band: flux / peak for band, flux in window.items()}
+
+    def everything(
+        self, kind: NDArray[np.int8], redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+    ) -> dict[Band, SingleArray]:
+        """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero."""
+        window = {band: np.zeros((len(kind), len(WINDOW_PX)), dtype=np.float32) for band in BANDS}
+        galaxy, star, quasar, blend = (
+            np.flatnonzero(kind == KINDS.index(name)) for name in ("galaxy", "star", "quasar", "blend")
+        )
+        extended = np.sort(np.concatenate([galaxy, blend]))
+        own = self.clean(redshift[extended], parent[extended], rng)
+        somewhere = population.draw_redshift(len(kind), "survey", rng)
+        brightness = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
+        stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
+        quasars = self.points(contaminants.quasar_light(redshift[quasar], rng), np.zeros(len(quasar)))
+        offset = rng.normal(0, constants.BLEND_OFFSET_PX.value, len(blend))
+        in_front = self.points(contaminants.star_light(len(blend), rng), offset)
+        share = rng.uniform(*constants.BLEND_SHARE.value, (len(blend), 1)).astype(np.float32)
+        peak = np.ones((len(kind), 1), dtype=np.float32)
+        peak[extended] = _peak(own["RP"])
+        for band in BANDS:
+            window[band][extended] = own[band]
+            window[band][star] = stars[band] * brightness[star]
+            window[band][quasar] = quasars[band] * brightness[quasar]
+            window[band][blend] = window[band][blend] * (1 - share) + in_front[band] * share * peak[blend]
+        return window
 
     def block(self, recipe: Recipe, index: int) -> Block:
         """Return the `index`-th block of a dataset."""
@@ -99,26 +156,53 @@ class Simulator:
         count = min(BLOCK_ROWS, recipe.count - index * BLOCK_ROWS)
         redshift = population.draw_redshift(count, recipe.distribution, rng)
         parent = galaxies.choose_parents(redshift, rng)
-        window = self.clean(redshift, parent, rng)
-        transits = population.draw_transits(count, rng)
-        flux, snr = {}, {}
+        parent_id, part = galaxies.parents().parent_id[parent], parts.parent_parts()[parent]
+        kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
+        if recipe.kinds == ("galaxy",):
+            window = self.clean(redshift, parent, rng)
+        else:
+            kind = np.array([KINDS.index(name) for name in recipe.kinds], dtype=np.int8)
+            kind = kind[rng.integers(len(recipe.kinds), size=count)]
+            alone = np.isin(kind, [KINDS.index(name) for name in ("star", "quasar", "sky")])
+            far = rng.uniform(*constants.QUASAR_REDSHIFT.value, count)
+            redshift = np.where(alone, np.where(kind == KINDS.index("quasar"), far, np.nan), redshift)
+            parent_id = np.where(alone, -1, parent_id).astype(np.int32)
+            part = np.where(alone, parts.draw(count, rng), part).astype(np.int8)
+            window = self.everything(kind, redshift, parent, rng)
+        return self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
+
+    def observed(
+        self, recipe: Recipe, window: dict[Band, SingleArray], rng: np.random.Generator, **known: NDArray[Any]
+    ) -> Block:
+        """Add calibration errors and noise, and sample."""
+        count = len(window["RP"])
+        transits, excess = population.draw_transits(count, rng), noise.draw_excess(count, rng)
+        flux, snr, fitted, spread = {}, {}, {}, {}
         for band in BANDS:
-            variance = noise.pixel_variance(band, window[band], transits)
-            coefficients = window[band] @ fit_matrix(band).astype(np.float32)
+            variance = noise.pixel_variance(band, window[band], transits, excess)
+            clean = (window[band] * noise.calibration(count, rng)) @ fit_matrix(band).astype(np.float32)
+            coefficients = clean + noise.draw_coefficients(band, variance, rng)
             samples = kept_matrix(band).astype(np.float32)
-            snr[band] = np.median((coefficients @ samples) / noise.sample_error(band, variance), axis=1)
-            noisy = (coefficients + noise.draw_coefficients(band, variance, rng)) @ samples
-            flux[band] = noisy * noise.calibration(count, noisy.shape[1], rng)
+            flux[band] = coefficients @ samples
+            snr[band] = np.median((clean @ samples) / noise.sample_error(band, variance), axis=1).astype(np.float32)
+            if recipe.coefficients:
+                fitted[band], spread[band] = coefficients, variance
         total = {band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX for band, values in window.items()}
         return Block(
-            redshift=redshift,
             flux=np.concatenate([flux[band] for band in BANDS], axis=1),
-            parent_id=galaxies.parents().parent_id[parent],
-            part=parts.parent_parts()[parent],
             magnitude=population.magnitude(total["BP"], total["RP"]).astype(np.float32),
             snr=snr,
             transits=transits,
+            coefficients=fitted,
+            variance=spread,
+            **known,
         )
+
+
+def _peak(window: SingleArray, band: Band = "RP") -> SingleArray:
+    """Return the peak in e-/s per sample of fluxes on one band's window, shape (n, 1)."""
+    samples = (fit_matrix(band) @ kept_matrix(band)).astype(np.float32)
+    return np.asarray((window @ samples).max(axis=1, keepdims=True))
 
 
 _simulator: Simulator | None = None

@@ -8,7 +8,8 @@ import numpy as np
 
 from app.errors import InvalidInputError, MissingDependencyError
 from app.spectra import FLUX_COUNT, GRID_ID
-from training.simulation import parts
+from training.simulation import archive, parts
+from training.simulation.contaminants import KINDS
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
 
 Arrow: TypeAlias = Any
@@ -21,6 +22,7 @@ FLUX_DECIMALS = 3
 """In CSV, as the dissertation prints its fluxes."""
 
 SUFFIXES = (".csv", ".parquet")
+"""What a name may end in; ``xp_continuous.csv`` asks for archive-like rows, see `archive`."""
 
 
 def check(path: Path) -> None:
@@ -64,6 +66,11 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     check(path)
     partial = path.with_name(path.name + ".part")
     try:
+        if archive.is_archive(path):
+            with partial.open("w", encoding="ascii") as file:
+                archive.write_rows(blocks, file, progress)
+            partial.replace(path)
+            return
         with _writer(pa, recipe, partial, path.suffix) as writer:
             for table in _tables(pa, blocks, path.suffix):
                 writer.write_table(table)
@@ -95,6 +102,7 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
         "seed": str(recipe.seed),
         "count": str(recipe.count),
         "redshift_distribution": recipe.distribution,
+        "kinds": " ".join(recipe.kinds),
     }
     return pa.schema(fields, metadata=metadata)
 
@@ -150,6 +158,6 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
         pa.array(np.concatenate([block.snr["BP"] for block in blocks])),
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
         pa.array(column("transits")),
-        words(np.zeros(len(redshift), dtype=np.int8), ("galaxy",)),
+        words(column("kind"), KINDS),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

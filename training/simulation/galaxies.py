@@ -97,7 +97,8 @@ def _refine() -> SingleArray:
 def choose_parents(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
     """Choose for each redshift a parent near it, shape (n,): rows of `parents`.
 
-    Beyond z = .27, where the catalogue thins out, any parent beyond z = .20 will do.
+    Beyond z = .27, where the catalogue thins out, any parent beyond z = .20 will do; beyond z = .4 a growing
+    share descends from the few star-bursting ones, of any redshift.
     """
     known = parents().redshift
     half = np.full(len(redshift), constants.PARENT_WINDOW.value)
@@ -111,7 +112,10 @@ def choose_parents(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np
         half[few] *= 1.4
     first = np.where(far, np.searchsorted(known, constants.PARENT_FAR_REDSHIFT.value), first)
     stop = np.where(far, len(known), stop)
-    return np.asarray(first + (rng.random(len(redshift)) * (stop - first)).astype(np.int64))
+    chosen = first + (rng.random(len(redshift)) * (stop - first)).astype(np.int64)
+    blue = np.flatnonzero(parents().coefficients[:, 0] > constants.BLUE_PARENT.value)
+    starburst = rng.random(len(redshift)) < np.interp(redshift, *constants.BLUE_PARENT_FRACTION.value)
+    return np.where(starburst, rng.choice(blue, len(redshift)), chosen)
 
 
 def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
@@ -125,39 +129,35 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
     strength = strength + constants.LINE_GROUP_SCATTER.value * rng.standard_normal((count, groups))
     line_mixture = np.exp(strength).astype(np.float32)[:, :, None] * mixture[:, None, :]
     everything = np.concatenate([continuum, lines.reshape(groups * 5, -1)])
-    return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, -1)], axis=1) @ everything)
+    return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, groups * 5)], axis=1) @ everything)
 
 
-def add_nuclei(light: SingleArray, redshift: FloatArray, rng: np.random.Generator) -> SingleArray:
-    """Give some galaxies an active nucleus: a power law and broad lines; returns light of the same shape."""
-    active = rng.random(len(light)) < np.interp(redshift, *constants.AGN_FRACTION.value)
-    count = int(active.sum())
-    if not count:
-        return light
-    ratio = REST_WAVELENGTH_NM / 500.0
-    slope = rng.normal(*constants.AGN_SLOPE.value, (count, 1))
-    nucleus = ratio**slope
-    for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
-        strength = width_nm * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (count, 1))
-        profile = np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2) / (sigma_nm * np.sqrt(2 * np.pi))
-        nucleus += (line_nm / 500.0) ** slope * strength * profile
-    share = rng.uniform(*constants.AGN_LIGHT.value, (count, 1))
-    at_500 = light[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))][:, None]
-    mixed = light.copy()
-    mixed[active] = light[active] * (1 - share) + nucleus * at_500 * share
-    return mixed
-
-
-def observe(
-    light: SingleArray, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
-) -> SingleArray:
-    """Redshift rest-frame light and put the parent's residuals, a tilt and the Milky Way's dust on it.
+def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
+    """Draw which galaxies have an active nucleus: a power law and weak broad lines.
 
     Returns
     -------
-    ndarray of float32, shape (n, len(WAVELENGTH_NM))
-        Proportional to W m-2 nm-1; the scale is arbitrary.
+    active : ndarray of int64, shape (k,)
+        Rows of the galaxies that have one.
+    share : ndarray, shape (k,)
+        The nucleus's share of all light at 500 nm in the rest frame.
+    light : ndarray of float32, shape (k, len(REST_WAVELENGTH_NM))
+        Rest-frame light of the nuclei, one at 500 nm but for the lines.
     """
+    active = np.flatnonzero(rng.random(len(redshift)) < np.interp(redshift, *constants.AGN_FRACTION.value))
+    share = rng.uniform(*constants.AGN_LIGHT.value, len(active))
+    slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
+    light = (REST_WAVELENGTH_NM / 500.0) ** slope
+    for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
+        scatter = rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (len(active), 1))
+        strength = width_nm * constants.NUCLEUS_LINES.value * scatter
+        strength *= (line_nm / 500.0) ** slope / (sigma_nm * np.sqrt(2 * np.pi))
+        light += strength * np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2)
+    return active, share, light.astype(np.float32)
+
+
+def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
+    """Shift rest-frame light to the observer, shape (n, len(WAVELENGTH_NM)); the scale is arbitrary."""
     shift = np.log1p(redshift) / LN_STEP
     start = SHIFTS - np.ceil(shift).astype(np.int64)
     share = (np.ceil(shift) - shift).astype(np.float32)
@@ -165,18 +165,55 @@ def observe(
     observed = np.empty((len(light), size), dtype=np.float32)
     for row, (k, f) in enumerate(zip(start, share, strict=True)):
         observed[row] = (1 - f) * light[row, k : k + size] + f * light[row, k + 1 : k + 1 + size]
+    return observed
+
+
+def _ln_dust(count: int, rng: np.random.Generator) -> FloatArray:
+    known = parents().extinction_r
+    extinction = known[rng.integers(len(known), size=count)][:, None]
+    return np.asarray(-0.4 * np.log(10) * extinction * extinction_curve())
+
+
+def dust(count: int, rng: np.random.Generator) -> SingleArray:
+    """Draw the Milky Way's extinction as the parents have it: factors of shape (count, len(WAVELENGTH_NM))."""
+    return np.asarray(np.exp(_ln_dust(count, rng)).astype(np.float32) @ _refine())
+
+
+def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
+    """Draw the parent's residuals, a tilt and the Milky Way's dust: factors, shape (n, wavelengths)."""
     known = parents()
     coarse = coarse_wavelength_nm()
-    tilt = rng.normal(*constants.TILT.value, (len(light), 1))
-    dust = known.extinction_r[rng.integers(len(known.redshift), size=len(light))][:, None]
-    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) - 0.4 * np.log(10) * dust * extinction_curve()
+    tilt = rng.normal(*constants.TILT.value, (len(redshift), 1))
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng)
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])
         ln_factor[row] += np.interp(coarse, at, known.log_residual[mother])
-    return np.asarray(observed * (np.exp(ln_factor).astype(np.float32) @ _refine()))
+    return np.asarray(np.exp(ln_factor).astype(np.float32) @ _refine())
 
 
-def make(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
-    """Return the observed light of galaxies at `redshift` of `parent`, shape (n, len(WAVELENGTH_NM))."""
-    return observe(add_nuclei(rest_light(parent, rng), redshift, rng), redshift, parent, rng)
+def make(
+    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
+    """Make galaxies at `redshift` descending from `parent`.
+
+    Returns
+    -------
+    host : ndarray of float32, shape (n, len(WAVELENGTH_NM))
+        Observed light of stars and gas, which is extended; proportional to W m-2 nm-1.
+    active : ndarray of int64, shape (k,)
+        Rows of those with an active nucleus.
+    nucleus : ndarray of float32, shape (k, len(WAVELENGTH_NM))
+        Observed light of the nuclei, which are points, on the same scale.
+    """
+    rest = rest_light(parent, rng)
+    active, share, nucleus = nuclei(redshift, rng)
+    at_500 = rest[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))]
+    rest[active] *= (1 - share).astype(np.float32)[:, None]
+    nucleus *= (share * at_500).astype(np.float32)[:, None]
+    factor = smooth_factor(redshift, parent, rng)
+    return (
+        to_observer(rest, redshift) * factor,
+        active,
+        to_observer(nucleus, redshift[active]) * factor[active],
+    )

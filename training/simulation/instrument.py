@@ -96,10 +96,10 @@ def bases(band: Band, pseudo: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class LineSpread:
-    """A double Gaussian whose parameters vary with x = (wavelength - middle) / scale.
+    """A core and a wing, both Gaussian, that vary with x = (wavelength - middle) / scale.
 
-    sigma = exp(p0 + p1 x + p2 x^2) px, shift = p3 + p4 x px, wing share = sigmoid(p5), wing sigma = exp(p6)
-    sigma, amplitude = exp(p7 + p8 x).
+    ln sigma = p0 + p1 x + p2 x^2 + p3 x^3 and shift = p4 + p5 x + p6 x^2 px; wing share = sigmoid(p7 + p8 x), wing
+    sigma = exp(p9) sigma, wing shift = shift + p10 px; ln amplitude = p11 + p12 x + p13 x^2.
     """
 
     parameters: tuple[float, ...]
@@ -110,12 +110,13 @@ class LineSpread:
         """Return the light per pixel at `pseudo` of each wavelength arriving at `arrival`, shape (u, w)."""
         p = self.parameters
         x = (wavelength_nm - self.middle_nm) / self.scale_nm
-        sigma = np.exp(p[0] + p[1] * x + p[2] * x * x)
-        wing_share, wing_sigma = 1 / (1 + np.exp(-p[5])), sigma * np.exp(p[6])
-        distance = pseudo[:, None] - arrival - (p[3] + p[4] * x)
+        sigma = np.exp(np.polynomial.polynomial.polyval(x, p[0:4]))
+        wing_share, wing_sigma = 1 / (1 + np.exp(-(p[7] + p[8] * x))), sigma * np.exp(p[9])
+        distance = pseudo[:, None] - arrival - np.polynomial.polynomial.polyval(x, p[4:7])
         core = np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-        wing = np.exp(-0.5 * (distance / wing_sigma) ** 2) / (wing_sigma * np.sqrt(2 * np.pi))
-        return np.asarray(((1 - wing_share) * core + wing_share * wing) * np.exp(p[7] + p[8] * x))
+        wing = np.exp(-0.5 * ((distance - p[10]) / wing_sigma) ** 2) / (wing_sigma * np.sqrt(2 * np.pi))
+        amplitude = np.exp(np.polynomial.polynomial.polyval(x, p[11:14]))
+        return np.asarray(((1 - wing_share) * core + wing_share * wing) * amplitude)
 
 
 def line_spread(band: Band) -> LineSpread:
@@ -135,6 +136,19 @@ def light_per_pixel(band: Band, pseudo: FloatArray, wavelength_nm: FloatArray = 
     width_nm = np.gradient(wavelength_nm)
     collected = constants.APERTURE_M2.value * response(band, wavelength_nm) / photon_energy * width_nm
     return np.asarray(spread * collected)
+
+
+def coefficients(band: Band, light: FloatArray) -> FloatArray:
+    """Return the 55 coefficients of point sources, shape (n, 55); times `sample_matrix` they are 120 samples.
+
+    Parameters
+    ----------
+    band : {"BP", "RP"}
+        Which photometer.
+    light : ndarray, shape (n, len(WAVELENGTH_NM))
+        Spectral energy distributions in W m-2 nm-1 on `WAVELENGTH_NM`.
+    """
+    return np.asarray(light @ light_per_pixel(band, WINDOW_PX).T @ fit_matrix(band))
 
 
 def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
@@ -158,6 +172,13 @@ def smear_and_shift(modes: NDArray[np.complex64], weight: SingleArray, shift_px:
     transfer = np.exp(-2 * (np.pi * sigma * FREQUENCY) ** 2).astype(np.float32)
     phase = np.exp((2j * np.pi * FREQUENCY).astype(np.complex64) * shift_px[:, None])
     return np.asarray(modes * (weight @ transfer) * phase, dtype=np.complex64)
+
+
+def as_points(modes: NDArray[np.complex64], shift_px: SingleArray) -> NDArray[np.complex64]:
+    """Shift spectra of point sources, which nothing smears, to smaller u."""
+    weight = np.zeros((len(modes), len(constants.SMEAR_SIGMA_PX.value)), dtype=np.float32)
+    weight[:, 0] = 1
+    return smear_and_shift(modes, weight, shift_px)
 
 
 @cache

@@ -1,10 +1,13 @@
 """Noise as Gaia's pipeline leaves it: white on the detector, correlated by the fit of 55 bases."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation import constants
 from training.simulation.instrument import (
+    COEFFICIENTS,
     WINDOW_PX,
     Band,
     FloatArray,
@@ -16,7 +19,9 @@ from training.simulation.instrument import (
 WINDOW_STEP_PX = float(WINDOW_PX[1] - WINDOW_PX[0])
 
 
-def pixel_variance(band: Band, flux: SingleArray, transits: NDArray[np.int16]) -> SingleArray:
+def pixel_variance(
+    band: Band, flux: SingleArray, transits: NDArray[np.int16], excess: SingleArray | float = 1.0
+) -> SingleArray:
     """Return the variance of the mean flux at each point of the window, shape (n, window).
 
     Parameters
@@ -27,44 +32,61 @@ def pixel_variance(band: Band, flux: SingleArray, transits: NDArray[np.int16]) -
         Noise-free e-/s per pixel on `instrument.WINDOW_PX`.
     transits : ndarray of int16, shape (n,)
         How many times each source was seen.
+    excess : ndarray of float32, shape (n,), or float
+        Factor on each source's errors.
 
     Returns
     -------
     ndarray of float32
-        (e-/s per pixel)^2. The window is sampled finer than a pixel, so a point's variance is that much
-        larger.
+        (e-/s per pixel)^2. The window's points are closer than a pixel, their variance larger.
     """
     photons = constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
-    seconds = constants.EXPOSURE_S.value * transits[:, None].astype(np.float32)
-    return np.asarray(photons / seconds / WINDOW_STEP_PX, dtype=np.float32)
+    seconds = constants.EXPOSURE_S.value * transits / np.square(excess)
+    return np.asarray(photons / seconds[:, None] / WINDOW_STEP_PX, dtype=np.float32)
+
+
+def draw_excess(count: int, rng: np.random.Generator) -> SingleArray:
+    """Draw by how much each source's errors exceed what its transits alone would leave."""
+    return rng.lognormal(0, constants.NOISE_EXCESS.value, count).astype(np.float32)
+
+
+@cache
+def noise_fit(band: Band) -> FloatArray:
+    """Return the matrix from detector noise to coefficient noise, shape (window, 55).
+
+    In archive spectra the highest orders have smaller errors than white noise would leave. The taper repeats
+    that, and with it the correlation of neighbouring samples.
+    """
+    return fit_matrix(band) * np.interp(np.arange(COEFFICIENTS), *constants.COEFFICIENT_TAPER.value)
 
 
 def draw_coefficients(band: Band, variance: SingleArray, rng: np.random.Generator) -> SingleArray:
     """Draw the noise of the 55 coefficients, shape (n, 55), from the window's variance and its background."""
     white = rng.standard_normal(variance.shape, dtype=np.float32) * np.sqrt(variance)
     background = constants.BACKGROUND_OFFSET.value * rng.standard_normal((len(variance), 1), dtype=np.float32)
-    return np.asarray((white + background) @ fit_matrix(band).astype(np.float32))
+    fit = noise_fit(band).astype(np.float32)
+    return np.asarray(white @ fit + background * fit_matrix(band).sum(axis=0).astype(np.float32))
 
 
 def coefficient_covariance(band: Band, variance: SingleArray) -> FloatArray:
     """Return the covariance of the 55 coefficients, shape (n, 55, 55), without the background's share."""
-    fit = fit_matrix(band)
+    fit = noise_fit(band)
     return np.asarray(np.einsum("wi,nw,wj->nij", fit, variance.astype(np.float64), fit, optimize=True))
 
 
 def sample_error(band: Band, variance: SingleArray) -> SingleArray:
     """Return the standard error of each kept sample, shape (n, 80) or (n, 106), in e-/s per sample."""
-    weight = (fit_matrix(band) @ kept_matrix(band)) ** 2
+    weight = (noise_fit(band) @ kept_matrix(band)) ** 2
     return np.asarray(np.sqrt(variance @ weight.astype(np.float32)))
 
 
-def calibration(count: int, samples: int, rng: np.random.Generator) -> SingleArray:
-    """Draw smooth calibration errors, factors near one of shape (count, samples)."""
-    position = np.linspace(0, 1, samples, dtype=np.float32)
-    factor = np.ones((count, samples), dtype=np.float32)
+def calibration(count: int, rng: np.random.Generator) -> SingleArray:
+    """Draw smooth calibration errors, factors near one on `instrument.WINDOW_PX`, shape (count, window)."""
+    factor = np.ones((count, len(WINDOW_PX)), dtype=np.float32)
     for cycles in constants.CALIBRATION_CYCLES.value:
-        # One sine of random phase is a fixed sine and cosine with random weights.
+        # A sine of random phase is a fixed sine and cosine with random weights.
         phase = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
-        angle = np.float32(2 * np.pi * cycles) * position[None]
-        factor += constants.CALIBRATION_WIGGLE.value * (np.sin(phase) * np.cos(angle) + np.cos(phase) * np.sin(angle))
+        angle = (2 * np.pi * cycles * WINDOW_PX).astype(np.float32)
+        wave = np.sin(phase) * np.cos(angle) + np.cos(phase) * np.sin(angle)
+        factor += constants.CALIBRATION_WIGGLE.value * wave
     return factor

@@ -24,3 +24,8 @@ def part_of(parent_id: int) -> str:
 def parent_parts() -> NDArray[np.int8]:
     """Return the index into `PARTS` of every row of `galaxies.parents`."""
     return np.array([PARTS.index(part_of(int(identity))) for identity in parents().parent_id], dtype=np.int8)
+
+
+def draw(count: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Draw parts for what has no parent: stars, quasars and blank sky."""
+    return rng.choice(len(PARTS), size=count, p=np.array(PERCENT) / 100).astype(np.int8)

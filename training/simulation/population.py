@@ -60,8 +60,12 @@ def mean_peak(redshift: FloatArray) -> FloatArray:
 
 def draw_peak(redshift: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Draw the RP peak in e-/s per sample of galaxies at `redshift`; its mean is the survey's."""
-    scatter = constants.PEAK_SCATTER.value
-    return np.asarray(mean_peak(redshift) * rng.lognormal(-(scatter**2) / 2, scatter, len(redshift)))
+    scatter, limit = constants.PEAK_SCATTER.value, constants.PEAK_LIMIT.value
+    mean = mean_peak(redshift)
+    peak = mean * rng.lognormal(-(scatter**2) / 2, scatter, len(redshift))
+    while (over := np.flatnonzero(peak > limit)).size:
+        peak[over] = mean[over] * rng.lognormal(-(scatter**2) / 2, scatter, len(over))
+    return np.asarray(peak)
 
 
 def draw_smear(redshift: FloatArray, rng: np.random.Generator) -> SingleArray:

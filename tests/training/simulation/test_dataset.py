@@ -1,12 +1,13 @@
 """Whole datasets: one seed, one dataset; no parent in two parts; files as documented."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
-from app.errors import InvalidInputError
+from app.errors import InvalidInputError, MissingDependencyError
 from app.spectra import GRID_ID
 from training.simulation import dataset, files, parts
 from training.simulation.cli import Distribution, simulate
@@ -119,3 +120,16 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="No space left"):
         files.write(broken(), dataset.Recipe(10, 1), target, lambda _: None)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a directory in which nobody can write")
+@pytest.mark.parametrize("name", ["set.parquet", "set.csv", "xp_continuous.csv"])
+def test_an_unwritable_output_is_one_clear_line(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="cannot write /proc/"):
+        simulate(Path("/proc") / name, count=5)
+
+
+def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDependencyError, match="install gaia-redshift"):
+        simulate(tmp_path / "set.parquet", count=5)

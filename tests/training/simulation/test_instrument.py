@@ -14,10 +14,12 @@ from training.simulation.instrument import (
     WINDOW_PX,
     Band,
     bases,
+    coefficients,
     fit_matrix,
     kept_matrix,
     light_per_pixel,
     pseudo_wavelength,
+    sample_matrix,
     smear_and_shift,
     to_modes,
     window_flux,
@@ -85,3 +87,12 @@ def test_the_fit_recovers_coefficients_exactly(band: Band) -> None:
     coefficients = np.random.default_rng(0).standard_normal((3, 55))
     fitted = coefficients @ bases(band, WINDOW_PX) @ fit_matrix(band)
     np.testing.assert_allclose(fitted, coefficients, atol=1e-9)
+
+
+@pytest.mark.parametrize(("band", "zero_point"), [("BP", 25.3540), ("RP", 25.1040)])
+def test_a_source_of_fifteenth_ab_magnitude_gives_the_published_count_rate(band: Band, zero_point: float) -> None:
+    # Zero points of Gaia DR3 in the AB system: Riello et al. 2021. A flat spectrum in frequency is 15 in every band.
+    per_hertz = 3631e-26 * 10 ** (-0.4 * 15)
+    light = per_hertz * 2.99792458e17 / WAVELENGTH_NM**2
+    counts = (coefficients(band, light[None]) @ sample_matrix(band)).sum()
+    assert counts == pytest.approx(10 ** (-0.4 * (15 - zero_point)), rel=0.05)

@@ -1,0 +1,88 @@
+"""The look of every figure: colours that the colour-blind tell apart, labelled axes, PNG and SVG. Needs matplotlib.
+
+with figure("redshifts", directory) as axes:
+axes.hist(redshift)
+axes.set(xlabel="redshift", ylabel="galaxies")
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from app.errors import InvalidInputError, MissingDependencyError
+
+Axes: TypeAlias = Any
+"""Axes, or an array of them, of matplotlib."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe & Ito 2008: blue, vermilion, green, purple, orange, sky blue."""
+
+INK = "#222222"
+PNG_DOTS_PER_INCH = 110
+
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.figsize": (7.0, 4.2),
+    "font.size": 10,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gaia-redshift",
+    "text.usetex": False,  # importing gaiaxpy turns it on
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@contextmanager
+def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplotlib's own options
+    """Draw one figure and save it as ``name.png`` and ``name.svg``.
+
+    Parameters
+    ----------
+    name : str
+        File name without extension.
+    directory : Path
+        An existing directory.
+    **grid
+        Passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like.
+
+    Yields
+    ------
+    matplotlib axes, or an array of them
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    InvalidInputError
+        If the files cannot be written.
+    """
+    try:
+        import matplotlib as mpl
+        from cycler import cycler
+    except ImportError as error:
+        raise MissingDependencyError("figures need matplotlib: install gaia-redshift[train]") from error
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=PALETTE)}):
+        drawing, axes = plt.subplots(**grid)
+        try:
+            yield axes
+            # Without the date the same figure is the same file.
+            drawing.savefig(directory / f"{name}.svg", metadata={"Date": None})
+            drawing.savefig(directory / f"{name}.png", dpi=PNG_DOTS_PER_INCH)
+        except OSError as error:
+            raise InvalidInputError(f"cannot write {directory / name}: {error.strerror or error}") from error
+        finally:
+            plt.close(drawing)
