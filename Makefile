@@ -28,7 +28,7 @@ format: .venv/dev.done  ## Rewrite the code in the house style
 container-test:  ## Build the CPU image, run docker-compose.yml and look at it (needs Docker or podman, and nothing else)
 	$(PYTHON) -m tests.container cpu
 
-container-test-gpu:  ## Build the GPU image (10 GB) and look at its Keras engine; needs no GPU
+container-test-gpu:  ## Build the GPU image (7 GB) and look at its Keras engine; needs no GPU
 	$(PYTHON) -m tests.container gpu
 
 release-check:  ## Refuse a release whose VERSION the project and its changelog do not have
