@@ -184,14 +184,17 @@ class Batcher:
         room = self._batch_rows
         while room and self._waiting:
             request = self._waiting.popleft()
-            rows = min(room, self._slice_rows, len(request.flux) - request.taken)
-            if request.reply.done() or not rows:
+            turn = min(self._slice_rows, len(request.flux) - request.taken)
+            if request.reply.done() or not turn:
                 continue
+            rows = min(room, turn)
             batch.append(_Slice(request, request.taken, request.taken + rows))
             request.taken += rows
             self.queued_rows -= rows
             room -= rows
-            if request.taken < len(request.flux):
+            if rows < turn:  # cut off by the end of the batch: it would wait for the whole queue once more
+                self._waiting.appendleft(request)
+            elif request.taken < len(request.flux):
                 self._waiting.append(request)
         self._room.set()
         return batch

@@ -93,6 +93,8 @@ class GaiaRedshiftClient:
         Where the service listens.
     timeout : httpx.Timeout or float, optional
         Seconds; 300 by default, for large tables.
+    api_key : str, optional
+        Where the service asks for one.
     transport : httpx.BaseTransport, optional
         For tests and unusual networks.
     """
@@ -102,9 +104,12 @@ class GaiaRedshiftClient:
         base_url: str = "http://127.0.0.1:8000",
         *,
         timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
+        api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, transport=transport)
+        self._http = httpx.Client(
+            base_url=base_url, timeout=timeout, transport=transport, headers=_authorization(api_key)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -182,9 +187,12 @@ class AsyncGaiaRedshiftClient:
         base_url: str = "http://127.0.0.1:8000",
         *,
         timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
+        api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout, transport=transport)
+        self._http = httpx.AsyncClient(
+            base_url=base_url, timeout=timeout, transport=transport, headers=_authorization(api_key)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -228,6 +236,10 @@ class AsyncGaiaRedshiftClient:
             return (await self._http.get("/health/ready")).is_success
         except httpx.TransportError:
             return False
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
 def _csv_options(model: str | None) -> dict[str, Any]:

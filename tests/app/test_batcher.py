@@ -105,6 +105,21 @@ def test_a_small_request_does_not_wait_for_a_huge_one() -> None:
     assert next(number for number, batch in enumerate(batches) if -1 in batch) <= 1
 
 
+def test_a_request_cut_off_by_the_end_of_a_batch_is_first_in_the_next() -> None:
+    async def scenario(batcher: Batcher, gate: Gate) -> None:
+        first = asyncio.create_task(batcher.submit(spectra(0, 1)))
+        await asyncio.sleep(0.05)  # in the engine
+        tasks = [asyncio.create_task(batcher.submit(spectra(100 * number, 50))) for number in range(1, 5)]
+        await asyncio.sleep(0.05)
+        gate.open.set()
+        await asyncio.gather(first, *tasks)
+
+    batches = run_gated(scenario, slice_rows=64, batch_rows=75).batches
+    assert [row // 100 for batch in batches[1:] for row in batch] == [
+        number for number in range(1, 5) for _ in range(50)
+    ]
+
+
 def test_rows_above_the_bound_are_refused_and_the_others_answered() -> None:
     async def scenario(batcher: Batcher, gate: Gate) -> None:
         first = asyncio.create_task(batcher.submit(spectra(0, 1)))

@@ -35,7 +35,7 @@ def draw_overload(results: dict[str, Any], path: Path) -> None:
     low, high = zip(*(load["rss_mb"] for load in loads), strict=True)
     memory.fill_between(times, low, high, color=ANSWERED, alpha=0.3)
     memory.plot(times, high, color=ANSWERED)
-    memory.set(title="Memory", xlabel="offered load / capacity", ylabel="MB", ylim=(0, None))
+    memory.set(title="Memory", xlabel="offered load / capacity", ylabel="MB", ylim=(0, 1.3 * max(high)))
     _save(figure, path)
 
 
@@ -67,8 +67,8 @@ def draw_faults(results: dict[str, Any], path: Path) -> None:
     faults.barh(names, [results[name]["answered"] for name in names], color=ANSWERED, label="answered rightly")
     for row, name in enumerate(names):
         wrong = sum(count for kind, count in results[name].items() if kind.startswith("answered wrongly"))
-        lost = results[name].get("connection lost", 0)
-        text = f"  {wrong} wrong, {lost} connections lost, p99 {results[name]['p99_s']:.2f} s"
+        lost = results[name].get("connection lost", 0) + results[name].get("not accepted any more", 0)
+        text = f"  {wrong} wrong, {lost} connections ended, p99 {results[name]['p99_s']:.2f} s"
         faults.text(results[name]["answered"], row, text, va="center", fontsize=9)
     faults.set(xlabel="requests", xlim=(0, 1.7 * max(results[name]["answered"] for name in names)))
     faults.invert_yaxis()

@@ -1,15 +1,18 @@
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from app import security
+from app.client import AsyncGaiaRedshiftClient, ServiceError
 from app.main import create_app
 from app.security import hash_key, make_key
 from app.settings import Settings
@@ -190,3 +193,20 @@ def test_the_key_command_prints_the_hash_of_the_key(capsys: pytest.CaptureFixtur
     key("alice")
     output = capsys.readouterr()
     assert json.loads(output.out) == {"alice": hash_key(output.err.split()[-1])}
+
+
+def test_the_client_sends_its_key(models: Path, make_flux: Make) -> None:
+    settings = Settings(models=models, default_model="tiny", engine="onnx", api_keys={"alice": hash_key(ALICE)})
+
+    async def use(key: str | None) -> int:
+        app = create_app(settings)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            AsyncGaiaRedshiftClient("http://service", api_key=key, transport=transport) as client,
+        ):
+            return len(await client.predict(make_flux(2)))
+
+    assert asyncio.run(use(ALICE)) == 2
+    with pytest.raises(ServiceError, match="unauthorized"):
+        asyncio.run(use(None))
