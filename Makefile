@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test lint format train-default bench realism reliability soak fuzz audit sbom lock clean
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench realism \
+	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
 
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-docs: .venv/dev.done  ## Run the documentation's commands, and look for what it does not tell
+	$(BIN)/python -m pytest tests/docs tests/contract
 
 lint: .venv/dev.done  ## Style, types and the architecture's contracts
 	$(BIN)/ruff check .
@@ -20,6 +24,16 @@ lint: .venv/dev.done  ## Style, types and the architecture's contracts
 format: .venv/dev.done  ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+container-test:  ## Build the CPU image, run docker-compose.yml and look at it (needs Docker or podman, and nothing else)
+	$(PYTHON) -m tests.container cpu
+
+container-test-gpu:  ## Build the GPU image (10 GB) and look at its Keras engine; needs no GPU
+	$(PYTHON) -m tests.container gpu
+
+release-check:  ## Refuse a release whose VERSION the project and its changelog do not have
+	grep -qx 'version = "$(VERSION)"' pyproject.toml
+	grep -q '^## $(VERSION)' CHANGELOG.md
 
 SIMULATED := runs/survey-160k.parquet
 train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shipped model on them (about an hour on two cores)
@@ -52,19 +66,25 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 	for reader in json csv columns manifest; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
-audit: .venv/audit.done  ## Known vulnerabilities in what serving installs
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/serve.txt
+audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/image.txt
 
-sbom: .venv/audit.done  ## What serving installs, as a CycloneDX bill of materials
+sbom: .venv/audit.done  ## What serving and its image install, as a CycloneDX bill of materials
 	mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/serve.txt
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/image.txt
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock' pyproject.toml requirements/build.in
+# In an image every setting works: traces and signed bundles need these.
+IMAGE_EXTRAS := --extra otel --extra signed
 lock:  ## Renew requirements/*.txt (needs uv)
 	$(LOCK) --upgrade --output-file requirements/serve.txt
 	$(LOCK) --upgrade --constraint requirements/serve.txt --extra train --extra dev --output-file requirements/dev.txt
+	$(LOCK) --upgrade --constraint requirements/serve.txt --constraint requirements/dev.txt $(IMAGE_EXTRAS) \
+		--output-file requirements/image.txt
+	$(LOCK) --upgrade --constraint requirements/image.txt --constraint requirements/dev.txt $(IMAGE_EXTRAS) --extra gpu \
+		--output-file requirements/gpu.txt
 	for extra in audit fuzz; do $(LOCK) --upgrade --constraint requirements/dev.txt --extra $$extra \
 		--output-file requirements/$$extra.txt; done
 

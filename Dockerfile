@@ -1,0 +1,85 @@
+# Two images from one file:  cpu (the default) runs the exported ONNX graph, gpu the Keras network on TensorFlow.
+#   docker build --target cpu -t localhost/gaia-redshift:cpu .
+#   docker build --target gpu -t localhost/gaia-redshift:gpu .
+# A release pins the base by digest: --build-arg BASE=...@sha256:... (docs/how-to/release.md).
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+
+# Wheels, downloaded once and checked against the hashes of the lock. No source archive is accepted: what is installed is
+# what the lock names, and no stage needs a compiler.
+FROM ${BASE} AS wheels
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+COPY requirements/image.txt requirements/
+RUN python -m pip download --quiet --only-binary :all: --require-hashes -r requirements/image.txt -d /wheels
+# The project without its training: `simulate` and `train` then say that they are not part of this installation.
+COPY pyproject.toml LICENSE README.md ./
+COPY app app
+RUN python -m venv --without-pip /tools \
+ && python -m pip --python /tools/bin/python install --quiet --no-index --no-deps --find-links /wheels setuptools \
+ && python -m pip --python /tools/bin/python wheel --quiet --no-index --no-deps --no-build-isolation -w /project .
+
+
+# The environment is made without pip and setuptools. Byte code is compiled here, and trusted unchecked: a read-only
+# root could never renew it, and the service starts faster.
+FROM wheels AS cpu-environment
+RUN python -m venv --without-pip /opt/gaia-redshift \
+ && sed '/^setuptools==/,/[^\\]$/d' requirements/image.txt >requirements/run.txt \
+ && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --find-links /wheels \
+      --require-hashes -r requirements/run.txt \
+ && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
+ && /opt/gaia-redshift/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gaia-redshift/lib
+
+
+FROM wheels AS gpu-environment
+COPY requirements/gpu.txt requirements/
+RUN python -m pip download --quiet --only-binary :all: --find-links /wheels --require-hashes \
+      -r requirements/gpu.txt -d /wheels-gpu \
+ && python -m venv --without-pip /opt/gaia-redshift \
+ && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --find-links /wheels-gpu \
+      --require-hashes -r requirements/gpu.txt \
+ && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
+ && /opt/gaia-redshift/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gaia-redshift/lib \
+ && rm -r /wheels-gpu
+
+
+# What both images share: everything but the environment.
+FROM ${BASE} AS base
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="gaia-redshift" \
+      org.opencontainers.image.description="Redshifts of galaxies from Gaia BP/RP spectra" \
+      org.opencontainers.image.licenses="BSD-3-Clause" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV PATH=/opt/gaia-redshift/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    GAIA_REDSHIFT_HOST=0.0.0.0 \
+    GAIA_REDSHIFT_MODELS=/models
+COPY deploy/container/healthcheck.py /usr/local/bin/healthcheck
+COPY models /models
+WORKDIR /tmp
+EXPOSE 8000
+# A number, so that Kubernetes can see that it is not root; no name and no home belong to it.
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["healthcheck"]
+ENTRYPOINT ["gaia-redshift"]
+CMD ["serve"]
+
+
+FROM base AS gpu
+# The NVIDIA container toolkit reads these; Keras may write nowhere but /tmp.
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    GAIA_REDSHIFT_ENGINE=keras \
+    KERAS_HOME=/tmp/.keras
+# TensorFlow and CUDA take half a minute to load from a cold disk.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 CMD ["healthcheck"]
+COPY --from=gpu-environment /opt/gaia-redshift /opt/gaia-redshift
+
+
+# The last stage is what a plain `docker build` makes.
+FROM base AS cpu
+COPY --from=cpu-environment /opt/gaia-redshift /opt/gaia-redshift
