@@ -149,8 +149,8 @@ async def predict_csv(
         count_predictions(chosen.bundle, batch, predictions)
         pieces.append(await asyncio.to_thread(write, predictions, not pieces))
 
-    async with uploaded_table(request, (CSV,)) as file:
-        with chosen.in_use():
+    with chosen.in_use():  # from now on: a reload while the upload arrives must not end the model
+        async with uploaded_table(request, (CSV,)) as file:
             rows = await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
     request.scope["state"]["spectra"] = rows
     name, version = chosen.manifest.name, chosen.manifest.version

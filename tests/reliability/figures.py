@@ -26,10 +26,11 @@ def draw_overload(results: dict[str, Any], path: Path) -> None:
     rates.legend(frameon=False)
     for name, style in (("p50", ":"), ("p90", "--"), ("p99", "-")):
         waits.plot(times, [load["wait_s"][name] for load in loads], style, color=ANSWERED, marker="o", label=name)
-    bound = (results["queued_rows"] + results["rows_per_request"]) / min(
-        load["answered_rows_per_s"] for load in loads if load["times"] > 1
+    over = [load for load in loads if load["times"] > 1]
+    bounds = [(results["queued_rows"] + results["rows_per_request"]) / load["answered_rows_per_s"] for load in over]
+    waits.plot(
+        [f"{load['times']:g}x" for load in over], bounds, "_", ms=24, color=LOST, label="full queue / throughput"
     )
-    waits.axhline(bound, color=LOST, lw=1, label="full queue / throughput")
     waits.set(title="Wait of who is accepted", xlabel="offered load / capacity", ylabel="seconds", ylim=(0, None))
     waits.legend(frameon=False)
     low, high = zip(*(load["rss_mb"] for load in loads), strict=True)
