@@ -181,3 +181,24 @@ def test_a_spectrum_is_186_samples_on_the_wire_too(server: Service) -> None:
         client.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
         client.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         assert read_answer(client)[0] == 200
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off(server: Service) -> None:
+    rows = 60_000  # their answer is larger than what the kernel keeps for a connection
+    names = ",".join(f"flux_{number}" for number in range(FLUX_COUNT))
+    table = (names + "\n" + (",".join("1" * FLUX_COUNT) + "\n") * rows).encode()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", server.port))
+        head = "POST /predict/csv HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\nContent-Type: text/csv\r\n"
+        client.sendall(f"{head}Content-Length: {len(table)}\r\n\r\n".encode() + table)
+        received = client.recv(1024)
+        announced = int(received.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        time.sleep(9)  # uvicorn's 5 s for an idle connection, slow_seconds, and some more
+        try:
+            while piece := client.recv(1 << 20):
+                received += piece
+        except ConnectionResetError:
+            pass
+    assert 1024 <= len(received) < announced
