@@ -46,15 +46,30 @@ def test_auto_takes_keras_only_with_a_gpu_and_tensorflow(monkeypatch: pytest.Mon
     assert choose_engine("keras") == "keras"
 
 
-def test_a_container_quota_bounds_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "250000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "9900000 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+    ],
+)
+def test_a_container_quota_of_either_cgroup_version_bounds_the_threads(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+) -> None:
+    def read(path: Path, encoding: str) -> str:
+        name = str(path).removeprefix("/sys/fs/cgroup/")
+        if name not in files:
+            raise FileNotFoundError(path, encoding)
+        return files[name] + "\n"
+
     monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-    quota = "max 100000"
-    monkeypatch.setattr(engine.Path, "read_text", lambda _path, **_: quota)
-    assert available_cores() == 8
-    quota = "250000 100000"
-    assert available_cores() == 2
-    quota = "50000 100000"
-    assert available_cores() == 1
+    monkeypatch.setattr(engine.Path, "read_text", read)
+    assert available_cores() == cores
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
