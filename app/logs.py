@@ -46,12 +46,19 @@ def console_formatter() -> logging.Formatter:
     )
 
 
+def choose_format(log_format: str) -> str:
+    """Resolve ``auto``: lines for a person on a terminal, JSON for whatever else collects them."""
+    if log_format != "auto":
+        return log_format
+    return "console" if sys.stdout.isatty() else "json"
+
+
 def configuration(log_format: str, level: str) -> dict[str, Any]:
     """Return the configuration for `logging.config.dictConfig`: everything to standard output."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"chosen": {"()": f"{__name__}.{log_format}_formatter"}},
+        "formatters": {"chosen": {"()": f"{__name__}.{choose_format(log_format)}_formatter"}},
         "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "chosen"}},
         "root": {"handlers": ["stdout"], "level": "WARNING"},
         "loggers": {name: {"level": level.upper()} for name in ("gaia_redshift", "uvicorn.error")},
@@ -66,7 +73,7 @@ def configure(log_format: str, level: str) -> None:
     logging.config.dictConfig(configuration(log_format, level))
     render: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps)
     factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
-    if log_format == "console":
+    if choose_format(log_format) == "console":
         render, factory = structlog.dev.ConsoleRenderer(), structlog.PrintLoggerFactory(sys.stdout)
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), render],

@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     )
     cors_origins: list[str] = Field([], title="Origins whose web pages may call the service, as JSON; none by default")
 
-    log_format: Literal["json", "console"] = Field("json", title="Log lines as JSON, or coloured for a person")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", title="Log lines as JSON, or coloured for a person; auto: coloured on a terminal, else JSON"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", title="Least level that is logged; health checks are debug"
     )

@@ -1,5 +1,7 @@
 import json
 import logging
+import os
+import pty
 import subprocess
 import sys
 
@@ -35,3 +37,15 @@ def test_what_json_does_not_know_is_logged_as_text() -> None:
     record = logging.LogRecord("a", logging.INFO, "b", 1, "event", (), None)
     record.what = {1: object}
     assert "<class 'object'>" in json.loads(json_formatter().format(record))["what"]["1"]
+
+
+def test_lines_are_for_a_person_on_a_terminal_and_json_elsewhere() -> None:
+    program = "import sys; from app.logs import choose_format; print(choose_format('auto'), choose_format('json'))"
+    shell = [sys.executable, "-c", program]
+    piped = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert piped.split() == ["json", "json"]
+    leader, follower = pty.openpty()
+    with os.fdopen(leader, "rb") as terminal:
+        subprocess.run(shell, stdout=follower, check=True)
+        os.close(follower)
+        assert terminal.read1().split() == [b"console", b"json"]
