@@ -11,8 +11,9 @@ from app.api.body import media_type, negotiate, uploaded_table
 from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
 from app.metrics import count_predictions
 from app.model import Model, Models
+from app.reading import read_request
 from app.redshift import Predictions
-from app.schemas import ErrorReply, PredictReply, PredictRequest, read_request, reply_rows
+from app.schemas import ErrorReply, PredictReply, PredictRequest, reply_rows
 from app.settings import Settings
 from app.spectra import SpectrumBatch
 from app.tables.csv import read_csv, write_csv

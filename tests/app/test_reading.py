@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import schemas
+from app import reading
 from app.errors import InvalidRequestError, MalformedBodyError
-from app.schemas import PredictRequest, read_request
+from app.reading import read_request
+from app.schemas import PredictRequest
 from app.spectra import FLUX_COUNT
 
 GOOD = [round(0.1 * number, 3) for number in range(FLUX_COUNT)]
@@ -138,7 +139,7 @@ def test_more_spectra_than_allowed_are_refused() -> None:
 
 
 def test_a_plain_request_never_goes_to_the_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schemas, "_judge", None)
+    monkeypatch.setattr(reading, "_judge", None)
     batch, options = read_request(body({"flux": GOOD, "source_id": "a"}, model="tiny", prior="flat", pdf=True), 10)
     assert len(batch) == 1
     assert (options.model, options.prior, options.pdf) == ("tiny", "flat", True)
