@@ -24,6 +24,11 @@ from app.settings import Settings
 JSON = "application/json"
 
 
+def media_type(headers: Headers) -> str:
+    """Return the body's media type without parameters, lower case; empty if none is given."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 class _Allowance:
     """How large bodies of one kind may be, and how many bytes of them are held now."""
 
@@ -61,7 +66,7 @@ class Limits:
             raise UnsupportedMediaTypeError(
                 f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
             )
-        is_json = headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+        is_json = media_type(headers) == JSON
         body = _Body(self, self.json if is_json else self.table, receive)
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest

@@ -18,13 +18,9 @@ from app.errors import (
     StorageFullError,
     UnsupportedMediaTypeError,
 )
+from app.limits import media_type
 
 _IN_MEMORY_BYTES = 1 << 20
-
-
-def media_type(request: Request) -> str:
-    """Return the body's media type without parameters, lower case; empty if none is given."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def negotiate(request: Request, offered: Sequence[str]) -> str:
@@ -74,7 +70,7 @@ async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIter
 
 @asynccontextmanager
 async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
-    kind = media_type(request)
+    kind = media_type(request.headers)
     if kind == "multipart/form-data":
         try:
             form = await request.form(max_files=1, max_fields=8)

@@ -7,8 +7,9 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.body import media_type, negotiate, uploaded_table
+from app.api.body import negotiate, uploaded_table
 from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
+from app.limits import JSON, media_type
 from app.metrics import count_predictions
 from app.model import Model, Models
 from app.reading import read_request
@@ -20,7 +21,6 @@ from app.tables.csv import read_csv, write_csv
 
 router = APIRouter(tags=["predict"])
 
-JSON = "application/json"
 CSV = "text/csv"
 
 _Result = TypeVar("_Result")
@@ -89,8 +89,8 @@ async def predict(request: Request) -> Response:
     whole request and names the place; a well-formed but unusable spectrum (all zero, constant, other units)
     gives that row `status: error` and the others their redshift.
     """
-    if media_type(request) != JSON:
-        raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request)!r}; send {JSON}")
+    if media_type(request.headers) != JSON:
+        raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request.headers)!r}; send {JSON}")
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
     models.refuse_if_full()
