@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.errors import InvalidInputError
+from training.options import DataArgument, PolicyOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,8 +187,9 @@ CSS = (
 
 
 def analyse(
-    data: Annotated[Path, typer.Argument(help="Labelled spectra: .csv (z,flux_0..flux_185) or .parquet.")],
+    data: DataArgument,
     report: Annotated[Path, typer.Option("--report", help="Directory for the figures, numbers and page.")],
+    policy: PolicyOption = "refuse",
 ) -> None:
     """Describe a data set: redshifts, percentiles, spectra and mean fluxes, as figures and one page."""
     import dataclasses
@@ -197,7 +199,8 @@ def analyse(
     from training import dataset
     from training.figures import figure
 
-    read = dataset.read(data)
+    read = dataset.read(data, policy)
+    dataset.say_dropped(read)
     try:
         report.mkdir(parents=True, exist_ok=True)
     except OSError as error:

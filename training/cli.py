@@ -10,6 +10,7 @@ import typer
 
 from app.bundle import NAME_PATTERN, VERSION_PATTERN
 from app.errors import InvalidInputError, MissingDependencyError
+from training.options import DataArgument, PolicyOption
 from training.recipe import Recipe
 
 _NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
@@ -17,7 +18,7 @@ _DEFAULTS = Recipe()
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="CSV z,flux_0..flux_185, or Parquet from simulate.")],
+    data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle, such as models/NAME.")],
     *,
     epochs: Annotated[int, typer.Option(min=1, help="At most this many passes.")] = _DEFAULTS.epochs,
@@ -37,6 +38,7 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="Checkpoints and history; by default runs/NAME. Run again to go on.")
     ] = None,
+    policy: PolicyOption = "refuse",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
 ) -> None:
     """Train the dissertation's network on labelled spectra and write a bundle.
@@ -50,14 +52,15 @@ def train(
     recipe = Recipe(epochs=epochs, batch_size=batch_size, patience=patience, seed=seed)
     # TensorFlow's remarks about the processor help nobody who trains.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training.dataset import declare, read
+    from training.dataset import declare, read, say_dropped
     from training.export import Release, export
     from training.fit import fit
     from training.split import split
 
     release = Release(output, name, version, replace=replace)
     release.check_free()
-    dataset = declare(read(data), observed=observed)
+    dataset = declare(read(data, policy), observed=observed)
+    say_dropped(dataset)
     parts = split(dataset, seed)
     folder = run_dir or Path("runs") / name
     manifest = export(fit(dataset, parts, recipe, folder), dataset, parts, folder, release)

@@ -20,10 +20,13 @@ from training.dataset import Dataset
 from training.progress import Progress
 from training.recipe import Recipe
 from training.run import Epoch, Run
-from training.split import Split
+from training.split import Rows, Split
 
 PREDICTION_BATCH = 256
 """Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
+
+_ROWS_AT_ONCE = 1 << 16
+"""Spectra copied at a time where all of them would need as much memory again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,12 @@ class Fitted:
 
     def predict(self, flux: FloatArray) -> FloatArray:
         """Return redshifts, shape (n,), of raw spectra in e-/s per sample, shape (n, 186)."""
-        scaled = self.scaler.transform(flux)[..., np.newaxis]
-        predicted = self.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)
-        return np.asarray(predicted[:, 0], dtype=np.float32)
+        predicted = np.empty(len(flux), np.float32)
+        for start in range(0, len(flux), _ROWS_AT_ONCE):
+            chunk = slice(start, start + _ROWS_AT_ONCE)
+            scaled = self.scaler.transform(flux[chunk])[..., np.newaxis]
+            predicted[chunk] = self.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)[:, 0]
+        return predicted
 
 
 def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
@@ -68,9 +74,8 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     keras.utils.set_random_seed(recipe.seed)
 
     # The dissertation fitted its scaler before the split; here nothing is learnt from the other parts.
-    scaler = MinMaxScaler().fit(dataset.flux[parts.train])
-    scaled = scaler.transform(dataset.flux)[..., np.newaxis]
-    validation = (scaled[parts.validation], dataset.redshift[parts.validation])
+    scaler = fit_scaler(dataset.flux, parts.train)
+    validation = (scale(scaler, dataset.flux, parts.validation), dataset.redshift[parts.validation])
 
     run = Run(folder, recipe, dataset)
     network = run.network()
@@ -81,7 +86,7 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
             order = np.random.default_rng([recipe.seed, epoch]).permutation(parts.train)
             started = time.monotonic()
             measured = network.fit(
-                scaled[order],
+                scale(scaler, dataset.flux, order),
                 dataset.redshift[order],
                 batch_size=recipe.batch_size,
                 shuffle=False,
@@ -104,3 +109,19 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
             progress.say_epoch(row, best=run.best.epoch == epoch)
 
     return Fitted(run.best_network(), scaler, recipe, tuple(run.history), run.best.epoch)
+
+
+def fit_scaler(flux: FloatArray, rows: Rows) -> Any:
+    """Return a MinMaxScaler of some rows of the spectra, without a copy of them all."""
+    scaler = MinMaxScaler()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        scaler.partial_fit(flux[rows[start : start + _ROWS_AT_ONCE]])
+    return scaler
+
+
+def scale(scaler: Any, flux: FloatArray, rows: Rows) -> FloatArray:
+    """Return some rows as the network takes them, shape (n, 186, 1): one copy, made and scaled in place."""
+    scaled = flux[rows]
+    scaled *= scaler.scale_
+    scaled += scaler.min_
+    return scaled[..., np.newaxis]

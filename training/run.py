@@ -61,10 +61,12 @@ class Run:
         self.history = _read_history(folder / HISTORY_FILE)
 
     def _claim(self, dataset: Dataset) -> None:
-        data = {"name": dataset.name, "sha256": dataset.sha256}
+        data = {"name": dataset.name, "sha256": dataset.sha256, "rows": len(dataset)}
         recipe_path, data_path = self.folder / RECIPE_FILE, self.folder / _DATA_FILE
         if recipe_path.exists() and data_path.exists():
-            if json.loads(data_path.read_text(encoding="utf-8"))["sha256"] != dataset.sha256:
+            claimed = json.loads(data_path.read_text(encoding="utf-8"))
+            # The rows differ where the policy does: other rows are left out of the same file.
+            if claimed["sha256"] != dataset.sha256 or claimed.get("rows", len(dataset)) != len(dataset):
                 raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
             if _schedule_apart(_read_recipe(recipe_path)) != _schedule_apart(self.recipe):
                 raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
