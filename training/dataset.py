@@ -22,6 +22,13 @@ MINIMUM_ROWS = 100
 Policy = Literal["refuse", "drop"]
 """What becomes of a file with rows that cannot be used: it is refused, or they are left out; either way counted."""
 
+ORIGIN = {
+    True: "Simulated spectra.",
+    False: "Observed spectra.",
+    None: "The file does not say whether its spectra are simulated.",
+}
+"""By `Dataset.simulated`."""
+
 _PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
 
 

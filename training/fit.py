@@ -1,4 +1,4 @@
-"""Train a network by its recipe. Imports `dataset`, `split`, `recipe`, `run`, `progress`; Keras and scikit-learn.
+"""Train a network by its recipe. Imports `run`, `start`, `progress` and what they import; Keras and scikit-learn.
 
 Read `fit` from top to bottom: it is the recipe. Each epoch's order of galaxies follows from the seed and the
 epoch's number alone, so a run that was interrupted ends with the same weights as one that was not.
@@ -6,6 +6,7 @@ epoch's number alone, so a run that was interrupted ends with the same weights a
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from training.progress import Progress
 from training.recipe import Recipe
 from training.run import Epoch, Run
 from training.split import Rows, Split
+from training.start import Start
 
 PREDICTION_BATCH = 256
 """Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
@@ -51,7 +53,15 @@ class Fitted:
         return predicted
 
 
-def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
+def fit(
+    dataset: Dataset,
+    parts: Split,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    start: Start | None = None,
+    tell: Callable[[Epoch], None] | None = None,
+) -> Fitted:
     """Train until the epochs or the patience are used up, going on where an earlier run in `folder` stopped.
 
     Parameters
@@ -61,6 +71,10 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     recipe : Recipe
     folder : Path
         The run folder: checkpoints, ``history.csv``, ``recipe.json``.
+    start : Start, optional
+        The weights and the scaler to start from.
+    tell : callable, optional
+        Told of each epoch, also of those that an earlier run finished.
 
     Returns
     -------
@@ -69,18 +83,23 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     Raises
     ------
     InvalidInputError
-        If `folder` holds a run of another recipe or other data, or the loss is no longer finite.
+        If `folder` holds a run of another recipe or other data, the network of `start` is not the recipe's, or the
+        loss is no longer finite.
     """
-    keras.utils.set_random_seed(recipe.seed)
+    make_repeatable(recipe.seed)
+    run = Run(folder, recipe, dataset)
 
-    # The dissertation fitted its scaler before the split; here nothing is learnt from the other parts.
-    scaler = fit_scaler(dataset.flux, parts.train)
+    # The dissertation fitted its scaler before the split; here nothing is learnt from the other parts. A network that
+    # was trained before keeps its scaler: its weights know no other scale.
+    scaler = start.scaler if start else fit_scaler(dataset.flux, parts.train)
     validation = (scale(scaler, dataset.flux, parts.validation), dataset.redshift[parts.validation])
 
-    run = Run(folder, recipe, dataset)
-    network = run.network()
+    tell = tell or (lambda _row: None)
+    network = run.network(start)
     with Progress(recipe.epochs, steps_per_epoch=-(-len(parts.train) // recipe.batch_size)) as progress:
         progress.say_start(parts.counts(), done=len(run.history))
+        for row in run.history:
+            tell(row)
         while not run.finished:
             epoch = len(run.history) + 1
             order = np.random.default_rng([recipe.seed, epoch]).permutation(parts.train)
@@ -107,8 +126,18 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
                 raise InvalidInputError(f"the training diverged in epoch {epoch}: the loss is {row.loss:g}")
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
+            tell(row)
 
     return Fitted(run.best_network(), scaler, recipe, tuple(run.history), run.best.epoch)
+
+
+def make_repeatable(seed: int) -> None:
+    """Make everything drawn from now on follow from the seed, and every sum be added in the same order."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def fit_scaler(flux: FloatArray, rows: Rows) -> Any:
