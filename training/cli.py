@@ -2,18 +2,15 @@
 
 import os
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.bundle import NAME_PATTERN, VERSION_PATTERN
-from app.errors import InvalidInputError, MissingDependencyError
-from training.options import DataArgument, PolicyOption
+from app.errors import InvalidInputError
+from training.options import DataArgument, PolicyOption, require_packages
 from training.recipe import DEFAULT, RECIPES, choose, with_changes
-
-_NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 
 def train(
@@ -56,11 +53,11 @@ def train(
     name = name or output.resolve().name
     _require(NAME_PATTERN, "--name", name)
     _require(VERSION_PATTERN, "--version", version)
-    _require_packages(*(["tensorboard"] if tensorboard else []))
+    require_packages(*(["tensorboard"] if tensorboard else []))
     changes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
     chosen = choose(recipe or DEFAULT)
     # TensorFlow's remarks about the processor help nobody who trains.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from training.dataset import declare, read, say_dropped
     from training.export import Release, export
     from training.fit import fit
@@ -92,11 +89,3 @@ def train(
 def _require(pattern: str, option: str, value: str) -> None:
     if not re.fullmatch(pattern, value):
         raise InvalidInputError(f"{option} {value!r} does not match {pattern}")
-
-
-def _require_packages(*more: str) -> None:
-    """Look for everything now, lest an hour of training ends at a converter that is not installed."""
-    for package in (*_NEEDED, *more):
-        if find_spec(package) is None:
-            install = package if package in more else "'gaia-redshift[train]'"
-            raise MissingDependencyError(f"training needs {package}, which is not installed: pip install {install}")
