@@ -134,6 +134,21 @@ def test_a_handful_of_galaxies_is_counted_and_drawn_though_not_measured(
     }
 
 
+def test_galaxies_of_one_redshift_and_spectra_without_light_are_evaluated_as_far_as_they_go(
+    simulated: Path, write_csv: Callable[[pa.Table], Path], tmp_path: Path
+) -> None:
+    flux = load(simulated).flux[:40].copy()
+    flux[3] = 0
+    run(NAME, write_csv(csv_table(flux, np.full(40, 0.25, np.float32))), "--report", tmp_path / "report")
+    found = plain(tmp_path / "report")
+    assert (found["overall"]["count"], found["data"]["without_redshift"]) == (39, 1)
+    assert [group["count"] for group in found["binned"]["true_redshift"]] == [0, 0, 0, 0, 0, 39, 0, 0, 0, 0, 0, 0]
+    flux[:] = 0
+    flux[:, 0] = 1e-9 * np.arange(40)
+    with pytest.raises(InvalidInputError, match="gives none of the 40 spectra a redshift"):
+        run(NAME, write_csv(csv_table(flux, np.full(40, 0.25, np.float32))), "--report", tmp_path / "none")
+
+
 def test_a_density_gets_its_scores_and_figures(
     simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,8 +63,8 @@ def table(folder: Path) -> list[dict[str, str]]:
 def point(**chosen: Any) -> keras_tuner.HyperParameters:
     choices = keras_tuner.HyperParameters()
     draw(choices, Recipe())
-    for name, value in chosen.items():
-        choices.values[name] = value
+    choices.values.update(chosen)
+    choices.ensure_active_values()
     return choices
 
 
