@@ -72,7 +72,7 @@ def search(dataset: Dataset, parts: Split, base: Recipe, folder: Path, trials: i
         seed=base.seed,
         hyperparameters=choices,
         # One bad corner of the space must not end the search.
-        max_consecutive_failed_trials=trials,
+        max_consecutive_failed_trials=trials + 1,
     )
     tuner = _Tuner(oracle=oracle, directory=str(folder), project_name="trials")
     tuner.save()
