@@ -38,7 +38,7 @@ from training.calibrate import calibrate, coverage
 from training.card import CITATIONS, Tested, origin, write_card
 from training.dataset import Dataset
 from training.evaluate import measure
-from training.fit import Fitted
+from training.fit import Fitted, fit_scaler
 from training.recipe import HISTORY_FILE, RECIPE_FILE
 from training.split import Split
 
@@ -116,8 +116,8 @@ def _calibrate(fitted: Fitted, dataset: Dataset, parts: Split) -> Calibration:
     predicted = fitted.predict(dataset.flux[parts.validation])
     true = dataset.redshift[parts.validation]
     # A scaler that came with an earlier training has seen other spectra; the network has learnt from both.
-    train, scaler = dataset.flux[parts.train], fitted.scaler
-    low, high = np.minimum(scaler.data_min_, train.min(axis=0)), np.maximum(scaler.data_max_, train.max(axis=0))
+    range_, scaler = fit_scaler(dataset.flux, parts.train), fitted.scaler
+    low, high = np.minimum(scaler.data_min_, range_.data_min_), np.maximum(scaler.data_max_, range_.data_max_)
     return calibrate(predicted, true, low, high)
 
 

@@ -108,6 +108,8 @@ def _parquet(path: Path) -> Iterator[Table]:
 
         metadata = {_text(key).lower(): _text(value) for key, value in (schema.metadata or {}).items()}
         yield Table(schema.names, metadata, blocks)
+    # Arrow keeps what it has freed, as much as the spectra themselves: a training needs it.
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager
