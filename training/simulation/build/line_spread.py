@@ -1,8 +1,9 @@
 """Fit the line-spread functions of ``constants.LINE_SPREAD`` and print them; a minute on one core.
 
 gaiaxpy gives Gaia's instrument as pairs: an inverse basis (light) and an internal basis (what the detector records
-of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn the 55
-former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a hundredth of their light.
+of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn
+the 55 former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a
+hundredth of their light.
 """
 
 import argparse
