@@ -64,7 +64,8 @@ def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
-        spread = LineSpread((*parameters, *NO_HALO)[: len(FIRST_GUESS["RP"])], middle, scale)(pseudo, wavelength_nm, arrival)
+        complete = tuple(parameters) if band == "RP" else (*parameters, *NO_HALO)
+        spread = LineSpread(complete, middle, scale)(pseudo, wavelength_nm, arrival)
         return np.asarray((light @ spread.T * weight[:, None] - wanted).ravel())
 
     found = least_squares(misfit, FIRST_GUESS[band])
