@@ -92,7 +92,8 @@ def _csv(path: Path) -> Iterator[Table]:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[Table]:
-    with pyarrow.parquet.ParquetFile(path) as file:
+    # Reading ahead would keep the whole file in memory, for as long as anything knows the reader.
+    with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
         schema = file.schema_arrow
 
         def blocks(wanted: Mapping[str, Kind]) -> Iterator[Block]:
@@ -108,8 +109,6 @@ def _parquet(path: Path) -> Iterator[Table]:
 
         metadata = {_text(key).lower(): _text(value) for key, value in (schema.metadata or {}).items()}
         yield Table(schema.names, metadata, blocks)
-    # Arrow keeps what it has freed, as much as the spectra themselves: a training needs it.
-    pa.default_memory_pool().release_unused()
 
 
 @contextmanager
