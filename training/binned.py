@@ -118,4 +118,6 @@ def _errors(galaxies: Predicted) -> dict[str, float]:
         rows = np.repeat(np.arange(len(family)), times[family])
         if len(rows):
             drawn.append(metrics(small.rows(rows)))
-    return {name: float(np.std([one[name] for one in drawn], ddof=1)) for name in drawn[0]}
+    scatter = {name: float(np.std([one[name] for one in drawn], ddof=1)) for name in drawn[0]}
+    # Where no sample differs, as in a fraction of none, the bootstrap does not know the error; it is not zero.
+    return {name: error for name, error in scatter.items() if error > 0}

@@ -47,6 +47,11 @@ def test_galaxies_of_one_family_count_as_one() -> None:
     assert binned.overall(alone).metrics["mae"].error is None
 
 
+def test_a_fraction_of_none_has_no_error_rather_than_none() -> None:
+    galaxies = predicted(100, sigma=0.001)
+    assert binned.overall(galaxies).metrics["outliers_15"] == binned.Estimate(0.0, None)
+
+
 def test_every_galaxy_is_in_one_bin_of_redshift() -> None:
     galaxies = predicted(2000, sigma=0.1)
     assert (galaxies.point < 0).any()

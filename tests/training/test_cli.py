@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from app.bundle import Bundle
 from app.engine import OnnxEngine
@@ -17,19 +15,12 @@ from training.dataset import read
 from training.recipe import Recipe
 from training.split import split
 
-from .conftest import KERAS_WARNS, SMALL, Trained, csv_table, galaxies
+from .conftest import KERAS_WARNS, SMALL, Trained, csv_table, galaxies, runner
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
 WriteCsv = Callable[[pa.Table], Path]
-application = typer.Typer()
-application.command()(cli.train)
-
-
-def run(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(application, [str(each) for each in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+run = runner(cli.train)
 
 
 @pytest.fixture

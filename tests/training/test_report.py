@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import typer
 from scipy import stats
-from typer.testing import CliRunner
 
 from app.bundle import Bundle
 from app.errors import InvalidInputError
@@ -25,21 +23,14 @@ from training.predicted import Predicted, load_model, predict
 from training.report import evaluate
 from training.simulation.cli import simulate
 
-from .conftest import csv_table
+from .conftest import csv_table, runner
 
 NAME = "dissertation-cnn"
 FIGURES = {"loss", "mae", "error-per-bin", "redshifts", "predicted-true", "reliability"}
 FIGURES |= {
     f"by-{name}" for name in ("true-redshift", "predicted-redshift", "magnitude", "snr-bp", "snr-rp", "transits")
 }
-application = typer.Typer()
-application.command()(evaluate)
-
-
-def run(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(application, [str(each) for each in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+run = runner(evaluate)
 
 
 def plain(report: Path) -> Any:

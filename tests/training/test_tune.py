@@ -12,10 +12,8 @@ from typing import Any
 import keras_tuner
 import pyarrow.csv
 import pytest
-import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from app.errors import InvalidInputError, MissingDependencyError
 from training import search, space
@@ -25,21 +23,14 @@ from training.recipe import Recipe, choose
 from training.space import CONVOLUTIONS, DENSE, FILTERS, KERNEL, UNITS, draw
 from training.tune import tune
 
-from .conftest import KERAS_WARNS, csv_table, galaxies
+from .conftest import KERAS_WARNS, csv_table, galaxies, runner
 
 pytestmark = [
     pytest.mark.filterwarnings(KERAS_WARNS),
     pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),  # keras-tuner 1.4.8
 ]
 
-application = typer.Typer()
-application.command()(tune)
-
-
-def run(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(application, [str(each) for each in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+run = runner(tune)
 
 
 @pytest.fixture
