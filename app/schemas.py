@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from app.prior import PriorName, PriorTable
-from app.redshift import Asked, Predictions, QualityFlag, Redshifts
+from app.quality import QualityFlag
+from app.redshift import Asked, Predictions, Redshifts
 from app.spectra import BAND_SAMPLES, BP_COUNT, FLUX_COUNT, RP_COUNT
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]

@@ -193,9 +193,9 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     """Write predictions as CSV text, one row per spectrum.
 
     Columns: ``source_id`` where the input had one, ``redshift`` and its interval ends, ``quality`` (flags joined by
-    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``), then ``pdf_0..`` where the density was asked
-    for. A ``source_id`` that a spreadsheet would
-    run as a formula gets an apostrophe in front; a plain number, negative or not, stays as it is.
+    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``), and ``pdf_0..`` where it was asked for. A
+    ``source_id`` that a spreadsheet would run as a formula gets an apostrophe in front; a plain number, negative or
+    not, stays as it is.
     """
     named = predictions.source_id is not None
     text = io.StringIO()

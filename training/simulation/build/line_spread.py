@@ -63,7 +63,9 @@ def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
-        spread = LineSpread((*parameters, *NO_HALO)[: len(FIRST_GUESS["RP"])], middle, scale)(pseudo, wavelength_nm, arrival)
+        spread = LineSpread((*parameters, *NO_HALO)[: len(FIRST_GUESS["RP"])], middle, scale)(
+            pseudo, wavelength_nm, arrival
+        )
         return np.asarray((light @ spread.T * weight[:, None] - wanted).ravel())
 
     found = least_squares(misfit, FIRST_GUESS[band])
