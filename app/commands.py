@@ -60,21 +60,36 @@ def key(
 def predict(
     table: Annotated[Path, typer.Argument(metavar="IN.csv", help="Table of spectra.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.csv", help="Where to write the redshifts.")],
+    *,
     model: _ModelOption = None,
+    prior: Annotated[
+        str,
+        typer.Option(
+            metavar="survey|flat|FILE.csv",
+            help="Prior on redshift; a file has the columns redshift,density. Density models only, but for survey.",
+        ),
+    ] = "survey",
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Add the probability density as columns pdf_0.. (density models only).")
+    ] = False,
     models: _ModelsOption = None,
 ) -> None:
     """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
     from app.model import Models
+    from app.redshift import Asked
     from app.tables.csv import read_csv, write_csv
+    from app.tables.prior import find_prior
 
     for path in (table, output):
         if path.suffix.lower() != ".csv":
             raise InvalidInputError(f"{path.name}: tables are read and written as .csv")
+    asked = Asked(find_prior(prior), pdf)
     chosen = Models(_settings(models=models)).get(model)
+    chosen.check(asked)
     rows = failed = 0
     with _open_input(table) as source, _replacing(output) as target:
         for batch in read_csv(source):
-            predictions = chosen.predict(batch)
+            predictions = chosen.predict(batch, asked)
             target.write(write_csv(predictions, header=rows == 0).encode())
             rows += len(predictions)
             failed += len(predictions.problems)
