@@ -6,12 +6,15 @@ checked, so a file cannot change between the check and its use.
 """
 
 import hashlib
+import math
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import InvalidBundleError, MissingDependencyError
 from app.spectra import FLUX_COUNT, GRID_ID
@@ -65,8 +68,10 @@ class Manifest(_Strict):
     version: str = Field(pattern=VERSION_PATTERN)
     description: str
     grid: str
-    output: Literal["point"]
-    """What the network gives: ``point`` is one redshift per spectrum."""
+    output: Literal["point", "density"]
+    """What the network gives: one redshift per spectrum, or a probability for each bin of redshift."""
+    bin_edges: tuple[float, ...] | None = None
+    """Edges of a density's bins; None for a point model."""
     redshift_range: tuple[float, float]
     """Range of the training redshifts: what the model can answer at all."""
     training: TrainingRecord
@@ -77,6 +82,14 @@ class Manifest(_Strict):
     licence: str
     citations: list[str]
     files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _bins_with_a_density(self) -> "Manifest":
+        if (self.output == "density") != (self.bin_edges is not None):
+            raise ValueError("bin_edges belong to a density, and to nothing else")
+        if self.bin_edges is not None and (len(self.bin_edges) < 3 or not _increase(self.bin_edges)):
+            raise ValueError("bin_edges must increase and bound at least two bins")
+        return self
 
     @property
     def id(self) -> str:
@@ -104,6 +117,8 @@ class Calibration(_Strict):
     flux_min: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
     flux_max: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
     """Per-sample range of the training part, e-/s per sample."""
+    kinds: list[str] | None = None
+    """What a density network tells apart, galaxy first."""
 
     def model_post_init(self, _context: object, /) -> None:
         """Refuse offsets that do not match the nodes, or nodes out of order."""
@@ -153,6 +168,14 @@ class Bundle:
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
+
+    @property
+    def output_widths(self) -> dict[str, int]:
+        """The network's outputs in the order of an engine's columns, and how many numbers each has per spectrum."""
+        edges = self.manifest.bin_edges
+        if edges is None:
+            return {"redshift": 1}
+        return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
@@ -230,6 +253,11 @@ def _read_manifest(folder: Path, public_key: Path | None) -> Manifest:
     if outside:
         raise InvalidBundleError(f"{folder.name}/{MANIFEST} names a file outside its folder: {outside[0]!r}")
     return manifest
+
+
+def _increase(values: Sequence[float]) -> bool:
+    """Say whether all values are finite and each is greater than the one before."""
+    return all(map(math.isfinite, values)) and all(low < high for low, high in pairwise(values))
 
 
 def _first(error: ValidationError) -> str:

@@ -42,6 +42,7 @@ class Model:
         self.engine: Engine = load_engine(self.bundle, settings.engine, threads)
         self.batcher = Batcher(
             self.engine,
+            width=sum(bundle.output_widths.values()),
             slice_rows=self.engine.chunk,
             batch_rows=4 * self.engine.chunk,
             max_queued_rows=settings.max_queued_rows,

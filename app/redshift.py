@@ -51,7 +51,7 @@ def interpret(output: FloatArray, flux: FloatArray, usable: NDArray[np.bool_], b
 
     Parameters
     ----------
-    output : ndarray, shape (m,)
+    output : ndarray, shape (m, 1)
         The network's redshifts of the m usable spectra.
     flux : ndarray, shape (n, 186)
         All spectra in e-/s per sample.
@@ -71,7 +71,7 @@ def interpret(output: FloatArray, flux: FloatArray, usable: NDArray[np.bool_], b
     (Lei et al. 2018, JASA 113, 1094). A lower limit can lie slightly below zero; flags never change the number.
     """
     redshift = np.full(len(usable), np.nan)
-    redshift[usable] = np.round(output.astype(np.float64), DECIMALS)
+    redshift[usable] = np.round(output[:, 0].astype(np.float64), DECIMALS)
 
     def bound(name: str) -> NDArray[np.float64]:
         limit: NDArray[np.float64] = redshift + np.interp(redshift, bundle.redshift_nodes, bundle.offsets[name])
