@@ -37,10 +37,12 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(256 * 2**20, ge=1, title="Largest uploaded table in bytes")
-    max_json_bytes: int = Field(48 * 2**20, ge=1, title="Largest JSON body in bytes")
+    max_json_bytes: int = Field(48 * 2**20, ge=1, title="Largest body of /predict in bytes")
     max_body_bytes_held: int = Field(2 * 2**30, ge=1, title="Most bytes of uploaded tables held at once, on disk")
-    max_json_bytes_held: int = Field(192 * 2**20, ge=1, title="Most bytes of JSON bodies held at once, in memory")
-    max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one JSON request")
+    max_json_bytes_held: int = Field(
+        192 * 2**20, ge=1, title="Most bytes of bodies of /predict held at once, in memory"
+    )
+    max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one request to /predict")
     max_rows: int = Field(1_000_000, ge=1, title="Most rows in one uploaded table")
     max_queued_rows: int = Field(50_000, ge=1, title="Most spectra waiting for one model's network, all requests")
     max_connections: int = Field(2_000, ge=1, title="Most open connections of one process")

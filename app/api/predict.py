@@ -7,9 +7,11 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
+from app.api import binary
 from app.api.body import negotiate, uploaded_table
+from app.api.reply import Draft
 from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
-from app.limits import JSON, media_type
+from app.limits import ARROW, JSON, NPY, media_type
 from app.metrics import count_predictions
 from app.model import Model, Models
 from app.reading import read_request
@@ -71,15 +73,14 @@ async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) ->
 
 @router.post(
     "/predict",
-    summary="Redshifts of spectra sent as JSON",
+    summary="Redshifts of spectra sent as JSON, a NumPy array or an Arrow stream",
     response_model=PredictReply,
-    responses=_ERRORS,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{PredictRequest.__name__}"}}},
-        }
+    responses={
+        200: {"description": "JSON, or an Arrow stream if Accept prefers it", "content": {ARROW: {}}},
+        406: {"model": ErrorReply, "description": "Neither JSON nor an Arrow stream is acceptable"},
+        **_ERRORS,
     },
+    openapi_extra={"requestBody": binary.BODY, "parameters": binary.PARAMETERS},
 )
 async def predict(request: Request) -> Response:
     """Predict the redshift of each spectrum: point estimate, 68% and 95% interval, quality flags.
@@ -88,21 +89,38 @@ async def predict(request: Request) -> Response:
     truncated by the service. Fluxes are in e-/s per sample, blue to red. A wrong type or length refuses the
     whole request and names the place; a well-formed but unusable spectrum (all zero, constant, other units)
     gives that row `status: error` and the others their redshift.
+
+    `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow stream
+    has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are much faster.
     """
-    if media_type(request.headers) != JSON:
-        raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request.headers)!r}; send {JSON}")
+    kind = media_type(request.headers)
+    if kind not in {JSON, NPY, ARROW}:
+        raise UnsupportedMediaTypeError(f"the Content-Type is {kind!r}; send {JSON}, {NPY} or {ARROW}")
+    reply_type = negotiate(request, (JSON, ARROW))
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
     models.refuse_if_full()
     body = await request.body()
-    batch, options = await _off_loop(request, len(body), lambda: read_request(body, settings.max_spectra))
+    batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
     model = models.get(options.model)
     _refuse_density(model, options)
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
         predictions = await model.predict_merged(batch)
     count_predictions(model.bundle, batch, predictions)
+    if reply_type == ARROW:
+        name, version = model.manifest.name, model.manifest.version
+        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, name, version))
     return await _off_loop(request, len(body), lambda: _json_reply(model, reply_rows(predictions)))
+
+
+def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictRequest]:
+    """Read the spectra and what is asked of them, from the body and, where it is not JSON, from the query."""
+    if kind == JSON:
+        binary.refuse_query(request)
+        return read_request(body, max_spectra)
+    options = binary.read_options(request.query_params)
+    return binary.read_binary(kind, body, max_spectra), options
 
 
 def _refuse_density(model: Model, options: PredictRequest) -> None:
@@ -142,23 +160,29 @@ async def predict_csv(
     """
     chosen: Model = request.app.state.models.get(model)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
-    pieces: list[bytes] = []
+    name, version = chosen.manifest.name, chosen.manifest.version
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
+    begun = False
 
-    async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
-        count_predictions(chosen.bundle, batch, predictions)
-        pieces.append(await asyncio.to_thread(write, predictions, not pieces))
+    # In use from now on: a reload while the upload arrives must not end the model.
+    with chosen.in_use(), Draft() as draft:
 
-    with chosen.in_use():  # from now on: a reload while the upload arrives must not end the model
+        async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
+            nonlocal begun
+            count_predictions(chosen.bundle, batch, predictions)
+            await asyncio.to_thread(lambda: draft.file.write(write(predictions, not begun)))
+            begun = True
+
         async with uploaded_table(request, (CSV,)) as file:
+            if reply_type == JSON:
+                header = orjson.dumps({"model": {"name": name, "version": version}})
+                draft.file.write(header[:-1] + b',"predictions":[')
             rows = await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
-    request.scope["state"]["spectra"] = rows
-    name, version = chosen.manifest.name, chosen.manifest.version
-    if reply_type == JSON:
-        header = orjson.dumps({"model": {"name": name, "version": version}})
-        return Response(b"".join([header[:-1], b',"predictions":[', *pieces, b"]}"]), media_type=JSON)
-    return Response(b"".join(pieces), media_type=CSV, headers={"X-Model": f"{name} {version}"})
+            if reply_type == JSON:
+                draft.file.write(b"]}")
+        request.scope["state"]["spectra"] = rows
+        return draft.reply(reply_type, {"X-Model": f"{name} {version}"})
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:
