@@ -165,16 +165,16 @@ class KerasEngine:
         self.device = gpus[0].name if gpus else "CPU"
         self.chunk = GPU_CHUNK if gpus else CPU_CHUNK
         self._widths = bundle.output_widths
-        network, scaler = _load_source(bundle)
-        _refuse_missing(bundle, KERAS_FILE, _named(network.output))
-        self._function = _compile(tensorflow, network, scaler, list(self._widths))
+        self._function = _compile(tensorflow, *_load_source(bundle))
+        _refuse_missing(bundle, KERAS_FILE, self._function.get_concrete_function().structured_outputs)
 
     def __call__(self, flux: FloatArray) -> FloatArray:
         """Return the network's output, shape (n, width)."""
         return _run_in_chunks(flux, self.chunk, self._widths, self._run)
 
     def _run(self, flux: FloatArray) -> list[FloatArray]:
-        return [values.numpy() for values in self._function(flux)]
+        outputs = self._function(flux)
+        return [outputs[name].numpy() for name in self._widths]
 
 
 def _set_threads(tensorflow: Any, threads: int) -> None:
@@ -199,20 +199,15 @@ def _load_source(bundle: Bundle) -> tuple[Any, Any]:
     return network, joblib.load(io.BytesIO(bundle.read(SCALER_FILE)))
 
 
-def _named(output: Any) -> dict[str, Any]:
-    """Return a network's outputs by name; the single one of a point model may be nameless."""
-    return output if isinstance(output, dict) else {"redshift": output}
-
-
-def _compile(tensorflow: Any, network: Any, scaler: Any, names: list[str]) -> Any:
-    """Return one compiled function from raw fluxes to the named outputs; any batch size: nothing is compiled twice."""
+def _compile(tensorflow: Any, network: Any, scaler: Any) -> Any:
+    """Return one compiled function from raw fluxes to named outputs; any batch size, so nothing is compiled twice."""
     scale, offset = scaler.scale_.astype(np.float32), scaler.min_.astype(np.float32)
 
     @tensorflow.function(  # type: ignore[untyped-decorator]
         input_signature=[tensorflow.TensorSpec((None, FLUX_COUNT), tensorflow.float32)]
     )
     def predict(flux: Any) -> Any:
-        outputs = _named(network((flux * scale + offset)[..., None], training=False))
-        return [outputs[name] for name in names]
+        output = network((flux * scale + offset)[..., None], training=False)
+        return output if isinstance(output, dict) else {"redshift": output}
 
     return predict
