@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench realism \
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -42,9 +42,15 @@ train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shippe
 	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
 		--patience 20 --replace
 
-bench: .venv/dev.done  ## Measure engines and start-up side by side
+bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
+	for model in models/*/; do $(BIN)/python benchmarks/server.py --model $$model || exit 1; done
+	for model in models/*/; do $(BIN)/python benchmarks/bulk.py --model $$model || exit 1; done
+	$(BIN)/python benchmarks/gpu.py
+
+peers: .venv/dev.done  ## Make the environments of the servers that `make bench` compares with (6 GB)
+	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
 realism: .venv/dev.done  ## Simulate the whole survey and hold it against real spectra (REFERENCE=DIR, docs/validation.md)

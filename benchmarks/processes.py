@@ -79,7 +79,14 @@ def answers(url: str, body: bytes, content_type: str = JSON) -> bool:
 
 @contextmanager
 def serving(
-    command: list[str], url: str, body: bytes, log: Path, *, seconds: float = 90, **environment: str
+    command: list[str],
+    url: str,
+    body: bytes,
+    log: Path,
+    *,
+    content_type: str = JSON,
+    seconds: float = 90,
+    **environment: str,
 ) -> Iterator[Serving]:
     """Run a server until the block ends; it is there when `body` is answered."""
     began = time.perf_counter()
@@ -92,7 +99,7 @@ def serving(
             start_new_session=True,
         )
     try:
-        while not answers(url, body):
+        while not answers(url, body, content_type):
             if process.poll() is not None or time.perf_counter() - began > seconds:
                 raise RuntimeError(f"{command[0]} does not answer; the end of {log}:\n{log.read_text()[-2000:]}")
             time.sleep(0.01)
