@@ -32,7 +32,7 @@ from training.simulation.instrument import (
     window_flux,
 )
 
-SIMULATOR_VERSION = "2.1"
+SIMULATOR_VERSION = "2.2"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
 
 BLOCK_ROWS = 2000

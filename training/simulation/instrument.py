@@ -96,10 +96,11 @@ def bases(band: Band, pseudo: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class LineSpread:
-    """A core and a wing, both Gaussian, that vary with x = (wavelength - middle) / scale.
+    """A core, a wing and a halo, all Gaussian, that vary with x = (wavelength - middle) / scale.
 
     ln sigma = p0 + p1 x + p2 x^2 + p3 x^3 and shift = p4 + p5 x + p6 x^2 px; wing share = sigmoid(p7 + p8 x), wing
-    sigma = exp(p9) sigma, wing shift = shift + p10 px; ln amplitude = p11 + p12 x + p13 x^2.
+    sigma = exp(p9) sigma, wing shift = shift + p10 px; ln amplitude = p11 + p12 x + p13 x^2; halo share = p14, halo
+    sigma = exp(p15) sigma, halo shift = shift + p16 px. The core has what wing and halo leave.
     """
 
     parameters: tuple[float, ...]
@@ -111,12 +112,17 @@ class LineSpread:
         p = self.parameters
         x = (wavelength_nm - self.middle_nm) / self.scale_nm
         sigma = np.exp(np.polynomial.polynomial.polyval(x, p[0:4]))
-        wing_share, wing_sigma = 1 / (1 + np.exp(-(p[7] + p[8] * x))), sigma * np.exp(p[9])
         distance = pseudo[:, None] - arrival - np.polynomial.polynomial.polyval(x, p[4:7])
-        core = np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-        wing = np.exp(-0.5 * ((distance - p[10]) / wing_sigma) ** 2) / (wing_sigma * np.sqrt(2 * np.pi))
-        amplitude = np.exp(np.polynomial.polynomial.polyval(x, p[11:14]))
-        return np.asarray(((1 - wing_share) * core + wing_share * wing) * amplitude)
+        wing_share, halo_share = 1 / (1 + np.exp(-(p[7] + p[8] * x))), p[14]
+        spread = (1 - wing_share - halo_share) * _gaussian(distance, sigma)
+        spread += wing_share * _gaussian(distance - p[10], sigma * np.exp(p[9]))
+        if halo_share:
+            spread += halo_share * _gaussian(distance - p[16], sigma * np.exp(p[15]))
+        return np.asarray(spread * np.exp(np.polynomial.polynomial.polyval(x, p[11:14])))
+
+
+def _gaussian(distance: FloatArray, sigma: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
 
 
 def line_spread(band: Band) -> LineSpread:

@@ -1,8 +1,9 @@
 """Fit the line-spread functions of ``constants.LINE_SPREAD`` and print them; a minute on one core.
 
 gaiaxpy gives Gaia's instrument as pairs: an inverse basis (light) and an internal basis (what the detector records
-of it). A double Gaussian whose width and place vary with wavelength is fitted so that it turns the 55 former into the
-55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a hundredth of their light.
+of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn
+the 55 former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a
+hundredth of their light.
 """
 
 import argparse
@@ -30,7 +31,12 @@ FloatArray = NDArray[np.float64]
 
 RANGE_NM: dict[Band, tuple[float, float]] = {"BP": (316.0, 720.0), "RP": (596.0, 1100.0)}
 RANGE_PX: dict[Band, tuple[float, float]] = {"BP": (8.0, 56.0), "RP": (2.0, 56.0)}
-FIRST_GUESS = (-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.6, 0.0, 1.7, 0.0, 0.0, 0.0, 0.0)
+FIRST_GUESS: dict[Band, tuple[float, ...]] = {
+    "BP": (-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.6, 0.0, 1.7, 0.0, 0.0, 0.0, 0.0),
+    "RP": (-0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.6, 0.0, 1.2, 0.0, 0.0, 0.0, 0.0, 0.05, 2.3, 0.0),
+}
+"""RP alone has a halo: in BP a third Gaussian runs off the detector and gains nothing (rms 1.56 against 1.72%)."""
+NO_HALO = (0.0, 0.0, 0.0)
 SMALLEST_WEIGHT = 1e-3
 
 
@@ -58,10 +64,11 @@ def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
-        spread = LineSpread(tuple(parameters), middle, scale)(pseudo, wavelength_nm, arrival)
+        complete = tuple(parameters) if band == "RP" else (*parameters, *NO_HALO)
+        spread = LineSpread(complete, middle, scale)(pseudo, wavelength_nm, arrival)
         return np.asarray((light @ spread.T * weight[:, None] - wanted).ravel())
 
-    found = least_squares(misfit, FIRST_GUESS)
+    found = least_squares(misfit, FIRST_GUESS[band])
     return found.x, float(np.sqrt((found.fun**2).mean() / (wanted**2).mean()))
 
 
