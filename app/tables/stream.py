@@ -118,12 +118,14 @@ def _claims(metadata: bytes, body: Any) -> tuple[int, int]:
     for index in range(_unpack("<I", metadata, buffers)):
         offset, packed = struct.unpack_from("<qq", metadata, buffers + 4 + 16 * index)
         if packed >= 8:
-            unpacked = _unpack("<q", body.slice(offset, 8).to_pybytes(), 0)
+            if not 0 <= offset <= len(body) - 8:
+                raise pyarrow.ArrowInvalid("a buffer lies outside its message")
+            unpacked = _unpack("<q", body, offset)
             size += packed if unpacked == -1 else max(0, unpacked)
     return rows, size
 
 
-def _unpack(form: str, text: bytes, position: int) -> int:
+def _unpack(form: str, text: Any, position: int) -> int:
     value: int = struct.unpack_from(form, text, position)[0]
     return value
 

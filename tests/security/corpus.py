@@ -115,6 +115,7 @@ def arrays() -> Iterator[tuple[str, bytes]]:
     yield "a header that never ends", b"\x93NUMPY\x03\x00" + struct.pack("<I", 2**32 - 1) + b" " * 1_000_000
     yield "two types", _npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 186), }", b"\0" * 744)
     yield "not a number", _npy(shape + "(10000, 186), }", b"\xff" * 7_440_000)
+    yield "one good spectrum", _npy(shape + "(1, 186), }", b"\0\0\x80\x3f" * 186)
     yield "subnormal", _npy(shape + "(10000, 186), }", b"\x01\0\0\0" * 1_860_000)
 
 
@@ -138,6 +139,8 @@ def streams() -> Iterator[tuple[str, bytes]]:
     yield "pickle", pickle.dumps({"a": 1})
     yield "a length of all bits", b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\0" * 1000
     yield "no end", good[:-9]
+    yield "one good spectrum", good
+    yield "a packed buffer that begins before its message", _displaced(flux)
     yield "cut in the numbers", good[: len(good) // 2]
     yield "zstd bomb", _stream(pyarrow.table({"flux": flux, "source_id": ["\0" * (400 << 20)]}), "zstd")
     yield "lz4 bomb", _stream(pyarrow.table({"flux": flux, "other": ["\0" * (400 << 20)]}), "lz4")
@@ -163,6 +166,15 @@ def _deep(levels: int) -> pyarrow.DataType:
 def _patched(content: bytes, old: bytes, new: bytes) -> bytes:
     assert old in content, old
     return content.replace(old, new)
+
+
+def _displaced(flux: pyarrow.Array) -> bytes:
+    """Return a compressed stream whose second batch has a buffer at a negative offset."""
+    packed = _stream(pyarrow.table({"flux": flux}), "lz4")
+    start = packed.index(struct.pack("<qq", 0, 0)) + 16
+    while struct.unpack_from("<q", packed, start + 8)[0] < 8:
+        start += 16
+    return packed[:start] + struct.pack("<q", -200) + packed[start + 8 :]
 
 
 def _empty_batches(count: int) -> bytes:
