@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
 from app.engine import Engine, available_cores, load_engine
@@ -12,8 +14,12 @@ from app.errors import InvalidBundleError, UnknownModelError
 from app.redshift import Predictions, interpret
 from app.settings import Settings
 from app.spectra import FloatArray, SpectrumBatch
+from app.together import Together
 
 _log = logging.getLogger("gaia_redshift")
+
+_FEW_ROWS = 64
+"""Larger requests gain nothing from being interpreted with others."""
 
 MakeWatch = Callable[[Manifest], Watch]
 
@@ -48,6 +54,7 @@ class Model:
             max_queued_rows=settings.max_queued_rows,
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
+        self._together = Together(lambda output, flux: interpret(output, flux, np.ones(len(flux), np.bool_), bundle))
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -67,7 +74,9 @@ class Model:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
-        return self._finish(batch, output)
+        if batch.problems or len(batch) > _FEW_ROWS:
+            return self._finish(batch, output)
+        return Predictions(await self._together(output, batch.flux), batch.source_id, {})
 
     def _finish(self, batch: SpectrumBatch, output: FloatArray) -> Predictions:
         redshifts = interpret(output, batch.flux, batch.usable(), self.bundle)

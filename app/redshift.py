@@ -31,6 +31,17 @@ class Redshifts:
     quality: Sequence[Sequence[QualityFlag]]
     """Flags of each row, possibly none."""
 
+    def part(self, rows: slice) -> "Redshifts":
+        """Return some of the rows."""
+        return Redshifts(
+            self.redshift[rows],
+            self.redshift_lower[rows],
+            self.redshift_upper[rows],
+            self.redshift_lower95[rows],
+            self.redshift_upper95[rows],
+            self.quality[rows],
+        )
+
     INTERVALS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "redshift_upper95")
 
 
