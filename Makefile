@@ -45,6 +45,7 @@ train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shippe
 bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/decoding.py
 	for model in models/*/; do $(BIN)/python benchmarks/server.py --model $$model || exit 1; done
 	for model in models/*/; do $(BIN)/python benchmarks/bulk.py --model $$model || exit 1; done
 	$(BIN)/python benchmarks/gpu.py
