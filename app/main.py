@@ -86,7 +86,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    app.state.models = Models(settings, metrics.watch_batches)
+    app.state.models = Models(settings, metrics.watch_batches, metrics.count_predictions)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
     async with app.state.models as models:
         for model in models:

@@ -20,10 +20,12 @@ class Together:
     ----------
     interpret : callable
         Outputs of shape (n, width) and fluxes of shape (n, 186) to redshifts, each row by itself.
+    most_rows : int
+        Rows at a time, but for a single larger request: more would hold up the event loop.
     """
 
-    def __init__(self, interpret: Callable[[FloatArray, FloatArray], Redshifts]) -> None:
-        self._interpret = interpret
+    def __init__(self, interpret: Callable[[FloatArray, FloatArray], Redshifts], most_rows: int = 256) -> None:
+        self._interpret, self._most_rows = interpret, most_rows
         self._waiting: list[tuple[FloatArray, FloatArray, asyncio.Future[Redshifts]]] = []
 
     async def __call__(self, output: FloatArray, flux: FloatArray) -> Redshifts:
@@ -36,10 +38,17 @@ class Together:
         return await reply
 
     def _work(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        count, rows = 0, 0
+        for output, _, _ in self._waiting:
+            rows += len(output)
+            if count and rows > self._most_rows:
+                asyncio.get_running_loop().call_soon(self._work)
+                break
+            count += 1
+        waiting, self._waiting = self._waiting[:count], self._waiting[count:]
         outputs, fluxes, replies = zip(*waiting, strict=True)
         try:
-            redshifts = self._interpret(*(map(_join, (outputs, fluxes))))
+            redshifts = self._interpret(_join(outputs), _join(fluxes))
         except Exception as error:  # whatever fails, its clients must hear of it
             for reply in replies:
                 if not reply.done():

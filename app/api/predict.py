@@ -12,7 +12,6 @@ from app.api.body import negotiate, uploaded_table
 from app.api.reply import Draft
 from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
 from app.limits import ARROW, JSON, NPY, media_type
-from app.metrics import count_predictions
 from app.model import Model, Models
 from app.reading import read_request
 from app.redshift import Predictions
@@ -107,7 +106,6 @@ async def predict(request: Request) -> Response:
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
         predictions = await model.predict_merged(batch)
-    count_predictions(model.bundle, batch, predictions)
     if reply_type == ARROW:
         name, version = model.manifest.name, model.manifest.version
         return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, name, version))
@@ -168,9 +166,8 @@ async def predict_csv(
     # In use from now on: a reload while the upload arrives must not end the model.
     with chosen.in_use(), Draft() as draft:
 
-        async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
+        async def keep(predictions: Predictions) -> None:
             nonlocal begun
-            count_predictions(chosen.bundle, batch, predictions)
             await asyncio.to_thread(lambda: draft.file.write(write(predictions, not begun)))
             begun = True
 
@@ -198,7 +195,7 @@ async def _predict_blocks(
     blocks: Iterator[SpectrumBatch],
     model: Model,
     max_rows: int,
-    keep: Callable[[SpectrumBatch, Predictions], Awaitable[None]],
+    keep: Callable[[Predictions], Awaitable[None]],
 ) -> int:
     """Predict block after block, reading the next while the network works on this one; return the number of rows.
 
@@ -213,7 +210,7 @@ async def _predict_blocks(
             raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
-            await keep(batch, await model.predict_merged(batch, patient=patient))
+            await keep(await model.predict_merged(batch, patient=patient))
         finally:
             # The reader must be done with the file before it is closed, whatever happened here.
             await asyncio.wait([reading])

@@ -64,3 +64,27 @@ def test_what_cannot_be_interpreted_is_told_to_all_whose_rows_were_in_it() -> No
         assert (await together(rows(4, 1), rows(4, 1))).redshift.tolist() == [4]
 
     asyncio.run(run())
+
+
+def test_more_rows_than_the_loop_can_bear_are_interpreted_in_turns_that_let_others_in() -> None:
+    turns: list[object] = []
+
+    def watched(output: FloatArray, flux: FloatArray) -> Redshifts:
+        turns.append(len(output))
+        return interpret(output, flux)
+
+    async def run() -> None:
+        together = Together(watched, most_rows=4)
+
+        async def other() -> None:
+            for _ in range(8):
+                turns.append("other")
+                await asyncio.sleep(0)
+
+        requests = [together(rows(10 * n, count), rows(0, count)) for n, count in enumerate((2, 2, 3, 9, 1))]
+        found = await asyncio.gather(*requests, other())
+        assert [len(part.redshift) for part in found[:-1]] == [2, 2, 3, 9, 1]
+
+    asyncio.run(run())
+    assert [turn for turn in turns if turn != "other"] == [4, 3, 9, 1]
+    assert turns.index(3) - turns.index(4) > 1
