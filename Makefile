@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench realism \
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -42,9 +42,16 @@ train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shippe
 	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
 		--patience 20 --replace
 
-bench: .venv/dev.done  ## Measure engines and start-up side by side
+bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/decoding.py
+	for model in models/*/; do $(BIN)/python benchmarks/server.py --model $$model || exit 1; done
+	for model in models/*/; do $(BIN)/python benchmarks/bulk.py --model $$model || exit 1; done
+	$(BIN)/python benchmarks/gpu.py
+
+peers: .venv/dev.done  ## Make the environments of the servers that `make bench` compares with (6 GB)
+	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
 realism: .venv/dev.done  ## Simulate the whole survey and hold it against real spectra (REFERENCE=DIR, docs/validation.md)
@@ -63,7 +70,7 @@ soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow
 
 SECONDS := 60
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
-	for reader in json csv columns manifest; do \
+	for reader in json csv npy arrow columns manifest; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
 ADVISORIES :=

@@ -74,7 +74,9 @@ class Batcher:
         watch: Watch | None = None,
     ) -> None:
         self._engine, self._width, self._watch = engine, width, watch
-        self._slice_rows, self._batch_rows, self._max_queued_rows = slice_rows, batch_rows, max_queued_rows
+        # A turn longer than a batch would never end, and the others never get theirs.
+        self._slice_rows = min(slice_rows, batch_rows)
+        self._batch_rows, self._max_queued_rows = batch_rows, max_queued_rows
         self._waiting: deque[_Request] = deque()
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._done_rows = self._done_seconds = 0.0

@@ -1,4 +1,4 @@
-"""The Python client: `GaiaRedshiftClient` and its asynchronous twin. Imports `schemas` and `prior` of the project.
+"""The Python client: `GaiaRedshiftClient` and its asynchronous twin. Imports `schemas`, `prior` and `sending`.
 
 >>> with GaiaRedshiftClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
 ...     client.predict(flux)[0].redshift
@@ -12,13 +12,12 @@ from typing import Any, Self
 
 import httpx
 import numpy as np
-import orjson
 from numpy.typing import ArrayLike
 
 from app.prior import Prior, PriorName, PriorTable
 from app.schemas import Prediction, PredictOptions, PredictReply
+from app.sending import write_request
 
-_JSON = {"Content-Type": "application/json"}
 _DEFAULT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 
 
@@ -42,27 +41,16 @@ class ServiceError(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
-def _body(
+def _request(
     flux: ArrayLike | None,
     bp: ArrayLike | None,
     rp: ArrayLike | None,
     source_id: Sequence[int | str] | None,
     options: PredictOptions,
-) -> bytes:
-    """Write spectra given as arrays into the JSON of ``POST /predict``."""
+) -> dict[str, Any]:
+    """Write spectra given as arrays into a request to ``POST /predict``."""
     given = {"flux": flux, "bp": bp, "rp": rp}
-    arrays = {name: np.atleast_2d(np.asarray(value)) for name, value in given.items() if value is not None}
-    counts = {len(array) for array in arrays.values()} | ({len(source_id)} if source_id is not None else set())
-    if not arrays or len(counts) != 1:
-        raise ValueError("give flux, or bp and rp, with as many rows as source_id")
-    spectra: list[dict[str, Any]] = [
-        {name: array[row] for name, array in arrays.items()} for row in range(counts.pop())
-    ]
-    if source_id is not None:
-        for spectrum, identifier in zip(spectra, source_id, strict=True):
-            spectrum["source_id"] = identifier if isinstance(identifier, str) else int(identifier)
-    request = {"spectra": spectra, **options.model_dump(exclude_defaults=True)}
-    return orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY)
+    return write_request(given, source_id, options.model_dump(exclude_defaults=True))
 
 
 def _checked(response: httpx.Response) -> httpx.Response:
@@ -189,8 +177,8 @@ class GaiaRedshiftClient:
         ValueError
             If the arrays do not belong together, or make no prior.
         """
-        body = _body(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(self._http.post("/predict", content=body, headers=_JSON))
+        request = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(self._http.post("/predict", **request))
 
     def predict_csv(
         self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
@@ -253,8 +241,8 @@ class AsyncGaiaRedshiftClient:
         pdf: bool = False,
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays; see `GaiaRedshiftClient.predict`."""
-        body = _body(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(await self._http.post("/predict", content=body, headers=_JSON))
+        request = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(await self._http.post("/predict", **request))
 
     async def predict_csv(
         self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False

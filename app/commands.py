@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from app.bundle import Bundle, discover
 from app.errors import Detail, InvalidInputError, RedshiftError
 from app.settings import Settings
+from app.spectra import SpectrumBatch
 
 _ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Name of a bundle; the default one if absent.")]
 _ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the model bundles.")]
@@ -58,8 +60,10 @@ def key(
 
 
 def predict(
-    table: Annotated[Path, typer.Argument(metavar="IN.csv", help="Table of spectra.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.csv", help="Where to write the redshifts.")],
+    table: Annotated[Path, typer.Argument(metavar="IN", help="Table of spectra, .csv or .parquet.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the redshifts, .csv or .parquet.")
+    ],
     *,
     model: _ModelOption = None,
     prior: Annotated[
@@ -77,28 +81,38 @@ def predict(
     """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
     from app.model import Models
     from app.redshift import Asked
-    from app.tables.csv import read_csv, write_csv
+    from app.tables import files
     from app.tables.prior import find_prior
 
-    for path in (table, output):
-        if path.suffix.lower() != ".csv":
-            raise InvalidInputError(f"{path.name}: tables are read and written as .csv")
+    files.check_format(output)
+    read = files.reader(table)
     asked = Asked(find_prior(prior), pdf)
     chosen = Models(_settings(models=models)).get(model)
     chosen.check(asked)
     rows = failed = 0
     with _open_input(table) as source, _replacing(output) as target:
-        for batch in read_csv(source):
+        writer = files.writer(output, target, chosen.manifest.id)
+        for batch in _ahead(read(source)):
             predictions = chosen.predict(batch, asked)
-            target.write(write_csv(predictions, header=rows == 0).encode())
+            writer.write(predictions)
             rows += len(predictions)
             failed += len(predictions.problems)
+        writer.close()
     spectra = "1 spectrum" if rows == 1 else f"{rows} spectra"
     Console(stderr=True, highlight=False).print(
         f"{spectra}, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}"
     )
     if failed:
         raise typer.Exit(1)
+
+
+def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
+    """Read the next block in a thread while the network works on this one."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
 
 
 @contextmanager

@@ -22,6 +22,11 @@ from app.errors import (
 from app.settings import Settings
 
 JSON = "application/json"
+NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+
+_IN_MEMORY = frozenset({JSON, NPY, ARROW})
+"""Bodies that are read as a whole; others go through a file."""
 
 
 def media_type(headers: Headers) -> str:
@@ -52,7 +57,7 @@ class Limits:
         self.app = app
         self.settings = settings
         self.seconds_to_drain = seconds_to_drain
-        self.json = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
+        self.memory = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
         self.table = _Allowance(settings.max_body_bytes, settings.max_body_bytes_held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,8 +71,8 @@ class Limits:
             raise UnsupportedMediaTypeError(
                 f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
             )
-        is_json = media_type(headers) == JSON
-        body = _Body(self, self.json if is_json else self.table, receive)
+        in_memory = media_type(headers) in _IN_MEMORY
+        body = _Body(self, self.memory if in_memory else self.table, receive)
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
         body.complete = announced == "0" and "transfer-encoding" not in headers

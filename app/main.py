@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import metrics, tracing
 from app.api import health, models, pages, predict
+from app.api.shortcut import Shortcut
 from app.errors import Detail, HttpError, InvalidRequestError, RedshiftError
 from app.limits import Limits
 from app.model import Models
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` do it
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     )
     app.state.settings = settings or Settings()
@@ -65,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the layers, innermost first; what any of them raises becomes an answer in the outermost."""
+    app.add_middleware(Shortcut, path="/predict", endpoint=predict.predict)
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
@@ -83,7 +86,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    app.state.models = Models(settings, metrics.watch_batches)
+    app.state.models = Models(settings, metrics.watch_batches, metrics.count_predictions)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
     async with app.state.models as models:
         for model in models:

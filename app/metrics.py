@@ -5,7 +5,7 @@ supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
@@ -15,8 +15,8 @@ from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.bundle import Bundle, Manifest
-from app.redshift import Predictions
-from app.spectra import SpectrumBatch
+from app.redshift import Redshifts
+from app.spectra import FloatArray, Problem
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -123,23 +123,22 @@ def _of_model(name: str, version: str) -> tuple[Counter, _ArrayHistogram, _Array
     return SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels), DRIFT.labels(*labels), LEVEL.labels(*labels)
 
 
-def count_predictions(bundle: Bundle, batch: SpectrumBatch, predictions: Predictions) -> None:
+def count_predictions(bundle: Bundle, flux: FloatArray, redshifts: Redshifts, problems: Mapping[int, Problem]) -> None:
     """Count what was answered, the redshifts, the flags, and how far the input lies from the training set."""
     labels = (bundle.manifest.name, bundle.manifest.version)
-    flux, redshift = batch.flux, predictions.redshifts.redshift
-    failed = len(predictions.problems)
-    if failed:
-        SPECTRA.labels(*labels, "error").inc(failed)
-        for problem in predictions.problems.values():
+    redshift = redshifts.redshift
+    if problems:
+        SPECTRA.labels(*labels, "error").inc(len(problems))
+        for problem in problems.values():
             PROBLEMS.labels(*labels, problem.code).inc()
         usable = ~np.isnan(redshift)
         flux, redshift = flux[usable], redshift[usable]
     if not len(redshift):
         return
-    answered, redshifts, drifts, levels = _of_model(*labels)
+    answered, distribution, drifts, levels = _of_model(*labels)
     answered.inc(len(redshift))
-    redshifts.observe_all(redshift)
-    for flags in predictions.redshifts.quality:
+    distribution.observe_all(redshift)
+    for flags in redshifts.quality:
         for flag in flags:
             FLAGS.labels(*labels, flag).inc()
     position = (flux - bundle.flux_low) * bundle.flux_scale

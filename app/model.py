@@ -2,24 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+
+import numpy as np
 
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
 from app.engine import Engine, available_cores, load_engine
 from app.errors import InvalidBundleError, UnknownModelError, UnsupportedByModelError
 from app.prior import name_of
-from app.redshift import Asked, Predictions, interpret
+from app.redshift import Asked, Predictions, Redshifts, interpret
 from app.settings import Settings
-from app.spectra import FloatArray, SpectrumBatch
+from app.spectra import FloatArray, Problem, SpectrumBatch
+from app.together import Together
 
 _log = logging.getLogger("gaia_redshift")
 
 _IN_THREAD_VALUES = 1 << 16
 """Interpreting more outputs than this in the event loop would hold up the other clients for milliseconds."""
+_FEW_ROWS = 64
+"""Larger requests gain nothing from being interpreted with others."""
+_PLAIN = Asked()
+"""What most requests ask; those that ask for more are interpreted by themselves."""
 
 MakeWatch = Callable[[Manifest], Watch]
+
+Count = Callable[[Bundle, FloatArray, Redshifts, Mapping[int, Problem]], None]
+"""Who wants to know of the redshifts that are served, and of the spectra without one."""
 
 
 class Model:
@@ -33,6 +43,7 @@ class Model:
         Chooses the engine and its threads.
     make_watch : callable, optional
         Makes who wants to know of each batch.
+    count : callable, optional
 
     Raises
     ------
@@ -40,7 +51,9 @@ class Model:
         If the bundle's network cannot be loaded.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings, make_watch: MakeWatch | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, settings: Settings, make_watch: MakeWatch | None = None, count: Count | None = None
+    ) -> None:
         self.bundle = bundle
         threads = settings.threads or max(1, available_cores() // settings.workers)
         self.engine: Engine = load_engine(self.bundle, settings.engine, threads)
@@ -52,6 +65,8 @@ class Model:
             max_queued_rows=settings.max_queued_rows,
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
+        self._count = count
+        self._together = Together(self._interpret_usable)
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -90,9 +105,21 @@ class Model:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
+        if asked == _PLAIN and not batch.problems and len(batch) <= _FEW_ROWS:
+            return Predictions(await self._together(output, batch.flux), batch.source_id, {})
         if output.size > _IN_THREAD_VALUES:
-            return await asyncio.to_thread(self._finish, batch, output, asked)
-        return self._finish(batch, output, asked)
+            predictions = await asyncio.to_thread(self._finish, batch, output, asked)
+        else:
+            predictions = self._finish(batch, output, asked)
+        if self._count is not None:
+            self._count(self.bundle, batch.flux, predictions.redshifts, predictions.problems)
+        return predictions
+
+    def _interpret_usable(self, output: FloatArray, flux: FloatArray) -> Redshifts:
+        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, _PLAIN)
+        if self._count is not None:
+            self._count(self.bundle, flux, redshifts, {})
+        return redshifts
 
     def _finish(self, batch: SpectrumBatch, output: FloatArray, asked: Asked) -> Predictions:
         redshifts = interpret(output, batch.flux, batch.usable(), self.bundle, asked)
@@ -127,8 +154,8 @@ class Models:
         If a bundle cannot be loaded, or the default one is not there.
     """
 
-    def __init__(self, settings: Settings, make_watch: MakeWatch | None = None) -> None:
-        self._settings, self._make_watch = settings, make_watch
+    def __init__(self, settings: Settings, make_watch: MakeWatch | None = None, count: Count | None = None) -> None:
+        self._settings, self._make_watch, self._count = settings, make_watch, count
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._models: list[Model] = []
@@ -144,7 +171,8 @@ class Models:
         bundles.sort(key=lambda bundle: bundle.manifest.order, reverse=True)
         loaded = {model.manifest.model_dump_json(): model for model in self._models}
         return [
-            loaded.get(bundle.manifest.model_dump_json()) or Model(bundle, self._settings, self._make_watch)
+            loaded.get(bundle.manifest.model_dump_json())
+            or Model(bundle, self._settings, self._make_watch, self._count)
             for bundle in bundles
         ]
 

@@ -43,6 +43,17 @@ class Redshifts:
     pdf: NDArray[np.float64] | None = None
     """Probability density per bin of redshift, shape (n, bins), where it was asked for."""
 
+    def part(self, rows: slice) -> "Redshifts":
+        """Return some of the rows."""
+        return Redshifts(
+            self.redshift[rows],
+            self.redshift_lower[rows],
+            self.redshift_upper[rows],
+            self.redshift_lower95[rows],
+            self.redshift_upper95[rows],
+            self.quality[rows],
+        )
+
     INTERVALS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "redshift_upper95")
 
 

@@ -37,10 +37,12 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(256 * 2**20, ge=1, title="Largest uploaded table in bytes")
-    max_json_bytes: int = Field(48 * 2**20, ge=1, title="Largest JSON body in bytes")
+    max_json_bytes: int = Field(48 * 2**20, ge=1, title="Largest body of /predict in bytes")
     max_body_bytes_held: int = Field(2 * 2**30, ge=1, title="Most bytes of uploaded tables held at once, on disk")
-    max_json_bytes_held: int = Field(192 * 2**20, ge=1, title="Most bytes of JSON bodies held at once, in memory")
-    max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one JSON request")
+    max_json_bytes_held: int = Field(
+        192 * 2**20, ge=1, title="Most bytes of bodies of /predict held at once, in memory"
+    )
+    max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one request to /predict")
     max_rows: int = Field(1_000_000, ge=1, title="Most rows in one uploaded table")
     max_pdf_rows: int = Field(
         100_000, ge=1, title="The same where the answer holds a density for each row: it is ten times as large"

@@ -1,13 +1,13 @@
 """Engines side by side: spectra per second at several batch sizes, against the processor's own matrix product.
 
-    python benchmarks/engine.py [--models FOLDER] [--rounds N]
+    python benchmarks/engine.py [--models FOLDER] [--engines onnx keras] [--chunks N ...] [--rounds N]
 
-All engines run in this process on the same cores, in turn within each round, and the median round is shown: machines
-are noisy, ratios within one run are not.
+``--chunks`` compares sizes of the chunks that ONNX Runtime is given, at batch 1024, instead of the engines. All engines
+run in this process on the same cores, in turn within each round, and the median round is shown: machines are noisy,
+ratios within one run are not.
 """
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from processes import machine
 
 from app.bundle import ONNX_FILE, Bundle, discover
-from app.engine import Engine, available_cores, load_engine
+from app.engine import Engine, load_engine
 from app.settings import SHIPPED_MODELS
 from app.spectra import FLUX_COUNT, FloatArray
 
@@ -28,36 +29,41 @@ MATRIX = 2048
 
 def main() -> None:
     """Print one table per model."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--models", type=Path, default=SHIPPED_MODELS)
-    arguments.add_argument("--rounds", type=int, default=3)
-    options = arguments.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {available_cores()} cores, Python {platform.python_version()}"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=SHIPPED_MODELS)
+    parser.add_argument("--engines", nargs="*", choices=("onnx", "keras"), default=("onnx", "keras"))
+    parser.add_argument("--chunks", type=int, nargs="*")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print(machine())
     for folder in discover(options.models):
         bundle = Bundle(folder)
-        engines = {name: load_engine(bundle, name) for name in ("onnx", "keras")}
         operations = multiply_adds(bundle.read(ONNX_FILE))
         print(f"\n{bundle.manifest.name}: {operations / 1e6:.1f} M multiply-adds a spectrum")
-        table(engines, operations, options.rounds)
+        if options.chunks:
+            chunked = {f"chunks of {size}": load_engine(bundle, "onnx") for size in options.chunks}
+            for engine, size in zip(chunked.values(), options.chunks, strict=True):
+                engine.chunk = size
+            table(chunked, operations, options.rounds, (1024,))
+        else:
+            table({name: load_engine(bundle, name) for name in options.engines}, operations, options.rounds, BATCHES)
 
 
-def table(engines: dict[str, Engine], operations: int, rounds: int) -> None:
+def table(engines: dict[str, Engine], operations: int, rounds: int, batches: tuple[int, ...]) -> None:
     """Measure and print: a row per batch size, a column per engine, spectra per second and share of the peak."""
-    flux = np.random.default_rng(1).uniform(0.1, 20, (max(BATCHES), FLUX_COUNT)).astype(np.float32)
+    flux = np.random.default_rng(1).uniform(0.1, 20, (max(batches), FLUX_COUNT)).astype(np.float32)
     rates: dict[tuple[str, int], list[float]] = {}
     peaks = []
     for _ in range(rounds):
         peaks.append(sgemm_rate() / (2 * operations))
-        for batch in BATCHES:
+        for batch in batches:
             for name, engine in engines.items():
                 rates.setdefault((name, batch), []).append(batch * repeat(lambda e=engine, b=batch: e(flux[:b])))
     peak = statistics.median(peaks)
     print(f"matrix product of this machine / this model: {peak:,.0f} spectra/s")
     print("| batch | " + " | ".join(f"{name}, spectra/s | of the peak" for name in engines) + " |")
     print("|---|" + "---|---|" * len(engines))
-    for batch in BATCHES:
+    for batch in batches:
         medians = [statistics.median(rates[name, batch]) for name in engines]
         print(f"| {batch} | " + " | ".join(f"{rate:,.0f} | {rate / peak:.0%}" for rate in medians) + " |")
 

@@ -1,64 +1,69 @@
-"""From process start to the first prediction served, and the memory then.
+"""From process start to the first prediction served, and the memory then; and what each further worker takes.
 
-python benchmarks/startup.py [--rounds N]
+python benchmarks/startup.py [--models FOLDER] [--engines onnx keras] [--rounds N] [--workers N]
+
+Resident memory (RSS) counts what processes share, such as libraries, for each of them; PSS shares it out between them.
 """
 
 import argparse
 import json
-import os
-import socket
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+from processes import free_port, machine, serving
+
+from app.bundle import Bundle, discover
+from app.settings import SHIPPED_MODELS
+
 BODY = json.dumps({"spectra": [{"flux": [0.1 * number for number in range(186)]}]}).encode()
-ENGINES = ("onnx", "keras")
 
 
 def main() -> None:
-    """Print the median over some rounds for each engine."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=3)
-    rounds = arguments.parse_args().rounds
-    print("| engine | first prediction after | resident memory |")
-    print("|---|---|---|")
-    for engine in ENGINES:
-        measured = [start(engine) for _ in range(rounds)]
+    """Print the median over some rounds for each bundle and engine, then the memory of several workers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=SHIPPED_MODELS)
+    parser.add_argument("--engines", nargs="*", default=["onnx", "keras"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=4)
+    options = parser.parse_args()
+    default = Bundle(discover(options.models)[0]).manifest.id
+    print(f"{machine()}\n\n| engine | first prediction after | resident memory |\n|---|---|---|")
+    for engine in options.engines:
+        measured = [start(options.models, default, engine) for _ in range(options.rounds)]
         seconds, megabytes = (statistics.median(column) for column in zip(*measured, strict=True))
-        print(f"| {engine} | {seconds:.2f} s | {megabytes:.0f} MB |")
+        print(f"| {engine} | {seconds:.2f} s | {megabytes:.0f} MB |", flush=True)
+    print("\n| workers (onnx) | RSS of each | PSS of each | all, PSS |\n|---|---|---|---|")
+    for workers in sorted({1, 2, options.workers}):
+        print(f"| {workers} | {' | '.join(f'{value:.0f} MB' for value in weigh(options.models, default, workers))} |")
 
 
-def start(engine: str) -> tuple[float, float]:
+def _serve(models: Path, default: str, engine: str, workers: int) -> tuple[list[str], str, dict[str, str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(models)]
+    settings = {"ENGINE": engine, "DEFAULT_MODEL": default, "WORKERS": str(workers)}
+    environment = {f"GAIA_REDSHIFT_{name}": value for name, value in settings.items()}
+    return command, f"http://127.0.0.1:{port}/predict", environment
+
+
+def start(models: Path, default: str, engine: str) -> tuple[float, float]:
     """Start a server, wait for its first answer, stop it; return seconds and megabytes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "GAIA_REDSHIFT_ENGINE": engine}
-    began = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while not predicted(port):
-            if process.poll() is not None:
-                sys.exit(f"the {engine} server ended with {process.returncode}")
-            time.sleep(0.01)
-        seconds = time.perf_counter() - began
-        pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
-        process.terminate()
-    return seconds, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    command, url, environment = _serve(models, default, engine, 1)
+    with tempfile.NamedTemporaryFile() as log, serving(command, url, BODY, Path(log.name), **environment) as server:
+        return server.seconds, server.process.memory_info().rss / 1e6
 
 
-def predicted(port: int) -> bool:
-    """Say whether the service answers a prediction."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/predict", BODY, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-            return bool(response.status == 200)
-    except urllib.error.URLError:
-        return False
+def weigh(models: Path, default: str, workers: int) -> tuple[float, float, float]:
+    """Start several workers; return the mean RSS and PSS of those that serve, and the PSS of the whole tree, in MB."""
+    command, url, environment = _serve(models, default, "onnx", workers)
+    with tempfile.NamedTemporaryFile() as log, serving(command, url, BODY, Path(log.name), **environment) as server:
+        time.sleep(3)  # the others load too
+        serve = [process for process in server.tree() if "spawn_main" in " ".join(process.cmdline())]
+        weights = [process.memory_full_info() for process in serve or [server.process]]
+        mean = {key: statistics.mean(getattr(weight, key) for weight in weights) / 1e6 for key in ("rss", "pss")}
+        return mean["rss"], mean["pss"], server.resident_mb()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ _IN_MEMORY_BYTES = 1 << 20
 def negotiate(request: Request, offered: Sequence[str]) -> str:
     """Return which of the `offered` media types, best first, the client's ``Accept`` likes most."""
     accept = request.headers.get("accept", "*/*")
+    if accept == "*/*":
+        return offered[0]
     quality = {}
     for item in accept.split(","):
         pattern, *parameters = (part.strip().lower() for part in item.split(";"))

@@ -7,15 +7,16 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
+from app.api import binary
 from app.api.body import negotiate, uploaded_table
+from app.api.reply import Draft
 from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
-from app.limits import JSON, media_type
-from app.metrics import count_predictions
+from app.limits import ARROW, JSON, NPY, media_type
 from app.model import Model, Models
 from app.prior import PriorName, name_of
 from app.reading import read_request
 from app.redshift import Asked, Predictions
-from app.schemas import ErrorReply, PredictReply, PredictRequest, reply_rows
+from app.schemas import ErrorReply, PredictOptions, PredictReply, reply_rows
 from app.settings import Settings
 from app.spectra import SpectrumBatch
 from app.tables.csv import read_csv, write_csv
@@ -72,15 +73,14 @@ async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) ->
 
 @router.post(
     "/predict",
-    summary="Redshifts of spectra sent as JSON",
+    summary="Redshifts of spectra sent as JSON, a NumPy array or an Arrow stream",
     response_model=PredictReply,
-    responses=_ERRORS,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{PredictRequest.__name__}"}}},
-        }
+    responses={
+        200: {"description": "JSON, or an Arrow stream if Accept prefers it", "content": {ARROW: {}}},
+        406: {"model": ErrorReply, "description": "Neither JSON nor an Arrow stream is acceptable"},
+        **_ERRORS,
     },
+    openapi_extra={"requestBody": binary.BODY, "parameters": binary.PARAMETERS},
 )
 async def predict(request: Request) -> Response:
     """Predict the redshift of each spectrum: point estimate, 68% and 95% interval, quality flags.
@@ -90,26 +90,32 @@ async def predict(request: Request) -> Response:
     whole request and names the place; a well-formed but unusable spectrum (all zero, constant, other units)
     gives that row `status: error` and the others their redshift. A density model also takes a `prior` and
     returns the density with `pdf`; a point model refuses them (422, `unsupported_by_model`).
+
+    `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow stream
+    has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are much faster.
     """
-    if media_type(request.headers) != JSON:
-        raise UnsupportedMediaTypeError(f"the Content-Type is {media_type(request.headers)!r}; send {JSON}")
+    kind = media_type(request.headers)
+    if kind not in {JSON, NPY, ARROW}:
+        raise UnsupportedMediaTypeError(f"the Content-Type is {kind!r}; send {JSON}, {NPY} or {ARROW}")
+    reply_type = negotiate(request, (JSON, ARROW))
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
     models.refuse_if_full()
     body = await request.body()
-    batch, options = await _off_loop(request, len(body), lambda: read_request(body, settings.max_spectra))
+    batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
     model = models.get(options.model)
     asked = options.asked()
     model.check(asked)
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
         predictions = await model.predict_merged(batch, asked)
-    count_predictions(model.bundle, batch, predictions)
+    if reply_type == ARROW:
+        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, _head(model, asked)))
     return await _off_loop(request, len(body), lambda: _json_reply(model, asked, reply_rows(predictions)))
 
 
 def _head(model: Model, asked: Asked) -> dict[str, Any]:
-    """Return what a JSON reply says before its predictions."""
+    """Return what a reply says before its predictions."""
     head: dict[str, Any] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
         "prior": name_of(asked.prior),
@@ -117,6 +123,15 @@ def _head(model: Model, asked: Asked) -> dict[str, Any]:
     if asked.pdf:
         head["bin_edges"] = model.manifest.bin_edges
     return head
+
+
+def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
+    """Read the spectra and what is asked of them, from the body and, where it is not JSON, from the query."""
+    if kind == JSON:
+        binary.refuse_query(request)
+        return read_request(body, max_spectra)
+    options = binary.read_options(request.query_params)
+    return binary.read_binary(kind, body, max_spectra), options
 
 
 def _json_reply(model: Model, asked: Asked, rows: list[dict[str, Any]]) -> Response:
@@ -152,24 +167,28 @@ async def predict_csv(
     asked = Asked(prior, pdf)
     chosen.check(asked)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
-    pieces: list[bytes] = []
+    name, version = chosen.manifest.name, chosen.manifest.version
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
+    begun = False
 
-    async def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
-        count_predictions(chosen.bundle, batch, predictions)
-        pieces.append(await asyncio.to_thread(write, predictions, not pieces))
+    # In use from now on: a reload while the upload arrives must not end the model.
+    with chosen.in_use(), Draft() as draft:
 
-    with chosen.in_use():  # from now on: a reload while the upload arrives must not end the model
+        async def keep(predictions: Predictions) -> None:
+            nonlocal begun
+            await asyncio.to_thread(lambda: draft.file.write(write(predictions, not begun)))
+            begun = True
+
         async with uploaded_table(request, (CSV,)) as file:
+            if reply_type == JSON:
+                draft.file.write(orjson.dumps(_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
             rows = await _predict_blocks(read_csv(file), chosen, asked, max_rows, keep)
-    request.scope["state"]["spectra"] = rows
-    name, version = chosen.manifest.name, chosen.manifest.version
-    if reply_type == JSON:
-        head = orjson.dumps(_head(chosen, asked))
-        return Response(b"".join([head[:-1], b',"predictions":[', *pieces, b"]}"]), media_type=JSON)
-    return Response(b"".join(pieces), media_type=CSV, headers={"X-Model": f"{name} {version}", "X-Prior": prior})
+            if reply_type == JSON:
+                draft.file.write(b"]}")
+        request.scope["state"]["spectra"] = rows
+        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": prior})
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:
@@ -186,7 +205,7 @@ async def _predict_blocks(
     model: Model,
     asked: Asked,
     max_rows: int,
-    keep: Callable[[SpectrumBatch, Predictions], Awaitable[None]],
+    keep: Callable[[Predictions], Awaitable[None]],
 ) -> int:
     """Predict block after block, reading the next while the network works on this one; return the number of rows.
 
@@ -201,7 +220,7 @@ async def _predict_blocks(
             raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
-            await keep(batch, await model.predict_merged(batch, asked, patient=patient))
+            await keep(await model.predict_merged(batch, asked, patient=patient))
         finally:
             # The reader must be done with the file before it is closed, whatever happened here.
             await asyncio.wait([reading])

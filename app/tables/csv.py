@@ -230,6 +230,22 @@ def _pdf_cells(pdf: NDArray[np.float64]) -> list[list[str]]:
     return [row.split(",") for row in rows]
 
 
+class CsvWriter:
+    """Writes predictions to a CSV file as they come."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._begun = False
+
+    def write(self, predictions: Predictions) -> None:
+        """Add rows, below a header if they are the first."""
+        self._file.write(write_csv(predictions, header=not self._begun).encode())
+        self._begun = True
+
+    def close(self) -> None:
+        """Do nothing: every row is written."""
+
+
 def _inert(text: str) -> str:
     """Disarm text that spreadsheets take for a formula (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text

@@ -2,7 +2,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from app import cli
 from app.errors import RedshiftError
@@ -46,6 +48,34 @@ def test_predict_writes_a_redshift_for_every_row(run, tmp_path: Path, make_flux:
     assert [float(row["redshift"]) for row in rows] == pytest.approx(tiny_redshift(flux).tolist(), abs=1e-6)
 
 
+@pytest.mark.parametrize(("source", "target"), [("csv", "parquet"), ("parquet", "csv"), ("parquet", "parquet")])
+def test_every_format_in_and_out_gives_the_same_redshifts_in_order(
+    run,  # noqa: ANN001
+    tmp_path: Path,
+    make_flux: Make,
+    source: str,
+    target: str,
+) -> None:
+    flux = make_flux(9000)
+    table = tmp_path / f"in.{source}"
+    if source == "csv":
+        write_table(table, flux)
+    else:
+        columns = {"source_id": pyarrow.array(range(9000)), "z": pyarrow.nulls(9000)}
+        columns["flux"] = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flux.ravel()), FLUX_COUNT)
+        parquet.write_table(pyarrow.table(columns), table)
+    assert run("predict", table, "-o", tmp_path / f"out.{target}")[0] == 0
+    if target == "csv":
+        with (tmp_path / "out.csv").open() as file:
+            rows = list(csv.DictReader(file))
+    else:
+        found = parquet.read_table(tmp_path / "out.parquet")
+        assert found.schema.metadata[b"model"] == b"tiny@1.2.3"
+        rows = found.to_pylist()
+    assert [row["source_id"] for row in rows] == [str(number) for number in range(9000)]
+    assert [float(row["redshift"]) for row in rows] == pytest.approx(tiny_redshift(flux).tolist(), abs=1e-6)
+
+
 def test_predict_exits_with_1_when_a_row_failed_and_keeps_the_others(run, tmp_path: Path, make_flux: Make) -> None:  # noqa: ANN001
     table = write_table(tmp_path / "in.csv", make_flux(2), "9,1,2,3")
     code, _, err = run("predict", table, "-o", tmp_path / "out.csv")
@@ -83,7 +113,8 @@ def test_an_unreadable_table_exits_with_2_and_leaves_the_output_alone(
     ("arguments", "message"),
     [
         (("predict", "missing.csv", "-o", "out.csv"), "missing.csv cannot be read: No such file"),
-        (("predict", "in.fits", "-o", "out.csv"), "in.fits: tables are read and written as .csv"),
+        (("predict", "in.fits", "-o", "out.csv"), "in.fits: tables are read and written as .csv or .parquet"),
+        (("predict", "in.csv", "-o", "out.txt"), "out.txt: tables are read and written as .csv or .parquet"),
         (("predict", "in.csv", "-o", "nowhere/out.csv"), "cannot be"),
         (("predict", "in.csv", "-o", "out.csv", "-m", "other"), "there is no model 'other'"),
         (("predict", "in.csv"), "Missing option"),

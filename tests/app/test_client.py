@@ -48,6 +48,55 @@ def test_arrays_become_predictions_in_order(settings: Settings, make_flux: Make)
     in_process(settings, use)
 
 
+@pytest.mark.parametrize("rows", [1, 15, 16, 300])
+def test_few_spectra_and_many_get_the_same_answers_however_they_travel(
+    settings: Settings, make_flux: Make, rows: int
+) -> None:
+    flux = make_flux(rows)
+    bp, rp = np.full((rows, 120), 9.0), np.full((rows, 120), 9.0)
+    bp[:, 34:114], rp[:, 4:110] = flux[:, :80], flux[:, 80:]
+
+    async def use(client: AsyncGaiaRedshiftClient) -> None:
+        expected = [one.redshift for one in await client.predict(flux)]
+        assert expected == pytest.approx(tiny_redshift(flux).tolist(), abs=1e-6)
+        names = [f"g{number}" for number in range(rows)]
+        for given in (
+            {"flux": flux.tolist()},
+            {"flux": flux.astype(">f8")},
+            {"flux": np.asfortranarray(flux), "source_id": names},
+            {"bp": bp, "rp": rp, "source_id": names},
+            {"bp": bp.astype(np.float32), "rp": flux[:, 80:], "model": "tiny@1.2.3"},
+        ):
+            found = await client.predict(**given)  # type: ignore[arg-type]
+            assert [one.redshift for one in found] == pytest.approx(expected, abs=2e-6)
+            assert [one.source_id for one in found] == (names if "source_id" in given else [None] * rows)
+
+    in_process(settings, use)
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_an_error_names_the_same_place_however_the_spectra_travel(
+    settings: Settings, make_flux: Make, rows: int
+) -> None:
+    flux = make_flux(rows)
+    flux[2, 100] = np.inf
+
+    async def use(client: AsyncGaiaRedshiftClient) -> None:
+        with pytest.raises(ServiceError) as caught:
+            await client.predict(flux, source_id=range(rows))
+        assert [detail["at"] for detail in caught.value.details] == ["spectra[2].flux[100]"]
+        with pytest.raises(ServiceError) as caught:
+            await client.predict(bp=flux[:, :80], rp=flux[:, 80:])
+        assert [detail["at"] for detail in caught.value.details] == ["spectra[2].rp[20]"]
+        with pytest.raises(ServiceError) as caught:
+            await client.predict(np.ones((rows, 185)))
+        assert caught.value.details[1]["at"] == "spectra[1].flux"
+        with pytest.raises(ServiceError, match="no model 'other'"):
+            await client.predict(np.ones((rows, 186)), model="other")
+
+    in_process(settings, use)
+
+
 def test_a_table_becomes_predictions_with_their_row_errors(settings: Settings, make_flux: Make, tmp_path: Path) -> None:
     text = io.StringIO()
     np.savetxt(text, make_flux(2), delimiter=",")

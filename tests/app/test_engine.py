@@ -1,12 +1,18 @@
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import engine
 from app.bundle import Bundle, seal
-from app.engine import CPU_CHUNK, OnnxEngine, available_cores, choose_engine, load_engine
-from app.errors import InvalidBundleError
-from tests.tiny import tiny_redshift, write_tiny_bundle
+from app.engine import CPU_CHUNK, OnnxEngine, available_cores, choose_engine, chunks, cores, load_engine
+from app.errors import InvalidBundleError, MissingDependencyError
+from app.spectra import FLUX_COUNT, FloatArray
+from tests.tiny import SHIPPED, tiny_redshift, write_tiny_bundle
 
 
 @pytest.mark.parametrize("rows", [0, 1, CPU_CHUNK - 1, CPU_CHUNK, CPU_CHUNK + 1, 1000])
@@ -45,7 +51,7 @@ def test_auto_takes_keras_only_with_a_gpu_and_tensorflow(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("files", "cores"),
+    ("files", "count"),
     [
         ({}, 8),
         ({"cpu.max": "max 100000"}, 8),
@@ -57,7 +63,7 @@ def test_auto_takes_keras_only_with_a_gpu_and_tensorflow(monkeypatch: pytest.Mon
     ],
 )
 def test_a_container_quota_of_either_cgroup_version_bounds_the_threads(
-    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], count: int
 ) -> None:
     def read(path: Path, encoding: str) -> str:
         name = str(path).removeprefix("/sys/fs/cgroup/")
@@ -65,9 +71,9 @@ def test_a_container_quota_of_either_cgroup_version_bounds_the_threads(
             raise FileNotFoundError(path, encoding)
         return files[name] + "\n"
 
-    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-    monkeypatch.setattr(engine.Path, "read_text", read)
-    assert available_cores() == cores
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+    monkeypatch.setattr(cores.Path, "read_text", read)
+    assert available_cores() == count
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +88,78 @@ def test_a_network_without_a_promised_output_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(Bundle, "output_widths", {"density": 2, "kind": 3})
     with pytest.raises(InvalidBundleError, match="no output density, kind, which a point model needs"):
         load_engine(bundle, "onnx")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 5, 16, 17, 40])
+def test_a_network_compiled_for_some_sizes_is_never_given_another_and_answers_only_what_was_asked(rows: int) -> None:
+    given = []
+
+    def run(flux: FloatArray) -> list[FloatArray]:
+        given.append(len(flux))
+        return [flux[:, 0], flux[:, 1:3]]
+
+    flux = np.arange(rows * FLUX_COUNT, dtype=np.float32).reshape(rows, FLUX_COUNT)
+    sizes = chunks.sizes_up_to(16)
+    output = chunks.run_in_chunks(flux, 16, {"a": 1, "b": 2}, run, sizes=sizes)
+    assert (output == flux[:, :3]).all()
+    assert set(given) <= {1, 4, 16} == set(sizes)
+
+
+@pytest.mark.parametrize(
+    ("rates", "fitting", "best"),
+    [
+        ({1: 10, 2: 20, 4: 40}, 4, 4),
+        ({1: 10, 2: 20, 4: 40}, 2, 2),
+        ({1: 10, 2: 10.5, 4: 10.9}, 4, 1),
+        ({1: 10, 2: 20, 4: 21}, 4, 2),
+        ({1: 10, 2: 9, 4: 20}, 4, 4),
+    ],
+)
+def test_the_chunk_is_the_smallest_that_is_about_as_fast_as_any_that_fits(
+    rates: dict[int, float], fitting: int, best: int
+) -> None:
+    def seconds(rows: int) -> float:
+        if rows > fitting:
+            raise MemoryError
+        return rows / rates[rows]
+
+    assert chunks.choose_chunk(seconds, (1, 2, 4)) == best
+
+
+def test_a_card_that_holds_no_chunk_at_all_says_so() -> None:
+    def seconds(_rows: int) -> float:
+        raise MemoryError("256 spectra do not fit")
+
+    with pytest.raises(MemoryError, match="256 spectra"):
+        chunks.choose_chunk(seconds, (1, 2))
+
+
+_PREDICT = """
+import sys
+import numpy as np
+from pathlib import Path
+from app.bundle import Bundle
+from app.engine import load_engine
+engine = load_engine(Bundle(Path(sys.argv[1])), "keras")
+flux = np.random.default_rng(1).uniform(0.1, 9, (150, 186)).astype(np.float32)
+onnx = load_engine(Bundle(Path(sys.argv[1])), "onnx")
+print(sorted(name for name in ("jax", "tensorflow") if name in sys.modules))
+print(engine.name, *(float(np.abs(engine(flux[:rows]) - onnx(flux[:rows])).max()) for rows in (150, 3)))
+"""
+
+
+@pytest.mark.skipif(not find_spec("jax"), reason="needs JAX, which no lock file has")
+def test_keras_runs_on_jax_without_tensorflow_and_agrees_with_onnx() -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-c", _PREDICT, str(SHIPPED / "dissertation-cnn")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    loaded, numbers = done.stdout.splitlines()
+    name, *apart = numbers.split()
+    assert (loaded, name) == ("['jax']", "keras")
+    assert max(map(float, apart)) <= 5e-6
+
+
+def test_a_backend_that_is_not_there_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "none_such")
+    with pytest.raises(MissingDependencyError, match="needs TensorFlow or JAX"):
+        load_engine(Bundle(write_tiny_bundle(tmp_path / "tiny")), "keras")

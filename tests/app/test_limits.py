@@ -52,7 +52,7 @@ def run(settings: Settings, pieces: list[tuple[float, int]], app: Reader, header
         try:
             await limits({"type": "http", "headers": headers, "state": {}}, receive, None)  # type: ignore[arg-type]
         finally:
-            assert limits.json.held == limits.table.held == 0
+            assert limits.memory.held == limits.table.held == 0
         return limits
 
     return asyncio.run(main())
@@ -105,7 +105,7 @@ def test_bodies_may_not_fill_the_memory_together() -> None:
         scope = {"type": "http", "headers": JSON_HEADERS, "state": {}}
         both = asyncio.gather(*(limits(scope, receive, None) for _ in range(2)), return_exceptions=True)  # type: ignore[arg-type]
         answers = list(await both)
-        assert limits.json.held == 0
+        assert limits.memory.held == 0
         await limits(scope, receive, None)  # type: ignore[arg-type]
         return answers
 

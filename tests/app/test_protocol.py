@@ -67,6 +67,31 @@ def test_headers_sent_drop_by_drop_end_with_408(server: Service) -> None:
         expect_closed(client)
 
 
+def test_a_client_that_waits_for_leave_gets_it_before_its_answer(server: Service) -> None:
+    body = json.dumps({"spectra": [{"flux": [1.0 + n for n in range(FLUX_COUNT)]}]}).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    with connect(server) as client:
+        client.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        assert read_answer(client)[0] == 200
+
+
+def test_pipelined_requests_are_answered_whole_and_in_order(server: Service) -> None:
+    body = json.dumps({"spectra": [{"flux": [1.0 + n for n in range(FLUX_COUNT)]}]}).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    lines = ["HEAD /docs HTTP/1.1\r\nHost: a\r\n", "GET /health/live HTTP/1.1\r\nHost: a\r\n", head]
+    with connect(server) as client:
+        client.sendall("\r\n".join(lines).encode() + b"Connection: close\r\n\r\n" + body)
+        received = b""
+        while piece := client.recv(65536):
+            received += piece
+    answers = received.split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"405", b"200", b"200"]
+    assert answers[1].endswith(b'{"status":"live"}')
+    assert b'"predictions":[{' in answers[2]
+
+
 def test_a_connection_that_never_speaks_is_closed(server: Service) -> None:
     with connect(server) as client:
         expect(client, 408, "request_too_slow")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import atheris
+import numpy as np
 
 with atheris.instrument_imports(include=["app"]):
     from app import reading
@@ -22,10 +23,12 @@ with atheris.instrument_imports(include=["app"]):
     from app.tables import csv as tables_csv
     from app.tables.columns import find_layout
     from app.tables.csv import read_csv, write_csv
+    from app.tables.npy import read_npy
+    from app.tables.stream import read_arrow
 
 from app.redshift import Predictions, Redshifts
 from app.spectra import FLUX_COUNT, SpectrumBatch
-from tests.security.corpus import NAMES, ROW, documents, tables
+from tests.security.corpus import NAMES, ROW, arrays, documents, streams, tables
 from tests.tiny import write_tiny_bundle
 
 _LONGEST_SEED = 20_000
@@ -62,6 +65,26 @@ def check_batch(batch: SpectrumBatch) -> tuple[int, list[int]]:
     return len(batch), sorted(batch.problems)
 
 
+def read_array(data: bytes) -> None:
+    """Any bytes at all make finite spectra or an error."""
+    with suppress(RedshiftError):
+        check_strict(read_npy(data, 50))
+
+
+def read_stream(data: bytes) -> None:
+    """Any bytes at all make spectra or an error; Arrow must not crash on what it let pass."""
+    with suppress(RedshiftError):
+        check_strict(read_arrow(data, 50))
+
+
+def check_strict(batch: SpectrumBatch) -> None:
+    """Touch every number and name of a batch that was read strictly."""
+    assert 0 < len(batch) <= 50
+    assert batch.flux.shape[1] == FLUX_COUNT
+    assert not np.isnan(batch.flux).any()
+    assert batch.source_id is None or len(batch.source_id) == len(batch)
+
+
 def read_columns(data: bytes) -> None:
     """Any names at all make a layout or an error."""
     with suppress(RedshiftError):
@@ -81,6 +104,8 @@ _GOOD_MANIFEST = (_BUNDLE / MANIFEST).read_bytes()
 _TARGETS: dict[str, Callable[[bytes], None]] = {
     "json": read_json,
     "csv": read_table,
+    "npy": read_array,
+    "arrow": read_stream,
     "columns": read_columns,
     "manifest": read_manifest,
 }
@@ -90,7 +115,11 @@ def main() -> None:
     """Fuzz the reader that the first argument names, from the corpus of hostile inputs."""
     name = sys.argv.pop(1)
     seeds = Path(tempfile.mkdtemp(prefix=f"gaia-redshift-fuzz-{name}-"))
-    known = [content for _, content in (*documents(), *tables())] + [ROW.encode(), NAMES.encode(), _GOOD_MANIFEST]
+    known = [content for _, content in (*documents(), *tables(), *arrays(), *streams())] + [
+        ROW.encode(),
+        NAMES.encode(),
+        _GOOD_MANIFEST,
+    ]
     for number, content in enumerate(known):
         if len(content) <= _LONGEST_SEED:
             (seeds / str(number)).write_bytes(content)

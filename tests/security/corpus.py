@@ -8,6 +8,8 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 
+import pyarrow
+
 from app.spectra import FLUX_COUNT
 
 NAMES = ",".join(f"flux_{number}" for number in range(FLUX_COUNT))
@@ -90,3 +92,97 @@ def documents() -> Iterator[tuple[str, bytes]]:
     yield "prototype", b'{"__proto__": {"pdf": true}, "constructor": {}, "spectra": []}'
     yield "pickle", pickle.dumps([1])
     yield "a model elsewhere", b'{"spectra":[{"flux":' + flux + b'}],"model":"../../etc/passwd"}'
+
+
+def _npy(header: str, data: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+def arrays() -> Iterator[tuple[str, bytes]]:
+    """Yield ``.npy`` bodies that are no array of spectra, or pretend to be one."""
+    shape = "{'descr': '<f4', 'fortran_order': False, 'shape': "
+    yield "nothing", b""
+    yield "pickle", pickle.dumps({"a": 1})
+    yield "an archive of arrays", _zip_bomb()
+    yield "objects", _npy(shape.replace("<f4", "|O") + "(1, 186), }", pickle.dumps([1]))
+    yield "more than there is", _npy(shape + "(10000, 186), }", b"\0" * 744)
+    yield "more than there can be", _npy(shape + f"({2**62}, 186), }}")
+    yield "a number of a thousand digits", _npy(shape + f"({'9' * 1000}, 186), }}")
+    yield "nothing times anything", _npy(shape + f"({2**62}, 0), }}")
+    yield "a negative length", _npy(shape + "(-1, 186), }", b"\0" * 744)
+    yield "code", _npy("__import__('os').system('true')")
+    yield "brackets", _npy("(" * 60_000)
+    yield "a header that never ends", b"\x93NUMPY\x03\x00" + struct.pack("<I", 2**32 - 1) + b" " * 1_000_000
+    yield "two types", _npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 186), }", b"\0" * 744)
+    yield "not a number", _npy(shape + "(10000, 186), }", b"\xff" * 7_440_000)
+    yield "one good spectrum", _npy(shape + "(1, 186), }", b"\0\0\x80\x3f" * 186)
+    yield "subnormal", _npy(shape + "(10000, 186), }", b"\x01\0\0\0" * 1_860_000)
+
+
+def _stream(table: pyarrow.Table, compression: str | None = None) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(
+        sink, table.schema, options=pyarrow.ipc.IpcWriteOptions(compression=compression)
+    ) as stream:
+        stream.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def streams() -> Iterator[tuple[str, bytes]]:
+    """Yield Arrow bodies that are no stream of spectra, or pretend to be one."""
+    flux = pyarrow.array([[float(number) for number in ROW.split(",")]], pyarrow.list_(pyarrow.float32()))
+    good = _stream(pyarrow.table({"flux": flux, "source_id": ["a"]}))
+    yield "nothing", b""
+    yield "Parquet", b"PAR1" + b"\x15\x04" * 100
+    yield "a file, not a stream", b"ARROW1\0\0" + good
+    yield "pickle", pickle.dumps({"a": 1})
+    yield "a length of all bits", b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\0" * 1000
+    yield "no end", good[:-9]
+    yield "one good spectrum", good
+    yield "a packed buffer that begins before its message", _displaced(flux)
+    yield "cut in the numbers", good[: len(good) // 2]
+    yield "zstd bomb", _stream(pyarrow.table({"flux": flux, "source_id": ["\0" * (400 << 20)]}), "zstd")
+    yield "lz4 bomb", _stream(pyarrow.table({"flux": flux, "other": ["\0" * (400 << 20)]}), "lz4")
+    yield "a dictionary", _stream(pyarrow.table({"flux": flux, "source_id": pyarrow.array(["a"]).dictionary_encode()}))
+    yield "a hundred thousand columns", _stream(pyarrow.table({f"c{number}": [0] for number in range(100_000)}))
+    yield "equal columns", _stream(pyarrow.table([flux] * 1000, names=["flux"] * 1000))
+    yield "deep lists", _stream(pyarrow.table({"flux": pyarrow.array([None], _deep(60))}))
+    yield "a hundred thousand empty batches", _empty_batches(100_000)
+    yield "lists that lie about their ends", _patched(good, b"\xba\0\0\0", b"\xff\xff\xff\x7f")
+    yield "lists that go backwards", _patched(good, b"\xba\0\0\0", b"\xff\xff\xff\xff")
+    yield "invalid UTF-8 in a name", _patched(good, b"source_id", b"source\xff\xff\xff")
+    for position in range(0, len(good) - 800, 7):  # the metadata, not the numbers
+        yield f"a flipped byte at {position}", good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :]
+
+
+def _deep(levels: int) -> pyarrow.DataType:
+    kind = pyarrow.float32()
+    for _ in range(levels):
+        kind = pyarrow.list_(kind)
+    return kind
+
+
+def _patched(content: bytes, old: bytes, new: bytes) -> bytes:
+    assert old in content, old
+    return content.replace(old, new)
+
+
+def _displaced(flux: pyarrow.Array) -> bytes:
+    """Return a compressed stream whose second batch has a buffer at a negative offset."""
+    packed = _stream(pyarrow.table({"flux": flux}), "lz4")
+    start = packed.index(struct.pack("<qq", 0, 0)) + 16
+    while struct.unpack_from("<q", packed, start + 8)[0] < 8:
+        start += 16
+    return packed[:start] + struct.pack("<q", -200) + packed[start + 8 :]
+
+
+def _empty_batches(count: int) -> bytes:
+    kind = pyarrow.schema({"flux": pyarrow.list_(pyarrow.float32())})
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, kind) as stream:
+        empty = pyarrow.record_batch([pyarrow.array([], kind.field(0).type)], schema=kind)
+        for _ in range(count):
+            stream.write_batch(empty)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

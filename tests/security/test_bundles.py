@@ -125,8 +125,8 @@ trap = keras.layers.Lambda(lambda x: print("SPRUNG") or x)
 keras.Sequential([keras.layers.Input((186, 1)), trap]).save(folder / KERAS_FILE)
 seal(folder, Manifest.model_validate_json((folder / MANIFEST).read_bytes()))
 print("MADE")
-import app.engine
-app.engine._load_source(Bundle(folder))
+import app.engine.keras
+app.engine.keras.load_source(Bundle(folder))
 """
 
 

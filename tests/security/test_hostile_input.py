@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.limits import ARROW, NPY
 from app.schemas import ErrorReply, PredictReply
 from app.spectra import FLUX_COUNT, FloatArray
 from tests.app.api.test_predict_csv import CSV, NAMES, rows_of
-from tests.security.corpus import documents, tables
+from tests.security.corpus import arrays, documents, streams, tables
 
 Make = Callable[[int], FloatArray]
 
@@ -46,6 +47,20 @@ def test_no_document_crashes_fills_or_holds_the_service(service: TestClient, nam
     if response.status_code == 200:
         PredictReply.model_validate_json(response.content)
     assert service.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in arrays()])
+def test_no_array_crashes_fills_or_holds_the_service(service: TestClient, name: str, content: bytes) -> None:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    check(service.post("/predict", content=content, headers={"Content-Type": NPY}), started, before)
+    assert service.get("/health/ready").status_code == 200
+
+
+def test_no_stream_crashes_fills_or_holds_the_service(service: TestClient) -> None:
+    for name, content in streams():
+        before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        check(service.post("/predict", content=content, headers={"Content-Type": ARROW}), started, before)
+        assert service.get("/health/ready").status_code == 200, name
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in.*SpooledTemporaryFile")  # Starlette, where a part is cut off

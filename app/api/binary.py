@@ -1,0 +1,84 @@
+"""Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `reading`, `schemas`, `tables`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from pydantic import ValidationError
+
+from app.errors import Detail, InvalidRequestError
+from app.limits import ARROW, JSON, NPY
+from app.redshift import Predictions
+from app.schemas import PredictOptions, PredictRequest
+from app.spectra import SpectrumBatch
+
+_PLACE = "#/components/schemas/{}"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+BODY = {
+    "required": True,
+    "content": {JSON: {"schema": {"$ref": _PLACE.format(PredictRequest.__name__)}}, NPY: _BINARY, ARROW: _BINARY},
+}
+"""The request's bodies, for the OpenAPI document."""
+
+_OPTIONS = PredictOptions.model_fields
+PARAMETERS = [
+    {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": f"{field.description}; for bodies that are not JSON: there it stands in the body",
+        "schema": {"type": "boolean"} if field.annotation is bool else {"type": "string"},
+    }
+    for name, field in _OPTIONS.items()
+]
+
+
+def read_binary(kind: str, body: bytes, max_spectra: int) -> SpectrumBatch:
+    """Read an ``.npy`` array or an Arrow stream, as strictly as JSON is read."""
+    if kind == NPY:
+        from app.tables.npy import read_npy
+
+        return read_npy(body, max_spectra)
+    from app.tables.stream import read_arrow  # loads Arrow, which most requests do without
+
+    return read_arrow(body, max_spectra)
+
+
+def read_options(query: Mapping[str, str]) -> PredictOptions:
+    """Return what a query asks of the spectra in the body; raises InvalidRequestError if it is not understood."""
+    given: dict[str, Any] = dict(query)
+    unknown = [name for name in given if name not in _OPTIONS]
+    if unknown:
+        raise InvalidRequestError("the query is wrong", [Detail(name[:80], "unknown") for name in unknown])
+    truth = {"true": True, "false": False}
+    if "pdf" in given:
+        given["pdf"] = truth.get(given["pdf"], given["pdf"])
+    try:
+        return PredictOptions.model_validate(given)
+    except ValidationError as error:
+        details = [Detail(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+        raise InvalidRequestError("the query is wrong", details) from error
+
+
+def refuse_query(request: Request) -> None:
+    """Raise InvalidRequestError if options stand in the query of a JSON body: they would be overlooked."""
+    if request.scope["query_string"]:
+        asked = [name for name in request.query_params if name in _OPTIONS]
+        if asked:
+            raise InvalidRequestError(
+                "with a JSON body the options stand in the body", [Detail(name, "in the query") for name in asked]
+            )
+
+
+def arrow_reply(predictions: Predictions, head: dict[str, Any]) -> Response:
+    """Answer with an Arrow stream: the columns of a CSV answer, and `pdf` as a list; `head` goes into its metadata."""
+    from app.tables.answers import write_arrow
+
+    name, version = head["model"]["name"], head["model"]["version"]
+    said = {"model": f"{name}@{version}", "prior": head["prior"]}
+    if "bin_edges" in head:
+        said["bin_edges"] = orjson.dumps(head["bin_edges"]).decode()
+    headers = {"X-Model": f"{name} {version}", "X-Prior": head["prior"]}
+    return Response(write_arrow(predictions, said), media_type=ARROW, headers=headers)

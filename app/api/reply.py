@@ -1,0 +1,53 @@
+"""An answer that waits in a file until it is complete. Imports nothing of the project.
+
+The status goes out before the first byte of a body, and a table's last row may still be what breaks it: so its answer
+is sent only when all of it is there, from a file, however long it is.
+"""
+
+import asyncio
+import tempfile
+from types import TracebackType
+from typing import IO, Self, cast
+
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+_IN_MEMORY_BYTES = 1 << 20
+_PIECE_BYTES = 256 << 10
+
+
+class Draft:
+    """A file that an answer is written to; closed when the block ends, unless it was sent on its way before."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - outlives this function
+        self._sent = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._sent:
+            self.file.close()
+
+    def reply(self, media_type: str, headers: dict[str, str]) -> Response:
+        """Return the answer, which closes the file when it is sent or its client left."""
+        self._sent = True
+        return _FileReply(cast("IO[bytes]", self.file), media_type, headers)
+
+
+class _FileReply(Response):
+    def __init__(self, file: IO[bytes], media_type: str, headers: dict[str, str]) -> None:
+        self._file = file
+        super().__init__(media_type=media_type, headers={**headers, "Content-Length": str(file.tell())})
+        file.seek(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send the file piece by piece."""
+        with self._file as file:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,127 @@
+"""On an NVIDIA GPU: spectra per second by batch size, against the card's own matrix product, and through the service.
+
+    python benchmarks/gpu.py [--models FOLDER] [--rounds N]
+
+``KERAS_BACKEND`` chooses TensorFlow or JAX. Without a GPU it says so and ends with 0. The peak is what a large single-
+precision matrix product reaches on the card in the same run (with TensorFloat-32 where the backend uses it for the
+network too), divided by the multiply-adds of a spectrum.
+"""
+
+import argparse
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from engine import multiply_adds, repeat
+from processes import free_port, machine, serving
+
+from app.bundle import ONNX_FILE, Bundle, discover
+from app.engine import Engine, load_engine
+from app.settings import SHIPPED_MODELS
+from app.spectra import FLUX_COUNT, FloatArray
+
+BATCHES = (1, 16, 256, 4096, 65_536)
+MATRIX = 8192
+REQUESTS, CLIENTS, SPECTRA = 64, 8, 10_000
+
+
+def card() -> str | None:
+    """Return the GPU's name, memory and driver, or None where there is none."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return None
+
+
+def product() -> Callable[[], object]:
+    """Return a matrix product on the card, by the backend that runs the network."""
+    if os.environ["KERAS_BACKEND"] == "jax":
+        import jax
+
+        square = jax.random.normal(jax.random.key(1), (MATRIX, MATRIX))
+        multiply = jax.jit(lambda matrix: matrix @ matrix)
+        return lambda: multiply(square).block_until_ready()
+    import tensorflow
+
+    square = tensorflow.random.normal((MATRIX, MATRIX))
+    multiply = tensorflow.function(lambda matrix: tensorflow.reduce_sum(matrix @ matrix))
+    return lambda: multiply(square).numpy()
+
+
+def table(engine: Engine, operations: int, rounds: int) -> None:
+    """Print a row per batch size."""
+    flux = np.random.default_rng(1).uniform(0.1, 20, (max(BATCHES), FLUX_COUNT)).astype(np.float32)
+    multiply = product()
+    peaks, rates = [], {batch: list[float]() for batch in BATCHES}
+    for _ in range(rounds):
+        peaks.append(2 * MATRIX**3 * repeat(multiply) / (2 * operations))
+        for batch in BATCHES:
+            rates[batch].append(batch * repeat(lambda b=batch: engine(flux[:b])))
+    peak = statistics.median(peaks)
+    print(f"device {engine.device}, chunk {engine.chunk:,}; matrix product / this model: {peak:,.0f} spectra/s")
+    print("| batch | spectra/s | of the peak |\n|---|---|---|")
+    for batch in BATCHES:
+        rate = statistics.median(rates[batch])
+        print(f"| {batch:,} | {rate:,.0f} | {rate / peak:.0%} |")
+
+
+def through_the_service(bundle: Bundle, flux: FloatArray) -> float:
+    """Return spectra per second of clients that send arrays over HTTP and get Arrow back."""
+    port = free_port()
+    file = io.BytesIO()
+    np.save(file, flux)
+    kinds = {"Content-Type": "application/x-npy", "Accept": "application/vnd.apache.arrow.stream"}
+    url = f"http://127.0.0.1:{port}/predict"
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(bundle.folder.parent)]
+    settings = {"GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id, "GAIA_REDSHIFT_ENGINE": "keras"}
+    first = json.dumps({"spectra": [{"flux": flux[0].tolist()}]}).encode()
+
+    def ask(_number: int) -> None:
+        request = urllib.request.Request(url, file.getvalue(), kinds)
+        with urllib.request.urlopen(request, timeout=300) as response:  # noqa: S310
+            response.read()
+
+    with (
+        tempfile.NamedTemporaryFile() as log,
+        serving(command, url, first, Path(log.name), seconds=300, **settings),
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        ask(0)
+        started = time.perf_counter()
+        list(clients.map(ask, range(REQUESTS)))
+        return REQUESTS * len(flux) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Print one table per model, and what the service makes of the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=SHIPPED_MODELS)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    found = card()
+    if found is None:
+        print("there is no NVIDIA GPU here: nothing measured")
+        return
+    print(f"{found}; {machine()}")
+    flux = np.random.default_rng(1).uniform(0.1, 20, (SPECTRA, FLUX_COUNT)).astype(np.float32)
+    for folder in discover(options.models):
+        bundle = Bundle(folder)
+        operations = multiply_adds(bundle.read(ONNX_FILE))
+        print(f"\n{bundle.manifest.id}: {operations / 1e6:.1f} M multiply-adds a spectrum")
+        table(load_engine(bundle, "keras"), operations, options.rounds)
+        print(f"through the service, {CLIENTS} clients: {through_the_service(bundle, flux):,.0f} spectra/s")
+
+
+if __name__ == "__main__":
+    main()
