@@ -33,19 +33,21 @@ def history(text: bytes) -> dict[str, NDArray[np.float64]]:
 
 
 def draw_curves(directory: Path, epochs: Mapping[str, NDArray[np.float64]]) -> list[str]:
-    """Draw loss and mean absolute error by epoch (figures 13 to 15)."""
-    said = {"loss": ("loss", "val_loss"), "mae": ("mean absolute error in redshift", "val_mean_absolute_error")}
-    trained = {"loss": "loss", "mae": "mean_absolute_error"}
+    """Draw loss and, where the training measured it, mean absolute error by epoch (figures 13 to 15)."""
+    curves = {"loss": ("loss", "loss"), "mae": ("mean_absolute_error", "mean absolute error in redshift")}
+    drawn = {name: what for name, what in curves.items() if f"val_{what[0]}" in epochs}
     best = int(epochs["epoch"][np.argmin(epochs["val_loss"])])
-    for name, (label, validation) in said.items():
+    for name, (column, label) in drawn.items():
         with figure(name, directory) as axes:
-            axes.plot(epochs["epoch"], epochs[trained[name]], "o-", color=BLUE, markersize=3.5, label="training")
-            axes.plot(epochs["epoch"], epochs[validation], "s-", color=VERMILION, markersize=3.5, label="validation")
+            axes.plot(epochs["epoch"], epochs[column], "o-", color=BLUE, markersize=3.5, label="training")
+            axes.plot(
+                epochs["epoch"], epochs[f"val_{column}"], "s-", color=VERMILION, markersize=3.5, label="validation"
+            )
             axes.axvline(best, color=INK, linewidth=0.8, linestyle=":", label=f"kept: epoch {best}")
             axes.set(xlabel="epoch", ylabel=label)
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend()
-    return list(said)
+    return list(drawn)
 
 
 def draw_error_per_bin(directory: Path, galaxies: Predicted) -> list[str]:
