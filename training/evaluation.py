@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.bundle import KERAS_FILE, Manifest
 from app.model import Model
+from app.prior import PriorName
 from training import binned, densities
 from training.binned import BINNINGS, Binning, Group
 from training.dataset import ORIGIN, Dataset
@@ -47,6 +48,8 @@ class Evaluation:
     manifest: Manifest
     dataset: Dataset
     chosen: Chosen
+    prior: PriorName | None
+    """What the densities were weighed with; None for a point model."""
     refused: int
     """Galaxies that the model gives no redshift."""
     galaxies: Predicted
@@ -94,6 +97,7 @@ class Evaluation:
         unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
         return [
             f"Model: {self.model}. {self.manifest.description}",
+            *([f"Prior: {self.prior}."] if self.prior else []),
             f"Data: {self.how}. {ORIGIN[data.simulated]}{refused}{left_out}",
             f"Errors: standard deviation over {binned.BOOTSTRAPS} bootstrap samples of {unit}.",
             *([self.chosen.warning] if self.chosen.warning else []),
@@ -107,6 +111,7 @@ class Evaluation:
                 "name": self.manifest.name,
                 "version": self.manifest.version,
                 "output": self.manifest.output,
+                "prior": self.prior,
                 "network_sha256": self.manifest.files[KERAS_FILE].sha256,
             },
             "data": {
@@ -131,7 +136,7 @@ class Evaluation:
         }
 
 
-def judge(model: Model, dataset: Dataset, part: str | None) -> Evaluation:
+def judge(model: Model, dataset: Dataset, part: str | None, prior: PriorName = "survey") -> Evaluation:
     """Predict and measure.
 
     Parameters
@@ -140,14 +145,18 @@ def judge(model: Model, dataset: Dataset, part: str | None) -> Evaluation:
     dataset : Dataset
     part : {"train", "validation", "test", "all"} or None
         None for the test part where one is known, else all.
+    prior : {"survey", "flat"}
+        What a density is weighed with.
 
     Raises
     ------
     InvalidInputError
         If the part is not known, empty, or gets no redshift at all.
+    UnsupportedByModelError
+        If a point model is asked for another prior than `survey`.
     """
     chosen = choose_rows(dataset, model.manifest.training, part)
-    galaxies, refused = predict(model, dataset, chosen.rows)
+    galaxies, refused = predict(model, dataset, chosen.rows, prior)
     pit = None
     if galaxies.density is not None and galaxies.bin_edges is not None:
         given = (galaxies.density, galaxies.bin_edges, galaxies.true)
@@ -158,6 +167,7 @@ def judge(model: Model, dataset: Dataset, part: str | None) -> Evaluation:
         manifest=model.manifest,
         dataset=dataset,
         chosen=chosen,
+        prior=prior if galaxies.density is not None else None,
         refused=refused,
         galaxies=galaxies,
         overall=binned.overall(galaxies),

@@ -14,6 +14,8 @@ from rich.progress import track
 from app.bundle import MANIFEST, Bundle
 from app.errors import InvalidInputError
 from app.model import Model
+from app.prior import PriorName
+from app.redshift import Asked
 from app.settings import Settings
 from app.spectra import SpectrumBatch
 from training.dataset import Dataset
@@ -81,7 +83,9 @@ def load_model(wanted: str) -> Model:
     raise InvalidInputError(f"{wanted} is neither the folder of a bundle nor the name of one in {settings.models}")
 
 
-def predict(model: Model, dataset: Dataset, rows: NDArray[np.intp]) -> tuple[Predicted, int]:
+def predict(
+    model: Model, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
+) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would.
 
     Parameters
@@ -89,6 +93,8 @@ def predict(model: Model, dataset: Dataset, rows: NDArray[np.intp]) -> tuple[Pre
     model : Model
     dataset : Dataset
     rows : ndarray of int, shape (n,)
+    prior : {"survey", "flat"}
+        What a density is weighed with.
 
     Returns
     -------
@@ -101,21 +107,26 @@ def predict(model: Model, dataset: Dataset, rows: NDArray[np.intp]) -> tuple[Pre
     ------
     InvalidInputError
         If no row gets a redshift.
+    UnsupportedByModelError
+        If a point model is asked for another prior than `survey`.
     """
+    grid = model.bundle.grid
+    asked = Asked(prior, pdf=grid is not None)
+    model.check(asked)
     answers: dict[str, list[NDArray[Any]]] = {}
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
-        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]])).redshifts
-        for name in found.INTERVALS:
+        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]]), asked).redshifts
+        for name in (*found.INTERVALS, *(["pdf"] if grid else [])):
             answers.setdefault(name, []).append(getattr(found, name))
     columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}
     answered = np.isfinite(columns["redshift"])
     if not answered.any():
         raise InvalidInputError(f"{model.manifest.id} gives none of the {len(rows)} spectra a redshift")
     kept = rows[answered]
-    point, *limits = (columns[name][answered] for name in columns)
-    lower68, upper68, lower95, upper95 = limits
+    density = columns.pop("pdf")[answered] * grid.widths if grid else None
+    point, lower68, upper68, lower95, upper95 = (column[answered] for column in columns.values())
     predicted = Predicted(
         true=dataset.redshift[kept].astype(np.float64),
         point=point,
@@ -125,5 +136,8 @@ def predict(model: Model, dataset: Dataset, rows: NDArray[np.intp]) -> tuple[Pre
         upper95=upper95,
         family=kept if dataset.parent is None else dataset.parent[kept],
         properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
+        # Rounded as they are served, densities sum to one no longer exactly.
+        density=None if density is None else density / density.sum(axis=1, keepdims=True),
+        bin_edges=grid.edges if grid else None,
     )
     return predicted, int((~answered).sum())

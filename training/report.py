@@ -55,6 +55,10 @@ def evaluate(
         Literal["train", "validation", "test", "all"] | None,
         typer.Option(help="Which galaxies; by default the test part where one is known, else all."),
     ] = None,
+    prior: Annotated[
+        Literal["survey", "flat"],
+        typer.Option(help="What densities are weighed with; a point model knows survey alone."),
+    ] = "survey",
     policy: PolicyOption = "refuse",
 ) -> None:
     """Judge a model on labelled spectra: the dissertation's tables and figures, photo-z metrics, its intervals."""
@@ -65,7 +69,7 @@ def evaluate(
     loaded = load_model(model)
     dataset = load(data, policy)
     say_dropped(dataset)
-    found = judge(loaded, dataset, part)
+    found = judge(loaded, dataset, part, prior)
     try:
         report.mkdir(parents=True, exist_ok=True)
     except OSError as error:

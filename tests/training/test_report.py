@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ import pytest
 from scipy import stats
 
 from app.bundle import Bundle
-from app.errors import InvalidInputError
+from app.errors import InvalidInputError, UnsupportedByModelError
+from app.redshift import Asked, Predictions
 from app.settings import SHIPPED_MODELS
-from training import evaluation
+from app.spectra import SpectrumBatch
+from training import predicted
 from training.dataset import load
 from training.evaluate import measure
-from training.predicted import Predicted, load_model, predict
+from training.predicted import load_model, predict
 from training.report import evaluate
 from training.simulation.cli import simulate
 
@@ -140,21 +144,39 @@ def test_galaxies_of_one_redshift_and_spectra_without_light_are_evaluated_as_far
         run(NAME, write_csv(csv_table(flux, np.full(40, 0.25, np.float32))), "--report", tmp_path / "none")
 
 
+EDGES = np.linspace(0, 0.6, 121)
+
+
+class DensityModel:
+    """The shipped model, its answers made normal densities of sd 0.03, served as the service serves them."""
+
+    def __init__(self) -> None:
+        self._model = load_model(NAME)
+        self.manifest = self._model.manifest
+        self.bundle = SimpleNamespace(
+            grid=SimpleNamespace(edges=EDGES, widths=np.diff(EDGES)), read=self._model.bundle.read
+        )
+        self.asked: list[Asked] = []
+
+    def check(self, asked: Asked) -> None:
+        self.asked.append(asked)
+
+    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
+        found = self._model.predict(batch, Asked())
+        mass = np.diff(stats.norm.cdf(EDGES[None], found.redshifts.redshift[:, None], 0.03), axis=1)
+        pdf = (mass / mass.sum(axis=1, keepdims=True) / np.diff(EDGES)).round(6)
+        return replace(found, redshifts=replace(found.redshifts, pdf=pdf if asked.pdf else None))
+
+
 def test_a_density_gets_its_scores_and_figures(
     simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edges = np.linspace(0, 0.6, 121)
-
-    def with_density(*arguments: Any) -> tuple[Predicted, int]:
-        galaxies, refused = predict(*arguments)
-        density = np.diff(stats.norm.cdf(edges[None], galaxies.point[:, None], 0.03), axis=1)
-        density /= density.sum(axis=1, keepdims=True)
-        columns = {name: getattr(galaxies, name) for name in Predicted.__slots__}
-        return Predicted(**columns | {"density": density.astype(np.float32), "bin_edges": edges}), refused
-
-    monkeypatch.setattr(evaluation, "predict", with_density)
-    run(NAME, simulated, "--report", tmp_path, "--part", "all")
+    model = DensityModel()
+    monkeypatch.setattr(predicted, "load_model", lambda _: model)
+    run(NAME, simulated, "--report", tmp_path, "--part", "all", "--prior", "flat")
+    assert model.asked == [Asked("flat", pdf=True)]
     found = plain(tmp_path)
+    assert found["model"]["prior"] == "flat"
     assert 0 < found["density"]["pit_ks"] < 0.3
     assert found["density"]["reliability"][9]["level"] == 0.5
     metrics = found["overall"]["metrics"]
@@ -163,8 +185,14 @@ def test_a_density_gets_its_scores_and_figures(
     assert "crps" in found["binned"]["true_redshift"][2]["metrics"]
     assert {"pit.png", "pit.svg"} < {path.name for path in tmp_path.iterdir()}
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Prior: flat." in text
     assert "KS distance 0." in text
     assert "CRPS of the density" in text
+
+
+def test_a_point_model_has_no_other_prior(simulated: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedByModelError, match="needs a density model"):
+        run(NAME, simulated, "--report", tmp_path, "--prior", "flat")
 
 
 def test_figures_name_their_axes_with_units(report: Path) -> None:
