@@ -52,6 +52,7 @@ class Redshifts:
             self.redshift_lower95[rows],
             self.redshift_upper95[rows],
             self.quality[rows],
+            None if self.pdf is None else self.pdf[rows],
         )
 
     INTERVALS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "redshift_upper95")

@@ -13,11 +13,11 @@ from app.bundle import (
     KERAS_FILE,
     ONNX_FILE,
     SCALER_FILE,
-    Calibration,
     Manifest,
     TrainingRecord,
     seal,
 )
+from app.calibration import Calibration, IntervalTable
 from app.spectra import FLUX_COUNT, GRID_ID, FloatArray
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
@@ -60,26 +60,86 @@ def tiny_graph(layers: int = 0) -> onnx.GraphProto:
     )
 
 
-def write_tiny_bundle(folder: Path, name: str = "tiny", *, version: str = "1.2.3", layers: int = 0) -> Path:
+BIN_EDGES = np.linspace(0, 0.6, 61).round(9)
+TINY_WIDTH = 0.03
+KINDS = ("galaxy", "star")
+SURVEY_PRIOR = np.linspace(2, 0.1, 60) / np.linspace(2, 0.1, 60).sum()
+
+
+def tiny_density(flux: FloatArray) -> FloatArray:
+    """Return what the tiny density network answers: a Gaussian around the tiny redshift, shape (n, 60)."""
+    centres = (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2
+    weight = np.exp(-0.5 * ((centres - tiny_redshift(flux)[:, None]) / TINY_WIDTH) ** 2)
+    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def tiny_density_graph() -> onnx.GraphProto:
+    """Return the tiny density network; every spectrum is as likely a star as a galaxy to it."""
+    centres = ((BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2).astype(np.float32)
+    constants = {
+        "weights": WEIGHTS[:, None],
+        "centres": centres[None],
+        "sharpness": np.float32(-0.5 / TINY_WIDTH**2),
+        "nothing": np.zeros((FLUX_COUNT, len(KINDS)), np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["flux", "weights"], ["z"]),
+        helper.make_node("Sub", ["z", "centres"], ["d"]),
+        helper.make_node("Mul", ["d", "d"], ["d2"]),
+        helper.make_node("Mul", ["d2", "sharpness"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["density"], axis=1),
+        helper.make_node("MatMul", ["flux", "nothing"], ["kinds"]),
+        helper.make_node("Softmax", ["kinds"], ["kind"], axis=1),
+    ]
+    return helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", FLUX_COUNT])],
+        [
+            helper.make_tensor_value_info("density", TensorProto.FLOAT, ["n", len(centres)]),
+            helper.make_tensor_value_info("kind", TensorProto.FLOAT, ["n", len(KINDS)]),
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+
+
+def tiny_calibration(*, density: bool = False) -> Calibration:
+    """Return nodes at .1 and .3: offsets for a redshift, the levels of a perfect density for a density."""
+    edges = {"flux_min": [-1.0] * FLUX_COUNT, "flux_max": [50.0] * FLUX_COUNT}
+    if not density:
+        table = IntervalTable(
+            redshift=[0.1, 0.3],
+            lower95=[-0.02, -0.06],
+            lower68=[-0.01, -0.03],
+            upper68=[0.02, 0.04],
+            upper95=[0.04, 0.08],
+        )
+        return Calibration(brightness_edges=[], intervals={"survey": [table]}, **edges)
+    level = IntervalTable(redshift=[0.1], lower95=[0.025], lower68=[0.16], upper68=[0.84], upper95=[0.975])
+    wide = IntervalTable(redshift=[0.1], lower95=[0.01], lower68=[0.1], upper68=[0.9], upper95=[0.99])
+    return Calibration(
+        brightness_edges=[10.0],
+        intervals={"survey": [wide, level], "flat": [wide, level]},
+        kinds=list(KINDS),
+        prior_train=[1 / len(SURVEY_PRIOR)] * len(SURVEY_PRIOR),
+        prior_survey=SURVEY_PRIOR.tolist(),
+        **edges,
+    )
+
+
+def write_tiny_bundle(
+    folder: Path, name: str = "tiny", *, version: str = "1.2.3", layers: int = 0, density: bool = False
+) -> Path:
     """Write a complete bundle around the tiny network."""
     folder.mkdir(parents=True)
-    graph = tiny_graph(layers)
+    graph = tiny_density_graph() if density else tiny_graph(layers)
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(network)
     (folder / ONNX_FILE).write_bytes(network.SerializeToString())
     (folder / KERAS_FILE).write_bytes(b"not read by these tests")
     (folder / SCALER_FILE).write_bytes(b"not read by these tests")
     (folder / CARD_FILE).write_text("# tiny\n")
-    calibration = Calibration(
-        redshift=[0.1, 0.3],
-        lower68=[-0.01, -0.03],
-        upper68=[0.02, 0.04],
-        lower95=[-0.02, -0.06],
-        upper95=[0.04, 0.08],
-        flux_min=[-1.0] * FLUX_COUNT,
-        flux_max=[50.0] * FLUX_COUNT,
-    )
-    (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json())
+    (folder / CALIBRATION_FILE).write_text(tiny_calibration(density=density).model_dump_json())
     seal(
         folder,
         Manifest(
@@ -87,7 +147,8 @@ def write_tiny_bundle(folder: Path, name: str = "tiny", *, version: str = "1.2.3
             version=version,
             description="A weighted sum, for tests",
             grid=GRID_ID,
-            output="point",
+            output="density" if density else "point",
+            bin_edges=BIN_EDGES.tolist() if density else None,
             redshift_range=(0.0, 0.6),
             training=TrainingRecord(
                 simulated=True, dataset="none", dataset_sha256="0" * 64, spectra={}, recipe="none", seed=0

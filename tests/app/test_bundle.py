@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.bundle import MANIFEST, REQUIRED_FILES, Bundle, Calibration, discover
+from app.bundle import MANIFEST, REQUIRED_FILES, Bundle, discover
 from app.errors import InvalidBundleError
-from app.spectra import FLUX_COUNT
 from tests.tiny import write_tiny_bundle
 
 
@@ -108,18 +107,3 @@ def test_bundles_are_discovered_by_their_manifest_in_order_of_name(tmp_path: Pat
         write_tiny_bundle(tmp_path / name)
     (tmp_path / "not-a-bundle").mkdir()
     assert [path.name for path in discover(tmp_path)] == ["first", "second"]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"redshift": []}, {"redshift": [0.3, 0.1]}, {"redshift": [0.1, 0.1]}, {"lower68": [0.0]}, {"flux_min": [0.0]}],
-)
-def test_an_inconsistent_calibration_is_refused(changes: dict) -> None:
-    good = {
-        "redshift": [0.1, 0.3],
-        **{name: [0.0, 0.0] for name in ("lower68", "upper68", "lower95", "upper95")},
-        **{name: [0.0] * FLUX_COUNT for name in ("flux_min", "flux_max")},
-    }
-    Calibration(**good)
-    with pytest.raises(ValueError, match="Calibration"):
-        Calibration(**{**good, **changes})

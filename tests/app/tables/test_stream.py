@@ -182,9 +182,9 @@ GOOD_BODIES = [
 
 
 def test_an_answer_in_arrow_says_what_one_in_csv_says() -> None:
-    with pa.ipc.open_stream(write_arrow(predictions(named=True), "tiny@1.2.3")) as answer:
+    with pa.ipc.open_stream(write_arrow(predictions(named=True), {"model": "tiny@1.2.3", "prior": "survey"})) as answer:
         table = answer.read_all()
-    assert table.schema.metadata == {b"model": b"tiny@1.2.3"}
+    assert table.schema.metadata == {b"model": b"tiny@1.2.3", b"prior": b"survey"}
     first, second = table.to_pylist()
     in_csv = list(csv.DictReader(io.StringIO(write_csv(predictions(named=True), header=True))))
     assert {name: str(first[name] or "") for name in ("source_id", "quality", "status", "error")}.items() <= in_csv[
