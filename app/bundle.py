@@ -1,4 +1,4 @@
-"""A model bundle on disk: its manifest, its hashes, its calibration. Imports `spectra` and `errors` of the project.
+"""A model bundle on disk: its manifest and its hashes. Imports `calibration` and what lies below.
 
 A bundle is a folder with everything that prediction needs. ``manifest.json`` lists each other file with size and
 SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the very bytes that were
@@ -6,17 +6,19 @@ checked, so a file cannot change between the check and its use.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
 
+from app.calibration import Calibration, Intervals, Strict, increase
 from app.errors import InvalidBundleError, MissingDependencyError
+from app.prior import Prior, PriorName, PriorTable
+from app.quality import Quality, QualityFlag
 from app.spectra import FLUX_COUNT, GRID_ID
 
 MANIFEST = "manifest.json"
@@ -36,18 +38,14 @@ _MANIFEST_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileRecord(_Strict):
+class FileRecord(Strict):
     """One file of a bundle."""
 
     size: int = Field(ge=0, le=_FILE_BYTES)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class TrainingRecord(_Strict):
+class TrainingRecord(Strict):
     """What a model was trained on, and how."""
 
     simulated: bool | None
@@ -60,7 +58,7 @@ class TrainingRecord(_Strict):
     seed: int
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """The contents of ``manifest.json``."""
 
     schema_version: Literal[1] = 1
@@ -87,7 +85,7 @@ class Manifest(_Strict):
     def _bins_with_a_density(self) -> "Manifest":
         if (self.output == "density") != (self.bin_edges is not None):
             raise ValueError("bin_edges belong to a density, and to nothing else")
-        if self.bin_edges is not None and (len(self.bin_edges) < 3 or not _increase(self.bin_edges)):
+        if self.bin_edges is not None and (len(self.bin_edges) < 3 or not increase(self.bin_edges)):
             raise ValueError("bin_edges must increase and bound at least two bins")
         return self
 
@@ -102,31 +100,29 @@ class Manifest(_Strict):
         return self.name, tuple(map(int, self.version.split(".")))
 
 
-class Calibration(_Strict):
-    """Split-conformal intervals by predicted redshift, and the training range of each flux.
+class BinGrid:
+    """A density's bins, and the priors on them.
 
-    For a predicted redshift the offsets are interpolated linearly between `redshift` nodes and added: the interval
-    [prediction + lower, prediction + upper] held 68% (95%) of the validation galaxies near that prediction.
+    Attributes
+    ----------
+    edges : ndarray, shape (bins + 1,)
+    widths : ndarray, shape (bins,)
+    prior_train : ndarray, shape (bins,)
+        Probability per bin of the redshifts that the network was trained on.
     """
 
-    redshift: list[float]
-    lower68: list[float]
-    upper68: list[float]
-    lower95: list[float]
-    upper95: list[float]
-    flux_min: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
-    flux_max: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
-    """Per-sample range of the training part, e-/s per sample."""
-    kinds: list[str] | None = None
-    """What a density network tells apart, galaxy first."""
+    def __init__(self, edges: Sequence[float], calibration: Calibration) -> None:
+        self.edges = np.array(edges)
+        self.widths = np.diff(self.edges)
+        self.prior_train = np.array(calibration.prior_train)
+        self._priors: dict[PriorName, NDArray[np.float64]] = {
+            "survey": np.array(calibration.prior_survey),
+            "flat": self.widths / self.widths.sum(),
+        }
 
-    def model_post_init(self, _context: object, /) -> None:
-        """Refuse offsets that do not match the nodes, or nodes out of order."""
-        offsets = (self.lower68, self.upper68, self.lower95, self.upper95)
-        if not self.redshift or any(len(column) != len(self.redshift) for column in offsets):
-            raise ValueError("every offset needs one value per redshift node, and there must be a node")
-        if sorted(set(self.redshift)) != self.redshift:
-            raise ValueError("redshift nodes must increase")
+    def prior(self, wanted: Prior) -> NDArray[np.float64]:
+        """Return a prior as probability per bin, shape (bins,); raises InvalidRequestError if it is zero in all."""
+        return wanted.on_bins(self.edges) if isinstance(wanted, PriorTable) else self._priors[wanted]
 
 
 class Bundle:
@@ -159,15 +155,18 @@ class Bundle:
             self.read(name)
         try:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
+            self.calibration.refuse_misfit(self.manifest.output, len(self.manifest.bin_edges or (0,)) - 1)
         except ValidationError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
-        # Arrays, made once: turning lists into them for every request costs more than the rest of its interpretation.
+        except ValueError as error:
+            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {error}") from error
         held = self.calibration
-        self.redshift_nodes = np.array(held.redshift)
-        self.offsets = {name: np.array(getattr(held, name)) for name in ("lower68", "upper68", "lower95", "upper95")}
+        self.intervals = Intervals(held)
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
+        self.grid = None if self.manifest.bin_edges is None else BinGrid(self.manifest.bin_edges, held)
+        self.quality, self.flags = self._make_quality()
 
     @property
     def output_widths(self) -> dict[str, int]:
@@ -176,6 +175,17 @@ class Bundle:
         if edges is None:
             return {"redshift": 1}
         return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
+
+    def _make_quality(self) -> tuple[Quality, tuple[QualityFlag, ...]]:
+        """Return what judges quality, and the flags that this model can have: those that one spectrum is judged by."""
+        held, low, high = self.calibration, self.flux_low, self.flux_high
+        output = [np.ones((1, width), np.float32) for width in self.output_widths.values()]
+        try:
+            quality = Quality(held.quality, (low, high), self.manifest.redshift_range, held.kinds or ())
+            flags = quality.masks(np.ones((1, FLUX_COUNT), np.float32), np.zeros(1), *(output if self.grid else ()))
+        except (ValueError, IndexError, np.linalg.LinAlgError) as error:
+            raise InvalidBundleError(f"{self.folder.name}/{CALIBRATION_FILE}: quality: {error}") from error
+        return quality, tuple(flags)
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
@@ -253,11 +263,6 @@ def _read_manifest(folder: Path, public_key: Path | None) -> Manifest:
     if outside:
         raise InvalidBundleError(f"{folder.name}/{MANIFEST} names a file outside its folder: {outside[0]!r}")
     return manifest
-
-
-def _increase(values: Sequence[float]) -> bool:
-    """Say whether all values are finite and each is greater than the one before."""
-    return all(map(math.isfinite, values)) and all(low < high for low, high in pairwise(values))
 
 
 def _first(error: ValidationError) -> str:

@@ -1,19 +1,21 @@
-"""The Python client: `GaiaRedshiftClient` and its asynchronous twin. Imports `schemas` and `sending` of the project.
+"""The Python client: `GaiaRedshiftClient` and its asynchronous twin. Imports `schemas`, `prior` and `sending`.
 
 >>> with GaiaRedshiftClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
 ...     client.predict(flux)[0].redshift
 0.1234
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import numpy as np
 from numpy.typing import ArrayLike
 
-from app.schemas import Prediction, PredictReply
+from app.prior import Prior, PriorName, PriorTable
+from app.schemas import Prediction, PredictOptions, PredictReply
 from app.sending import write_request
 
 _DEFAULT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
@@ -44,10 +46,11 @@ def _request(
     bp: ArrayLike | None,
     rp: ArrayLike | None,
     source_id: Sequence[int | str] | None,
-    model: str | None,
+    options: PredictOptions,
 ) -> dict[str, Any]:
     """Write spectra given as arrays into a request to ``POST /predict``."""
-    return write_request({"flux": flux, "bp": bp, "rp": rp}, source_id, {"model": model} if model else {})
+    given = {"flux": flux, "bp": bp, "rp": rp}
+    return write_request(given, source_id, options.model_dump(exclude_defaults=True))
 
 
 def _checked(response: httpx.Response) -> httpx.Response:
@@ -61,8 +64,32 @@ def _checked(response: httpx.Response) -> httpx.Response:
     raise ServiceError(response.status_code, error["code"], error["message"], error["details"])
 
 
-def _predictions(response: httpx.Response) -> list[Prediction]:
-    return PredictReply.model_validate_json(_checked(response).content).predictions
+class Predictions(list[Prediction]):
+    """Predictions in input order, and what they were made with.
+
+    Attributes
+    ----------
+    model : ModelVersion
+    prior : {"survey", "flat", "table"}
+    bin_edges : ndarray, shape (bins + 1,), or None
+        Of each prediction's ``pdf``, where it was asked for.
+    """
+
+    def __init__(self, reply: PredictReply) -> None:
+        super().__init__(reply.predictions)
+        self.model, self.prior = reply.model, reply.prior
+        self.bin_edges = None if reply.bin_edges is None else np.array(reply.bin_edges)
+
+
+def _options(model: str | None, prior: Prior | Mapping[str, ArrayLike], pdf: bool) -> PredictOptions:
+    """Check what is asked before it is sent; a prior given as a mapping may hold arrays."""
+    if isinstance(prior, Mapping):
+        prior = PriorTable(**{name: np.asarray(values, np.float64).tolist() for name, values in prior.items()})
+    return PredictOptions(model=model, prior=prior, pdf=pdf)
+
+
+def _predictions(response: httpx.Response) -> Predictions:
+    return Predictions(PredictReply.model_validate_json(_checked(response).content))
 
 
 def _upload(path: str | Path) -> dict[str, Any]:
@@ -117,7 +144,9 @@ class GaiaRedshiftClient:
         rp: ArrayLike | None = None,
         source_id: Sequence[int | str] | None = None,
         model: str | None = None,
-    ) -> list[Prediction]:
+        prior: Prior | Mapping[str, ArrayLike] = "survey",
+        pdf: bool = False,
+    ) -> Predictions:
         """Predict the redshifts of spectra given as arrays.
 
         Parameters
@@ -130,26 +159,35 @@ class GaiaRedshiftClient:
             One per spectrum.
         model : str, optional
             Name of a model; the service's default if absent.
+        prior : {"survey", "flat"} or mapping, optional
+            Prior on redshift; a mapping holds ``redshift`` nodes and the ``density`` at each. Point models know only
+            ``survey``.
+        pdf : bool
+            Also return each spectrum's probability density; density models only.
 
         Returns
         -------
-        list of Prediction
-            In input order.
+        Predictions
+            A list of Prediction in input order, with the model, the prior and the bin edges.
 
         Raises
         ------
         ServiceError
             If the service refuses the request.
         ValueError
-            If the arrays do not belong together.
+            If the arrays do not belong together, or make no prior.
         """
-        return _predictions(self._http.post("/predict", **_request(flux, bp, rp, source_id, model)))
+        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(self._http.post("/predict", **question))
 
-    def predict_csv(self, path: str | Path, *, model: str | None = None) -> list[Prediction]:
+    def predict_csv(
+        self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
+    ) -> Predictions:
         """Upload a CSV table and return its predictions, in the order of its rows."""
         files = _upload(path)
         with files["file"][1]:
-            return _predictions(self._http.post("/predict/csv", files=files, **_csv_options(model)))
+            sent = self._http.post("/predict/csv", files=files, **_csv_options(model, prior, pdf))
+            return _predictions(sent)
 
     def models(self) -> list[dict[str, Any]]:
         """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
@@ -199,15 +237,21 @@ class AsyncGaiaRedshiftClient:
         rp: ArrayLike | None = None,
         source_id: Sequence[int | str] | None = None,
         model: str | None = None,
-    ) -> list[Prediction]:
+        prior: Prior | Mapping[str, ArrayLike] = "survey",
+        pdf: bool = False,
+    ) -> Predictions:
         """Predict the redshifts of spectra given as arrays; see `GaiaRedshiftClient.predict`."""
-        return _predictions(await self._http.post("/predict", **_request(flux, bp, rp, source_id, model)))
+        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(await self._http.post("/predict", **question))
 
-    async def predict_csv(self, path: str | Path, *, model: str | None = None) -> list[Prediction]:
+    async def predict_csv(
+        self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
+    ) -> Predictions:
         """Upload a CSV table and return its predictions, in the order of its rows."""
         files = _upload(path)
         with files["file"][1]:
-            return _predictions(await self._http.post("/predict/csv", files=files, **_csv_options(model)))
+            sent = self._http.post("/predict/csv", files=files, **_csv_options(model, prior, pdf))
+            return _predictions(await sent)
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
@@ -226,5 +270,6 @@ def _authorization(api_key: str | None) -> dict[str, str]:
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
-def _csv_options(model: str | None) -> dict[str, Any]:
-    return {"params": {"model": model} if model else {}, "headers": {"Accept": "application/json"}}
+def _csv_options(model: str | None, prior: PriorName, pdf: bool) -> dict[str, Any]:
+    params = _options(model, prior, pdf).model_dump(exclude_defaults=True)
+    return {"params": params, "headers": {"Accept": "application/json"}}

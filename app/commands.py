@@ -64,21 +64,36 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the redshifts, .csv or .parquet.")
     ],
+    *,
     model: _ModelOption = None,
+    prior: Annotated[
+        str,
+        typer.Option(
+            metavar="survey|flat|FILE.csv",
+            help="Prior on redshift; a file has the columns redshift,density. Density models only, but for survey.",
+        ),
+    ] = "survey",
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Add the probability density as columns pdf_0.. (density models only).")
+    ] = False,
     models: _ModelsOption = None,
 ) -> None:
     """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
     from app.model import Models
+    from app.redshift import Asked
     from app.tables import files
+    from app.tables.prior import find_prior
 
     files.check_format(output)
     read = files.reader(table)
+    asked = Asked(find_prior(prior), pdf)
     chosen = Models(_settings(models=models)).get(model)
+    chosen.check(asked)
     rows = failed = 0
     with _open_input(table) as source, _replacing(output) as target:
-        writer = files.writer(output, target, chosen.manifest.id)
+        writer = files.writer(output, target, chosen.about(asked))
         for batch in _ahead(read(source)):
-            predictions = chosen.predict(batch)
+            predictions = chosen.predict(batch, asked)
             writer.write(predictions)
             rows += len(predictions)
             failed += len(predictions.problems)

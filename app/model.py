@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
+import orjson
 
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
 from app.engine import Engine, available_cores, load_engine
-from app.errors import InvalidBundleError, UnknownModelError
-from app.redshift import Predictions, Redshifts, interpret
+from app.errors import InvalidBundleError, UnknownModelError, UnsupportedByModelError
+from app.prior import name_of
+from app.redshift import Asked, Predictions, Redshifts, interpret
 from app.settings import Settings
 from app.spectra import FloatArray, Problem, SpectrumBatch
 from app.together import Together
 
 _log = logging.getLogger("gaia_redshift")
+
+_IN_THREAD_VALUES = 1 << 16
+"""Interpreting more outputs than this in the event loop would hold up the other clients for milliseconds."""
 
 _FEW_ROWS = 64
 """Larger requests gain nothing from being interpreted with others."""
@@ -61,7 +66,8 @@ class Model:
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
         self._count = count
-        self._together = Together(self._interpret_usable)
+        width = sum(bundle.output_widths.values())
+        self._together = Together(self._interpret_usable, max(_FEW_ROWS, _IN_THREAD_VALUES // width // 4))
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -71,31 +77,60 @@ class Model:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def predict(self, batch: SpectrumBatch) -> Predictions:
+    def check(self, asked: Asked) -> None:
+        """Refuse what the model cannot give, before anything is predicted.
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If a point model, which has no p(z), is asked to return it or to weigh it with a prior.
+        InvalidRequestError
+            If the user's prior is zero wherever the model looks.
+        """
+        if self.bundle.grid is not None:
+            self.bundle.grid.prior(asked.prior)
+            return
+        for wanted, wish in ((asked.pdf, "pdf"), (asked.prior != "survey", f"the prior {name_of(asked.prior)}")):
+            if wanted:
+                raise UnsupportedByModelError(
+                    f"{self.manifest.name} gives one redshift, not a density: {wish} needs a density model"
+                )
+
+    def about(self, asked: Asked) -> dict[str, str]:
+        """Return what a file of predictions says of how they were made."""
+        about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
+        if asked.pdf:
+            about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
+        return about
+
+    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
         """Predict in the calling thread; unusable rows keep their place with their reason."""
         batch = batch.checked()
         usable = batch.usable()
-        return self._finish(batch, self.engine(batch.flux[usable]))
+        return self._finish(batch, self.engine(batch.flux[usable]), asked)
 
-    async def predict_merged(self, batch: SpectrumBatch, *, patient: bool = False) -> Predictions:
+    async def predict_merged(self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False) -> Predictions:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
-        if batch.problems or len(batch) > _FEW_ROWS:
-            predictions = self._finish(batch, output)
-            if self._count is not None:
-                self._count(self.bundle, batch.flux, predictions.redshifts, predictions.problems)
-            return predictions
-        return Predictions(await self._together(output, batch.flux), batch.source_id, {})
+        if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
+            return Predictions(await self._together(output, batch.flux), batch.source_id, {})
+        if output.size > _IN_THREAD_VALUES:
+            predictions = await asyncio.to_thread(self._finish, batch, output, asked)
+        else:
+            predictions = self._finish(batch, output, asked)
+        if self._count is not None:
+            self._count(self.bundle, batch.flux, predictions.redshifts, predictions.problems)
+        return predictions
 
     def _interpret_usable(self, output: FloatArray, flux: FloatArray) -> Redshifts:
-        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle)
+        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, Asked())
         if self._count is not None:
             self._count(self.bundle, flux, redshifts, {})
         return redshifts
 
-    def _finish(self, batch: SpectrumBatch, output: FloatArray) -> Predictions:
-        redshifts = interpret(output, batch.flux, batch.usable(), self.bundle)
+    def _finish(self, batch: SpectrumBatch, output: FloatArray, asked: Asked) -> Predictions:
+        redshifts = interpret(output, batch.flux, batch.usable(), self.bundle, asked)
         return Predictions(redshifts, batch.source_id, dict(batch.problems))
 
     @contextmanager

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     )
     max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one request to /predict")
     max_rows: int = Field(1_000_000, ge=1, title="Most rows in one uploaded table")
+    max_pdf_rows: int = Field(
+        100_000, ge=1, title="The same where the answer holds a density for each row: it is ten times as large"
+    )
     max_queued_rows: int = Field(50_000, ge=1, title="Most spectra waiting for one model's network, all requests")
     max_connections: int = Field(2_000, ge=1, title="Most open connections of one process")
     max_head_bytes: int = Field(64 * 2**10, ge=1024, title="Longest request line and headers together, in bytes")

@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise: split-conformal offsets by predicted redshift. Imports `app.bundle`.
+"""Intervals that hold what they promise: split-conformal offsets by predicted redshift. Imports `app.calibration`.
 
 Conformal prediction (Vovk et al. 2005; Lei et al. 2018, JASA 113, 1094) needs no assumption on the network: the
 finite-sample quantiles of the errors on galaxies that it was not trained on bound the error of the next one. Taking
@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bundle import Calibration
+from app.calibration import Calibration, IntervalTable
 from app.spectra import FLUX_COUNT
 
 NODE_WIDTH = 0.02
@@ -46,14 +46,18 @@ def calibrate(predicted: Column, true: Column, flux_min: Column, flux_max: Colum
     groups = node_groups(predicted)
     low68, high68 = zip(*(_interval(error[group], 0.68) for group in groups), strict=True)
     low95, high95 = zip(*(_interval(error[group], 0.95) for group in groups), strict=True)
-    return Calibration(
+    table = IntervalTable(
         redshift=[float(np.median(predicted[group])) for group in groups],
+        lower95=list(low95),
         lower68=list(low68),
         upper68=list(high68),
-        lower95=list(low95),
         upper95=list(high95),
+    )
+    return Calibration(
         flux_min=[float(value) for value in flux_min],
         flux_max=[float(value) for value in flux_max],
+        brightness_edges=[],
+        intervals={"survey": [table]},
     )
 
 
@@ -90,12 +94,10 @@ def node_groups(predicted: Column) -> list[slice]:
 def coverage(calibration: Calibration, predicted: Column, true: Column) -> tuple[float, float]:
     """Return the fractions of galaxies whose true redshift lies in the 68 and in the 95% interval."""
     held = []
-    for lower, upper in (
-        (calibration.lower68, calibration.upper68),
-        (calibration.lower95, calibration.upper95),
-    ):
-        low = predicted + np.interp(predicted, calibration.redshift, lower)
-        high = predicted + np.interp(predicted, calibration.redshift, upper)
+    (table,) = calibration.intervals["survey"]
+    for lower, upper in ((table.lower68, table.upper68), (table.lower95, table.upper95)):
+        low = predicted + np.interp(predicted, table.redshift, lower)
+        high = predicted + np.interp(predicted, table.redshift, upper)
         held.append(float(((low <= true) & (true <= high)).mean()))
     return held[0], held[1]
 

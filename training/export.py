@@ -27,11 +27,11 @@ from app.bundle import (
     ONNX_FILE,
     SCALER_FILE,
     Bundle,
-    Calibration,
     Manifest,
     TrainingRecord,
     seal,
 )
+from app.calibration import Calibration
 from app.errors import InvalidBundleError, InvalidInputError
 from app.spectra import GRID_ID, FloatArray
 from training.calibrate import calibrate, coverage

@@ -14,6 +14,7 @@ from rich.progress import track
 from app.bundle import MANIFEST, Bundle
 from app.errors import InvalidInputError
 from app.model import Model
+from app.redshift import Asked
 from app.settings import Settings
 from app.spectra import SpectrumBatch
 from training.dataset import Dataset
@@ -106,7 +107,7 @@ def predict(model: Model, dataset: Dataset, rows: NDArray[np.intp]) -> tuple[Pre
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
-        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]])).redshifts
+        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]]), Asked()).redshifts
         for name in found.INTERVALS:
             answers.setdefault(name, []).append(getattr(found, name))
     columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}

@@ -1,7 +1,6 @@
 """Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `reading`, `schemas`, `tables`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 from app.errors import Detail, InvalidRequestError
 from app.limits import ARROW, JSON, NPY
 from app.redshift import Predictions
-from app.schemas import PredictRequest
+from app.schemas import PredictOptions, PredictRequest
 from app.spectra import SpectrumBatch
 
 _PLACE = "#/components/schemas/{}"
@@ -21,7 +20,7 @@ BODY = {
 }
 """The request's bodies, for the OpenAPI document."""
 
-_OPTIONS = {name: PredictRequest.model_fields[name] for name in ("model", "prior", "pdf")}
+_OPTIONS = PredictOptions.model_fields
 PARAMETERS = [
     {
         "name": name,
@@ -45,25 +44,16 @@ def read_binary(kind: str, body: bytes, max_spectra: int) -> SpectrumBatch:
     return read_arrow(body, max_spectra)
 
 
-def read_options(query: Mapping[str, str]) -> PredictRequest:
+def read_options(query: Mapping[str, str]) -> PredictOptions:
     """Return what a query asks of the spectra in the body; raises InvalidRequestError if it is not understood."""
-    given: dict[str, Any] = dict(query)
-    unknown = [name for name in given if name not in _OPTIONS]
-    if unknown:
-        raise InvalidRequestError("the query is wrong", [Detail(name[:80], "unknown") for name in unknown])
     truth = {"true": True, "false": False}
-    if "pdf" in given:
-        given["pdf"] = truth.get(given["pdf"], given["pdf"])
+    given = {name: truth.get(text, text) if name == "pdf" else text for name, text in query.items()}
     try:
-        # One placeholder stands for the spectra, which are read already.
-        asked = PredictRequest.model_validate({"spectra": [_SPECTRUM], **given})
+        return PredictOptions.model_validate(given)
     except ValidationError as error:
-        details = [Detail(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        details = [Detail(str(problem["loc"][0])[:80], problem["msg"]) for problem in problems]
         raise InvalidRequestError("the query is wrong", details) from error
-    return asked
-
-
-_SPECTRUM: dict[str, Any] = {"bp": [0.0] * 80, "rp": [0.0] * 106}
 
 
 def refuse_query(request: Request) -> None:
@@ -76,9 +66,9 @@ def refuse_query(request: Request) -> None:
             )
 
 
-def arrow_reply(predictions: Predictions, name: str, version: str) -> Response:
-    """Answer with an Arrow stream: the columns of a CSV answer."""
+def arrow_reply(predictions: Predictions, about: Mapping[str, str]) -> Response:
+    """Answer with an Arrow stream: the columns of a CSV answer, and in the schema's metadata how it was made."""
     from app.tables.answers import write_arrow
 
-    content = write_arrow(predictions, f"{name}@{version}")
-    return Response(content, media_type=ARROW, headers={"X-Model": f"{name} {version}"})
+    headers = {"X-Model": about["model"].replace("@", " "), "X-Prior": about["prior"]}
+    return Response(write_arrow(predictions, about), media_type=ARROW, headers=headers)

@@ -11,6 +11,7 @@ from app import metrics
 from app.bundle import Manifest
 from app.errors import RedshiftError
 from app.model import Model, Models
+from app.quality import QualityFlag
 from app.schemas import ErrorReply, Wire
 
 router = APIRouter(tags=["models"])
@@ -23,6 +24,12 @@ class ModelDescription(Wire):
     """Whether it answers requests that name no model."""
     engine: Literal["onnx", "keras"]
     device: str
+    bins: int | None
+    """Bins of redshift of its density; None for a point model."""
+    priors: list[Literal["survey", "flat", "table"]]
+    """The priors that a request may ask for; a table is the request's own."""
+    quality_flags: list[QualityFlag]
+    """The flags that it can give."""
     manifest: Manifest
 
 
@@ -75,9 +82,13 @@ def get_model(name: str, request: Request) -> ModelDescription:
 
 
 def _describe(model: Model, models: Models) -> ModelDescription:
+    grid = model.bundle.grid
     return ModelDescription(
         default=model is models.default,
         engine=model.engine.name,
         device=model.engine.device,
+        bins=None if grid is None else len(grid.widths),
+        priors=["survey"] if grid is None else ["survey", "flat", "table"],
+        quality_flags=list(model.bundle.flags),
         manifest=model.manifest,
     )

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Request, Response
 from app.api import binary
 from app.api.body import negotiate, uploaded_table
 from app.api.reply import Draft
-from app.errors import BodyTooLargeError, UnsupportedByModelError, UnsupportedMediaTypeError
+from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from app.limits import ARROW, JSON, NPY, media_type
 from app.model import Model, Models
+from app.prior import PriorName, name_of
 from app.reading import read_request
-from app.redshift import Predictions
-from app.schemas import ErrorReply, PredictReply, PredictRequest, reply_rows
+from app.redshift import Asked, Predictions
+from app.schemas import ErrorReply, PredictOptions, PredictReply, reply_rows
 from app.settings import Settings
 from app.spectra import SpectrumBatch
 from app.tables.csv import read_csv, write_csv
@@ -87,7 +88,8 @@ async def predict(request: Request) -> Response:
     Each spectrum is either `flux` (80 BP and 106 RP samples) or `bp` and `rp`; arrays of 120 samples are
     truncated by the service. Fluxes are in e-/s per sample, blue to red. A wrong type or length refuses the
     whole request and names the place; a well-formed but unusable spectrum (all zero, constant, other units)
-    gives that row `status: error` and the others their redshift.
+    gives that row `status: error` and the others their redshift. A density model also takes a `prior` and
+    returns the density with `pdf`; a point model refuses them (422, `unsupported_by_model`).
 
     `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow stream
     has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are much faster.
@@ -102,17 +104,17 @@ async def predict(request: Request) -> Response:
     body = await request.body()
     batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
     model = models.get(options.model)
-    _refuse_density(model, options)
+    asked = options.asked()
+    model.check(asked)
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
-        predictions = await model.predict_merged(batch)
+        predictions = await model.predict_merged(batch, asked)
     if reply_type == ARROW:
-        name, version = model.manifest.name, model.manifest.version
-        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, name, version))
-    return await _off_loop(request, len(body), lambda: _json_reply(model, reply_rows(predictions)))
+        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, model.about(asked)))
+    return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))
 
 
-def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictRequest]:
+def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
     """Read the spectra and what is asked of them, from the body and, where it is not JSON, from the query."""
     if kind == JSON:
         binary.refuse_query(request)
@@ -121,18 +123,20 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return binary.read_binary(kind, body, max_spectra), options
 
 
-def _refuse_density(model: Model, options: PredictRequest) -> None:
-    """Raise UnsupportedByModelError: a point model has no p(z) to return or to weigh with a prior."""
-    for asked, wish in ((options.pdf, "pdf"), (options.prior == "flat", "prior: flat")):
-        if asked:
-            raise UnsupportedByModelError(
-                f"{model.manifest.name} gives one redshift, not a density: {wish} needs a density model"
-            )
+def _head(model: Model, asked: Asked) -> dict[str, Any]:
+    """Return what a JSON reply says before its predictions."""
+    head: dict[str, Any] = {
+        "model": {"name": model.manifest.name, "version": model.manifest.version},
+        "prior": name_of(asked.prior),
+    }
+    if asked.pdf:
+        head["bin_edges"] = model.manifest.bin_edges
+    return head
 
 
-def _json_reply(model: Model, rows: list[dict[str, Any]]) -> Response:
-    content = {"model": {"name": model.manifest.name, "version": model.manifest.version}, "predictions": rows}
-    return Response(orjson.dumps(content), media_type=JSON)
+def _json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
+    content = {**head, "predictions": reply_rows(predictions)}
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
 
 
 @router.post(
@@ -149,14 +153,19 @@ def _json_reply(model: Model, rows: list[dict[str, Any]]) -> Response:
 async def predict_csv(
     request: Request,
     model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
+    prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
+    pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
     is optional, other columns are ignored. Every row is answered in its place: a bad one with `status` `error`
-    and the reason, the others with their redshift.
+    and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`.
     """
+    settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
+    asked = Asked(prior, pdf)
+    chosen.check(asked)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
     name, version = chosen.manifest.name, chosen.manifest.version
     if chosen.batcher.full:
@@ -173,13 +182,13 @@ async def predict_csv(
 
         async with uploaded_table(request, (CSV,)) as file:
             if reply_type == JSON:
-                header = orjson.dumps({"model": {"name": name, "version": version}})
-                draft.file.write(header[:-1] + b',"predictions":[')
-            rows = await _predict_blocks(read_csv(file), chosen, request.app.state.settings.max_rows, keep)
+                draft.file.write(orjson.dumps(_head(chosen, asked))[:-1] + b',"predictions":[')
+            max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
+            rows = await _predict_blocks(read_csv(file), chosen, asked, max_rows, keep)
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
-        return draft.reply(reply_type, {"X-Model": f"{name} {version}"})
+        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": prior})
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:
@@ -188,12 +197,13 @@ def _csv_block(predictions: Predictions, first: bool) -> bytes:
 
 def _json_block(predictions: Predictions, first: bool) -> bytes:
     """Return the rows as JSON without the brackets around them: a million of them as objects would fill the memory."""
-    return (b"" if first else b",") + orjson.dumps(reply_rows(predictions))[1:-1]
+    return (b"" if first else b",") + orjson.dumps(reply_rows(predictions), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
 
 async def _predict_blocks(
     blocks: Iterator[SpectrumBatch],
     model: Model,
+    asked: Asked,
     max_rows: int,
     keep: Callable[[Predictions], Awaitable[None]],
 ) -> int:
@@ -210,7 +220,7 @@ async def _predict_blocks(
             raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
-            await keep(await model.predict_merged(batch, patient=patient))
+            await keep(await model.predict_merged(batch, asked, patient=patient))
         finally:
             # The reader must be done with the file before it is closed, whatever happened here.
             await asyncio.wait([reading])

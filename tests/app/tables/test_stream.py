@@ -182,7 +182,7 @@ GOOD_BODIES = [
 
 
 def test_an_answer_in_arrow_says_what_one_in_csv_says() -> None:
-    with pa.ipc.open_stream(write_arrow(predictions(named=True), "tiny@1.2.3")) as answer:
+    with pa.ipc.open_stream(write_arrow(predictions(named=True), {"model": "tiny@1.2.3"})) as answer:
         table = answer.read_all()
     assert table.schema.metadata == {b"model": b"tiny@1.2.3"}
     first, second = table.to_pylist()

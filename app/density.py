@@ -1,0 +1,89 @@
+"""Probability densities over redshift on a grid of bins: prior, median, quantiles. Imports numpy alone.
+
+A network trained on one distribution of redshifts answers for that distribution. Bayes' rule takes its answer to any
+other: p(z | spectrum) is proportional to p_network(z | spectrum) * prior(z) / prior_of_training(z).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Densities = NDArray[np.float64]
+"""Shape (n, bins): probability per bin, each row summing to one."""
+
+
+def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> Densities:
+    """Return densities under another prior.
+
+    Parameters
+    ----------
+    density : array_like, shape (n, bins)
+        The network's probabilities, under the redshift distribution it was trained on.
+    prior, prior_train : array_like, shape (bins,)
+        Probability per bin; those of training are positive.
+
+    Returns
+    -------
+    ndarray, shape (n, bins)
+        A spectrum whose density the prior excludes altogether gets the prior itself.
+    """
+    prior = np.asarray(prior, np.float64)
+    weighted = np.asarray(density, np.float64) * (prior / np.asarray(prior_train, np.float64))
+    total = weighted.sum(axis=1, keepdims=True)
+    empty = total[:, 0] <= 0
+    weighted[empty], total[empty] = prior, prior.sum()
+    return np.asarray(weighted / total)
+
+
+def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
+    """Return the redshift below which each density holds `level`, linear within a bin.
+
+    Parameters
+    ----------
+    densities : ndarray, shape (n, bins)
+    bin_edges : array_like, shape (bins + 1,)
+        Increasing.
+    level : array_like, shape () or (n,)
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    return invert(np.cumsum(densities, axis=1), bin_edges, level)
+
+
+def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
+    """Return what `quantile` does, from the cumulative sums of the densities: for many levels, the sums need one pass.
+
+    Parameters
+    ----------
+    cumulative : ndarray, shape (n, bins)
+        Probability below the upper edge of each bin.
+    bin_edges, level : array_like
+        As for `quantile`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    edges = np.asarray(bin_edges, np.float64)
+    wanted = np.broadcast_to(np.asarray(level, np.float64), len(cumulative))
+    rows = np.arange(len(cumulative))
+    # The first bin that reaches the level; rounding may leave the last sum a little below one.
+    index = np.minimum(np.count_nonzero(cumulative < wanted[:, None], axis=1), cumulative.shape[1] - 1)
+    before = np.where(index > 0, cumulative[rows, index - 1], 0.0)
+    inside = cumulative[rows, index] - before
+    fraction = np.divide(wanted - before, inside, out=np.zeros(len(rows)), where=inside > 0)
+    return np.asarray(edges[index] + np.clip(fraction, 0, 1) * (edges[index + 1] - edges[index]))
+
+
+def cumulative_at(densities: Densities, bin_edges: ArrayLike, redshift: ArrayLike) -> NDArray[np.float64]:
+    """Return how much of each density lies below `redshift`, shape (n,): the inverse of `quantile`."""
+    edges = np.asarray(bin_edges, np.float64)
+    z = np.asarray(redshift, np.float64)
+    rows = np.arange(len(densities))
+    index = np.clip(np.searchsorted(edges, z, side="right") - 1, 0, densities.shape[1] - 1)
+    inside = densities[rows, index]
+    before = np.cumsum(densities, axis=1)[rows, index] - inside
+    fraction = np.clip((z - edges[index]) / (edges[index + 1] - edges[index]), 0, 1)
+    return np.asarray(before + fraction * inside)
