@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 from collections.abc import Callable
 from typing import Any
@@ -193,3 +194,14 @@ def test_an_answer_in_arrow_says_what_one_in_csv_says() -> None:
     assert f"{first['redshift_upper95']:.6f}" == in_csv[0]["redshift_upper95"]
     assert second["redshift"] is second["redshift_lower"] is second["source_id"] is None
     assert (second["status"], second["error"]) == ("error", in_csv[1]["error"])
+
+
+def test_densities_are_lists_of_a_fixed_length_and_null_where_there_is_no_redshift() -> None:
+    plain = predictions(named=False)
+    pdf = np.array([[0.5, 1.5, 0.0], [np.nan] * 3])
+    with_pdf = dataclasses.replace(plain, redshifts=dataclasses.replace(plain.redshifts, pdf=pdf))
+    with pa.ipc.open_stream(write_arrow(with_pdf, {"bin_edges": "[0,0.2,0.4,0.6]"})) as answer:
+        table = answer.read_all()
+    assert table.schema.field("pdf").type == pa.list_(pa.float64(), 3)
+    assert table["pdf"].to_pylist() == [[0.5, 1.5, 0.0], None]
+    assert table.schema.metadata == {b"bin_edges": b"[0,0.2,0.4,0.6]"}
