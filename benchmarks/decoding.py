@@ -63,7 +63,7 @@ def writers(rows: int) -> dict[str, Callable[[], object]]:
     return {
         "answer in JSON": lambda: orjson.dumps(reply_rows(predictions)),
         "answer in CSV": lambda: write_csv(predictions, header=True).encode(),
-        "answer in Arrow": lambda: write_arrow(predictions, "a@1.0.0"),
+        "answer in Arrow": lambda: write_arrow(predictions, {"model": "a@1.0.0"}),
     }
 
 

@@ -1,6 +1,6 @@
 """Tables on disk, their format told by the extension. Imports its neighbours, `errors`, `redshift` and `spectra`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -40,11 +40,11 @@ def reader(path: Path) -> Callable[[IO[bytes]], Iterator[SpectrumBatch]]:
     return read_parquet
 
 
-def writer(path: Path, file: IO[bytes], model: str) -> Writer:
-    """Return what writes to a file of this name."""
+def writer(path: Path, file: IO[bytes], about: Mapping[str, str]) -> Writer:
+    """Return what writes to a file of this name; `about` goes where the format keeps such things."""
     check_format(path)
     if path.suffix.lower() == ".csv":
         return CsvWriter(file)
     from app.tables.parquet import ParquetWriter
 
-    return ParquetWriter(file, model)
+    return ParquetWriter(file, about)

@@ -73,7 +73,7 @@ def test_what_is_no_table_of_spectra_is_refused() -> None:
 def test_what_is_written_in_pieces_is_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.tables.parquet._GROUP_ROWS", 5)
     file = io.BytesIO()
-    writer = ParquetWriter(file, "tiny@1.2.3")
+    writer = ParquetWriter(file, {"model": "tiny@1.2.3"})
     for _ in range(7):
         writer.write(predictions(named=True))
     writer.close()
