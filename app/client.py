@@ -177,8 +177,8 @@ class GaiaRedshiftClient:
         ValueError
             If the arrays do not belong together, or make no prior.
         """
-        request = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(self._http.post("/predict", **request))
+        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(self._http.post("/predict", **question))
 
     def predict_csv(
         self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
@@ -241,8 +241,8 @@ class AsyncGaiaRedshiftClient:
         pdf: bool = False,
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays; see `GaiaRedshiftClient.predict`."""
-        request = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(await self._http.post("/predict", **request))
+        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
+        return _predictions(await self._http.post("/predict", **question))
 
     async def predict_csv(
         self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False

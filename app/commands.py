@@ -91,7 +91,7 @@ def predict(
     chosen.check(asked)
     rows = failed = 0
     with _open_input(table) as source, _replacing(output) as target:
-        writer = files.writer(output, target, chosen.manifest.id)
+        writer = files.writer(output, target, chosen.about(asked))
         for batch in _ahead(read(source)):
             predictions = chosen.predict(batch, asked)
             writer.write(predictions)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
+import orjson
 
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
@@ -21,10 +22,9 @@ _log = logging.getLogger("gaia_redshift")
 
 _IN_THREAD_VALUES = 1 << 16
 """Interpreting more outputs than this in the event loop would hold up the other clients for milliseconds."""
+
 _FEW_ROWS = 64
 """Larger requests gain nothing from being interpreted with others."""
-_PLAIN = Asked()
-"""What most requests ask; those that ask for more are interpreted by themselves."""
 
 MakeWatch = Callable[[Manifest], Watch]
 
@@ -66,7 +66,8 @@ class Model:
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
         self._count = count
-        self._together = Together(self._interpret_usable)
+        width = sum(bundle.output_widths.values())
+        self._together = Together(self._interpret_usable, max(_FEW_ROWS, _IN_THREAD_VALUES // width // 4))
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -95,6 +96,13 @@ class Model:
                     f"{self.manifest.name} gives one redshift, not a density: {wish} needs a density model"
                 )
 
+    def about(self, asked: Asked) -> dict[str, str]:
+        """Return what a file of predictions says of how they were made."""
+        about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
+        if asked.pdf:
+            about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
+        return about
+
     def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
         """Predict in the calling thread; unusable rows keep their place with their reason."""
         batch = batch.checked()
@@ -105,7 +113,7 @@ class Model:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
-        if asked == _PLAIN and not batch.problems and len(batch) <= _FEW_ROWS:
+        if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
             return Predictions(await self._together(output, batch.flux), batch.source_id, {})
         if output.size > _IN_THREAD_VALUES:
             predictions = await asyncio.to_thread(self._finish, batch, output, asked)
@@ -116,7 +124,7 @@ class Model:
         return predictions
 
     def _interpret_usable(self, output: FloatArray, flux: FloatArray) -> Redshifts:
-        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, _PLAIN)
+        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, Asked())
         if self._count is not None:
             self._count(self.bundle, flux, redshifts, {})
         return redshifts

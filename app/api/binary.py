@@ -1,9 +1,7 @@
 """Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `reading`, `schemas`, `tables`."""
 
 from collections.abc import Mapping
-from typing import Any
 
-import orjson
 from fastapi import Request, Response
 from pydantic import ValidationError
 
@@ -48,17 +46,13 @@ def read_binary(kind: str, body: bytes, max_spectra: int) -> SpectrumBatch:
 
 def read_options(query: Mapping[str, str]) -> PredictOptions:
     """Return what a query asks of the spectra in the body; raises InvalidRequestError if it is not understood."""
-    given: dict[str, Any] = dict(query)
-    unknown = [name for name in given if name not in _OPTIONS]
-    if unknown:
-        raise InvalidRequestError("the query is wrong", [Detail(name[:80], "unknown") for name in unknown])
     truth = {"true": True, "false": False}
-    if "pdf" in given:
-        given["pdf"] = truth.get(given["pdf"], given["pdf"])
+    given = {name: truth.get(text, text) if name == "pdf" else text for name, text in query.items()}
     try:
         return PredictOptions.model_validate(given)
     except ValidationError as error:
-        details = [Detail(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        details = [Detail(str(problem["loc"][0])[:80], problem["msg"]) for problem in problems]
         raise InvalidRequestError("the query is wrong", details) from error
 
 
@@ -72,13 +66,9 @@ def refuse_query(request: Request) -> None:
             )
 
 
-def arrow_reply(predictions: Predictions, head: dict[str, Any]) -> Response:
-    """Answer with an Arrow stream: the columns of a CSV answer, and `pdf` as a list; `head` goes into its metadata."""
+def arrow_reply(predictions: Predictions, about: Mapping[str, str]) -> Response:
+    """Answer with an Arrow stream: the columns of a CSV answer, and in the schema's metadata how it was made."""
     from app.tables.answers import write_arrow
 
-    name, version = head["model"]["name"], head["model"]["version"]
-    said = {"model": f"{name}@{version}", "prior": head["prior"]}
-    if "bin_edges" in head:
-        said["bin_edges"] = orjson.dumps(head["bin_edges"]).decode()
-    headers = {"X-Model": f"{name} {version}", "X-Prior": head["prior"]}
-    return Response(write_arrow(predictions, said), media_type=ARROW, headers=headers)
+    headers = {"X-Model": about["model"].replace("@", " "), "X-Prior": about["prior"]}
+    return Response(write_arrow(predictions, about), media_type=ARROW, headers=headers)

@@ -110,19 +110,8 @@ async def predict(request: Request) -> Response:
     with model.in_use():
         predictions = await model.predict_merged(batch, asked)
     if reply_type == ARROW:
-        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, _head(model, asked)))
-    return await _off_loop(request, len(body), lambda: _json_reply(model, asked, reply_rows(predictions)))
-
-
-def _head(model: Model, asked: Asked) -> dict[str, Any]:
-    """Return what a reply says before its predictions."""
-    head: dict[str, Any] = {
-        "model": {"name": model.manifest.name, "version": model.manifest.version},
-        "prior": name_of(asked.prior),
-    }
-    if asked.pdf:
-        head["bin_edges"] = model.manifest.bin_edges
-    return head
+        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, model.about(asked)))
+    return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))
 
 
 def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
@@ -134,8 +123,19 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return binary.read_binary(kind, body, max_spectra), options
 
 
-def _json_reply(model: Model, asked: Asked, rows: list[dict[str, Any]]) -> Response:
-    content = {**_head(model, asked), "predictions": rows}
+def _head(model: Model, asked: Asked) -> dict[str, Any]:
+    """Return what a JSON reply says before its predictions."""
+    head: dict[str, Any] = {
+        "model": {"name": model.manifest.name, "version": model.manifest.version},
+        "prior": name_of(asked.prior),
+    }
+    if asked.pdf:
+        head["bin_edges"] = model.manifest.bin_edges
+    return head
+
+
+def _json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
+    content = {**head, "predictions": reply_rows(predictions)}
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
 
 

@@ -2,31 +2,29 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pyarrow
 
 from app.redshift import Predictions, Redshifts
 from app.tables.columns import SOURCE_ID
 
-PDF = "pdf"
 
+def answer_schema(*, named: bool, bins: int = 0, about: Mapping[str, str] | None = None) -> pyarrow.Schema:
+    """Return an answer's columns: with identifiers where the input had them, with densities where they were asked for.
 
-def answer_schema(*, named: bool, bins: int = 0, said: Mapping[str, str] | None = None) -> pyarrow.Schema:
-    """Return an answer's columns, with identifiers where the input had them; what is said goes into the metadata."""
+    `about` goes into the metadata: which model answered, with which prior.
+    """
     columns = [(SOURCE_ID, pyarrow.string())] if named else []
     columns += [(name, pyarrow.float64()) for name in Redshifts.INTERVALS]
     columns += [(name, pyarrow.string()) for name in ("quality", "status", "error")]
-    if bins:
-        columns.append((PDF, pyarrow.list_(pyarrow.float64(), bins)))
-    return pyarrow.schema(columns, metadata=dict(said) if said else None)
+    columns += [("pdf", pyarrow.list_(pyarrow.float64(), bins))] if bins else []
+    return pyarrow.schema(columns, metadata=dict(about) if about else None)
 
 
-def to_arrow(predictions: Predictions, said: Mapping[str, str] | None = None) -> pyarrow.RecordBatch:
+def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -> pyarrow.RecordBatch:
     """Return the predictions, a row per spectrum: null for what a row without a redshift has not."""
     redshifts, problems = predictions.redshifts, predictions.problems
-    pdf = redshifts.pdf
-    bins = 0 if pdf is None else pdf.shape[1]
-    schema = answer_schema(named=predictions.source_id is not None, bins=bins, said=said)
+    bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
+    schema = answer_schema(named=predictions.source_id is not None, bins=bins, about=about)
     columns = [pyarrow.array(predictions.source_id, pyarrow.string())] if predictions.source_id is not None else []
     columns += [pyarrow.array(getattr(redshifts, name), from_pandas=True) for name in Redshifts.INTERVALS]
     rows = range(len(predictions))
@@ -36,15 +34,15 @@ def to_arrow(predictions: Predictions, said: Mapping[str, str] | None = None) ->
         pyarrow.array(["error" if row in problems else "ok" for row in rows], pyarrow.string()),
         pyarrow.array(errors, pyarrow.string()),
     ]
-    if pdf is not None:
-        unknown = pyarrow.array(np.isnan(redshifts.redshift))
-        columns.append(pyarrow.FixedSizeListArray.from_arrays(pdf.ravel(), bins, mask=unknown))
+    if redshifts.pdf is not None:
+        missing = pyarrow.array([row in problems for row in rows])
+        columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=missing))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def write_arrow(predictions: Predictions, said: Mapping[str, str]) -> bytes:
-    """Return an Arrow IPC stream of one batch; what is said of all of it is the schema's metadata."""
-    batch = to_arrow(predictions, said)
+def write_arrow(predictions: Predictions, about: Mapping[str, str]) -> bytes:
+    """Return an Arrow IPC stream of one batch."""
+    batch = to_arrow(predictions, about)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)

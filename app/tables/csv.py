@@ -224,12 +224,6 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     return text.getvalue()
 
 
-def _pdf_cells(pdf: NDArray[np.float64]) -> list[list[str]]:
-    """Write each number of an array as text; a JSON encoder is the fastest there is."""
-    rows = orjson.dumps(pdf, option=orjson.OPT_SERIALIZE_NUMPY).decode()[2:-2].split("],[")
-    return [row.split(",") for row in rows]
-
-
 class CsvWriter:
     """Writes predictions to a CSV file as they come."""
 
@@ -244,6 +238,12 @@ class CsvWriter:
 
     def close(self) -> None:
         """Do nothing: every row is written."""
+
+
+def _pdf_cells(pdf: NDArray[np.float64]) -> list[list[str]]:
+    """Write each number of an array as text; a JSON encoder is the fastest there is."""
+    rows = orjson.dumps(pdf, option=orjson.OPT_SERIALIZE_NUMPY).decode()[2:-2].split("],[")
+    return [row.split(",") for row in rows]
 
 
 def _inert(text: str) -> str:

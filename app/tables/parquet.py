@@ -3,7 +3,7 @@
 For files of the user's own: a Parquet file can claim to hold gigabytes in a few bytes, so the service takes none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO
 
 import pyarrow
@@ -60,19 +60,19 @@ class ParquetWriter:
     Parameters
     ----------
     file : binary file
-    model : str
+    about : mapping
         Goes into the file's metadata.
     """
 
-    def __init__(self, file: IO[bytes], model: str) -> None:
-        self._file, self._model = file, model
+    def __init__(self, file: IO[bytes], about: Mapping[str, str]) -> None:
+        self._file, self._about = file, about
         self._writer: parquet.ParquetWriter | None = None
         self._batches: list[pyarrow.RecordBatch] = []
         self._rows = 0
 
     def write(self, predictions: Predictions) -> None:
         """Add rows."""
-        self._batches.append(to_arrow(predictions, {"model": self._model}))
+        self._batches.append(to_arrow(predictions, self._about))
         self._rows += len(predictions)
         if self._rows >= _GROUP_ROWS:
             self._flush()

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 from collections.abc import Callable
 from typing import Any
@@ -182,9 +183,9 @@ GOOD_BODIES = [
 
 
 def test_an_answer_in_arrow_says_what_one_in_csv_says() -> None:
-    with pa.ipc.open_stream(write_arrow(predictions(named=True), {"model": "tiny@1.2.3", "prior": "survey"})) as answer:
+    with pa.ipc.open_stream(write_arrow(predictions(named=True), {"model": "tiny@1.2.3"})) as answer:
         table = answer.read_all()
-    assert table.schema.metadata == {b"model": b"tiny@1.2.3", b"prior": b"survey"}
+    assert table.schema.metadata == {b"model": b"tiny@1.2.3"}
     first, second = table.to_pylist()
     in_csv = list(csv.DictReader(io.StringIO(write_csv(predictions(named=True), header=True))))
     assert {name: str(first[name] or "") for name in ("source_id", "quality", "status", "error")}.items() <= in_csv[
@@ -193,3 +194,14 @@ def test_an_answer_in_arrow_says_what_one_in_csv_says() -> None:
     assert f"{first['redshift_upper95']:.6f}" == in_csv[0]["redshift_upper95"]
     assert second["redshift"] is second["redshift_lower"] is second["source_id"] is None
     assert (second["status"], second["error"]) == ("error", in_csv[1]["error"])
+
+
+def test_densities_are_lists_of_a_fixed_length_and_null_where_there_is_no_redshift() -> None:
+    plain = predictions(named=False)
+    pdf = np.array([[0.5, 1.5, 0.0], [np.nan] * 3])
+    with_pdf = dataclasses.replace(plain, redshifts=dataclasses.replace(plain.redshifts, pdf=pdf))
+    with pa.ipc.open_stream(write_arrow(with_pdf, {"bin_edges": "[0,0.2,0.4,0.6]"})) as answer:
+        table = answer.read_all()
+    assert table.schema.field("pdf").type == pa.list_(pa.float64(), 3)
+    assert table["pdf"].to_pylist() == [[0.5, 1.5, 0.0], None]
+    assert table.schema.metadata == {b"bin_edges": b"[0,0.2,0.4,0.6]"}
