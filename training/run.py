@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInputError
 from training.dataset import Dataset
@@ -21,7 +21,7 @@ from training.recipe import RECIPE_FILE, Recipe
 
 HISTORY_FILE = "history.csv"
 _DATA_FILE = "data.json"
-_BEST_FILE = "best.weights.h5"
+BEST_FILE = "best.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Run:
         goes on when more epochs are asked for.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(self, folder: Path, recipe: Any, dataset: Dataset | Any) -> None:
         self.folder = folder
         self.recipe = recipe
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,10 +66,14 @@ class Run:
         if recipe_path.exists() and data_path.exists():
             if json.loads(data_path.read_text(encoding="utf-8"))["sha256"] != dataset.sha256:
                 raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
-            if _schedule_apart(_read_recipe(recipe_path)) != _schedule_apart(self.recipe):
+            if not self._goes_on(_read_recipe(recipe_path, type(self.recipe))):
                 raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
         _write_whole(data_path, json.dumps(data, indent=2) + "\n")
         _write_whole(recipe_path, self.recipe.model_dump_json(indent=2) + "\n")
+
+    def _goes_on(self, begun: Any) -> bool:
+        """Say whether this recipe may continue what another began."""
+        return bool(_schedule_apart(begun) == _schedule_apart(self.recipe))
 
     @property
     def best(self) -> Epoch:
@@ -93,13 +97,13 @@ class Run:
     def best_network(self) -> Any:
         """Return the network of the best epoch, without optimiser."""
         network = build(self.recipe)
-        network.load_weights(self.folder / _BEST_FILE)
+        network.load_weights(self.folder / BEST_FILE)
         return network
 
     def record(self, row: Epoch, network: Any) -> None:
         """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row."""
         if not self.history or row.val_loss < self.best.val_loss:
-            _save_whole(network.save_weights, self.folder / _BEST_FILE)
+            _save_whole(network.save_weights, self.folder / BEST_FILE)
         _save_whole(network.save, self._checkpoint(row.epoch))
         self.history.append(row)
         names = [field.name for field in fields(Epoch)]
@@ -115,9 +119,9 @@ def _schedule_apart(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"epochs": 1, "patience": 1})
 
 
-def _read_recipe(path: Path) -> Recipe:
+def _read_recipe(path: Path, kind: type[BaseModel]) -> BaseModel:
     try:
-        return Recipe.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InvalidInputError(f"{path} is no recipe of this version: name another run folder") from error
 

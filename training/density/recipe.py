@@ -1,0 +1,41 @@
+"""Every choice of the `density` recipe. Imports nothing of the project.
+
+The defaults are the outcome of the trials in docs/explanation/density-network.md.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+REDSHIFT_LIMIT = 0.6
+"""The bins reach from 0 to here."""
+
+
+class DensityRecipe(BaseModel):
+    """Network, loss, optimiser and schedule."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: Literal["density"] = "density"
+    """Tells a recipe file of this kind from one of a point network."""
+    name: str = "density"
+    bins: int = Field(default=120, ge=2)
+    label_width: PositiveFloat = 0.004
+    """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are not unrelated classes."""
+    width: PositiveInt = 256
+    """Of the stream that the blocks add to."""
+    hidden: PositiveInt = 768
+    """Units inside each block."""
+    blocks: PositiveInt = 3
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    kind_weight: NonNegativeFloat = 0.2
+    """Weight of the loss of the kind beside that of the redshift."""
+    learning_rate: PositiveFloat = 1e-3
+    """At its highest: a third of an epoch of warming up, then a cosine down to a hundredth."""
+    weight_decay: NonNegativeFloat = 1e-4
+    batch_size: PositiveInt = 256
+    epochs: PositiveInt = 4
+    patience: PositiveInt = 4
+    """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
+    seed: int = Field(default=4, ge=0, lt=2**32)
+    """Of the first weights, of the order of the batches and of the mixture behind the flags."""
