@@ -66,8 +66,9 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 	for reader in json csv columns manifest; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
-audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/image.txt
+ADVISORIES :=
+audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install (ADVISORIES="-s osv --osv-url URL" asks a mirror)
+	$(BIN)/pip-audit $(ADVISORIES) --strict --require-hashes --disable-pip -r requirements/image.txt
 
 sbom: .venv/audit.done  ## What serving and its image install, as a CycloneDX bill of materials
 	mkdir -p build

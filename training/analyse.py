@@ -5,8 +5,6 @@ Importing this loads no numerical library beyond what the command line needs.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.errors import InvalidInputError
+from training import page
+from training.options import DataArgument, PolicyOption
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,15 +140,10 @@ FIGURES: dict[str, Callable[[Any, Dataset], None]] = {
 }
 
 
-ORIGIN = {
-    True: "Simulated spectra.",
-    False: "Observed spectra.",
-    None: "The file does not say whether its spectra are simulated.",
-}
-
-
-def page(data: Dataset, found: Statistics, directory: Path) -> str:
+def _page(data: Dataset, found: Statistics, directory: Path) -> str:
     """Return one HTML page that holds the statistics and the figures themselves, and links nothing."""
+    from training.dataset import ORIGIN
+
     numbers = [
         ("galaxies", f"{found.count}"),
         ("mean", f"{found.mean:.4f}"),
@@ -159,35 +154,18 @@ def page(data: Dataset, found: Statistics, directory: Path) -> str:
         *((f"percentile {percent}", f"{value:.4f}") for percent, value in found.percentiles.items()),
     ]
     bins = [(f"{low:.2f} to {high:.2f}", f"{percent:.2f}%") for low, high, percent in found.bins]
-    pictures = "".join(_picture(name, directory) for name in FIGURES)
-    title = html.escape(f"Analysis of {data.name}")
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{CSS}</style>'
-        f"<h1>{title}</h1><p>{ORIGIN[data.simulated]} SHA-256 <code>{data.sha256}</code></p>"
-        f"<div>{_table('Redshifts', numbers)}{_table('Percent per bin', bins)}</div>{pictures}</html>\n"
+    return page.page(
+        f"Analysis of {data.name}",
+        page.paragraph(f"{ORIGIN[data.simulated]} SHA-256 {data.sha256}"),
+        f'<div class="side">{page.table("Redshifts", numbers)}{page.table("Percent per bin", bins)}</div>',
+        *(page.picture(name, directory) for name in FIGURES),
     )
 
 
-def _picture(name: str, directory: Path) -> str:
-    encoded = base64.b64encode((directory / f"{name}.png").read_bytes()).decode()
-    return f'<img alt="{name}" src="data:image/png;base64,{encoded}">'
-
-
-def _table(caption: str, rows: list[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
-    return f"<table><caption>{caption}</caption>{body}</table>"
-
-
-CSS = (
-    "body{font:16px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "div{display:flex;gap:3rem;flex-wrap:wrap}img{width:100%;margin-top:1rem}code{overflow-wrap:anywhere}"
-    "th{text-align:left;font-weight:normal;padding-right:2rem}td{text-align:right}caption{font-weight:bold}"
-)
-
-
 def analyse(
-    data: Annotated[Path, typer.Argument(help="Labelled spectra: .csv (z,flux_0..flux_185) or .parquet.")],
+    data: DataArgument,
     report: Annotated[Path, typer.Option("--report", help="Directory for the figures, numbers and page.")],
+    policy: PolicyOption = "refuse",
 ) -> None:
     """Describe a data set: redshifts, percentiles, spectra and mean fluxes, as figures and one page."""
     import dataclasses
@@ -197,7 +175,8 @@ def analyse(
     from training import dataset
     from training.figures import figure
 
-    read = dataset.read(data)
+    read = dataset.read(data, policy)
+    dataset.say_dropped(read)
     try:
         report.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -208,7 +187,7 @@ def analyse(
             draw(axes, read)
     try:
         (report / "statistics.json").write_text(json.dumps(dataclasses.asdict(found), indent=2) + "\n", "utf-8")
-        (report / "index.html").write_text(page(read, found, report), "utf-8")
+        (report / "index.html").write_text(_page(read, found, report), "utf-8")
     except OSError as error:
         raise InvalidInputError(f"cannot write into {report}: {error.strerror or error}") from error
     typer.echo(

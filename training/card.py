@@ -12,25 +12,9 @@ from numpy.typing import NDArray
 
 from app.bundle import Manifest
 from training.dataset import Dataset
-from training.evaluate import BIN_EDGES, Bin, Metrics, by_redshift
+from training.evaluate import BIN_EDGES, PUBLISHED, Bin, Metrics, by_redshift
 from training.fit import Fitted
 from training.split import Split
-
-PUBLISHED = (
-    (0.0216, 0.0236, 6.62),
-    (0.0117, 0.0208, 27.77),
-    (0.0013, 0.0243, 28.99),
-    (-0.0081, 0.0296, 16.61),
-    (-0.0110, 0.0346, 8.80),
-    (-0.0122, 0.0333, 6.00),
-    (-0.0248, 0.0351, 3.55),
-    (-0.0458, 0.0416, 1.15),
-    (-0.0793, 0.0593, 0.30),
-    (-0.1327, 0.0806, 0.11),
-    (-0.1804, 0.1128, 0.06),
-    (-0.2100, 0.0978, 0.04),
-)
-"""Mean error, sigma and percent of the data per bin of 0.05 in z: Kiraleos 2023, table 3."""
 
 NOTABLE_BIAS = 0.02
 """Mean error of a bin that the card names among the failures: about the network's mean absolute error."""
@@ -61,8 +45,14 @@ class Tested:
     onnx_difference: float
 
 
-def origin(dataset: Dataset) -> str:
-    """Return the sentence that says what the training spectra are."""
+def origin(dataset: Dataset, start: str | None = None) -> str:
+    """Return the sentences that say what the training spectra are, and what the training started from."""
+    return _spectra(dataset) + (
+        f" Fine-tuned from {start.split(' ')[0]}: see there for what that learnt from." if start else ""
+    )
+
+
+def _spectra(dataset: Dataset) -> str:
     if dataset.simulated is None:
         return "Trained on spectra of undeclared origin: the training set does not say whether they were simulated."
     if dataset.simulated:
@@ -86,7 +76,7 @@ def write_card(manifest: Manifest, fitted: Fitted, dataset: Dataset, parts: Spli
     str
     """
     sections = (
-        f"**{origin(dataset)}**",
+        f"**{origin(dataset, fitted.recipe.start)}**",
         f"# {manifest.name} {manifest.version}",
         _use(dataset),
         _making(fitted, dataset, parts),
@@ -123,8 +113,8 @@ def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
 - Data: `{dataset.name}`{provenance},
   SHA-256 `{dataset.sha256}`.
 - Split {parts.how}: {counts["train"]:,} spectra to train,
-  {counts["validation"]:,} to validate, {counts["test"]:,} to test.
-- Scaling: minimum and maximum of each flux in the training part alone (the dissertation's scaler saw all parts).
+  {counts["validation"]:,} to validate, {counts["test"]:,} to test.{_left_out(dataset)}
+- Scaling: minimum and maximum of each flux {_scaling(recipe.start)}.
 - Network: {fitted.network.count_params():,} parameters; convolutions {convolutions}, each pooled in pairs;
   dense {", ".join(str(units) for units in recipe.dense)}, 1; {recipe.activation}.
 - Recipe `{recipe.name}`: {recipe.optimizer} {recipe.learning_rate:g}, {recipe.loss}, batch {recipe.batch_size},
@@ -132,6 +122,17 @@ def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
 - Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch {fitted.best_epoch},
   with the lowest validation loss, was kept (`recipe.json`, `history.csv`).
 - Intervals: split conformal, by predicted redshift, from the validation part."""
+
+
+def _left_out(dataset: Dataset) -> str:
+    reasons = "; ".join(f"{count:,} rows with {what}" for what, count in dataset.dropped.items())
+    return f"\n  Left out: {reasons}." if reasons else ""
+
+
+def _scaling(start: str | None) -> str:
+    if start:
+        return f"as in the training of {start}, whose weights this one started from"
+    return "in the training part alone (the dissertation's scaler saw all parts)"
 
 
 def _results(tested: Tested) -> str:

@@ -1,4 +1,4 @@
-"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle` alone; TensorFlow and tf2onnx.
+"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle` and `graph`; TensorFlow and tf2onnx.
 
 Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own.
 """
@@ -10,12 +10,12 @@ from typing import Any
 import joblib
 import keras
 import numpy as np
-import onnx
 import tensorflow as tf
 import tf2onnx
 
 from app.bundle import KERAS_FILE, ONNX_FILE, SCALER_FILE
 from app.spectra import FLUX_COUNT
+from training.graph import straighten
 
 OPSET = 18
 
@@ -40,8 +40,7 @@ def convert(folder: Path) -> None:
         return {"redshift": network((flux * scale + offset)[..., np.newaxis], training=False)[:, 0]}
 
     graph, _ = tf2onnx.convert.from_function(tf.function(redshift), input_signature=[flux], opset=OPSET)
-    onnx.checker.check_model(graph, full_check=True)
-    (folder / ONNX_FILE).write_bytes(graph.SerializeToString())
+    (folder / ONNX_FILE).write_bytes(straighten(graph).SerializeToString())
 
 
 if __name__ == "__main__":

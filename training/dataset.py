@@ -1,34 +1,35 @@
-"""Labelled spectra for training: read, checked and split. Imports `spectra` and `errors` of the project.
-
-Two formats are read. The dissertation's CSV has one row per galaxy, ``z,flux_0..flux_185``, the columns in any order
-and others ignored. The simulator's Parquet has ``z``, ``flux`` (a list of 186 float32) and, where they are known,
-``parent_id`` and ``part``; its schema's metadata says that it is simulated.
-"""
+"""Labelled spectra for training and evaluation: read and checked. Imports `columns`, `unusable` of the project."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from app.errors import Detail, InvalidInputError
-from app.spectra import FLUX_COUNT, GRID_ID, FloatArray
-
-REDSHIFT_RANGE = (0.0, 0.6)
-"""Kiraleos 2023, section 3.1: beyond 0.6 the survey holds too few galaxies to learn from."""
+from app.spectra import GRID_ID, FloatArray
+from training.columns import read_columns
+from training.formats import open_table
+from training.unusable import unusable
 
 MINIMUM_ROWS = 100
 """Below this the smallest part has fewer than ten galaxies and nothing measured on it means anything."""
 
-_PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
+Policy = Literal["refuse", "drop"]
+"""What becomes of a file with rows that cannot be used: it is refused, or they are left out; either way counted."""
 
-FLUX_COLUMNS = tuple(f"flux_{index}" for index in range(FLUX_COUNT))
+ORIGIN = {
+    True: "Simulated spectra.",
+    False: "Observed spectra.",
+    None: "The file does not say whether its spectra are simulated.",
+}
+"""By `Dataset.simulated`."""
+
+_PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,26 @@ class Dataset:
     """None where the file does not say."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What else the file says of its origin: the simulator's version and seed, for the card."""
+    properties: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Those of `columns.PROPERTIES` that the file has, each of shape (n,), NaN where it has no value."""
+    source_id: NDArray[np.str_] | None = None
+    """Shape (n,), empty where a row has none; None where the file has none at all."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many rows of the file were left out, by reason."""
 
     def __len__(self) -> int:
         return len(self.redshift)
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, policy: Policy = "refuse") -> Dataset:
     """Read a training set and refuse one that would silently train a bad network.
 
     Parameters
     ----------
     path : Path
-        ``*.parquet``, or anything else as CSV (also compressed, ``.csv.gz``).
+        In a format of `training.formats`.
+    policy : {"refuse", "drop"}
+        Of unusable rows, see `load`.
 
     Returns
     -------
@@ -71,18 +80,62 @@ def read(path: Path) -> Dataset:
     Raises
     ------
     InvalidInputError
-        If the file cannot be read, lacks columns, has fewer than `MINIMUM_ROWS` rows, holds a value that is not
-        finite or a redshift outside 0 to 0.6, or has a constant column.
+        As `load`; or if fewer than `MINIMUM_ROWS` rows are left, or a column is constant.
     """
-    if not path.is_file():
-        raise InvalidInputError(f"{path} is not a file")
-    try:
-        columns = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise InvalidInputError(f"{path.name} cannot be read: {error}") from error
-    dataset = Dataset(name=path.name, sha256=_sha256(path), **columns)
-    _check(dataset)
+    dataset = load(path, policy)
+    name, redshift = dataset.name, dataset.redshift
+    if len(dataset) < MINIMUM_ROWS:
+        left = "usable rows" if dataset.dropped else "rows"
+        raise InvalidInputError(f"{name} has {len(dataset)} {left}: at least {MINIMUM_ROWS} are needed to train")
+    if redshift.min() == redshift.max():
+        raise InvalidInputError(f"{name} has one redshift only, {redshift[0]:g}: there is nothing to learn")
+    constant = np.flatnonzero(dataset.flux.min(axis=0) == dataset.flux.max(axis=0))
+    if len(constant):
+        raise InvalidInputError(
+            f"{name} has {len(constant)} constant flux columns, the first flux_{constant[0]}: are spectra missing?"
+        )
     return dataset
+
+
+def load(path: Path, policy: Policy = "refuse") -> Dataset:
+    """Read labelled spectra, however few, for an evaluation.
+
+    Parameters
+    ----------
+    path : Path
+    policy : {"refuse", "drop"}
+        Whether a file with unusable rows is refused, or read without them.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read, lacks columns or has no rows; or, by the policy `refuse`, if a row holds a value
+        that is not finite or a redshift outside 0 to 0.6, or repeats the source_id or the spectrum of another.
+    """
+    with open_table(path) as table:
+        said = _declared(path, table.metadata)
+        dataset = Dataset(**read_columns(path, table), **said, name=path.name, sha256=_sha256(path))
+    if not len(dataset):
+        raise InvalidInputError(f"{path.name} has no rows")
+    refused = unusable(dataset.flux, dataset.redshift, dataset.source_id)
+    if not refused:
+        return dataset
+    if policy == "refuse":
+        problems = [
+            Detail(f"row {int(np.flatnonzero(rows)[0])}", f"{int(rows.sum())} rows have {what}; this is the first")
+            for what, rows in refused.items()
+        ]
+        raise InvalidInputError(
+            f"{path.name} has rows that cannot be used; mend them, or add --policy drop to leave them out", problems
+        )
+    kept = ~np.logical_or.reduce(list(refused.values()))
+    if not kept.any():
+        raise InvalidInputError(f"{path.name} has no usable row")
+    return replace(_rows(dataset, kept), dropped={what: int(rows.sum()) for what, rows in refused.items()})
 
 
 def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
@@ -111,114 +164,38 @@ def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
     return replace(dataset, simulated=not observed)
 
 
-def _read_csv(path: Path) -> dict[str, Any]:
-    if path.stat().st_size == 0:
-        raise InvalidInputError(f"{path.name} is empty")
-    wanted = ["z", *FLUX_COLUMNS]
-    with pyarrow.csv.open_csv(path) as header:
-        _require(path, wanted, header.schema.names)
-    # Typing only the columns that are read keeps 520,393 rows under 1 GB and refuses text at its exact place.
-    options = pyarrow.csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(wanted, pa.float32()))
-    blocks = [np.empty((0, len(wanted)), np.float32)]
-    with pyarrow.csv.open_csv(path, convert_options=options) as reader:
-        blocks += [np.stack([_floats(column) for column in block.columns], axis=1) for block in reader]
-    table = np.concatenate(blocks)
-    flux = np.ascontiguousarray(table[:, 1:])
-    return {"flux": flux, "redshift": table[:, 0].copy(), "parent": None, "part": None, "simulated": None}
+def say_dropped(dataset: Dataset) -> None:
+    """Print on standard error how many rows were left out, and why."""
+    for what, count in dataset.dropped.items():
+        sys.stderr.write(f"{dataset.name}: left out {count} rows with {what}\n")
 
 
-def _read_parquet(path: Path) -> dict[str, Any]:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        _require(path, ["z", "flux"], schema.names)
-        present = [name for name in ("z", "flux", "parent_id", "part") if name in schema.names]
-        table = file.read(columns=present).combine_chunks()
-    parent = table["parent_id"].to_numpy() if "parent_id" in present else None
-    part = np.asarray(table["part"].to_pylist(), dtype=np.str_) if "part" in present else None
-    return {
-        "flux": _flux_list(path, table["flux"]),
-        "redshift": _floats(table["z"]),
-        "parent": parent,
-        "part": part,
-        **_declared(path, schema.metadata or {}),
-    }
+def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
+    """Return some rows of a data set."""
+
+    def some(column: Any) -> Any:
+        return None if column is None else column[kept]
+
+    return replace(
+        dataset,
+        flux=dataset.flux[kept],
+        redshift=dataset.redshift[kept],
+        parent=some(dataset.parent),
+        part=some(dataset.part),
+        source_id=some(dataset.source_id),
+        properties={name: some(column) for name, column in dataset.properties.items()},
+    )
 
 
-def _flux_list(path: Path, column: Any) -> FloatArray:
-    """Return a list column as shape (n, 186); a missing spectrum becomes NaN, which `_check` counts."""
-    kind = column.type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
-        raise InvalidInputError(f"{path.name}: column flux is {kind}, not a list of {FLUX_COUNT} numbers")
-    flux = np.full((len(column), FLUX_COUNT), np.nan, np.float32)
-    row = 0
-    for chunk in column.chunks:
-        lengths = chunk.value_lengths().fill_null(0).to_numpy()
-        filled = lengths != 0
-        if not (lengths[filled] == FLUX_COUNT).all():
-            wrong = int(np.flatnonzero(filled & (lengths != FLUX_COUNT))[0])
-            raise InvalidInputError(f"{path.name}: row {row + wrong} has {lengths[wrong]} fluxes, not {FLUX_COUNT}")
-        flux[row : row + len(chunk)][filled] = _floats(chunk.drop_null().flatten()).reshape(-1, FLUX_COUNT)
-        row += len(chunk)
-    return flux
-
-
-def _floats(column: Any) -> FloatArray:
-    """Return an Arrow array as float32, nulls as NaN."""
-    values = column.cast(pa.float32()).to_numpy(**({"zero_copy_only": False} if isinstance(column, pa.Array) else {}))
-    return np.asarray(values, dtype=np.float32)
-
-
-def _declared(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _declared(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return what the simulator's metadata say; a grid other than ours would train a network nobody can serve."""
-    said = {name: metadata[name.encode()].decode() for name in _PROVENANCE if name.encode() in metadata}
+    said = {name: metadata[name] for name in _PROVENANCE if name in metadata}
     if said.get("grid_id", GRID_ID) != GRID_ID:
         raise InvalidInputError(
             f"{path.name} is sampled on the grid {said['grid_id']!r}; this version's is {GRID_ID!r}"
         )
     simulated = said.pop("simulated", None)
-    return {"simulated": None if simulated is None else simulated == "true", "provenance": said}
-
-
-def _require(path: Path, wanted: list[str], present: list[str]) -> None:
-    missing = [name for name in wanted if name not in present]
-    if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise InvalidInputError(f"{path.name} lacks the columns {shown}; a training set has z and {FLUX_COUNT} fluxes")
-    repeated = sorted({name for name in wanted if present.count(name) > 1})
-    if repeated:
-        raise InvalidInputError(f"{path.name} has the column {repeated[0]} more than once")
-
-
-def _check(dataset: Dataset) -> None:
-    name, redshift = dataset.name, dataset.redshift
-    if len(dataset) < MINIMUM_ROWS:
-        raise InvalidInputError(f"{name} has {len(dataset)} rows: at least {MINIMUM_ROWS} are needed to train")
-    problems = list(_row_problems(dataset))
-    if problems:
-        raise InvalidInputError(f"{name} has rows that cannot be trained on", problems)
-    if redshift.min() == redshift.max():
-        raise InvalidInputError(f"{name} has one redshift only, {redshift[0]:g}: there is nothing to learn")
-    constant = np.flatnonzero(dataset.flux.min(axis=0) == dataset.flux.max(axis=0))
-    if len(constant):
-        raise InvalidInputError(
-            f"{name} has {len(constant)} constant flux columns, the first flux_{constant[0]}: are spectra missing?"
-        )
-
-
-def _row_problems(dataset: Dataset) -> Iterator[Detail]:
-    low, high = REDSHIFT_RANGE
-    # min and max carry any NaN or infinity without a second array as large as the fluxes.
-    finite = np.isfinite(dataset.flux.min(axis=1)) & np.isfinite(dataset.flux.max(axis=1))
-    unusable = {
-        "a value that is missing or not finite": ~(finite & np.isfinite(dataset.redshift)),
-        f"a redshift outside {low:g} to {high:g}": (dataset.redshift < low) | (dataset.redshift > np.float32(high)),
-    }
-    for what, rows in unusable.items():
-        if rows.any():
-            yield Detail(
-                f"row {int(np.flatnonzero(rows)[0])}",
-                f"{int(rows.sum())} rows have {what}; this is the first",
-            )
+    return {"simulated": None if simulated is None else simulated.lower() == "true", "provenance": said}
 
 
 def _sha256(path: Path) -> str:

@@ -38,9 +38,8 @@ from training.calibrate import calibrate, coverage
 from training.card import CITATIONS, Tested, origin, write_card
 from training.dataset import Dataset
 from training.evaluate import measure
-from training.fit import Fitted
-from training.recipe import RECIPE_FILE
-from training.run import HISTORY_FILE
+from training.fit import Fitted, fit_scaler
+from training.recipe import HISTORY_FILE, RECIPE_FILE
 from training.split import Split
 
 AGREEMENT = 5e-6
@@ -116,7 +115,10 @@ def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: R
 def _calibrate(fitted: Fitted, dataset: Dataset, parts: Split) -> Calibration:
     predicted = fitted.predict(dataset.flux[parts.validation])
     true = dataset.redshift[parts.validation]
-    return calibrate(predicted, true, fitted.scaler.data_min_, fitted.scaler.data_max_)
+    # A scaler that came with an earlier training has seen other spectra; the network has learnt from both.
+    range_, scaler = fit_scaler(dataset.flux, parts.train), fitted.scaler
+    low, high = np.minimum(scaler.data_min_, range_.data_min_), np.maximum(scaler.data_max_, range_.data_max_)
+    return calibrate(predicted, true, low, high)
 
 
 def _convert(staged: Path) -> None:
@@ -162,7 +164,7 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
     return Manifest(
         name=release.name,
         version=release.version,
-        description=f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset)}",
+        description=f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset, fitted.recipe.start)}",
         grid=GRID_ID,
         output="point",
         redshift_range=(float(redshift.min()), float(redshift.max())),

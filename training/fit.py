@@ -1,4 +1,4 @@
-"""Train a network by its recipe. Imports `dataset`, `split`, `recipe`, `run`, `progress`; Keras and scikit-learn.
+"""Train a network by its recipe. Imports `run`, `start`, `progress` and what they import; Keras and scikit-learn.
 
 Read `fit` from top to bottom: it is the recipe. Each epoch's order of galaxies follows from the seed and the
 epoch's number alone, so a run that was interrupted ends with the same weights as one that was not.
@@ -6,6 +6,7 @@ epoch's number alone, so a run that was interrupted ends with the same weights a
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,14 @@ from training.dataset import Dataset
 from training.progress import Progress
 from training.recipe import Recipe
 from training.run import Epoch, Run
-from training.split import Split
+from training.split import Rows, Split
+from training.start import Start
 
 PREDICTION_BATCH = 256
 """Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
+
+_ROWS_AT_ONCE = 1 << 16
+"""Spectra copied at a time where all of them would need as much memory again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,23 @@ class Fitted:
 
     def predict(self, flux: FloatArray) -> FloatArray:
         """Return redshifts, shape (n,), of raw spectra in e-/s per sample, shape (n, 186)."""
-        scaled = self.scaler.transform(flux)[..., np.newaxis]
-        predicted = self.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)
-        return np.asarray(predicted[:, 0], dtype=np.float32)
+        predicted = np.empty(len(flux), np.float32)
+        for start in range(0, len(flux), _ROWS_AT_ONCE):
+            chunk = slice(start, start + _ROWS_AT_ONCE)
+            scaled = self.scaler.transform(flux[chunk])[..., np.newaxis]
+            predicted[chunk] = self.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)[:, 0]
+        return predicted
 
 
-def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
+def fit(
+    dataset: Dataset,
+    parts: Split,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    start: Start | None = None,
+    tell: Callable[[Epoch], None] | None = None,
+) -> Fitted:
     """Train until the epochs or the patience are used up, going on where an earlier run in `folder` stopped.
 
     Parameters
@@ -55,6 +71,10 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     recipe : Recipe
     folder : Path
         The run folder: checkpoints, ``history.csv``, ``recipe.json``.
+    start : Start, optional
+        The weights and the scaler to start from.
+    tell : callable, optional
+        Told of each epoch, also of those that an earlier run finished.
 
     Returns
     -------
@@ -63,25 +83,29 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
     Raises
     ------
     InvalidInputError
-        If `folder` holds a run of another recipe or other data, or the loss is no longer finite.
+        If `folder` holds a run of another recipe or other data, the network of `start` is not the recipe's, or the
+        loss is no longer finite.
     """
-    keras.utils.set_random_seed(recipe.seed)
-
-    # The dissertation fitted its scaler before the split; here nothing is learnt from the other parts.
-    scaler = MinMaxScaler().fit(dataset.flux[parts.train])
-    scaled = scaler.transform(dataset.flux)[..., np.newaxis]
-    validation = (scaled[parts.validation], dataset.redshift[parts.validation])
-
+    make_repeatable(recipe.seed)
     run = Run(folder, recipe, dataset)
-    network = run.network()
+
+    # The dissertation fitted its scaler before the split; here nothing is learnt from the other parts. A network that
+    # was trained before keeps its scaler: its weights know no other scale.
+    scaler = start.scaler if start else fit_scaler(dataset.flux, parts.train)
+    validation = (scale(scaler, dataset.flux, parts.validation), dataset.redshift[parts.validation])
+
+    tell = tell or (lambda _row: None)
+    network = run.network(start)
     with Progress(recipe.epochs, steps_per_epoch=-(-len(parts.train) // recipe.batch_size)) as progress:
         progress.say_start(parts.counts(), done=len(run.history))
+        for row in run.history:
+            tell(row)
         while not run.finished:
             epoch = len(run.history) + 1
             order = np.random.default_rng([recipe.seed, epoch]).permutation(parts.train)
             started = time.monotonic()
             measured = network.fit(
-                scaled[order],
+                scale(scaler, dataset.flux, order),
                 dataset.redshift[order],
                 batch_size=recipe.batch_size,
                 shuffle=False,
@@ -102,5 +126,31 @@ def fit(dataset: Dataset, parts: Split, recipe: Recipe, folder: Path) -> Fitted:
                 raise InvalidInputError(f"the training diverged in epoch {epoch}: the loss is {row.loss:g}")
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
+            tell(row)
 
     return Fitted(run.best_network(), scaler, recipe, tuple(run.history), run.best.epoch)
+
+
+def make_repeatable(seed: int) -> None:
+    """Make everything drawn from now on follow from the seed, and every sum be added in the same order."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def fit_scaler(flux: FloatArray, rows: Rows) -> Any:
+    """Return a MinMaxScaler of some rows of the spectra, without a copy of them all."""
+    scaler = MinMaxScaler()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        scaler.partial_fit(flux[rows[start : start + _ROWS_AT_ONCE]])
+    return scaler
+
+
+def scale(scaler: Any, flux: FloatArray, rows: Rows) -> FloatArray:
+    """Return some rows as the network takes them, shape (n, 186, 1): one copy, made and scaled in place."""
+    scaled = flux[rows]
+    scaled *= scaler.scale_
+    scaled += scaler.min_
+    return scaled[..., np.newaxis]

@@ -1,4 +1,4 @@
-"""The folder of one training run, from which an interrupted run goes on. Imports `recipe`, `dataset`, `networks`.
+"""The folder of one training run, from which an interrupted run goes on. Imports `dataset`, `networks`, `start`.
 
 ``recipe.json`` and ``data.json`` say what is trained on what; ``history.csv`` has one row per finished epoch and is
 the run's only clock: row n is written after ``epoch-n.keras`` (network and optimiser) is complete, so whatever
@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInputError
 from training.dataset import Dataset
 from training.networks import build, compile_for_training
-from training.recipe import RECIPE_FILE, Recipe
+from training.recipe import HISTORY_FILE, RECIPE_FILE, Recipe, read_recipe
+from training.start import Start
 
-HISTORY_FILE = "history.csv"
 _DATA_FILE = "data.json"
 BEST_FILE = "best.weights.h5"
 
@@ -61,19 +60,21 @@ class Run:
         self.history = _read_history(folder / HISTORY_FILE)
 
     def _claim(self, dataset: Dataset) -> None:
-        data = {"name": dataset.name, "sha256": dataset.sha256}
+        data = {"name": dataset.name, "sha256": dataset.sha256, "rows": len(dataset)}
         recipe_path, data_path = self.folder / RECIPE_FILE, self.folder / _DATA_FILE
         if recipe_path.exists() and data_path.exists():
-            if json.loads(data_path.read_text(encoding="utf-8"))["sha256"] != dataset.sha256:
+            claimed = json.loads(data_path.read_text(encoding="utf-8"))
+            # The rows differ where the policy does: other rows are left out of the same file.
+            if claimed["sha256"] != dataset.sha256 or claimed.get("rows", len(dataset)) != len(dataset):
                 raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
-            if not self._goes_on(_read_recipe(recipe_path, type(self.recipe))):
+            if not self._goes_on(recipe_path):
                 raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
         _write_whole(data_path, json.dumps(data, indent=2) + "\n")
         _write_whole(recipe_path, self.recipe.model_dump_json(indent=2) + "\n")
 
-    def _goes_on(self, begun: Any) -> bool:
-        """Say whether this recipe may continue what another began."""
-        return bool(_schedule_apart(begun) == _schedule_apart(self.recipe))
+    def _goes_on(self, begun: Path) -> bool:
+        """Say whether this recipe may continue what the recipe of a file began."""
+        return _schedule_apart(read_recipe(begun)) == _schedule_apart(self.recipe)
 
     @property
     def best(self) -> Epoch:
@@ -86,11 +87,13 @@ class Run:
         done = len(self.history)
         return done >= self.recipe.epochs or (done > 0 and done - self.best.epoch >= self.recipe.patience)
 
-    def network(self) -> Any:
-        """Return the network as the last finished epoch left it, optimiser included, or a fresh one."""
+    def network(self, start: Start | None = None) -> Any:
+        """Return the network as the last finished epoch left it, optimiser included; else that of `start`, or new."""
         if self.history:
             return keras.saving.load_model(self._checkpoint(len(self.history)))
         network = build(self.recipe)
+        if start is not None:
+            start.give_weights(network)
         compile_for_training(network, self.recipe)
         return network
 
@@ -117,13 +120,6 @@ class Run:
 
 def _schedule_apart(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"epochs": 1, "patience": 1})
-
-
-def _read_recipe(path: Path, kind: type[BaseModel]) -> BaseModel:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise InvalidInputError(f"{path} is no recipe of this version: name another run folder") from error
 
 
 def _read_history(path: Path) -> list[Epoch]:

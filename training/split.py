@@ -1,4 +1,4 @@
-"""Training, validation and test part of a data set. Imports `dataset` and `errors` of the project.
+"""Training, validation and test part of a data set. Imports `dataset`, and `bundle` of the project.
 
 The dissertation kept 10% for the test and 30% of the rest for validation: 63 / 27 / 10 (Kiraleos 2023, section 3.4).
 Spectra simulated from one parent galaxy resemble each other, so where parents are known all children of a parent
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.bundle import TrainingRecord
 from app.errors import InvalidInputError
 from training.dataset import Dataset
 
@@ -64,6 +65,67 @@ def split(dataset: Dataset, seed: int) -> Split:
         if count == 0:
             raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows of one part."""
+
+    part: str
+    rows: Rows
+    how: str
+    """In words, as in "the 2,000 spectra of the test part"."""
+    warning: str | None = None
+    """What makes numbers measured on these rows too good."""
+
+
+def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> Chosen:
+    """Choose what a model is evaluated on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    trained : TrainingRecord
+        Of the model: on the file that it was trained on, its own split counts.
+    part : str or None
+        One of `PARTS`, or "all"; None for the test part where one is known, else all.
+
+    Returns
+    -------
+    Chosen
+
+    Raises
+    ------
+    InvalidInputError
+        If the part is not known, or has no row.
+    """
+    known, how = _known_parts(dataset, trained)
+    part = part or ("test" if known else "all")
+    if part == "all":
+        rows = np.arange(len(dataset))
+    elif known is None:
+        raise InvalidInputError(
+            f"{dataset.name} has no column part, and the model was not trained on it: use --part all"
+        )
+    else:
+        rows = known[part]
+    if not len(rows):
+        raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
+    words = f"all {len(rows):,} spectra" if part == "all" else f"the {len(rows):,} spectra of the {part} part ({how})"
+    seen = part != "test" and dataset.sha256 == trained.dataset_sha256
+    warning = "The model has learnt from some of these spectra: its numbers are too good here." if seen else None
+    return Chosen(part, rows, words, warning)
+
+
+def _known_parts(dataset: Dataset, trained: TrainingRecord) -> tuple[dict[str, Rows] | None, str]:
+    if dataset.part is not None:
+        return {name: np.flatnonzero(dataset.part == name) for name in PARTS}, "as the file says"
+    if dataset.sha256 == trained.dataset_sha256:
+        parts = split(dataset, trained.seed)
+        # Where other rows were left out, the same seed deals the others otherwise.
+        if parts.counts() == trained.spectra:
+            return {name: getattr(parts, name) for name in PARTS}, "as in the model's training"
+    return None, ""
 
 
 def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from app.bundle import Manifest
 from app.spectra import FLUX_COUNT, FloatArray
@@ -68,6 +70,19 @@ def write_parquet(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def runner(command: Callable[..., None]) -> Callable[..., str]:
+    """Return what runs one command as its user would, and gives back what it prints on standard output."""
+    application = typer.Typer()
+    application.command()(command)
+
+    def run(*arguments: str | Path) -> str:
+        result = CliRunner().invoke(application, [str(each) for each in arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run
 
 
 class Trained(NamedTuple):

@@ -2,56 +2,91 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from app.bundle import Bundle
+from app.engine import OnnxEngine
 from app.errors import InvalidInputError, MissingDependencyError
 from training import cli
+from training.dataset import read
 from training.recipe import Recipe
+from training.split import split
 
-from .conftest import KERAS_WARNS, SMALL, csv_table, galaxies
+from .conftest import KERAS_WARNS, SMALL, Trained, csv_table, galaxies, runner
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
 WriteCsv = Callable[[pa.Table], Path]
-application = typer.Typer()
-application.command()(cli.train)
-
-
-def run(*arguments: str | Path) -> str:
-    result = CliRunner().invoke(application, [str(each) for each in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+run = runner(cli.train)
 
 
 @pytest.fixture
-def small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command train the small network instead of the dissertation's."""
-
-    def small(**chosen: Any) -> Recipe:
-        return SMALL.model_copy(update=chosen)
-
-    monkeypatch.setattr(cli, "Recipe", small)
+def small_recipe(tmp_path: Path) -> Path:
+    """A recipe of the small network instead of the dissertation's, as a file."""
+    path = tmp_path / "small.json"
+    path.write_text(SMALL.model_dump_json(), encoding="utf-8")
+    return path
 
 
-@pytest.mark.usefixtures("small_recipe")
 def test_the_command_trains_and_writes_a_bundle(
-    write_csv: WriteCsv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_csv: WriteCsv, tmp_path: Path, small_recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    data = write_csv(csv_table(*galaxies(150)))
-    said = run(data, "-o", "models/mine", "--epochs", "1", "--seed", "9", "--version", "2.0.0", "--observed")
+    flux, redshift = galaxies(150)
+    redshift[0] = 0.7
+    data = write_csv(csv_table(flux, redshift))
+    options = ("--epochs", "1", "--seed", "9", "--version", "2.0.0", "--observed", "--policy", "drop")
+    said = run(data, "-o", "models/mine", "--recipe", small_recipe, *options)
     manifest = Bundle(tmp_path / "models" / "mine").manifest
     assert (manifest.name, manifest.version) == ("mine", "2.0.0")
     assert manifest.training.seed == 9
     assert manifest.training.simulated is False
+    assert sum(manifest.training.spectra.values()) == 149
     assert f"mine 2.0.0, test part MAE {manifest.metrics['mae']:.4f}" in said
     assert (tmp_path / "runs" / "mine" / "history.csv").exists()
+    assert "Left out: 1 rows with a redshift outside 0 to 0.6." in (tmp_path / "models/mine/CARD.md").read_text()
+    made_by = Recipe.model_validate_json((tmp_path / "models" / "mine" / "recipe.json").read_bytes())
+    assert made_by == SMALL.model_copy(update={"epochs": 1, "seed": 9})
+
+
+def test_a_bundle_is_trained_further_on_new_spectra(
+    trained: Trained, write_csv: WriteCsv, tmp_path: Path, small_recipe: Path
+) -> None:
+    flux, redshift = galaxies(150, seed=3)
+    data = write_csv(csv_table(2 * flux, redshift))
+    arguments = ("--init", trained.folder, "--epochs", "1", "--learning-rate", "1e-9", "--run-dir", tmp_path / "run")
+    run(data, "-o", tmp_path / "mine", *arguments)
+    start, finer = Bundle(trained.folder), Bundle(tmp_path / "mine")
+    made_by = Recipe.model_validate_json(finer.read("recipe.json"))
+    assert made_by.start is not None
+    assert made_by.start.startswith("small@1.2.3 (model.keras SHA-256 ")
+    # So small a rate leaves the weights as they were: they are those of the bundle, on the bundle's scale.
+    expected = trained.fitted.predict(2 * flux[:20])
+    found = OnnxEngine(finer, 1)(2 * flux[:20])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    train = 2 * flux[split(read(data), SMALL.seed).train]
+    assert finer.calibration.flux_max == pytest.approx(np.maximum(start.flux_high, train.max(axis=0)))
+    card = (tmp_path / "mine" / "CARD.md").read_text(encoding="utf-8")
+    assert "Fine-tuned from small@1.2.3" in card.splitlines()[0]
+    assert "minimum and maximum of each flux as in the training of small@1.2.3" in card
+    assert "Fine-tuned from small@1.2.3" in finer.manifest.description
+    with pytest.raises(InvalidInputError, match=r"starts from small@1\.2\.3 .*: add --init"):
+        run(data, "-o", tmp_path / "again", "--recipe", tmp_path / "mine" / "recipe.json")
+    with pytest.raises(InvalidInputError, match=r"recipe dissertation does not make the network of small@1\.2\.3"):
+        run(data, "-o", tmp_path / "other", "--init", trained.folder, "--recipe", "dissertation")
+    other = SMALL.model_copy(update={"activation": "tanh"})
+    small_recipe.write_text(other.model_dump_json(), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="recipe small does not make the network"):
+        run(data, "-o", tmp_path / "other", "--init", trained.folder, "--recipe", small_recipe)
+
+
+def test_without_tensorboard_the_option_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingDependencyError, match=r"needs tensorboard, .*pip install tensorboard"):
+        run(tmp_path / "galaxies.csv", "-o", tmp_path / "mine", "--tensorboard", tmp_path)
 
 
 @pytest.mark.parametrize(

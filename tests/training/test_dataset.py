@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import InvalidInputError
 from app.spectra import FLUX_COUNT, GRID_ID
-from training.dataset import declare, read
+from training.dataset import declare, load, read
 
 from .conftest import csv_table, galaxies
 
@@ -59,7 +59,7 @@ def test_variable_length_lists_are_read_and_a_wrong_length_is_named(tmp_path: Pa
     np.testing.assert_array_equal(read(path).flux, flux)
     rows[7] = rows[7][:-1]
     pa.parquet.write_table(pa.table({"z": redshift, "flux": pa.array(rows, pa.list_(pa.float32()))}), path)
-    with pytest.raises(InvalidInputError, match="row 7 has 185 fluxes, not 186"):
+    with pytest.raises(InvalidInputError, match="column flux: row 7 has 185 numbers, others 186"):
         read(path)
 
 
@@ -77,21 +77,23 @@ def test_a_null_spectrum_is_reported_as_a_missing_value(tmp_path: Path) -> None:
 
 def test_missing_columns_are_named_and_counted(write_csv: WriteCsv) -> None:
     table = csv_table(*galaxies(120))
-    with pytest.raises(InvalidInputError, match=r"lacks the columns z, flux_3; "):
-        read(write_csv(table.drop_columns(["z", "flux_3"])))
-    with pytest.raises(InvalidInputError, match=r"flux_4 and 181 more; "):
+    with pytest.raises(InvalidInputError, match=r"galaxies\.csv lacks the column z"):
+        read(write_csv(table.drop_columns(["z"])))
+    with pytest.raises(InvalidInputError, match=r"1 columns are missing, flux_3 the first"):
+        read(write_csv(table.drop_columns(["flux_3"])))
+    with pytest.raises(InvalidInputError, match=r"186 columns are missing, flux_0 the first"):
         read(write_csv(table.drop_columns([f"flux_{index}" for index in range(FLUX_COUNT)])))
 
 
-def test_a_repeated_column_is_refused(tmp_path: Path, write_csv: WriteCsv) -> None:
+def test_a_repeated_column_is_refused(write_csv: WriteCsv) -> None:
     path = write_csv(csv_table(*galaxies(120)))
-    text = path.read_text(encoding="utf-8").replace('"flux_2"', '"flux_1"')
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="lacks the columns flux_2"):
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"flux_2"', '"flux_1"'), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=r"galaxies\.csv: column flux_1 stands twice"):
         read(path)
     lines = text.splitlines()
-    path.write_text("\n".join(['"flux_2",' + lines[0], *(f"1,{line}" for line in lines[1:])]), encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="flux_1 more than once"):
+    path.write_text("\n".join(['"Z",' + lines[0], *(f"1,{line}" for line in lines[1:])]), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="has the column z more than once"):
         read(path)
 
 
@@ -130,6 +132,65 @@ def test_rows_that_are_not_finite_are_counted_and_the_first_is_named(
         read(write_csv(table.set_column(index, column, pa.array(values))))
     assert caught.value.details[0].at == "row 17"
     assert caught.value.details[0].message.startswith("2 rows have a value that is missing or not finite")
+
+
+def test_repeated_spectra_and_source_ids_are_counted_each_once(write_csv: WriteCsv) -> None:
+    flux, redshift = galaxies(120)
+    flux[9] = flux[11] = flux[4]
+    source_id = np.arange(120).astype(np.str_)
+    source_id[[30, 4]] = "2"
+    source_id[50:52] = ""
+    table = csv_table(flux, redshift)
+    with pytest.raises(InvalidInputError, match="add --policy drop") as caught:
+        read(write_csv(table))
+    assert [(one.at, one.message[:38]) for one in caught.value.details] == [
+        ("row 9", "2 rows have the spectrum of an earlier")
+    ]
+    dropped = read(write_csv(table.append_column("SOURCE_ID", pa.array(source_id))), "drop")
+    # Row 4 is left out for its source_id, so row 9 is the first with its spectrum.
+    assert dropped.dropped == {"the source_id of an earlier row": 2, "the spectrum of an earlier row": 1}
+    assert len(dropped) == 117
+    assert dropped.source_id is not None
+    assert dropped.source_id[:5].tolist() == ["0", "1", "2", "3", "5"]
+
+
+def test_unusable_rows_are_left_out_of_every_column_when_asked(write_parquet: WriteParquet) -> None:
+    flux, redshift = galaxies(120)
+    redshift[3], redshift[5], flux[7, 100] = 0.7, np.nan, np.inf
+    parent = np.arange(120)
+    more = {"parent_id": parent, "part": ["train"] * 120, "phot_g_mean_mag": parent / 10}
+    dataset = read(write_parquet(flux, redshift, **more), "drop")
+    assert dataset.dropped == {"a value that is missing or not finite": 2, "a redshift outside 0 to 0.6": 1}
+    kept = np.delete(parent, [3, 5, 7])
+    np.testing.assert_array_equal(dataset.parent, kept)
+    np.testing.assert_array_equal(dataset.flux, flux[kept])
+    np.testing.assert_allclose(dataset.properties["magnitude"], kept / 10, rtol=1e-6)
+    assert dataset.part is not None
+    assert len(dataset.part) == 117
+
+
+def test_what_is_left_must_still_be_enough(write_csv: WriteCsv) -> None:
+    flux, redshift = galaxies(120)
+    redshift[:30] = 0.7
+    path = write_csv(csv_table(flux, redshift))
+    with pytest.raises(InvalidInputError, match="has 90 usable rows: at least 100"):
+        read(path, "drop")
+    redshift[:] = 0.7
+    with pytest.raises(InvalidInputError, match="has no usable row"):
+        read(write_csv(csv_table(flux, redshift)), "drop")
+
+
+def test_an_evaluation_may_read_a_handful_of_galaxies(write_csv: WriteCsv) -> None:
+    assert len(load(write_csv(csv_table(*galaxies(3))))) == 3
+    with pytest.raises(InvalidInputError, match="has no rows"):
+        load(write_csv(csv_table(*galaxies(0))))
+
+
+def test_a_spectrum_without_a_parent_is_its_own(write_parquet: WriteParquet) -> None:
+    parent = pa.array([None, -1, *[7] * 118], pa.int32())
+    dataset = read(write_parquet(*galaxies(120), parent_id=parent))
+    assert dataset.parent is not None
+    assert dataset.parent[:4].tolist() == [-1, -2, 7, 7]
 
 
 @pytest.mark.parametrize("bad", [-0.001, 0.601, 1000.0])

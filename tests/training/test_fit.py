@@ -1,4 +1,8 @@
 import csv
+import pickle
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +62,34 @@ def test_one_seed_gives_the_same_weights_twice_and_another_seed_others(
     first = fit(dataset, parts, recipe, tmp_path / "first")
     assert same(first, fit(dataset, parts, recipe, tmp_path / "second"))
     assert not same(first, fit(dataset, parts, recipe.model_copy(update={"seed": 5}), tmp_path / "third"))
+
+
+KILL_IN_EPOCH_2 = """
+import os, pickle, signal, sys
+import keras
+from pathlib import Path
+from training import fit, progress
+
+class Kill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch >= 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+progress.Progress.callbacks = lambda self, epoch: [Kill()] if epoch == 2 else []
+fit.fit(*pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
+"""
+
+
+def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(dataset: Dataset, parts: Split, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"batch_size": 4})
+    (tmp_path / "inputs").write_bytes(pickle.dumps((dataset, parts, recipe)))
+    command = [sys.executable, "-c", KILL_IN_EPOCH_2, str(tmp_path / "inputs"), str(tmp_path / "killed")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert len((tmp_path / "killed" / "history.csv").read_text().splitlines()) == 2
+    told: list[int] = []
+    resumed = fit(dataset, parts, recipe, tmp_path / "killed", tell=lambda row: told.append(row.epoch))
+    assert told == [1, 2, 3]
+    assert same(fit(dataset, parts, recipe, tmp_path / "whole"), resumed)
 
 
 class Killed(BaseException):
@@ -140,6 +172,8 @@ def test_a_run_folder_of_other_data_or_another_recipe_is_refused(
         fit(replace(dataset, sha256="b" * 64), parts, recipe, tmp_path)
     with pytest.raises(InvalidInputError, match="a run of another recipe"):
         fit(dataset, parts, recipe.model_copy(update={"batch_size": 8}), tmp_path)
+    with pytest.raises(InvalidInputError, match="a run on other data"):
+        fit(replace(dataset, flux=dataset.flux[1:], redshift=dataset.redshift[1:]), parts, recipe, tmp_path)
     (tmp_path / "recipe.json").write_text("{}{", encoding="utf-8")
     with pytest.raises(InvalidInputError, match="no recipe of this version"):
         fit(dataset, parts, recipe, tmp_path)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.bundle import TrainingRecord
 from app.errors import InvalidInputError
 from training.dataset import Dataset
-from training.split import split
+from training.split import Split, choose_rows, split
 
 from .conftest import galaxies
 
@@ -76,3 +77,48 @@ def test_an_empty_part_is_refused() -> None:
 def test_one_parent_for_everything_leaves_a_part_empty() -> None:
     with pytest.raises(InvalidInputError, match="the train part is empty"):
         split(replace(dataset_of(200), parent=np.zeros(200, dtype=np.int64)), seed=1)
+
+
+def trained_on(dataset: Dataset, parts: Split, seed: int = 3) -> TrainingRecord:
+    return TrainingRecord(
+        simulated=None,
+        dataset=dataset.name,
+        dataset_sha256=dataset.sha256,
+        spectra=parts.counts(),
+        recipe="dissertation",
+        seed=seed,
+    )
+
+
+def test_a_model_is_tested_on_the_part_that_it_was_tested_on() -> None:
+    dataset = dataset_of(300)
+    parts = split(dataset, seed=3)
+    chosen = choose_rows(dataset, trained_on(dataset, parts), None)
+    np.testing.assert_array_equal(chosen.rows, parts.test)
+    assert (chosen.part, chosen.warning) == ("test", None)
+    assert chosen.how == "the 30 spectra of the test part (as in the model's training)"
+    for part in ("train", "validation", "all"):
+        assert choose_rows(dataset, trained_on(dataset, parts), part).warning is not None
+
+
+def test_where_other_rows_were_left_out_nobody_knows_the_models_test_part() -> None:
+    dataset = dataset_of(300)
+    trained = trained_on(dataset, split(dataset_of(290), seed=3))
+    assert choose_rows(dataset, trained, None).part == "all"
+
+
+def test_on_other_data_without_parts_a_model_is_tested_on_everything() -> None:
+    dataset = replace(dataset_of(300), sha256="1" * 64)
+    trained = trained_on(dataset_of(300), split(dataset_of(300), seed=3))
+    chosen = choose_rows(dataset, trained, None)
+    assert (chosen.part, len(chosen.rows), chosen.warning) == ("all", 300, None)
+    with pytest.raises(InvalidInputError, match="has no column part, and the model was not trained on it"):
+        choose_rows(dataset, trained, "test")
+
+
+def test_a_part_that_the_file_does_not_have_is_empty() -> None:
+    dataset = replace(dataset_of(200), part=np.array(["train", "validation"] * 100), sha256="1" * 64)
+    trained = trained_on(dataset_of(300), split(dataset_of(300), seed=3))
+    assert len(choose_rows(dataset, trained, "validation").rows) == 100
+    with pytest.raises(InvalidInputError, match="the test part is empty"):
+        choose_rows(dataset, trained, None)

@@ -20,7 +20,7 @@ from app.spectra import FloatArray
 from training.density.batches import Batches, soft_labels
 from training.density.data import Material, Sample
 from training.density.network import build, compile_for_training, standardise
-from training.density.recipe import DensityRecipe
+from training.density.recipe import DensityRecipe, read_recipe
 from training.progress import Progress
 from training.run import BEST_FILE, Epoch, Run
 
@@ -130,8 +130,8 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
 class DensityRun(Run):
     """The run folder of a density network, whose learning rate is planned over all epochs."""
 
-    def _goes_on(self, begun: Any) -> bool:
-        return bool(begun.model_copy(update={"patience": self.recipe.patience}) == self.recipe)
+    def _goes_on(self, begun: Path) -> bool:
+        return bool(read_recipe(begun).model_copy(update={"patience": self.recipe.patience}) == self.recipe)
 
     def best_network(self) -> Any:
         """Return the network of the best epoch, without optimiser."""

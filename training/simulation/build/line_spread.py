@@ -1,8 +1,9 @@
 """Fit the line-spread functions of ``constants.LINE_SPREAD`` and print them; a minute on one core.
 
 gaiaxpy gives Gaia's instrument as pairs: an inverse basis (light) and an internal basis (what the detector records
-of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn the 55
-former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a hundredth of their light.
+of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn
+the 55 former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a
+hundredth of their light.
 """
 
 import argparse
@@ -63,7 +64,8 @@ def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
-        spread = LineSpread((*parameters, *NO_HALO)[: len(FIRST_GUESS["RP"])], middle, scale)(pseudo, wavelength_nm, arrival)
+        complete = tuple(parameters) if band == "RP" else (*parameters, *NO_HALO)
+        spread = LineSpread(complete, middle, scale)(pseudo, wavelength_nm, arrival)
         return np.asarray((light @ spread.T * weight[:, None] - wanted).ravel())
 
     found = least_squares(misfit, FIRST_GUESS[band])

@@ -1,0 +1,40 @@
+"""What several commands are told in the same words. Importing this loads no numerical library."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from app.errors import MissingDependencyError
+
+DataArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="Labelled spectra: Parquet, CSV, FITS or VOTable with z and the fluxes."),
+]
+
+PolicyOption = Annotated[
+    Literal["refuse", "drop"],
+    typer.Option(help="Of rows that are not finite, beyond z = 0.6, or repeated: refuse the file, or leave them out."),
+]
+
+_NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
+
+
+def require_packages(*more: str) -> None:
+    """Look for everything now, lest an hour of training ends at a converter that is not installed.
+
+    Parameters
+    ----------
+    *more : str
+        Packages beyond those that every training needs.
+
+    Raises
+    ------
+    MissingDependencyError
+        For the first that is not there.
+    """
+    for package in (*_NEEDED, *more):
+        if find_spec(package) is None:
+            install = "tensorboard" if package == "tensorboard" else "'gaia-redshift[train]'"
+            raise MissingDependencyError(f"training needs {package}, which is not installed: pip install {install}")

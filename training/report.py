@@ -1,0 +1,154 @@
+"""``gaia-redshift evaluate``: a model judged on labelled spectra, as the dissertation and as photo-z people judge.
+
+Importing this loads no numerical library beyond what the command line needs.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.errors import InvalidInputError
+from training import page
+from training.options import DataArgument, PolicyOption
+
+if TYPE_CHECKING:
+    from training.evaluation import Evaluation
+
+METRICS_FILE = "metrics.json"
+PAGE_FILE = "index.html"
+
+MEANING: Mapping[str, tuple[str, str]] = {
+    "mae": ("mean absolute error", ".4f"),
+    "rms": ("root mean square error", ".4f"),
+    "bias_mean": ("bias: mean dz", "+.4f"),
+    "bias_median": ("bias: median dz", "+.4f"),
+    "nmad": ("NMAD of dz", ".4f"),
+    "outliers_15": ("outliers, |dz| > 0.15", ".2%"),
+    "outliers_05": ("outliers, |dz| > 0.05", ".2%"),
+    "coverage_68": ("true redshifts in the 68% interval", ".1%"),
+    "coverage_95": ("true redshifts in the 95% interval", ".1%"),
+    "width_68": ("mean width of the 68% interval", ".4f"),
+    "crps": ("CRPS of the density", ".4f"),
+    "cde_loss": ("CDE loss of the density", ".3f"),
+}
+"""Each metric in words, and its format."""
+
+IN_BINS = ("bias_median", "nmad", "outliers_15", "outliers_05", "rms", "mae", "coverage_68", "coverage_95")
+HEADS = ("bias", "NMAD", "|dz| > 0.15", "|dz| > 0.05", "RMS", "MAE", "in 68%", "in 95%")
+
+DEFINITIONS = (
+    "dz = (predicted - true) / (1 + true redshift). NMAD = 1.4826 times the median of |dz - median dz|. MAE and RMS "
+    "are of predicted - true. No estimate is unbiased both in bins of true and in bins of predicted redshift: one that "
+    "is unbiased for what it predicts draws rare redshifts towards common ones, which the bins of true redshift show."
+)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a bundle, or its name among the models.")],
+    data: DataArgument,
+    report: Annotated[Path, typer.Option("--report", help="Directory for the page, the figures and metrics.json.")],
+    *,
+    part: Annotated[
+        Literal["train", "validation", "test", "all"] | None,
+        typer.Option(help="Which galaxies; by default the test part where one is known, else all."),
+    ] = None,
+    policy: PolicyOption = "refuse",
+) -> None:
+    """Judge a model on labelled spectra: the dissertation's tables and figures, photo-z metrics, its intervals."""
+    from training.dataset import load, say_dropped
+    from training.evaluation import draw, judge
+    from training.predicted import load_model
+
+    loaded = load_model(model)
+    dataset = load(data, policy)
+    say_dropped(dataset)
+    found = judge(loaded, dataset, part)
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"cannot make {report}: {error.strerror or error}") from error
+    figures = draw(found, report)
+    try:
+        (report / METRICS_FILE).write_text(json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
+        (report / PAGE_FILE).write_text(_page(found, figures, report), "utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"cannot write into {report}: {error.strerror or error}") from error
+    values = found.overall.metrics
+    said = ", ".join(f"{name} {values[key].value:{MEANING[key][1]}}" for name, key in _SAID if key in values)
+    typer.echo(f"{found.model} on {found.how}: {said or 'too few to measure'}; see {report / PAGE_FILE}")
+
+
+_SAID = (("MAE", "mae"), ("NMAD", "nmad"), ("bias", "bias_median"), ("outliers", "outliers_15"), ("68%", "coverage_68"))
+
+
+def _page(found: "Evaluation", figures: Mapping[str, Sequence[str]], directory: Path) -> str:
+    def pictures(section: str) -> str:
+        return "".join(page.picture(name, directory, found.title(name)) for name in figures.get(section, ()))
+
+    sections = [
+        *(page.paragraph(text) for text in found.sentences()),
+        _overall(found),
+        page.paragraph(DEFINITIONS),
+        page.heading("As the dissertation shows it"),
+        _table_3(found),
+        pictures("dissertation"),
+    ]
+    for name, groups in found.binned.items():
+        sections += [page.heading(f"By {found.binning(name).title}"), _binned(name, groups), pictures(name)]
+    sections += [page.heading("What the intervals promise and hold"), pictures("intervals")]
+    if found.density:
+        text = (
+            f"Probability integral transform against a flat distribution: KS distance {found.density['pit_ks']:.4f} "
+            "(the largest distance between the two cumulative distributions)."
+        )
+        sections += [page.heading("Densities"), page.paragraph(text), pictures("densities")]
+    return page.page(f"Evaluation of {found.model}", *sections)
+
+
+def _overall(found: "Evaluation") -> str:
+    rows = [
+        (words, f"{estimate.value:{how}}", _plus_minus(estimate.error, how))
+        for key, (words, how) in MEANING.items()
+        if (estimate := found.overall.metrics.get(key))
+    ]
+    return page.table(f"{found.overall.count:,} galaxies", rows, ("", "value", "error"))
+
+
+def _plus_minus(error: float | None, how: str) -> str:
+    return "" if error is None else f"± {error:{how.removeprefix('+')}}"
+
+
+def _table_3(found: "Evaluation") -> str:
+    from training.evaluate import PUBLISHED
+
+    rows = [
+        (
+            f"{row.low:.2f} - {row.high:.2f}",
+            f"{row.count:,}",
+            f"{row.percent:.2f}",
+            f"{row.mean_error:+.4f}" if row.count else "",
+            f"{row.sigma:.4f}" if row.count > 1 else "",
+            f"{mean:+.4f}",
+            f"{sigma:.4f}",
+            f"{percent:.2f}",
+        )
+        for row, (mean, sigma, percent) in zip(found.table_3, PUBLISHED, strict=True)
+    ]
+    head = ("true redshift", "galaxies", "%", "mean error", "sigma", "real: mean error", "real: sigma", "real: %")
+    note = "Columns “real” are the dissertation's, on real spectra: other galaxies, not directly comparable."
+    return page.table("Table 3: predicted - true per bin", rows, head) + page.paragraph(note)
+
+
+def _binned(name: str, groups: Sequence[Any]) -> str:
+    rows = []
+    for group in groups:
+        cells = []
+        for key in IN_BINS:
+            estimate = group.metrics.get(key)
+            how = MEANING[key][1]
+            cells.append(f"{estimate.value:{how}}\n{_plus_minus(estimate.error, how)}" if estimate else "")
+        rows.append((f"{group.low:g} - {group.high:g}", f"{group.count:,}", *cells))
+    return page.table("", rows, (name.replace("_", " "), "galaxies", *HEADS))
