@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,12 +32,9 @@ Watch = Callable[[int, int, float, int], None]
 class _Request:
     flux: FloatArray
     reply: asyncio.Future[FloatArray]
-    output: FloatArray = field(init=False)
+    output: FloatArray
     taken: int = 0
     done: int = 0
-
-    def __post_init__(self) -> None:
-        self.output = np.empty(len(self.flux), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,9 @@ class Batcher:
     Parameters
     ----------
     engine : callable
-        (n, 186) fluxes to (n,) outputs; called in a thread of its own, never twice at a time.
+        (n, 186) fluxes to (n, width) outputs; called in a thread of its own, never twice at a time.
+    width : int
+        Numbers that the engine gives per spectrum.
     slice_rows : int
         Rows a request may take per turn.
     batch_rows : int
@@ -68,12 +67,13 @@ class Batcher:
         self,
         engine: Callable[[FloatArray], FloatArray],
         *,
+        width: int = 1,
         slice_rows: int = 64,
         batch_rows: int = 256,
         max_queued_rows: int = 50_000,
         watch: Watch | None = None,
     ) -> None:
-        self._engine, self._watch = engine, watch
+        self._engine, self._width, self._watch = engine, width, watch
         self._slice_rows, self._batch_rows, self._max_queued_rows = slice_rows, batch_rows, max_queued_rows
         self._waiting: deque[_Request] = deque()
         self._wake, self._room = asyncio.Event(), asyncio.Event()
@@ -110,7 +110,7 @@ class Batcher:
         )
 
     async def submit(self, flux: FloatArray, *, patient: bool = False) -> FloatArray:
-        """Return the network's output, shape (n,), for fluxes of shape (n, 186).
+        """Return the network's output, shape (n, width), for fluxes of shape (n, 186).
 
         Parameters
         ----------
@@ -127,14 +127,15 @@ class Batcher:
         """
         if self._worker is None:
             raise NotReadyError("the service is shutting down")
+        output = np.empty((len(flux), self._width), np.float32)
         if not len(flux):
-            return np.empty(0, np.float32)
+            return output
         while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
             if not patient:
                 raise self.overloaded()
             self._room.clear()
             await self._room.wait()
-        request = _Request(flux, asyncio.get_running_loop().create_future())
+        request = _Request(flux, asyncio.get_running_loop().create_future(), output)
         self._waiting.append(request)
         self.queued_rows += len(flux)
         self._wake.set()

@@ -1,4 +1,4 @@
-"""A model bundle on disk: its manifest, its hashes, its calibration. Imports `spectra` and `errors` of the project.
+"""A model bundle on disk: its manifest and its hashes. Imports `calibration`, `prior`, `spectra` and `errors`.
 
 A bundle is a folder with everything that prediction needs. ``manifest.json`` lists each other file with size and
 SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the very bytes that were
@@ -6,15 +6,19 @@ checked, so a file cannot change between the check and its use.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
 
+from app.calibration import Calibration, Intervals, Strict, increase
 from app.errors import InvalidBundleError, MissingDependencyError
-from app.spectra import FLUX_COUNT, GRID_ID
+from app.prior import Prior, PriorName, PriorTable
+from app.spectra import GRID_ID
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
@@ -33,18 +37,14 @@ _MANIFEST_BYTES = 1 << 20
 _FILE_BYTES = 1 << 30
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileRecord(_Strict):
+class FileRecord(Strict):
     """One file of a bundle."""
 
     size: int = Field(ge=0, le=_FILE_BYTES)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class TrainingRecord(_Strict):
+class TrainingRecord(Strict):
     """What a model was trained on, and how."""
 
     simulated: bool | None
@@ -57,7 +57,7 @@ class TrainingRecord(_Strict):
     seed: int
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """The contents of ``manifest.json``."""
 
     schema_version: Literal[1] = 1
@@ -65,8 +65,10 @@ class Manifest(_Strict):
     version: str = Field(pattern=VERSION_PATTERN)
     description: str
     grid: str
-    output: Literal["point"]
-    """What the network gives: ``point`` is one redshift per spectrum."""
+    output: Literal["point", "density"]
+    """What the network gives: one redshift per spectrum, or a probability for each bin of redshift."""
+    bin_edges: tuple[float, ...] | None = None
+    """Edges of a density's bins; None for a point model."""
     redshift_range: tuple[float, float]
     """Range of the training redshifts: what the model can answer at all."""
     training: TrainingRecord
@@ -77,6 +79,14 @@ class Manifest(_Strict):
     licence: str
     citations: list[str]
     files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _bins_with_a_density(self) -> "Manifest":
+        if (self.output == "density") != (self.bin_edges is not None):
+            raise ValueError("bin_edges belong to a density, and to nothing else")
+        if self.bin_edges is not None and (len(self.bin_edges) < 3 or not increase(self.bin_edges)):
+            raise ValueError("bin_edges must increase and bound at least two bins")
+        return self
 
     @property
     def id(self) -> str:
@@ -89,29 +99,29 @@ class Manifest(_Strict):
         return self.name, tuple(map(int, self.version.split(".")))
 
 
-class Calibration(_Strict):
-    """Split-conformal intervals by predicted redshift, and the training range of each flux.
+class BinGrid:
+    """A density's bins, and the priors on them.
 
-    For a predicted redshift the offsets are interpolated linearly between `redshift` nodes and added: the interval
-    [prediction + lower, prediction + upper] held 68% (95%) of the validation galaxies near that prediction.
+    Attributes
+    ----------
+    edges : ndarray, shape (bins + 1,)
+    widths : ndarray, shape (bins,)
+    prior_train : ndarray, shape (bins,)
+        Probability per bin of the redshifts that the network was trained on.
     """
 
-    redshift: list[float]
-    lower68: list[float]
-    upper68: list[float]
-    lower95: list[float]
-    upper95: list[float]
-    flux_min: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
-    flux_max: list[float] = Field(min_length=FLUX_COUNT, max_length=FLUX_COUNT)
-    """Per-sample range of the training part, e-/s per sample."""
+    def __init__(self, edges: Sequence[float], calibration: Calibration) -> None:
+        self.edges = np.array(edges)
+        self.widths = np.diff(self.edges)
+        self.prior_train = np.array(calibration.prior_train)
+        self._priors: dict[PriorName, NDArray[np.float64]] = {
+            "survey": np.array(calibration.prior_survey),
+            "flat": self.widths / self.widths.sum(),
+        }
 
-    def model_post_init(self, _context: object, /) -> None:
-        """Refuse offsets that do not match the nodes, or nodes out of order."""
-        offsets = (self.lower68, self.upper68, self.lower95, self.upper95)
-        if not self.redshift or any(len(column) != len(self.redshift) for column in offsets):
-            raise ValueError("every offset needs one value per redshift node, and there must be a node")
-        if sorted(set(self.redshift)) != self.redshift:
-            raise ValueError("redshift nodes must increase")
+    def prior(self, wanted: Prior) -> NDArray[np.float64]:
+        """Return a prior as probability per bin, shape (bins,); raises InvalidRequestError if it is zero in all."""
+        return wanted.on_bins(self.edges) if isinstance(wanted, PriorTable) else self._priors[wanted]
 
 
 class Bundle:
@@ -146,13 +156,23 @@ class Bundle:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
         except ValidationError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
-        # Arrays, made once: turning lists into them for every request costs more than the rest of its interpretation.
+        misfit = self.calibration.misfit(self.manifest.output, len(self.manifest.bin_edges or (0,)) - 1)
+        if misfit:
+            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {misfit}")
         held = self.calibration
-        self.redshift_nodes = np.array(held.redshift)
-        self.offsets = {name: np.array(getattr(held, name)) for name in ("lower68", "upper68", "lower95", "upper95")}
+        self.intervals = Intervals(held)
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
+        self.grid = None if self.manifest.bin_edges is None else BinGrid(self.manifest.bin_edges, held)
+
+    @property
+    def output_widths(self) -> dict[str, int]:
+        """The network's outputs in the order of an engine's columns, and how many numbers each has per spectrum."""
+        edges = self.manifest.bin_edges
+        if edges is None:
+            return {"redshift": 1}
+        return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""

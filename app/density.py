@@ -49,14 +49,30 @@ def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> ND
     -------
     ndarray, shape (n,)
     """
+    return invert(np.cumsum(densities, axis=1), bin_edges, level)
+
+
+def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
+    """Return what `quantile` does, from the cumulative sums of the densities: for many levels, the sums need one pass.
+
+    Parameters
+    ----------
+    cumulative : ndarray, shape (n, bins)
+        Probability below the upper edge of each bin.
+    bin_edges, level : array_like
+        As for `quantile`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     edges = np.asarray(bin_edges, np.float64)
-    cumulative = np.cumsum(densities, axis=1)
-    wanted = np.broadcast_to(np.asarray(level, np.float64), len(densities))
-    rows = np.arange(len(densities))
+    wanted = np.broadcast_to(np.asarray(level, np.float64), len(cumulative))
+    rows = np.arange(len(cumulative))
     # The first bin that reaches the level; rounding may leave the last sum a little below one.
-    index = np.minimum((cumulative < wanted[:, None]).sum(axis=1), densities.shape[1] - 1)
-    inside = densities[rows, index]
-    before = cumulative[rows, index] - inside
+    index = np.minimum(np.count_nonzero(cumulative < wanted[:, None], axis=1), cumulative.shape[1] - 1)
+    before = np.where(index > 0, cumulative[rows, index - 1], 0.0)
+    inside = cumulative[rows, index] - before
     fraction = np.divide(wanted - before, inside, out=np.zeros(len(rows)), where=inside > 0)
     return np.asarray(edges[index] + np.clip(fraction, 0, 1) * (edges[index + 1] - edges[index]))
 

@@ -8,7 +8,7 @@ is the GPU's. Both take spectra in chunks of fixed size: larger ones gain nothin
 import io
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,7 +32,7 @@ GPU_CHUNK = 4096
 
 
 class Engine(Protocol):
-    """What runs a bundle's network."""
+    """What runs a bundle's network; its outputs stand side by side, in the order of `Bundle.output_widths`."""
 
     name: EngineName
     device: str
@@ -40,7 +40,7 @@ class Engine(Protocol):
     """Spectra given to the network at a time."""
 
     def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n,), for raw fluxes of shape (n, 186) in e-/s per sample."""
+        """Return the network's output, shape (n, width), for raw fluxes of shape (n, 186) in e-/s per sample."""
         ...
 
 
@@ -71,16 +71,41 @@ def load_engine(bundle: Bundle, wanted: Literal["auto", "onnx", "keras"], thread
     Raises
     ------
     InvalidBundleError
-        If the runtime cannot load the network, or the network does not give one number per spectrum.
+        If the runtime cannot load the network, or the network does not give what its manifest says.
     MissingDependencyError
         If Keras is wanted but not installed.
     """
     make: Callable[[Bundle, int], Engine] = OnnxEngine if choose_engine(wanted) == "onnx" else KerasEngine
     engine = make(bundle, threads or available_cores())
-    shape = engine(np.ones((1, FLUX_COUNT), np.float32)).shape
-    if shape != (1,):
-        raise InvalidBundleError(f"{bundle.manifest.name}: the network gives shape {shape} for one spectrum")
+    engine(np.ones((1, FLUX_COUNT), np.float32))
     return engine
+
+
+def _run_in_chunks(
+    flux: FloatArray, chunk: int, widths: Mapping[str, int], run: Callable[[FloatArray], Iterable[FloatArray]]
+) -> FloatArray:
+    """Run the network over chunks of `flux` and place its outputs, named by `widths`, side by side."""
+    output = np.empty((len(flux), sum(widths.values())), np.float32)
+    for start in range(0, len(flux), chunk):
+        part = np.ascontiguousarray(flux[start : start + chunk], dtype=np.float32)
+        column = 0
+        for (name, width), values in zip(widths.items(), run(part), strict=True):
+            if values.size != len(part) * width:
+                raise InvalidBundleError(
+                    f"the network's {name} has shape {values.shape} for {len(part)} spectra, not ({len(part)}, {width})"
+                )
+            output[start : start + len(part), column : column + width] = values.reshape(len(part), width)
+            column += width
+    return output
+
+
+def _refuse_missing(bundle: Bundle, file: str, found: Iterable[str]) -> None:
+    missing = bundle.output_widths.keys() - set(found)
+    if missing:
+        raise InvalidBundleError(
+            f"{bundle.manifest.name}/{file}: the network has no output {', '.join(sorted(missing))}, "
+            f"which a {bundle.manifest.output} model needs"
+        )
 
 
 class OnnxEngine:
@@ -104,17 +129,18 @@ class OnnxEngine:
                 bundle.read(ONNX_FILE), options, providers=["CPUExecutionProvider"]
             )
             (self._input,) = (node.name for node in self._session.get_inputs())
-            (self._output,) = (node.name for node in self._session.get_outputs())
         except Exception as error:  # the runtime's exceptions share no base class
             raise InvalidBundleError(f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded: {error}") from error
+        self._widths = bundle.output_widths
+        _refuse_missing(bundle, ONNX_FILE, (node.name for node in self._session.get_outputs()))
 
     def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n,)."""
-        output = np.empty(len(flux), np.float32)
-        for start in range(0, len(flux), self.chunk):
-            part = np.ascontiguousarray(flux[start : start + self.chunk], dtype=np.float32)
-            output[start : start + len(part)] = self._session.run([self._output], {self._input: part})[0]
-        return output
+        """Return the network's output, shape (n, width)."""
+        return _run_in_chunks(flux, self.chunk, self._widths, self._run)
+
+    def _run(self, flux: FloatArray) -> list[FloatArray]:
+        outputs: list[FloatArray] = self._session.run(list(self._widths), {self._input: flux})
+        return outputs
 
 
 class KerasEngine:
@@ -138,15 +164,17 @@ class KerasEngine:
             _set_threads(tensorflow, threads)
         self.device = gpus[0].name if gpus else "CPU"
         self.chunk = GPU_CHUNK if gpus else CPU_CHUNK
+        self._widths = bundle.output_widths
         self._function = _compile(tensorflow, *_load_source(bundle))
+        _refuse_missing(bundle, KERAS_FILE, self._function.get_concrete_function().structured_outputs)
 
     def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n,)."""
-        output = np.empty(len(flux), np.float32)
-        for start in range(0, len(flux), self.chunk):
-            part = np.ascontiguousarray(flux[start : start + self.chunk], dtype=np.float32)
-            output[start : start + len(part)] = self._function(part).numpy()
-        return output
+        """Return the network's output, shape (n, width)."""
+        return _run_in_chunks(flux, self.chunk, self._widths, self._run)
+
+    def _run(self, flux: FloatArray) -> list[FloatArray]:
+        outputs = self._function(flux)
+        return [outputs[name].numpy() for name in self._widths]
 
 
 def _set_threads(tensorflow: Any, threads: int) -> None:
@@ -172,13 +200,14 @@ def _load_source(bundle: Bundle) -> tuple[Any, Any]:
 
 
 def _compile(tensorflow: Any, network: Any, scaler: Any) -> Any:
-    """Return one compiled function from raw fluxes to redshifts; any batch size, so nothing is compiled twice."""
+    """Return one compiled function from raw fluxes to named outputs; any batch size, so nothing is compiled twice."""
     scale, offset = scaler.scale_.astype(np.float32), scaler.min_.astype(np.float32)
 
     @tensorflow.function(  # type: ignore[untyped-decorator]
         input_signature=[tensorflow.TensorSpec((None, FLUX_COUNT), tensorflow.float32)]
     )
     def predict(flux: Any) -> Any:
-        return network((flux * scale + offset)[..., None], training=False)[:, 0]
+        output = network((flux * scale + offset)[..., None], training=False)
+        return output if isinstance(output, dict) else {"redshift": output}
 
     return predict

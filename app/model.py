@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from app.batcher import Batcher, Watch
 from app.bundle import Bundle, Manifest, discover
 from app.engine import Engine, available_cores, load_engine
-from app.errors import InvalidBundleError, UnknownModelError
-from app.redshift import Predictions, interpret
+from app.errors import InvalidBundleError, UnknownModelError, UnsupportedByModelError
+from app.prior import name_of
+from app.redshift import Asked, Predictions, interpret
 from app.settings import Settings
 from app.spectra import FloatArray, SpectrumBatch
 
 _log = logging.getLogger("gaia_redshift")
+
+_IN_THREAD_VALUES = 1 << 16
+"""Interpreting more outputs than this in the event loop would hold up the other clients for milliseconds."""
 
 MakeWatch = Callable[[Manifest], Watch]
 
@@ -42,6 +46,7 @@ class Model:
         self.engine: Engine = load_engine(self.bundle, settings.engine, threads)
         self.batcher = Batcher(
             self.engine,
+            width=sum(bundle.output_widths.values()),
             slice_rows=self.engine.chunk,
             batch_rows=4 * self.engine.chunk,
             max_queued_rows=settings.max_queued_rows,
@@ -56,20 +61,41 @@ class Model:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def predict(self, batch: SpectrumBatch) -> Predictions:
+    def check(self, asked: Asked) -> None:
+        """Refuse what the model cannot give, before anything is predicted.
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If a point model, which has no p(z), is asked to return it or to weigh it with a prior.
+        InvalidRequestError
+            If the user's prior is zero wherever the model looks.
+        """
+        if self.bundle.grid is not None:
+            self.bundle.grid.prior(asked.prior)
+            return
+        for wanted, wish in ((asked.pdf, "pdf"), (asked.prior != "survey", f"the prior {name_of(asked.prior)}")):
+            if wanted:
+                raise UnsupportedByModelError(
+                    f"{self.manifest.name} gives one redshift, not a density: {wish} needs a density model"
+                )
+
+    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
         """Predict in the calling thread; unusable rows keep their place with their reason."""
         batch = batch.checked()
         usable = batch.usable()
-        return self._finish(batch, self.engine(batch.flux[usable]))
+        return self._finish(batch, self.engine(batch.flux[usable]), asked)
 
-    async def predict_merged(self, batch: SpectrumBatch, *, patient: bool = False) -> Predictions:
+    async def predict_merged(self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False) -> Predictions:
         """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
-        return self._finish(batch, output)
+        if output.size > _IN_THREAD_VALUES:
+            return await asyncio.to_thread(self._finish, batch, output, asked)
+        return self._finish(batch, output, asked)
 
-    def _finish(self, batch: SpectrumBatch, output: FloatArray) -> Predictions:
-        redshifts = interpret(output, batch.flux, batch.usable(), self.bundle)
+    def _finish(self, batch: SpectrumBatch, output: FloatArray, asked: Asked) -> Predictions:
+        redshifts = interpret(output, batch.flux, batch.usable(), self.bundle, asked)
         return Predictions(redshifts, batch.source_id, dict(batch.problems))
 
     @contextmanager

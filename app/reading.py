@@ -5,18 +5,19 @@ finds the exact place. A test holds that the fast way accepts nothing that the s
 """
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
 from pydantic import ValidationError
 
 from app.errors import Detail, InvalidRequestError, MalformedBodyError
-from app.schemas import ModelName, PredictRequest, Wire
+from app.prior import MOST_NODES
+from app.schemas import PredictOptions, PredictRequest
 from app.spectra import BAND_SAMPLES, FLUX_COUNT, FloatArray, SpectrumBatch, assemble
 
 
-def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictRequest]:
+def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
     """Read a JSON body into spectra and what was asked of them.
 
     Parameters
@@ -28,8 +29,7 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictR
 
     Returns
     -------
-    SpectrumBatch, PredictRequest
-        The second holds the options; its spectra may be empty, they are in the first.
+    SpectrumBatch, PredictOptions
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictR
     try:
         document = orjson.loads(body)
         spectra = document.pop("spectra")
-        options = PredictRequest.model_construct(None, spectra=[], **_options(document))
+        options = PredictOptions.model_validate(document) if document else _DEFAULTS
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValidationError):
         return _judge(body, max_spectra)
     if not isinstance(spectra, list) or not 0 < len(spectra) <= max_spectra:
@@ -59,6 +59,8 @@ _LARGE_BYTES = 128 << 10
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * BAND_SAMPLES + 2}
 """Most of each character that one spectrum can need, outside of strings."""
+_OPTIONS = 2 * MOST_NODES + 16
+"""The same for everything else in a request; the table of a prior is the largest part."""
 
 
 def _refuse_bomb(body: bytes, max_spectra: int) -> None:
@@ -70,7 +72,7 @@ def _refuse_bomb(body: bytes, max_spectra: int) -> None:
 
     def too_many(text: bytes) -> bool:
         view = np.frombuffer(text, np.uint8)
-        return any(np.count_nonzero(view == mark) > most * max_spectra + 16 for mark, most in _MOST.items())
+        return any(np.count_nonzero(view == mark) > most * max_spectra + _OPTIONS for mark, most in _MOST.items())
 
     if too_many(body) and too_many(_STRING.sub(b"", body)):
         raise InvalidRequestError(
@@ -79,17 +81,7 @@ def _refuse_bomb(body: bytes, max_spectra: int) -> None:
         )
 
 
-class _Options(Wire):
-    model: ModelName | None = None
-    prior: Literal["survey", "flat"] = "survey"
-    pdf: bool = False
-
-
-def _options(document: dict[str, Any]) -> dict[str, Any]:
-    return _Options.model_validate(document).model_dump() if document else _DEFAULTS
-
-
-_DEFAULTS = _Options().model_dump()
+_DEFAULTS = PredictOptions()
 _NUMBERS = frozenset({float, int})
 _FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
 
@@ -129,7 +121,7 @@ def _as_text(identifiers: list[Any]) -> list[str | None] | None:
     return [None if value is None else str(value) for value in identifiers]
 
 
-def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictRequest]:
+def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
     """Read the body by its schema, which finds the exact position of what is wrong."""
     try:
         request = PredictRequest.model_validate_json(body)
@@ -163,6 +155,6 @@ def _position(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif not part.startswith(("constrained-", "int", "str")):
+        elif not part.startswith(("constrained-", "int", "str", "prior-")):
             text += f".{part}" if text else part
     return text or "body"

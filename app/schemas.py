@@ -5,9 +5,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.redshift import Predictions, QualityFlag, Redshifts
+from app.prior import PriorName, PriorTable
+from app.redshift import Asked, Predictions, QualityFlag, Redshifts
 from app.spectra import BAND_SAMPLES, BP_COUNT, FLUX_COUNT, RP_COUNT
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
@@ -68,19 +69,39 @@ class Spectrum(Wire):
         return self
 
 
-class PredictRequest(Wire):
+def _kind_of_prior(value: Any) -> str:
+    """Choose which alternative judges a prior, so that a wrong one is explained once."""
+    return "prior-table" if isinstance(value, dict | PriorTable) else "prior-name"
+
+
+class PredictOptions(Wire):
+    """What a request asks besides its spectra."""
+
+    model: ModelName | None = Field(
+        None, description="`name` or `name@version` from /models; the default model if absent"
+    )
+    prior: Annotated[
+        Annotated[PriorName, Tag("prior-name")] | Annotated[PriorTable, Tag("prior-table")],
+        Discriminator(_kind_of_prior),
+    ] = Field(
+        "survey",
+        description="Prior on redshift: the training survey's, flat, or a table (density models only, but for survey)",
+    )
+    pdf: bool = Field(
+        False, description="Also return the probability density per bin of redshift (density models only)"
+    )
+
+    def asked(self) -> Asked:
+        """Return what concerns the prediction itself."""
+        return Asked(self.prior, self.pdf)
+
+
+class PredictRequest(PredictOptions):
     """A batch of spectra."""
 
     spectra: list[Spectrum] = Field(
         min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order"
     )
-    model: ModelName | None = Field(
-        None, description="`name` or `name@version` from /models; the default model if absent"
-    )
-    prior: Literal["survey", "flat"] = Field(
-        "survey", description="Prior on redshift: the training survey's, or flat (density models only)"
-    )
-    pdf: bool = Field(False, description="Also return the probability density (density models only)")
 
 
 class ErrorDetail(Wire):
@@ -116,12 +137,15 @@ class Prediction(Wire):
 
     source_id: str | None = None
     status: Literal["ok", "error"]
-    redshift: float | None = Field(None, description="Point estimate")
+    redshift: float | None = Field(None, description="Point estimate; of a density, its median")
     redshift_lower: float | None = Field(None, description="Lower end of the 68% interval")
     redshift_upper: float | None = Field(None, description="Upper end of the 68% interval")
     redshift_lower95: float | None = Field(None, description="Lower end of the 95% interval")
     redshift_upper95: float | None = Field(None, description="Upper end of the 95% interval")
     quality: list[QualityFlag] | None = Field(None, description="Warnings; an empty list means none")
+    pdf: list[float] | None = Field(
+        None, description="Where asked for: probability density in each bin, under the prior; its integral is one"
+    )
     error: RowError | None = None
 
 
@@ -136,12 +160,15 @@ class PredictReply(Wire):
     """Predictions in input order."""
 
     model: ModelVersion
+    prior: Literal["survey", "flat", "table"] = Field(description="The prior used; table is the request's own")
+    bin_edges: list[float] | None = Field(None, description="Edges of the bins of each pdf, one more than bins")
     predictions: list[Prediction]
 
 
 def reply_rows(predictions: Predictions) -> list[dict[str, Any]]:
-    """Return the predictions as rows in the shape of `Prediction`, ready for JSON."""
+    """Return the predictions as rows in the shape of `Prediction`, ready for JSON but for the arrays `pdf`."""
     columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
+    pdf = predictions.redshifts.pdf
     rows: list[dict[str, Any]] = []
     for row, values in enumerate(zip(*columns, strict=True)):
         answer: dict[str, Any] = {}
@@ -152,6 +179,8 @@ def reply_rows(predictions: Predictions) -> list[dict[str, Any]]:
             answer["status"] = "ok"
             answer.update(zip(Redshifts.INTERVALS, values, strict=True))
             answer["quality"] = predictions.redshifts.quality[row]
+            if pdf is not None:
+                answer["pdf"] = pdf[row]
         else:
             answer["status"] = "error"
             answer["error"] = {"code": problem.code, "message": problem.message}

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
 from app.errors import InvalidTableError, MalformedBodyError
 from app.redshift import Predictions, Redshifts
@@ -191,7 +193,8 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     """Write predictions as CSV text, one row per spectrum.
 
     Columns: ``source_id`` where the input had one, ``redshift`` and its interval ends, ``quality`` (flags joined by
-    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``). A ``source_id`` that a spreadsheet would
+    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``), then ``pdf_0..`` where the density was asked
+    for. A ``source_id`` that a spreadsheet would
     run as a formula gets an apostrophe in front; a plain number, negative or not, stays as it is.
     """
     named = predictions.source_id is not None
@@ -199,19 +202,32 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     # The writer leaves a lone carriage return unquoted, and readers would take it for the end of the row.
     broken = named and any("\r" in name for name in predictions.source_id or () if name)
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL)
+    pdf = predictions.redshifts.pdf
+    cells = [[]] * len(predictions) if pdf is None else _pdf_cells(pdf)
     if header:
-        writer.writerow([*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error"])
+        bins = 0 if pdf is None else pdf.shape[1]
+        densities = [f"pdf_{number}" for number in range(bins)]
+        writer.writerow(
+            [*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error", *densities]
+        )
     columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
     for row, values in enumerate(zip(*columns, strict=True)):
         name = [_inert(predictions.source_id[row] or "")] if predictions.source_id is not None else []
         problem = predictions.problems.get(row)
         if problem is None:
             flags = "|".join(predictions.redshifts.quality[row])
-            writer.writerow([*name, *(f"{value:.6f}" for value in values), flags, "ok", ""])
+            writer.writerow([*name, *(f"{value:.6f}" for value in values), flags, "ok", "", *cells[row]])
         else:
             empty = [""] * len(Redshifts.INTERVALS)
-            writer.writerow([*name, *empty, "", "error", f"{problem.code}: {problem.message}"])
+            reason = f"{problem.code}: {problem.message}"
+            writer.writerow([*name, *empty, "", "error", reason, *([""] * len(cells[row]))])
     return text.getvalue()
+
+
+def _pdf_cells(pdf: NDArray[np.float64]) -> list[list[str]]:
+    """Write each number of an array as text; a JSON encoder is the fastest there is."""
+    rows = orjson.dumps(pdf, option=orjson.OPT_SERIALIZE_NUMPY).decode()[2:-2].split("],[")
+    return [row.split(",") for row in rows]
 
 
 def _inert(text: str) -> str:

@@ -17,7 +17,7 @@ from app.spectra import FLUX_COUNT, FloatArray
 
 def first_flux(flux: FloatArray) -> FloatArray:
     """Return each spectrum's first flux: the answer tells whose row it was."""
-    return flux[:, 0].copy()
+    return flux[:, :1].copy()
 
 
 def spectra(start: int, rows: int) -> FloatArray:
@@ -59,7 +59,7 @@ def test_replies_are_never_mixed_whatever_the_sizes_arrivals_and_cancellations(d
                     await asyncio.sleep(0)
                     task.cancel()
                 with suppress(asyncio.CancelledError):
-                    assert (await task).tolist() == flux[:, 0].tolist()
+                    assert (await task)[:, 0].tolist() == flux[:, 0].tolist()
 
             await asyncio.gather(*(client(number, rows) for number, rows in enumerate(sizes)))
             assert batcher.queued_rows == 0
@@ -148,7 +148,7 @@ def test_a_cancelled_client_frees_its_rows_at_once_and_is_not_computed() -> None
         assert batcher.queued_rows == 0
         gate.open.set()
         await first
-        assert (await batcher.submit(spectra(7, 1))).tolist() == [7]
+        assert (await batcher.submit(spectra(7, 1))).tolist() == [[7]]
 
     gate = run_gated(scenario, max_queued_rows=100)
     assert [row for batch in gate.batches for row in batch] == [0, 7]
@@ -164,7 +164,7 @@ def test_an_engine_that_fails_fails_only_its_own_batch() -> None:
         async with Batcher(engine) as batcher:
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1))
-            assert (await batcher.submit(spectra(14, 2))).tolist() == [14, 15]
+            assert (await batcher.submit(spectra(14, 2))).tolist() == [[14], [15]]
             assert batcher.queued_rows == 0
 
     asyncio.run(run())
@@ -179,8 +179,8 @@ def test_shutting_down_answers_who_was_accepted_and_refuses_the_rest() -> None:
             second = asyncio.create_task(batcher.submit(spectra(1, 1)))
             await asyncio.sleep(0)
             asyncio.get_running_loop().call_later(0.05, gate.open.set)
-        assert (await asyncio.wait_for(first, 1)).tolist() == [0]
-        assert (await asyncio.wait_for(second, 1)).tolist() == [1]
+        assert (await asyncio.wait_for(first, 1)).tolist() == [[0]]
+        assert (await asyncio.wait_for(second, 1)).tolist() == [[1]]
         with pytest.raises(NotReadyError):
             await batcher.submit(spectra(0, 1))
 

@@ -76,7 +76,11 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, name: str) -> 
     [
         ({"grid": "another-grid"}, "trained on the grid 'another-grid'"),
         ({"schema_version": 2}, "schema_version"),
-        ({"output": "density"}, "output"),
+        ({"output": "cloud"}, "output"),
+        ({"output": "density"}, "bin_edges belong to a density"),
+        ({"bin_edges": [0.0, 0.3, 0.6]}, "bin_edges belong to a density"),
+        ({"output": "density", "bin_edges": [0.0, 0.6]}, "at least two bins"),
+        ({"output": "density", "bin_edges": [0.0, 0.3, 0.3]}, "must increase"),
         ({"name": "../../etc"}, "name"),
         ({"surprise": 1}, "surprise"),
     ],

@@ -1,13 +1,11 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from app import engine
 from app.bundle import Bundle, seal
 from app.engine import CPU_CHUNK, OnnxEngine, available_cores, choose_engine, load_engine
 from app.errors import InvalidBundleError
-from app.spectra import FLUX_COUNT
 from tests.tiny import tiny_redshift, write_tiny_bundle
 
 
@@ -15,14 +13,14 @@ from tests.tiny import tiny_redshift, write_tiny_bundle
 def test_onnx_answers_every_row_in_order_whatever_the_chunks(tmp_path: Path, make_flux, rows: int) -> None:  # noqa: ANN001
     run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=1)
     flux = make_flux(rows)
-    assert run(flux).shape == (rows,)
-    assert run(flux) == pytest.approx(tiny_redshift(flux), abs=1e-6)
+    assert run(flux).shape == (rows, 1)
+    assert run(flux)[:, 0] == pytest.approx(tiny_redshift(flux), abs=1e-6)
 
 
 def test_onnx_takes_a_view_that_is_not_contiguous(tmp_path: Path, make_flux) -> None:  # noqa: ANN001
     run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=1)
     flux = make_flux(20)
-    assert run(flux[::-2]) == pytest.approx(tiny_redshift(flux)[::-2], abs=1e-6)
+    assert run(flux[::-2])[:, 0] == pytest.approx(tiny_redshift(flux)[::-2], abs=1e-6)
 
 
 def test_a_graph_that_is_no_network_is_refused_by_name(tmp_path: Path) -> None:
@@ -74,6 +72,13 @@ def test_a_container_quota_of_either_cgroup_version_bounds_the_threads(
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = Bundle(write_tiny_bundle(tmp_path / "tiny"))
-    monkeypatch.setattr(OnnxEngine, "__call__", lambda _self, flux: np.zeros((len(flux), FLUX_COUNT), np.float32))
-    with pytest.raises(InvalidBundleError, match="gives shape"):
+    monkeypatch.setattr(Bundle, "output_widths", {"redshift": 2})
+    with pytest.raises(InvalidBundleError, match=r"redshift has shape \(1,\) for 1 spectra, not \(1, 2\)"):
+        load_engine(bundle, "onnx")
+
+
+def test_a_network_without_a_promised_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle(write_tiny_bundle(tmp_path / "tiny"))
+    monkeypatch.setattr(Bundle, "output_widths", {"density": 2, "kind": 3})
+    with pytest.raises(InvalidBundleError, match="no output density, kind, which a point model needs"):
         load_engine(bundle, "onnx")

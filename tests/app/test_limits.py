@@ -134,7 +134,7 @@ def test_retry_after_is_the_measured_time_of_the_rows_that_wait() -> None:
         import time
 
         time.sleep(0.02 * len(flux))
-        return flux[:, 0]
+        return flux[:, :1]
 
     async def main() -> None:
         async with Batcher(engine, slice_rows=5, batch_rows=5, max_queued_rows=60) as batcher:
@@ -153,7 +153,7 @@ def test_retry_after_is_the_measured_time_of_the_rows_that_wait() -> None:
 
 def test_a_lone_request_is_never_refused_and_a_patient_one_waits_for_room() -> None:
     async def main() -> None:
-        async with Batcher(lambda flux: flux[:, 0], max_queued_rows=10) as batcher:
+        async with Batcher(lambda flux: flux[:, :1], max_queued_rows=10) as batcher:
             flux = np.ones((50, 186), np.float32)
             answers = await asyncio.gather(*(batcher.submit(flux, patient=True) for _ in range(5)))
             assert [len(answer) for answer in answers] == [50] * 5
