@@ -1,4 +1,4 @@
-"""A model bundle on disk: its manifest and its hashes. Imports `calibration`, `prior`, `spectra` and `errors`.
+"""A model bundle on disk: its manifest and its hashes. Imports `calibration` and what lies below.
 
 A bundle is a folder with everything that prediction needs. ``manifest.json`` lists each other file with size and
 SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the very bytes that were
@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError, model_validator
 from app.calibration import Calibration, Intervals, Strict, increase
 from app.errors import InvalidBundleError, MissingDependencyError
 from app.prior import Prior, PriorName, PriorTable
-from app.spectra import GRID_ID
+from app.quality import Quality, QualityFlag
+from app.spectra import FLUX_COUNT, GRID_ID
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
@@ -154,17 +155,18 @@ class Bundle:
             self.read(name)
         try:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
+            self.calibration.refuse_misfit(self.manifest.output, len(self.manifest.bin_edges or (0,)) - 1)
         except ValidationError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
-        misfit = self.calibration.misfit(self.manifest.output, len(self.manifest.bin_edges or (0,)) - 1)
-        if misfit:
-            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {misfit}")
+        except ValueError as error:
+            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {error}") from error
         held = self.calibration
         self.intervals = Intervals(held)
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (186,)."""
         self.grid = None if self.manifest.bin_edges is None else BinGrid(self.manifest.bin_edges, held)
+        self.quality, self.flags = self._make_quality()
 
     @property
     def output_widths(self) -> dict[str, int]:
@@ -173,6 +175,17 @@ class Bundle:
         if edges is None:
             return {"redshift": 1}
         return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
+
+    def _make_quality(self) -> tuple[Quality, tuple[QualityFlag, ...]]:
+        """Return what judges quality, and the flags that this model can have: those that one spectrum is judged by."""
+        held, low, high = self.calibration, self.flux_low, self.flux_high
+        output = [np.ones((1, width), np.float32) for width in self.output_widths.values()]
+        try:
+            quality = Quality(held.quality, (low, high), self.manifest.redshift_range, held.kinds or ())
+            flags = quality.masks(np.ones((1, FLUX_COUNT), np.float32), np.zeros(1), *(output if self.grid else ()))
+        except (ValueError, IndexError, np.linalg.LinAlgError) as error:
+            raise InvalidBundleError(f"{self.folder.name}/{CALIBRATION_FILE}: quality: {error}") from error
+        return quality, tuple(flags)
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""

@@ -1,4 +1,4 @@
-"""What turns a network's output into numbers with a promise: ``calibration.json``. Imports `prior` and `spectra`.
+"""What turns a network's output into numbers with a promise: ``calibration.json``. Imports `prior` and `quality`.
 
 Interval ends come from tables over predicted redshift, one table per class of brightness: a faint galaxy's redshift is
 less certain than a bright one's at the same z. What a table holds depends on the model's output. For a point model it
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.prior import PriorName
+from app.quality import QualityParameters
 from app.spectra import BP_COUNT, FLUX_COUNT, FloatArray
 
 ENDS = ("lower95", "lower68", "upper68", "upper95")
@@ -72,6 +73,8 @@ class Calibration(Strict):
     """Probability per bin of the redshifts that a density network was trained on."""
     prior_survey: list[float] | None = None
     """Probability per bin of the redshifts of the survey."""
+    quality: QualityParameters | None = None
+    """What the quality flags have learnt."""
 
     @model_validator(mode="before")
     @classmethod
@@ -89,27 +92,44 @@ class Calibration(Strict):
             raise ValueError(f"intervals need the prior survey, and {classes} tables for each prior")
         return self
 
-    def misfit(self, output: Literal["point", "density"], bins: int) -> str | None:
-        """Say why the calibration does not belong to a model of this output, or return None."""
-        tables = [table for tables in self.intervals.values() for table in tables]
-        below = [end for table in tables for end in (*table.lower95, *table.lower68)]
-        above = [end for table in tables for end in (*table.upper95, *table.upper68)]
+    def refuse_misfit(self, output: Literal["point", "density"], bins: int) -> None:
+        """Raise ValueError if the calibration does not belong to a model of this output and so many bins."""
+        low, high = self._range("lower95", "lower68"), self._range("upper68", "upper95")
         if output == "point":
-            if set(self.intervals) != {"survey"} or self.kinds or self.prior_train or self.prior_survey:
-                return "a point model has intervals for the prior survey alone, no kinds and no other priors"
-            return None if max(below) <= 0 <= min(above) else "an interval does not hold its own prediction"
-        if set(self.intervals) != {"survey", "flat"}:
-            return "a density needs intervals for the priors survey and flat"
-        if not self.kinds or self.kinds[0] != "galaxy":
-            return "a density needs kinds, galaxy first"
+            _require(
+                set(self.intervals) == {"survey"} and not (self.kinds or self.prior_train or self.prior_survey),
+                "a point model has intervals for the prior survey alone, no kinds and no other priors",
+            )
+            _require(low[1] <= 0 <= high[0], "an interval does not hold its own prediction")
+            return
+        _require(set(self.intervals) == {"survey", "flat"}, "a density needs intervals for the priors survey and flat")
+        _require(bool(self.kinds) and (self.kinds or [""])[0] == "galaxy", "a density needs kinds, galaxy first")
         for name, prior in (("prior_train", self.prior_train), ("prior_survey", self.prior_survey)):
-            if prior is None or len(prior) != bins or abs(sum(prior) - 1) > _SUM_ERROR or min(prior) < 0:
-                return f"{name} needs a probability for each of the {bins} bins, summing to one"
-        if min(self.prior_train or [0]) <= 0:
-            return "prior_train must be positive in every bin"
-        if not 0 <= min(below) <= max(below) <= 0.5 <= min(above) <= max(above) <= 1:
-            return "the ends of a density's intervals are cumulative probabilities on either side of 0.5"
-        return None
+            _require(
+                prior is not None and len(prior) == bins and min(prior) >= 0 and abs(sum(prior) - 1) < _SUM_ERROR,
+                f"{name} needs a probability for each of the {bins} bins, summing to one",
+            )
+        _require(min(self.prior_train or [0]) > 0, "prior_train must be positive in every bin")
+        _require(
+            0 <= low[0] <= low[1] <= 0.5 <= high[0] <= high[1] <= 1,
+            "the ends of a density's intervals are cumulative probabilities on either side of 0.5",
+        )
+
+    def _range(self, *ends: str) -> tuple[float, float]:
+        """Return the least and the largest value of these interval ends in all tables."""
+        values = [
+            value
+            for tables in self.intervals.values()
+            for table in tables
+            for end in ends
+            for value in getattr(table, end)
+        ]
+        return min(values), max(values)
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
 
 
 class Intervals:

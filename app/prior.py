@@ -70,7 +70,7 @@ class PriorTable(BaseModel):
                 [Detail("prior.density", "zero in all bins")],
             )
         below = np.concatenate([[0.0], np.cumsum(areas)])
-        return np.diff(np.interp(edges, corners, below)) / total
+        return np.asarray(np.diff(np.interp(edges, corners, below)) / total)
 
 
 Prior = PriorName | PriorTable

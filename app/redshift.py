@@ -1,8 +1,7 @@
-"""Network output -> redshift, interval, density, quality flags. Imports `bundle`, `density`, `prior` and `spectra`."""
+"""Network output -> redshift, interval, density, quality flags. Imports `bundle` and what lies below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +10,8 @@ from app.bundle import BinGrid, Bundle
 from app.calibration import ENDS
 from app.density import invert, posterior
 from app.prior import Prior, PriorTable
+from app.quality import QualityFlag
 from app.spectra import FloatArray, Problem
-
-QualityFlag = Literal[
-    "low_signal",
-    "outside_training_range",
-    "out_of_distribution",
-    "bimodal",
-    "near_range_edge",
-    "missing_band",
-    "stellar_like",
-]
-
-EDGE_WIDTH = 0.02
-"""Redshifts this close to an end of the training range are pulled inwards (UGC distrusts the same ends)."""
 
 DECIMALS = 6
 """Redshifts and densities are rounded to 1e-6, for redshifts a thousandth of the best scatter, so that every format
@@ -72,13 +59,16 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Estimates:
-    """What the calibration makes of the m usable spectra."""
+class _Block:
+    """What is made of some usable spectra."""
 
     redshift: NDArray[np.float64]
     ends: NDArray[np.float64]
-    """Shape (4, m), in the order of `ENDS`."""
-    pdf: NDArray[np.float64] | None = None
+    """Shape (m, 4), in the order of `ENDS`."""
+    pdf: NDArray[np.float64]
+    """Shape (m, bins), or (m, 0) where nobody asked."""
+    flags: NDArray[np.bool_]
+    """Shape (m, flags), in the order of `Bundle.flags`."""
 
 
 def interpret(
@@ -95,7 +85,7 @@ def interpret(
     usable : ndarray of bool, shape (n,)
         Which spectra the network saw.
     bundle : Bundle
-        Where the calibration, the bins and the training range come from.
+        Where the calibration, the bins and the flags come from.
     asked : Asked
         A point model has no use for it.
 
@@ -112,57 +102,59 @@ def interpret(
     """
     seen = flux if usable.all() else flux[usable]
     grid = bundle.grid
-    found = _of_point(output, seen, bundle) if grid is None else _of_density(output, seen, bundle, grid, asked)
+    blocks = []
+    for start in range(0, max(len(seen), 1), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        if grid is None:
+            blocks.append(_of_point(output[rows], seen[rows], bundle))
+        else:
+            blocks.append(_of_density(output[rows], seen[rows], bundle, grid, asked))
 
-    def everywhere(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows = np.full((len(usable), *values.shape[1:]), np.nan)
-        rows[usable] = values
-        return rows
+    def gather(name: str) -> NDArray[np.float64]:
+        values = np.concatenate([getattr(block, name) for block in blocks])
+        everywhere = np.full((len(usable), *values.shape[1:]), np.nan)
+        everywhere[usable] = values
+        return everywhere
 
-    redshift = everywhere(found.redshift)
-    low, high = bundle.manifest.redshift_range
-    edge = (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH)
-    outside = np.zeros(len(usable), np.bool_)
-    outside[usable] = ((seen < bundle.flux_low) | (seen > bundle.flux_high)).any(axis=1)
-    ends = {name: everywhere(values) for name, values in zip(ENDS, found.ends, strict=True)}
+    ends = dict(zip(ENDS, gather("ends").T, strict=True))
     return Redshifts(
-        redshift,
+        gather("redshift"),
         ends["lower68"],
         ends["upper68"],
         ends["lower95"],
         ends["upper95"],
-        _flags({"near_range_edge": edge, "outside_training_range": outside}),
-        None if found.pdf is None else everywhere(found.pdf),
+        _quality(np.flatnonzero(usable), np.concatenate([block.flags for block in blocks]), bundle, len(usable)),
+        gather("pdf") if asked.pdf else None,
     )
 
 
-def _of_point(output: FloatArray, flux: FloatArray, bundle: Bundle) -> _Estimates:
+def _of_point(output: FloatArray, flux: FloatArray, bundle: Bundle) -> _Block:
     redshift = output[:, 0].astype(np.float64).round(DECIMALS)
-    return _Estimates(redshift, (redshift + bundle.intervals.at("survey", flux, redshift)).round(DECIMALS))
+    ends = (redshift + bundle.intervals.at("survey", flux, redshift)).round(DECIMALS)
+    masks = bundle.quality.masks(flux, redshift)
+    return _Block(redshift, ends.T, np.empty((len(flux), 0)), _columns(masks, bundle))
 
 
-def _of_density(output: FloatArray, flux: FloatArray, bundle: Bundle, grid: BinGrid, asked: Asked) -> _Estimates:
-    prior = grid.prior(asked.prior)
+def _of_density(output: FloatArray, flux: FloatArray, bundle: Bundle, grid: BinGrid, asked: Asked) -> _Block:
+    bins = len(grid.widths)
+    densities = posterior(output[:, :bins], grid.prior(asked.prior), grid.prior_train)
+    cumulative = np.cumsum(densities, axis=1)
+    redshift = invert(cumulative, grid.edges, 0.5).round(DECIMALS)
     calibrated_for = "survey" if isinstance(asked.prior, PriorTable) else asked.prior
-    redshift, ends = np.empty(len(output)), np.empty((len(ENDS), len(output)))
-    pdf = np.empty((len(output), len(grid.widths))) if asked.pdf else None
-    for start in range(0, len(output), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        densities = posterior(output[rows, : len(grid.widths)], prior, grid.prior_train)
-        cumulative = np.cumsum(densities, axis=1)
-        redshift[rows] = invert(cumulative, grid.edges, 0.5).round(DECIMALS)
-        levels = bundle.intervals.at(calibrated_for, flux[rows], redshift[rows])
-        for end, level in enumerate(levels):
-            ends[end, rows] = invert(cumulative, grid.edges, level).round(DECIMALS)
-        if pdf is not None:
-            pdf[rows] = (densities / grid.widths).round(DECIMALS)
-    return _Estimates(redshift, ends, pdf)
+    levels = bundle.intervals.at(calibrated_for, flux, redshift)
+    ends = np.stack([invert(cumulative, grid.edges, level) for level in levels], axis=1).round(DECIMALS)
+    pdf = (densities / grid.widths).round(DECIMALS) if asked.pdf else np.empty((len(flux), 0))
+    masks = bundle.quality.masks(flux, redshift, densities, output[:, bins:])
+    return _Block(redshift, ends, pdf, _columns(masks, bundle))
 
 
-def _flags(masks: dict[QualityFlag, NDArray[np.bool_]]) -> list[list[QualityFlag]]:
-    """Gather masks of shape (n,) into the list of flags of each row."""
-    quality: list[list[QualityFlag]] = [[] for _ in range(len(next(iter(masks.values()))))]
-    for flag, mask in masks.items():
-        for row in np.flatnonzero(mask):
-            quality[row].append(flag)
+def _columns(masks: Mapping[QualityFlag, NDArray[np.bool_]], bundle: Bundle) -> NDArray[np.bool_]:
+    return np.stack([masks[flag] for flag in bundle.flags], axis=1)
+
+
+def _quality(rows: NDArray[np.intp], flags: NDArray[np.bool_], bundle: Bundle, total: int) -> list[list[QualityFlag]]:
+    """Write masks of shape (m, flags) for the given rows as the list of flags of each of all rows."""
+    quality: list[list[QualityFlag]] = [[] for _ in range(total)]
+    for position, flag in zip(*np.nonzero(flags), strict=True):
+        quality[rows[position]].append(bundle.flags[flag])
     return quality

@@ -5,6 +5,7 @@ costs a hundredth of the prediction, and was never shown what it must refuse.
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,13 @@ BRIGHT = 20.0
 _DECIMALS = 6
 
 
-def learn(train: FloatArray, validation: FloatArray, kind: NDArray[np.floating] | None, seed: int) -> QualityParameters:
+def learn(flux: FloatArray, validation: FloatArray, kind: NDArray[np.floating] | None, seed: int) -> QualityParameters:
     """Learn the flags' parameters.
 
     Parameters
     ----------
-    train : ndarray, shape (n, 186)
-        Galaxies of the training part, in any order, e-/s per sample.
+    flux : ndarray, shape (n, 186)
+        Galaxies of the training part, e-/s per sample; `LEARNING_ROWS` of them are enough.
     validation : ndarray, shape (m, 186)
         Galaxies of the validation part: they set the thresholds.
     kind : ndarray, shape (m, kinds), optional
@@ -51,8 +52,6 @@ def learn(train: FloatArray, validation: FloatArray, kind: NDArray[np.floating] 
     -------
     QualityParameters
     """
-    rows = np.random.default_rng(seed).permutation(len(train))[:LEARNING_ROWS]
-    flux = np.asarray(train[rows], np.float32)
     mean_shape, components = principal_components(flux)
     described = features(flux, mean_shape, components).astype(np.float64)
     mean, sd = described.mean(axis=0), described.std(axis=0) + 1e-9
@@ -87,13 +86,13 @@ def principal_components(flux: FloatArray) -> tuple[FloatArray, FloatArray]:
     weighted = (shape - mean) * np.minimum(brightness, BRIGHT)
     _, directions = np.linalg.eigh(weighted.T.astype(np.float64) @ weighted)
     components = directions[:, ::-1].T[:COMPONENTS]
-    return np.float32(mean.round(_DECIMALS)), np.float32(components.round(_DECIMALS))
+    return mean.round(_DECIMALS).astype(np.float32), components.round(_DECIMALS).astype(np.float32)
 
 
 def _with_thresholds(
     unset: QualityParameters, validation: FloatArray, kind: NDArray[np.floating] | None
 ) -> QualityParameters:
-    described = features(validation, np.float32(unset.mean_shape), np.float32(unset.components))
+    described = features(validation, np.array(unset.mean_shape, np.float32), np.array(unset.components, np.float32))
     likelihood = Mixture(unset).ln_likelihood(described)
     stellar = None
     if kind is not None:
@@ -115,7 +114,6 @@ def _with_thresholds(
     )
 
 
-def _listed(values: NDArray[np.floating]) -> list[float]:
+def _listed(values: NDArray[np.floating]) -> Any:
     """Return an array as nested lists, rounded: six decimals of a feature change no flag."""
-    listed: list[float] = np.asarray(values, np.float64).round(_DECIMALS).tolist()
-    return listed
+    return np.asarray(values, np.float64).round(_DECIMALS).tolist()

@@ -45,7 +45,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = rows if epoch is None else np.random.default_rng([recipe.seed, epoch]).permutation(rows)
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self._recipe.batch_size)
+        return (len(self._order) + self._recipe.batch_size - 1) // self._recipe.batch_size
 
     def __getitem__(self, index: int) -> tuple[FloatArray, dict[str, FloatArray], dict[str, FloatArray]]:
         size = self._recipe.batch_size

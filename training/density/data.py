@@ -77,6 +77,19 @@ class Material:
             _galaxies(self.survey, self.parts.train), _galaxies(self.balance, self.balance_parts.train), self.others
         )
 
+    def trained_redshift(self) -> FloatArray:
+        """Return the redshifts of all galaxies trained on."""
+        return np.concatenate([self.survey.redshift[self.parts.train], self.balance.redshift[self.balance_parts.train]])
+
+    def trained_flux(self, most: int, seed: int) -> FloatArray:
+        """Return the spectra of at most so many galaxies trained on, drawn at random, shape (n, 186)."""
+        first, second = self.parts.train, self.balance_parts.train
+        rows = np.random.default_rng(seed).permutation(len(first) + len(second))[:most]
+        ours = rows < len(first)
+        return np.concatenate(
+            [self.survey.flux[first[rows[ours]]], self.balance.flux[second[rows[~ours] - len(first)]]]
+        )
+
     def validation(self, most: int) -> Sample:
         """Return about `most` rows of the validation parts, in the proportions of training."""
         whole = _join(

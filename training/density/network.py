@@ -100,7 +100,7 @@ def compile_for_training(network: Any, recipe: DensityRecipe, steps: int) -> Non
     )
 
 
-@keras.saving.register_keras_serializable("gaia_redshift")
+@keras.saving.register_keras_serializable("gaia_redshift")  # type: ignore[untyped-decorator]
 def mean_absolute_error(wanted: Any, found: Any) -> Any:
     """Return the distance of two densities' mean redshifts, shape (n,)."""
     bins = found.shape[-1]

@@ -4,6 +4,7 @@ The defaults are the outcome of the trials in docs/explanation/density-network.m
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -41,18 +42,22 @@ class DensityRecipe(BaseModel):
     hidden: PositiveInt = 768
     """Units inside each block."""
     blocks: PositiveInt = 3
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
     kind_weight: NonNegativeFloat = 0.2
     """Weight of the loss of the kind beside that of the redshift."""
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 1.5e-3
     """At its highest: a third of an epoch of warming up, then a cosine down to a hundredth."""
     weight_decay: NonNegativeFloat = 1e-4
-    batch_size: PositiveInt = 256
-    epochs: PositiveInt = 4
-    patience: PositiveInt = 4
+    batch_size: PositiveInt = 512
+    epochs: PositiveInt = 5
+    patience: PositiveInt = 5
     """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
     seed: int = Field(default=4, ge=0, lt=2**32)
     """Of the first weights, of the order of the batches and of the mixture behind the flags."""
+
+    def changed(self, changes: Mapping[str, object]) -> "DensityRecipe":
+        """Return the recipe with the entries that are not None changed."""
+        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
 def choose(wanted: str | None) -> DensityRecipe | None:
