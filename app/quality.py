@@ -188,16 +188,18 @@ class Quality:
             A mask of shape (n,) for each flag that can be judged, in the order of `FLAGS`.
         """
         low, high = self._redshift_range
+        missing = missing_band(flux)
         found: dict[QualityFlag, Mask] = {
             "outside_training_range": np.any((flux < self._flux_low) | (flux > self._flux_high), axis=1),
             "near_range_edge": (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH),
-            "missing_band": missing_band(flux),
+            "missing_band": missing,
+            "out_of_distribution": missing.copy(),
         }
         if posterior is not None:
             found["bimodal"] = bimodal(posterior)
         if self._parameters is not None:
             described = features(flux, self._mean_shape, self._components)
-            found["out_of_distribution"] = self._mixture.ln_likelihood(described) < self._parameters.likelihood_min
+            found["out_of_distribution"] |= self._mixture.ln_likelihood(described) < self._parameters.likelihood_min
             found["low_signal"] = described[:, 1] > -np.log(self._parameters.signal_to_noise_min)
             if kind is not None and self._parameters.stellar_probability_max is not None:
                 stellar = kind[:, self._stellar].sum(axis=1)

@@ -1,22 +1,35 @@
-"""Intervals that hold what they promise: split-conformal offsets by predicted redshift. Imports `app.calibration`.
+"""Intervals that hold what they promise: split-conformal tables. Imports `app.calibration`.
 
 Conformal prediction (Vovk et al. 2005; Lei et al. 2018, JASA 113, 1094) needs no assumption on the network: the
-finite-sample quantiles of the errors on galaxies that it was not trained on bound the error of the next one. Taking
-them by predicted redshift (Mondrian conformal prediction) makes the promise hold there and not only on average.
+finite-sample quantiles of a score on galaxies that it was not trained on bound the score of the next one. The score of
+a point network is its error; that of a density is the probability it gives to all redshifts below the true one
+(distributional conformal prediction, Chernozhukov et al. 2021, PNAS 118, e2107794118). Taking the quantiles by
+brightness and predicted redshift (Mondrian conformal prediction) makes the promise hold there and not only on average.
+
+Why no library does it: MAPIE and crepes take Mondrian categories, but they make an interval out of a fitted estimator
+and its residuals, symmetric or by quantile regressors; neither knows levels of a density, nor interpolates between
+categories, and serving would need them. What is left of them here is `_interval`.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.calibration import Calibration, IntervalTable
-from app.spectra import FLUX_COUNT
+from app.calibration import ENDS, Calibration, Intervals, IntervalTable, brightness
+from app.quality import QualityParameters
+from app.spectra import FLUX_COUNT, FloatArray
 
 NODE_WIDTH = 0.02
 """Least range of predicted redshift behind one node: Gaia's UGC calibrates in the same steps."""
 NODE_GALAXIES = 200
 """Least number of galaxies behind one node: their 2.5% tail holds five."""
+
+CLASSES = 4
+"""Of brightness, equally full."""
+CLASS_GALAXIES = 2000
+"""Least number of galaxies in one: with fewer, brightness is not told apart."""
 
 _ROUNDING = 1e-9
 """A rank that is a whole number must not be rounded up because 1.68 is not exact in binary."""
@@ -24,41 +37,78 @@ _ROUNDING = 1e-9
 Column = NDArray[np.floating]
 
 
-def calibrate(predicted: Column, true: Column, flux_min: Column, flux_max: Column) -> Calibration:
-    """Learn the offsets of the 68 and 95% intervals from the validation part.
+def calibrate(
+    predicted: Column,
+    true: Column,
+    flux: FloatArray,
+    flux_range: tuple[Column, Column],
+    quality: QualityParameters | None = None,
+) -> Calibration:
+    """Learn the offsets of a point network's 68 and 95% intervals from the validation part.
 
     Parameters
     ----------
     predicted, true : ndarray, shape (n,)
         Redshifts of the validation part.
-    flux_min, flux_max : ndarray, shape (186,)
-        Range of each flux in the training part, e-/s per sample.
+    flux : ndarray, shape (n, 186)
+        Its spectra, e-/s per sample.
+    flux_range : tuple of ndarray, each of shape (186,)
+        Least and largest of each flux in the training part.
+    quality : QualityParameters, optional
 
     Returns
     -------
     Calibration
         Each interval holds the prediction itself: no lower offset is positive, no upper one negative.
     """
+    flux_min, flux_max = flux_range
     if flux_min.shape != (FLUX_COUNT,) or flux_max.shape != (FLUX_COUNT,):
         raise ValueError(f"expected ranges of {FLUX_COUNT} fluxes")
-    order = np.argsort(predicted, kind="stable")
-    predicted, error = predicted[order].astype(np.float64), (true - predicted)[order].astype(np.float64)
-    groups = node_groups(predicted)
-    low68, high68 = zip(*(_interval(error[group], 0.68) for group in groups), strict=True)
-    low95, high95 = zip(*(_interval(error[group], 0.95) for group in groups), strict=True)
-    table = IntervalTable(
-        redshift=[float(np.median(predicted[group])) for group in groups],
-        lower95=list(low95),
-        lower68=list(low68),
-        upper68=list(high68),
-        upper95=list(high95),
-    )
+    edges = brightness_edges(flux)
     return Calibration(
         flux_min=[float(value) for value in flux_min],
         flux_max=[float(value) for value in flux_max],
-        brightness_edges=[],
-        intervals={"survey": [table]},
+        brightness_edges=edges,
+        intervals={"survey": tables(edges, flux, predicted, true - predicted, centre=0.0)},
+        quality=quality,
     )
+
+
+def brightness_edges(flux: FloatArray) -> list[float]:
+    """Return the inner edges of classes of brightness that are equally full in `flux`; none where it holds too few."""
+    if len(flux) < CLASSES * CLASS_GALAXIES:
+        return []
+    return [float(edge) for edge in np.quantile(brightness(flux), np.arange(1, CLASSES) / CLASSES)]
+
+
+def tables(
+    edges: Sequence[float], flux: FloatArray, predicted: Column, score: Column, centre: float
+) -> list[IntervalTable]:
+    """Return a table of quantiles of `score` over predicted redshift for each class of brightness.
+
+    Parameters
+    ----------
+    edges : sequence of float
+        Inner edges of the classes, e-/s per sample.
+    flux : ndarray, shape (n, 186)
+    predicted, score : ndarray, shape (n,)
+    centre : float
+        The score of the prediction itself, which every interval must hold.
+    """
+    number = np.searchsorted(edges, brightness(flux), side="right")
+    of_class = [number == each for each in range(len(edges) + 1)]
+    return [_table(predicted[rows], score[rows], centre) for rows in of_class]
+
+
+def _table(predicted: Column, score: Column, centre: float) -> IntervalTable:
+    order = np.argsort(predicted, kind="stable")
+    predicted, score = predicted[order].astype(np.float64), score[order].astype(np.float64)
+    groups = node_groups(predicted)
+    low95, high95 = zip(*(_interval(score[group], 0.95, centre) for group in groups), strict=True)
+    low68, high68 = zip(*(_interval(score[group], 0.68, centre) for group in groups), strict=True)
+    ends = dict(zip(ENDS, (low95, low68, high68, high95), strict=True))
+    nodes = [float(np.median(predicted[group])) for group in groups]
+    return IntervalTable(redshift=nodes, **{name: list(values) for name, values in ends.items()})
 
 
 def node_groups(predicted: Column) -> list[slice]:
@@ -91,21 +141,22 @@ def node_groups(predicted: Column) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], len(predicted)], strict=True)]
 
 
-def coverage(calibration: Calibration, predicted: Column, true: Column) -> tuple[float, float]:
-    """Return the fractions of galaxies whose true redshift lies in the 68 and in the 95% interval."""
-    held = []
-    (table,) = calibration.intervals["survey"]
-    for lower, upper in ((table.lower68, table.upper68), (table.lower95, table.upper95)):
-        low = predicted + np.interp(predicted, table.redshift, lower)
-        high = predicted + np.interp(predicted, table.redshift, upper)
-        held.append(float(((low <= true) & (true <= high)).mean()))
-    return held[0], held[1]
+def coverage(calibration: Calibration, flux: FloatArray, predicted: Column, true: Column) -> tuple[float, float]:
+    """Return the fractions of galaxies whose true redshift lies in a point network's 68 and 95% interval."""
+    return held(Intervals(calibration).at("survey", flux, predicted.astype(np.float64)), true - predicted)
 
 
-def _interval(error: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """Return the finite-sample quantiles that leave at most (1 - level) / 2 of the errors beyond each end."""
-    ascending = np.sort(error)
-    # The rank ceil((n + 1)(1 - a/2)) of n errors, not the plain quantile, is what guarantees the level.
-    rank = math.ceil((len(error) + 1) * (1 + level) / 2 - _ROUNDING)
-    beyond = max(len(error) - rank, 0)
-    return min(float(ascending[beyond]), 0.0), max(float(ascending[len(error) - 1 - beyond]), 0.0)
+def held(ends: Column, score: Column) -> tuple[float, float]:
+    """Return how often the 68 and the 95% interval, their ends of shape (4, n), hold a score of shape (n,)."""
+    low95, low68, high68, high95 = ends
+    inside68, inside95 = (low68 <= score) & (score <= high68), (low95 <= score) & (score <= high95)
+    return float(inside68.mean()), float(inside95.mean())
+
+
+def _interval(score: Column, level: float, centre: float) -> tuple[float, float]:
+    """Return the finite-sample quantiles that leave at most (1 - level) / 2 of the scores beyond each end."""
+    ascending = np.sort(score)
+    # The rank ceil((n + 1)(1 - a/2)) of n scores, not the plain quantile, is what guarantees the level.
+    rank = math.ceil((len(score) + 1) * (1 + level) / 2 - _ROUNDING)
+    beyond = max(len(score) - rank, 0)
+    return min(float(ascending[beyond]), centre), max(float(ascending[len(score) - 1 - beyond]), centre)

@@ -78,18 +78,19 @@ def write_card(manifest: Manifest, fitted: Fitted, dataset: Dataset, parts: Spli
     sections = (
         f"**{origin(dataset, fitted.recipe.start)}**",
         f"# {manifest.name} {manifest.version}",
-        _use(dataset),
+        use(dataset),
         _making(fitted, dataset, parts),
         _results(tested),
         _bins(dataset, parts, tested),
         _bins_by_prediction(tested),
         _failures(tested),
-        _citing(),
+        citing(),
     )
     return "\n\n".join(sections) + "\n"
 
 
-def _use(dataset: Dataset) -> str:
+def use(dataset: Dataset) -> str:
+    """Return what a model is for and what not."""
     real = "" if dataset.simulated is False else " Retrain or check it on real spectra before you publish."
     return f"""## Use
 
@@ -121,7 +122,7 @@ def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
   seed {recipe.seed}.
 - Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch {fitted.best_epoch},
   with the lowest validation loss, was kept (`recipe.json`, `history.csv`).
-- Intervals: split conformal, by predicted redshift, from the validation part."""
+- Intervals: split conformal, by predicted redshift and class of brightness, from the validation part."""
 
 
 def _left_out(dataset: Dataset) -> str:
@@ -155,7 +156,7 @@ answering the median training redshift for every galaxy would give.
 
 | | this model | a constant |
 |---|---|---|
-{_lines(table)}
+{lines(table)}
 
 The 68% interval held {held68:.1%} of the true redshifts, the 95% interval {held95:.1%}.
 The Keras and the ONNX network differ by at most {tested.onnx_difference:.1e} in z."""
@@ -177,7 +178,7 @@ Mean and standard deviation of predicted - true. On the right the dissertation's
 
 | true z | training spectra | test spectra | mean error | sigma | real: mean error | real: sigma | real: % |
 |---|---|---|---|---|---|---|---|
-{_lines(rows)}"""
+{lines(rows)}"""
 
 
 def _bins_by_prediction(tested: Tested) -> str:
@@ -191,7 +192,7 @@ What a user sees: of galaxies that are given this redshift, how far are they fro
 
 | predicted z | test spectra | mean error | sigma |
 |---|---|---|---|
-{_lines(rows)}"""
+{lines(rows)}"""
 
 
 def _failures(tested: Tested) -> str:
@@ -216,8 +217,9 @@ def _failures(tested: Tested) -> str:
   like any other; heed the quality flags."""
 
 
-def _citing() -> str:
-    cited = _lines([f"- {citation}" for citation in CITATIONS])
+def citing() -> str:
+    """Return whom to cite."""
+    cited = lines([f"- {citation}" for citation in CITATIONS])
     return f"""## Citing
 
 {cited}
@@ -235,5 +237,6 @@ def _sigma(row: Bin) -> str:
     return f"{row.sigma:.4f}" if row.count > 1 else "-"
 
 
-def _lines(rows: Sequence[str]) -> str:
+def lines(rows: Sequence[str]) -> str:
+    """Return rows under each other."""
     return "\n".join(rows)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.bundle import NAME_PATTERN, VERSION_PATTERN
+from app.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
 from app.errors import InvalidInputError
+from training.density.recipe import choose as choose_density
 from training.options import DataArgument, PolicyOption, require_packages
 from training.recipe import DEFAULT, RECIPES, choose, with_changes
 
@@ -19,7 +20,13 @@ def train(
     *,
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help=f"{', '.join(RECIPES)}, or a JSON file; by default {DEFAULT}."),
+        typer.Option(metavar="NAME|FILE", help=f"{', '.join(RECIPES)}, density, or a JSON file; by default {DEFAULT}."),
+    ] = None,
+    balance: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
+    ] = None,
+    contaminants: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
     ] = None,
     init: Annotated[
         Path | None, typer.Option(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
@@ -55,9 +62,23 @@ def train(
     _require(VERSION_PATTERN, "--version", version)
     require_packages(*(["tensorboard"] if tensorboard else []))
     changes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
-    chosen = choose(recipe or DEFAULT)
     # TensorFlow's remarks about the processor help nobody who trains.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    folder = run_dir or Path("runs") / name
+    if densities := choose_density(recipe):
+        if init or tensorboard or not balance or not contaminants:
+            raise InvalidInputError("--recipe density needs --balance and --contaminants, no --init, no --tensorboard")
+        from training.density.command import Files
+        from training.density.command import train as train_density
+        from training.export import Release
+
+        files = Files(data, balance, contaminants, policy, observed)
+        changed = densities.changed({**changes, "learning_rate": learning_rate})
+        _say(output, train_density(files, changed, folder, Release(output, name, version, replace=replace)))
+        return
+    if balance or contaminants:
+        raise InvalidInputError("--balance and --contaminants belong to --recipe density")
+    chosen = choose(recipe or DEFAULT)
     from training.dataset import declare, read, say_dropped
     from training.export import Release, export
     from training.fit import fit
@@ -76,10 +97,13 @@ def train(
     dataset = declare(read(data, policy), observed=observed)
     say_dropped(dataset)
     parts = split(dataset, made_by.seed)
-    folder = run_dir or Path("runs") / name
     with board(tensorboard) as tell:
         fitted = fit(dataset, parts, made_by, folder, start=start, tell=tell)
     manifest = export(fitted, dataset, parts, folder, release)
+    _say(output, manifest)
+
+
+def _say(output: Path, manifest: Manifest) -> None:
     typer.echo(
         f"{output}: {manifest.name} {manifest.version}, test part MAE {manifest.metrics['mae']:.4f}, "
         f"NMAD {manifest.metrics['nmad']:.4f}, bias {manifest.metrics['bias_mean']:+.4f}"

@@ -23,8 +23,9 @@ OPSET = 18
 def convert(folder: Path) -> None:
     """Write ``model.onnx`` beside the ``model.keras`` and ``scaler.joblib`` of a bundle that was just made.
 
-    The graph takes ``flux``, float32 of shape (n, 186), raw fluxes in e-/s per sample, and gives ``redshift``,
-    float32 of shape (n,). The files are trusted: never call this on a bundle that somebody else sent.
+    The graph takes ``flux``, float32 of shape (n, 186), raw fluxes in e-/s per sample. It gives the outputs that the
+    network names, or ``redshift``, float32 of shape (n,), where the network has one output. The files are trusted:
+    never call this on a bundle that somebody else sent.
 
     Parameters
     ----------
@@ -33,13 +34,17 @@ def convert(folder: Path) -> None:
     network = keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
     scaler = joblib.load(folder / SCALER_FILE)
     # NumPy arrays become constants of the graph; TensorFlow tensors would become inputs.
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     scale, offset = np.float32(scaler.scale_), np.float32(scaler.min_)
     flux = tf.TensorSpec((None, FLUX_COUNT), tf.float32, name="flux")
 
-    def redshift(flux: Any) -> Any:
-        return {"redshift": network((flux * scale + offset)[..., np.newaxis], training=False)[:, 0]}
+    def outputs(flux: Any) -> Any:
+        found = network((flux * scale + offset)[..., np.newaxis], training=False)
+        return found if isinstance(found, dict) else {"redshift": found[:, 0]}
 
-    graph, _ = tf2onnx.convert.from_function(tf.function(redshift), input_signature=[flux], opset=OPSET)
+    graph, _ = tf2onnx.convert.from_function(tf.function(outputs), input_signature=[flux], opset=OPSET)
     (folder / ONNX_FILE).write_bytes(straighten(graph).SerializeToString())
 
 

@@ -10,15 +10,18 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import joblib
 import keras
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from app.bundle import (
     CALIBRATION_FILE,
@@ -39,11 +42,15 @@ from training.card import CITATIONS, Tested, origin, write_card
 from training.dataset import Dataset
 from training.evaluate import measure
 from training.fit import Fitted, fit_scaler
+from training.quality import LEARNING_ROWS, learn
 from training.recipe import HISTORY_FILE, RECIPE_FILE
 from training.split import Split
 
 AGREEMENT = 5e-6
 """Largest difference in redshift allowed between the Keras and the ONNX network."""
+REDUCED_PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
+"""Environment variable that lets TensorFlow multiply in bfloat16: fast in training, wrong in a comparison."""
+
 _ONNX_CHUNK = 64
 _LIBRARIES = ("keras", "tensorflow", "numpy", "scikit-learn", "tf2onnx", "onnx", "onnxruntime")
 
@@ -88,21 +95,67 @@ def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: R
     InvalidInputError
         If the folder exists and may not be replaced.
     """
+    contents = Contents(fitted.network, fitted.scaler, fitted.recipe, _calibrate(fitted, dataset, parts))
+
+    def finish(staged: Path) -> tuple[Manifest, str]:
+        tested = _test(fitted, dataset, parts, contents.calibration, staged)
+        manifest = _manifest(fitted, dataset, parts, tested, release)
+        return manifest, write_card(manifest, fitted, dataset, parts, tested)
+
+    return assemble(contents, run, release, finish)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What training made of a bundle."""
+
+    network: Any
+    scaler: Any
+    recipe: BaseModel
+    calibration: Calibration
+
+
+def assemble(
+    contents: Contents, run: Path, release: Release, finish: Callable[[Path], tuple[Manifest, str]]
+) -> Manifest:
+    """Put a bundle together beside its place, and move it there when every check has passed.
+
+    Parameters
+    ----------
+    contents : Contents
+    run : Path
+        The run folder, for ``history.csv``.
+    release : Release
+    finish : callable
+        Called with the folder that holds the converted network: tests it, and returns manifest and card.
+
+    Returns
+    -------
+    Manifest
+        As sealed.
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder exists and may not be replaced, or the networks would be compared in less than single precision.
+    """
     release.check_free()
+    if os.environ.get(REDUCED_PRECISION, "STRICT").upper() != "STRICT":
+        raise InvalidInputError(
+            f"the training in {run} is done; give the command again without {REDUCED_PRECISION}: "
+            "a bundle is calibrated and tested in single precision"
+        )
     release.folder.parent.mkdir(parents=True, exist_ok=True)
-    calibration = _calibrate(fitted, dataset, parts)
     with tempfile.TemporaryDirectory(prefix=f".{release.name}-", dir=release.folder.parent) as beside:
         staged = Path(beside) / release.name
         staged.mkdir()
-        fitted.network.save(staged / KERAS_FILE)
-        joblib.dump(fitted.scaler, staged / SCALER_FILE)
-        (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        contents.network.save(staged / KERAS_FILE)
+        joblib.dump(contents.scaler, staged / SCALER_FILE)
+        (staged / RECIPE_FILE).write_text(contents.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (staged / CALIBRATION_FILE).write_text(contents.calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (staged / HISTORY_FILE).write_bytes((run / HISTORY_FILE).read_bytes())
         _convert(staged)
-        tested = _test(fitted, dataset, parts, calibration, staged)
-        manifest = _manifest(fitted, dataset, parts, tested, release)
-        card = write_card(manifest, fitted, dataset, parts, tested)
+        manifest, card = finish(staged)
         (staged / CARD_FILE).write_text(card, encoding="utf-8")
         manifest = seal(staged, manifest)
         Bundle(staged)
@@ -118,7 +171,11 @@ def _calibrate(fitted: Fitted, dataset: Dataset, parts: Split) -> Calibration:
     # A scaler that came with an earlier training has seen other spectra; the network has learnt from both.
     range_, scaler = fit_scaler(dataset.flux, parts.train), fitted.scaler
     low, high = np.minimum(scaler.data_min_, range_.data_min_), np.maximum(scaler.data_max_, range_.data_max_)
-    return calibrate(predicted, true, low, high)
+    flux = dataset.flux[parts.validation]
+    seed = fitted.recipe.seed
+    some = np.random.default_rng(seed).permutation(parts.train)[:LEARNING_ROWS]
+    quality = learn(dataset.flux[some], flux, None, seed)
+    return calibrate(predicted, true, flux, (low, high), quality)
 
 
 def _convert(staged: Path) -> None:
@@ -146,15 +203,22 @@ def _test(fitted: Fitted, dataset: Dataset, parts: Split, calibration: Calibrati
         predicted=predicted,
         metrics=measure(true, predicted),
         constant=measure(true, constant),
-        coverage=coverage(calibration, predicted, true),
+        coverage=coverage(calibration, flux, predicted, true),
         onnx_difference=difference,
     )
 
 
 def _predict_onnx(graph: bytes, flux: FloatArray) -> NDArray[np.float32]:
+    (redshift,) = run_onnx(graph, flux, ("redshift",))
+    return redshift
+
+
+def run_onnx(graph: bytes, flux: FloatArray, outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+    """Return the named outputs of an ONNX network for raw spectra, shape (n, 186), each with n rows."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     chunks = (flux[start : start + _ONNX_CHUNK] for start in range(0, len(flux), _ONNX_CHUNK))
-    return np.concatenate([session.run(["redshift"], {"flux": chunk})[0] for chunk in chunks])
+    found = [session.run(list(outputs), {"flux": chunk}) for chunk in chunks]
+    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, release: Release) -> Manifest:
@@ -177,7 +241,7 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
             seed=fitted.recipe.seed,
         ),
         metrics={name: round(value, 6) for name, value in metrics.items()},
-        libraries=_libraries(),
+        libraries=libraries(),
         created=datetime.now(UTC).replace(microsecond=0),
         licence="BSD-3-Clause",
         citations=list(CITATIONS),
@@ -185,7 +249,8 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
     )
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Return the versions of what trained and converted a network."""
     found = {"python": platform.python_version(), "keras_backend": keras.backend.backend()}
     for name in _LIBRARIES:
         try:

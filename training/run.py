@@ -20,7 +20,7 @@ from training.recipe import HISTORY_FILE, RECIPE_FILE, Recipe, read_recipe
 from training.start import Start
 
 _DATA_FILE = "data.json"
-_BEST_FILE = "best.weights.h5"
+BEST_FILE = "best.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Run:
         goes on when more epochs are asked for.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(self, folder: Path, recipe: Any, dataset: Dataset | Any) -> None:
         self.folder = folder
         self.recipe = recipe
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,10 +67,14 @@ class Run:
             # The rows differ where the policy does: other rows are left out of the same file.
             if claimed["sha256"] != dataset.sha256 or claimed.get("rows", len(dataset)) != len(dataset):
                 raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
-            if _schedule_apart(read_recipe(recipe_path)) != _schedule_apart(self.recipe):
+            if not self._goes_on(recipe_path):
                 raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
         _write_whole(data_path, json.dumps(data, indent=2) + "\n")
         _write_whole(recipe_path, self.recipe.model_dump_json(indent=2) + "\n")
+
+    def _goes_on(self, begun: Path) -> bool:
+        """Say whether this recipe may continue what the recipe of a file began."""
+        return _schedule_apart(read_recipe(begun)) == _schedule_apart(self.recipe)
 
     @property
     def best(self) -> Epoch:
@@ -96,13 +100,13 @@ class Run:
     def best_network(self) -> Any:
         """Return the network of the best epoch, without optimiser."""
         network = build(self.recipe)
-        network.load_weights(self.folder / _BEST_FILE)
+        network.load_weights(self.folder / BEST_FILE)
         return network
 
     def record(self, row: Epoch, network: Any) -> None:
         """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row."""
         if not self.history or row.val_loss < self.best.val_loss:
-            _save_whole(network.save_weights, self.folder / _BEST_FILE)
+            _save_whole(network.save_weights, self.folder / BEST_FILE)
         _save_whole(network.save, self._checkpoint(row.epoch))
         self.history.append(row)
         names = [field.name for field in fields(Epoch)]

@@ -1,0 +1,108 @@
+"""The density network: shape and brightness apart, residual blocks of dense layers, two answers. Imports `recipe`.
+
+Only Keras' own layers and operations: a bundle's ``model.keras`` must load in safe mode.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from app.spectra import FLUX_COUNT, FloatArray
+from training.density.data import KINDS
+from training.density.recipe import REDSHIFT_LIMIT, DensityRecipe
+
+_FLOOR = 1e-4
+"""Of the mean square flux, (e-/s)^2: far below any spectrum's, it keeps the division safe."""
+
+LEAST_SPREAD = 0.05
+"""Samples whose shape varies less are not blown up to unit variance: that would be their noise."""
+
+
+def build(recipe: DensityRecipe) -> Any:
+    """Return an untrained, uncompiled network.
+
+    Parameters
+    ----------
+    recipe : DensityRecipe
+
+    Returns
+    -------
+    keras.Model
+        From min-max scaled fluxes, shape (n, 186, 1), to `density`, probability per bin of redshift, shape (n, bins),
+        and `kind`, probability per kind of source, shape (n, 5). `standardise` must see spectra before it is trained.
+    """
+    scaled = keras.Input((FLUX_COUNT, 1), name="scaled_flux")
+    flux = keras.layers.Normalization(name="unscale")(keras.layers.Reshape((FLUX_COUNT,))(scaled))
+    mean_square = keras.ops.mean(keras.ops.square(flux), axis=1, keepdims=True)
+    root = keras.ops.sqrt(mean_square + _FLOOR)
+    shape = keras.layers.Normalization(name="shape")(keras.ops.divide(flux, root))
+    brightness = keras.layers.Normalization(name="brightness")(keras.ops.log(root))
+    stream = keras.layers.Dense(recipe.width)(keras.layers.Concatenate()([shape, brightness]))
+    for _ in range(recipe.blocks):
+        inside = keras.layers.Dense(recipe.hidden, activation="relu")(keras.layers.LayerNormalization()(stream))
+        inside = keras.layers.Dense(recipe.width)(keras.layers.Dropout(recipe.dropout)(inside))
+        stream = keras.layers.Add()([stream, inside])
+    stream = keras.layers.LayerNormalization()(stream)
+    outputs = {
+        "density": keras.layers.Dense(recipe.bins, activation="softmax", name="density")(stream),
+        "kind": keras.layers.Dense(len(KINDS), activation="softmax", name="kind")(stream),
+    }
+    return keras.Model(scaled, outputs, name=recipe.name.replace("-", "_"))
+
+
+def standardise(network: Any, scaler: Any, flux: FloatArray) -> None:
+    """Tell a new network how to undo its scaler, and the mean and spread of shapes and brightness.
+
+    Parameters
+    ----------
+    network : keras.Model
+        As `build` made it.
+    scaler : MinMaxScaler
+        What its inputs are scaled by.
+    flux : ndarray, shape (n, 186)
+        Galaxies of the training part, e-/s per sample.
+    """
+    root = np.sqrt(np.mean(np.square(flux), axis=1, keepdims=True) + np.float32(_FLOOR))
+    shape, brightness = flux / root, np.log(root)
+    _set(network.get_layer("unscale"), scaler.min_, scaler.scale_)
+    _set(network.get_layer("shape"), shape.mean(axis=0), np.maximum(shape.std(axis=0), LEAST_SPREAD))
+    _set(network.get_layer("brightness"), brightness.mean(axis=0), brightness.std(axis=0))
+
+
+def _set(layer: Any, mean: NDArray[np.floating], spread: NDArray[np.floating]) -> None:
+    layer.adapt_mean.assign(np.float32(mean))
+    layer.adapt_variance.assign(np.square(np.float32(spread)))
+    layer.finalize_state()
+
+
+def compile_for_training(network: Any, recipe: DensityRecipe, steps: int) -> None:
+    """Attach the optimiser, whose learning rate follows a cosine over `steps` steps, and the losses.
+
+    XLA is off for the reason given in `training.networks`.
+    """
+    warmup = max(1, steps // (3 * recipe.epochs))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.05 * recipe.learning_rate,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.01,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+    network.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
+        loss={"density": "categorical_crossentropy", "kind": "categorical_crossentropy"},
+        loss_weights={"density": 1.0, "kind": recipe.kind_weight},
+        weighted_metrics={"density": [mean_absolute_error]},
+        jit_compile=keras.backend.backend() != "tensorflow",
+        steps_per_execution=8,
+    )
+
+
+@keras.saving.register_keras_serializable("gaia_redshift")  # type: ignore[untyped-decorator]
+def mean_absolute_error(wanted: Any, found: Any) -> Any:
+    """Return the distance of two densities' mean redshifts, shape (n,)."""
+    bins = found.shape[-1]
+    centre = keras.ops.convert_to_tensor((np.arange(bins, dtype=np.float32) + np.float32(0.5)) * REDSHIFT_LIMIT / bins)
+    return keras.ops.abs(keras.ops.sum((found - wanted) * centre, axis=-1))
