@@ -5,46 +5,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bundle import Calibration
-from training.calibrate import NODE_GALAXIES, NODE_WIDTH, calibrate, coverage, node_groups
+from app.calibration import ENDS, Calibration
+from training.calibrate import CLASS_GALAXIES, NODE_GALAXIES, NODE_WIDTH, calibrate, coverage, node_groups
 
 RANGE = np.zeros(186), np.ones(186)
 
 
+def spectra(rows: int, level: float | np.ndarray = 1.0) -> np.ndarray:
+    """Return spectra whose brightness is `level`."""
+    return np.ones((rows, 186), np.float32) * np.reshape(level, (-1, 1)).astype(np.float32)
+
+
 def offsets(calibration: Calibration) -> list[list[float]]:
-    return [calibration.lower95, calibration.lower68, calibration.upper68, calibration.upper95]
+    (table,) = calibration.intervals["survey"]
+    return [getattr(table, end) for end in ENDS]
 
 
 def test_offsets_are_the_finite_sample_quantiles_of_the_errors() -> None:
     # 199 errors -99..99: rank ceil(200 * 0.975) = 195 leaves 4 beyond, ceil(200 * 0.84) = 168 leaves 31.
     error = np.arange(-99, 100) / 1000
     predicted = np.full(199, 0.2)
-    calibration = calibrate(predicted, predicted + np.random.default_rng(0).permutation(error), *RANGE)
-    assert calibration.redshift == [0.2]
+    true = predicted + np.random.default_rng(0).permutation(error)
+    calibration = calibrate(predicted, true, spectra(199), RANGE)
+    assert calibration.intervals["survey"][0].redshift == [0.2]
     found = np.array(offsets(calibration))[:, 0]
     np.testing.assert_allclose(found, [-0.095, -0.068, 0.068, 0.095], atol=1e-12)
 
 
 def test_few_galaxies_give_their_extremes_rather_than_a_false_promise() -> None:
     predicted = np.linspace(0.1, 0.2, 10)
-    calibration = calibrate(predicted, predicted + 0.01 * np.arange(-5, 5), *RANGE)
-    assert calibration.lower95 == [pytest.approx(-0.05)]
-    assert calibration.upper95 == [pytest.approx(0.04)]
+    lower, _, _, upper = offsets(calibrate(predicted, predicted + 0.01 * np.arange(-5, 5), spectra(10), RANGE))
+    assert lower == [pytest.approx(-0.05)]
+    assert upper == [pytest.approx(0.04)]
 
 
 def test_intervals_hold_their_share_of_new_galaxies_at_every_redshift() -> None:
     random = np.random.default_rng(1)
 
-    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         predicted = random.gamma(3.2, 0.044, count)
-        # Scatter and bias grow with redshift and the errors are skewed.
-        return predicted, predicted + (0.01 + 0.2 * predicted) * (random.gamma(2, 1, count) - 1.5)
+        bright = random.lognormal(1, 0.6, count)
+        # Scatter grows with redshift and towards the faint, bias with redshift, and the errors are skewed.
+        error = (0.01 + 0.2 * predicted) * (random.gamma(2, 1, count) - 1.5) / np.sqrt(bright)
+        return predicted, predicted + error, spectra(count, bright)
 
-    calibration = calibrate(*draw(40_000), *RANGE)
-    predicted, true = draw(40_000)
-    for low, high in ((0.0, 1.0), (0.0, 0.06), (0.1, 0.12), (0.25, 0.3), (0.35, 0.6)):
-        inside = (predicted >= low) & (predicted < high)
-        held68, held95 = coverage(calibration, predicted[inside], true[inside])
+    calibration = calibrate(*draw(40_000), RANGE)
+    predicted, true, flux = draw(40_000)
+    bright = flux[:, 0]
+    assert len(calibration.brightness_edges) == 3
+    assert 4 * CLASS_GALAXIES < 40_000
+    cuts = [(predicted, low, high) for low, high in ((0.0, 1.0), (0.0, 0.06), (0.1, 0.12), (0.25, 0.3), (0.35, 0.6))]
+    quartiles = [0.0, *calibration.brightness_edges, np.inf]
+    for value, low, high in [*cuts, *((bright, low, high) for low, high in pairwise(quartiles))]:
+        inside = (value >= low) & (value < high)
+        held68, held95 = coverage(calibration, flux[inside], predicted[inside], true[inside])
         tolerance = 4 * np.sqrt(0.25 / inside.sum()) + 0.01
         assert held68 == pytest.approx(0.68, abs=tolerance)
         assert held95 == pytest.approx(0.95, abs=tolerance / 2)
@@ -52,7 +66,7 @@ def test_intervals_hold_their_share_of_new_galaxies_at_every_redshift() -> None:
 
 def test_intervals_hold_the_prediction_and_are_nested_even_when_all_errors_have_one_sign() -> None:
     predicted = np.random.default_rng(2).uniform(0, 0.5, 5000)
-    calibration = calibrate(predicted, predicted + 0.03, *RANGE)
+    calibration = calibrate(predicted, predicted + 0.03, spectra(5000), RANGE)
     wide_low, low, high, wide_high = np.array(offsets(calibration))
     assert (wide_low <= low).all()
     assert (low <= 0).all()
@@ -76,6 +90,7 @@ def test_nodes_are_wide_and_full_and_increase(count: int, distinct: int, seed: i
 
 def test_the_flux_range_is_kept_and_must_have_186_samples() -> None:
     predicted = np.linspace(0, 0.5, 300)
-    assert calibrate(predicted, predicted, np.arange(186.0), RANGE[1]).flux_min[185] == 185.0
+    found = calibrate(predicted, predicted, spectra(300), (np.arange(186.0), RANGE[1]))
+    assert found.flux_min[185] == 185.0
     with pytest.raises(ValueError, match="186"):
-        calibrate(predicted, predicted, np.zeros(5), np.ones(5))
+        calibrate(predicted, predicted, spectra(300), (np.zeros(5), np.ones(5)))
