@@ -96,6 +96,7 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
         while not run.finished:
             epoch = len(run.history) + 1
             started = time.monotonic()
+            _seed_dropout(network, recipe.seed, epoch)
             measured = network.fit(
                 Batches(train, scaler, recipe, epoch),
                 shuffle=False,
@@ -125,6 +126,12 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
         history=tuple(run.history),
         best_epoch=run.best.epoch,
     )
+
+
+def _seed_dropout(network: Any, seed: int, epoch: int) -> None:
+    """Let the units that are dropped follow from seed and epoch alone: a network that was loaded has forgotten them."""
+    for number, layer in enumerate(layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)):
+        layer.seed_generator.state.assign([seed + number, epoch])
 
 
 class DensityRun(Run):

@@ -1,0 +1,276 @@
+"""The shipped models on one simulated test, against the targets they were made for: accuracy, honesty, cost.
+
+    python benchmarks/accuracy.py SURVEY.parquet UNIFORM.parquet OTHERS.parquet [--reference DIR] [--figures DIR]
+
+takes the test parts of `gaia-redshift simulate`'s files (galaxies as the survey's, uniform in redshift, and stars,
+quasars, sky and blends), whose parent galaxies no model has seen, and prints the tables of docs/validation.md.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from engine import multiply_adds
+from pyarrow import parquet
+
+from app.bundle import ONNX_FILE
+from app.calibration import brightness
+from app.model import Model
+from app.redshift import Asked, Redshifts
+from app.spectra import BP_COUNT, FLUX_COUNT, SpectrumBatch
+from training import realism
+from training.dataset import Dataset, read
+from training.densities import kolmogorov_smirnov, pit
+from training.evaluate import by_redshift, measure
+from training.figures import figure
+from training.predicted import Predicted, load_model, predict
+from training.simulation.instrument import kept_matrix
+
+POINT, DENSITY = "dissertation-cnn", "default"
+FULL_BIN = 500
+FAR_QUASAR = 0.7
+ROUNDS = 5
+REFUSED = ("out_of_distribution", "stellar_like", "low_signal")
+"""Any of these tells that a spectrum is no ordinary galaxy's."""
+
+
+class Table:
+    """Rows of a measure for both models, with the target and whether it is met."""
+
+    def __init__(self) -> None:
+        self.lines = [f"| measure | {POINT} | {DENSITY} | target | met |", "|---|---|---|---|---|"]
+        self.missed: list[str] = []
+
+    def add(self, name: str, point: str, density: str, target: str = "", met: bool | None = None) -> None:
+        """Add a row; `met` None is a number without a target."""
+        self.lines.append(
+            f"| {name} | {point} | {density} | {target} | {({True: 'yes', False: 'NO', None: ''})[met]} |"
+        )
+        if met is False:
+            self.missed.append(name)
+
+
+def main() -> int:
+    """Measure and print; exit with 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("survey", "uniform", "others"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--reference", type=Path, default=Path("../shared/reference"))
+    parser.add_argument("--figures", type=Path, help="folder for the robustness figure")
+    options = parser.parse_args()
+    point, density = load_model(POINT), load_model(DENSITY)
+    survey, uniform = read(options.survey), read(options.uniform)
+    table = Table()
+    rows = test_rows(survey)
+    of_point, of_density = predict(point, survey, rows)[0], predict(density, survey, rows)[0]
+    flat = predict(density, uniform, test_rows(uniform), "flat")[0]
+    accuracy(table, of_point, of_density)
+    bias(table, predict(point, uniform, test_rows(uniform))[0], flat, of_point, of_density)
+    honesty(table, of_point, of_density, brightness(survey.flux[rows]))
+    flags(table, (point, density), survey.flux[rows], options.others)
+    real(table, (point, density), options.reference)
+    cost(table, point, density, survey.flux[rows])
+    print("\n".join(table.lines))
+    curves = robustness((point, density), survey, rows)
+    if options.figures:
+        draw(options.figures, curves)
+    return 1 if table.missed else 0
+
+
+def test_rows(dataset: Dataset) -> np.ndarray:
+    """Return the rows of the test part."""
+    return np.flatnonzero(dataset.part == "test")
+
+
+def accuracy(table: Table, point: Predicted, density: Predicted) -> None:
+    """Compare errors under the survey's prior."""
+    one, other = measure(point.true, point.point).as_dict(), measure(density.true, density.point).as_dict()
+    table.add("test galaxies", f"{len(point.true):,}", f"{len(density.true):,}")
+    for name, label, gain in (("mae", "MAE", 0.15), ("nmad", "NMAD", 0.20)):
+        better = 1 - other[name] / one[name]
+        goal = f"{gain:.0%} better"
+        table.add(label, f"{one[name]:.4f}", f"{other[name]:.4f} ({better:+.1%} better)", goal, better >= gain)
+    for name, label in (("rms", "RMS"), ("outliers_15", "abs(dz) > .15"), ("outliers_05", "abs(dz) > .05")):
+        table.add(label, f"{one[name]:.4f}", f"{other[name]:.4f}")
+
+
+def bias(table: Table, point: Predicted, flat: Predicted, of_point: Predicted, of_density: Predicted) -> None:
+    """Compare mean errors: by true redshift on uniform galaxies (flat prior), by predicted redshift on the survey's."""
+    for one, other in zip(by_redshift(point.true, point.point), by_redshift(flat.true, flat.point), strict=True):
+        limit = 0.02 if 0.35 <= one.low < 0.5 else 0.06 if one.low >= 0.5 else None
+        met = None if limit is None else abs(other.mean_error) <= limit
+        name = f"mean error at true z {one.low:.2f}-{one.high:.2f}, uniform galaxies, flat prior"
+        goal = f"<= {limit}" if limit else ""
+        table.add(name, f"{one.mean_error:+.3f}", f"{other.mean_error:+.3f}", goal, met)
+    worst = [
+        max(
+            (abs(row.mean_error), row.low) for row in by_redshift(each.true, each.point, each.point) if row.count >= 100
+        )
+        for each in (of_point, of_density)
+    ]
+    shown = [f"{error:.4f} at {low:.2f}" for error, low in worst]
+    table.add("largest mean error by predicted z, survey's galaxies", *shown, "<= .01", worst[1][0] <= 0.01)
+
+
+def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarray) -> None:
+    """Compare coverage in each full bin of predicted redshift and quartile of brightness, and the PIT."""
+    spread = []
+    for each in (point, density):
+        number = np.digitize(each.point, np.arange(0.05, 0.6, 0.05))
+        groups = [number == bin_number for bin_number in np.unique(number) if (number == bin_number).sum() >= FULL_BIN]
+        quartile = np.digitize(bright, np.quantile(bright, [0.25, 0.5, 0.75]))
+        groups += [quartile == one for one in range(4)]
+        held = [(each.inside68[group].mean(), each.inside95[group].mean(), group.sum()) for group in groups]
+        spread.append(np.array(held))
+    for column, level, slack in ((0, 0.68, 0.02), (1, 0.95, 0.015)):
+        shown = [f"{each[:, column].min():.1%} to {each[:, column].max():.1%}" for each in spread]
+        met = bool((np.abs(spread[1][:, column] - level) <= slack).all())
+        goal = f"{level:.0%} ± {slack:.1%}"
+        table.add(f"{level:.0%} interval holds, over bins and brightness quartiles", *shown, goal, met)
+    if density.density is None or density.bin_edges is None:
+        raise SystemExit(f"{DENSITY} gives no density")
+    distance = kolmogorov_smirnov(pit(density.density, density.bin_edges, density.true))
+    table.add("PIT, Kolmogorov-Smirnov distance", "-", f"{distance:.4f}", "< .02", distance < 0.02)
+
+
+def answers(model: Model, flux: np.ndarray) -> Redshifts:
+    """Return what a model says of spectra, as the service would."""
+    return model.predict(SpectrumBatch(flux.astype(np.float32)), Asked()).redshifts
+
+
+def flagged(model: Model, flux: np.ndarray, names: tuple[str, ...]) -> float:
+    """Return the fraction of spectra with any of these flags."""
+    return float(np.mean([not set(names).isdisjoint(flags) for flags in answers(model, flux).quality]))
+
+
+def flags(table: Table, models: tuple[Model, Model], galaxies: np.ndarray, others: Path) -> None:
+    """Compare how often each kind of source is refused."""
+    ood = [flagged(model, galaxies, ("out_of_distribution",)) for model in models]
+    table.add("galaxies flagged out_of_distribution", *[f"{each:.1%}" for each in ood], "<= 3%", ood[1] <= 0.03)
+    any_flag = [flagged(model, galaxies, REFUSED) for model in models]
+    table.add(f"galaxies with {' or '.join(REFUSED)}", *[f"{each:.1%}" for each in any_flag])
+    read_others = parquet.read_table(others, columns=["kind", "z", "flux", "part"], filters=[("part", "=", "test")])
+    kind = np.array(read_others["kind"].cast("string").to_pylist())
+    redshift = read_others["z"].to_numpy()
+    flux = read_others["flux"].combine_chunks().flatten().to_numpy().reshape(-1, FLUX_COUNT)
+    far = np.nan_to_num(redshift) > FAR_QUASAR
+    for name, rows, target in (
+        ("stars", kind == "star", True),
+        (f"quasars, z > {FAR_QUASAR}", (kind == "quasar") & far, True),
+        (f"quasars, z < {FAR_QUASAR}", (kind == "quasar") & ~far, False),
+        ("blank sky", kind == "sky", True),
+        ("blends of a galaxy and a star", kind == "blend", False),
+    ):
+        share = [flagged(model, flux[rows], REFUSED) for model in models]
+        met = share[1] >= 0.95 if target else None
+        table.add(f"{name} flagged", *[f"{each:.1%}" for each in share], ">= 95%" if target else "", met)
+    for name, damaged in damages(galaxies[:2000]).items():
+        share = [flagged(model, damaged, ("out_of_distribution",)) for model in models]
+        table.add(f"galaxies {name}: out_of_distribution", *[f"{each:.1%}" for each in share])
+
+
+def damages(flux: np.ndarray) -> dict[str, np.ndarray]:
+    """Return spectra that something happened to."""
+    random = np.random.default_rng(3)
+    spiked = flux.copy()
+    spiked[np.arange(len(flux)), random.integers(FLUX_COUNT, size=len(flux))] += 3 * flux.max(axis=1)
+    no_blue = flux.copy()
+    no_blue[:, :BP_COUNT] = 0
+    return {
+        "without BP": no_blue,
+        "with a spike": spiked,
+        "in reversed order": flux[:, ::-1],
+        "with scrambled samples": random.permuted(flux, axis=1),
+        "with RP before BP": np.concatenate([flux[:, BP_COUNT:], flux[:, :BP_COUNT]], axis=1),
+    }
+
+
+def real(table: Table, models: tuple[Model, Model], reference: Path) -> None:
+    """Ask of the real stars and the real galaxy, where they are at hand."""
+    if not reference.is_dir():
+        return
+    stars: dict[str, dict[str, np.ndarray]] = {}
+    for star in realism.read_stars(reference / "gaia_xp"):
+        stars.setdefault(star.source_id, {})[star.band] = star.coefficients @ kept_matrix(star.band)
+    flux = []
+    for bands in stars.values():
+        whole = np.concatenate([bands.get("BP", np.zeros(BP_COUNT)), bands["RP"]])
+        # As they are, millions of times too bright, and as bright as a galaxy.
+        flux += [whole, whole * 10 / bands["RP"].max()]
+    share = [flagged(model, np.array(flux), REFUSED) for model in models]
+    shown = [f"{each * len(flux):.0f} of {len(flux)}" for each in share]
+    table.add("real stars flagged, as they are and as bright as galaxies", *shown, "all", share[1] == 1)
+    galaxy = np.loadtxt(reference / "real_galaxy.csv", delimiter=",", skiprows=1)[None]
+    found = [answers(model, galaxy) for model in models]
+    shown = [f"{each.redshift[0]:.4f}, flags: {', '.join(each.quality[0]) or 'none'}" for each in found]
+    table.add("the real galaxy", *shown, "no flag", not found[1].quality[0])
+
+
+def cost(table: Table, point: Model, density: Model, flux: np.ndarray) -> None:
+    """Compare multiply-adds and, in turn, spectra per second through the same engine."""
+    operations = [multiply_adds(model.bundle.read(ONNX_FILE)) / 1e6 for model in (point, density)]
+    table.add("multiply-adds, million", *[f"{each:.2f}" for each in operations], "<= 5", operations[1] <= 5)
+    batch = np.ascontiguousarray(flux[:4096])
+    seconds: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for taken, model in zip(seconds, (point, density), strict=True):
+            taken.append(timed(lambda m=model: m.engine(batch)))
+    rate = [len(batch) / float(np.median(taken)) for taken in seconds]
+    goal = rate[1] / rate[0]
+    shown = (f"{rate[0]:,.0f}", f"{rate[1]:,.0f} ({goal:.1f} times)")
+    table.add("spectra per second, network alone", *shown, "5 times", goal >= 5)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the processor time that `work` takes: other programs do not count."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -> dict[str, tuple[list[float], list]]:
+    """Return MAE against noise, shift and scale, one list per model, and print it."""
+    flux, true = survey.flux[rows[:6000]], survey.redshift[rows[:6000]]
+    random = np.random.default_rng(5)
+    smooth = random.standard_normal(flux.shape) @ smoothing()
+    noise = 0.16 * smooth / smooth.std()
+    slope = np.concatenate([np.gradient(flux[:, :BP_COUNT], axis=1), np.gradient(flux[:, BP_COUNT:], axis=1)], axis=1)
+    # A step of BP's grid is .333 px and of RP's .357 px.
+    per_px = np.concatenate([np.full(BP_COUNT, 1 / 0.333), np.full(FLUX_COUNT - BP_COUNT, 1 / 0.357)])
+    changes: dict[str, tuple[list[float], Callable[[float], np.ndarray]]] = {
+        "added noise / typical noise": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * noise),
+        "shift of the samples in px": ([-0.5, -0.25, 0, 0.25, 0.5], lambda x: flux + x * slope * per_px),
+        "scale of the flux": ([0.8, 0.9, 1, 1.1, 1.2], lambda x: flux * x),
+    }
+    curves = {}
+    for name, (values, change) in changes.items():
+        errors = [[measure(true, answers(model, change(x)).redshift).mae for x in values] for model in models]
+        curves[name] = (values, errors)
+        print(f"\n| {name} | {' | '.join(f'{x:g}' for x in values)} |\n|---|{'---|' * len(values)}")
+        for model, line in zip(models, errors, strict=True):
+            print(f"| MAE, {model.manifest.name} | {' | '.join(f'{error:.4f}' for error in line)} |")
+    return curves
+
+
+def smoothing() -> np.ndarray:
+    """Return a matrix that correlates neighbouring samples as Gaia's bases do, by about .86."""
+    distance = np.arange(FLUX_COUNT)[:, None] - np.arange(FLUX_COUNT)
+    return np.exp(-0.5 * (distance / 1.3) ** 2)
+
+
+def draw(folder: Path, curves: dict[str, tuple[list[float], list]]) -> None:
+    """Draw the robustness curves."""
+    with figure("accuracy-robustness", folder, ncols=len(curves), sharey=True, figsize=(9, 3.4)) as panels:
+        for axes, (name, (values, errors)) in zip(panels, curves.items(), strict=True):
+            for label, line, mark in zip((POINT, DENSITY), errors, ("o--", "s-"), strict=True):
+                axes.plot(values, line, mark, label=label)
+            axes.set(xlabel=name, ylim=(0, None))
+        panels[0].set(ylabel="mean absolute error in z")
+        panels[0].legend()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
