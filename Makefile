@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default bench peers realism \
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default \
+	train-dissertation-cnn accuracy bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -35,12 +36,25 @@ release-check:  ## Refuse a release whose VERSION the project and its changelog 
 	grep -qx 'version = "$(VERSION)"' pyproject.toml
 	grep -q '^## $(VERSION)' CHANGELOG.md
 
-SIMULATED := runs/survey-160k.parquet
-train-default: .venv/dev.done  ## Simulate 160,000 galaxies and train the shipped model on them (about an hour on two cores)
+SIMULATE := $(BIN)/gaia-redshift simulate
+train-default: .venv/dev.done  ## Simulate 1.4 million spectra and train models/default (half an hour on two cores)
 	mkdir -p runs
-	test -f $(SIMULATED) || $(BIN)/gaia-redshift simulate -n 160000 --seed 1 -o $(SIMULATED)
-	$(BIN)/gaia-redshift train $(SIMULATED) -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
-		--patience 20 --replace
+	test -f runs/survey.parquet || $(SIMULATE) -n 800000 --seed 21 -o runs/survey.parquet
+	test -f runs/uniform.parquet || $(SIMULATE) -n 400000 --seed 22 --redshift uniform -o runs/uniform.parquet
+	test -f runs/others.parquet || $(SIMULATE) -n 200000 --seed 23 --kind star --kind quasar --kind sky --kind blend \
+		-o runs/others.parquet
+	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
+		--contaminants runs/others.parquet --epochs 6 -o models/default --run-dir runs/default --replace
+
+train-dissertation-cnn: .venv/dev.done  ## Simulate 160,000 galaxies and train models/dissertation-cnn (over an hour)
+	mkdir -p runs
+	test -f runs/survey-160k.parquet || $(SIMULATE) -n 160000 --seed 1 -o runs/survey-160k.parquet
+	$(BIN)/gaia-redshift train runs/survey-160k.parquet -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
+		--version 0.2.0 --patience 20 --replace
+
+accuracy: .venv/dev.done  ## The shipped models on one simulated test (after train-default, which simulates it)
+	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/uniform.parquet runs/others.parquet \
+		--reference $(REFERENCE) --figures docs/figures
 
 bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py

@@ -20,9 +20,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, title="Port to listen on; 0 picks a free one")
     workers: int = Field(1, ge=1, le=256, title="Processes that serve; a crashed one is replaced")
     models: Path = Field(SHIPPED_MODELS, title="Folder that holds the model bundles, one folder each")
-    default_model: str = Field(
-        "dissertation-cnn", title="The bundle used when a request names none: name or name@version"
-    )
+    default_model: str = Field("default", title="The bundle used when a request names none: name or name@version")
     bundle_public_key: Path | None = Field(
         None, title="Ed25519 public key (PEM); when set, a bundle without a good manifest.json.sig is refused"
     )
