@@ -1,7 +1,7 @@
 """What the quality flags must know of the training galaxies. Imports `app.quality`; scikit-learn.
 
 A mixture of Gaussians over few features, not a network: it says how likely a spectrum is among galaxies as bright,
-costs a hundredth of the prediction, and was never shown what it must refuse.
+costs little beside the network, and was never shown what it must refuse.
 """
 
 import warnings

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -37,6 +38,8 @@ class DensityRecipe(BaseModel):
     bins: int = Field(default=120, ge=2)
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are not unrelated classes."""
+    whitened: NonNegativeInt = 0
+    """Coordinates that the shape is turned into first: its principal components, each of unit variance; 0 for none."""
     width: PositiveInt = 256
     """Of the stream that the blocks add to."""
     hidden: PositiveInt = 768
