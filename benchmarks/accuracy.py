@@ -270,6 +270,7 @@ def draw(folder: Path, curves: dict[str, tuple[list[float], list]]) -> None:
             axes.set(xlabel=name, ylim=(0, None))
         panels[0].set(ylabel="mean absolute error in z")
         panels[0].legend()
+    (folder / "accuracy-robustness.svg").unlink()
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
 
 def _seed_dropout(network: Any, seed: int, epoch: int) -> None:
     """Let the units that are dropped follow from seed and epoch alone: a network that was loaded has forgotten them."""
-    for number, layer in enumerate(layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)):
+    dropouts = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+    for number, layer in enumerate(dropouts):
         layer.seed_generator.state.assign([seed + number, epoch])
 
 
