@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler
+
+from training.density.network import build, standardise, whitening
+from training.density.recipe import DensityRecipe
+
+from ..conftest import KERAS_WARNS, galaxies
+
+pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
+
+TINY = DensityRecipe(bins=12, width=8, hidden=8, blocks=1)
+
+
+def test_whitened_spectra_are_uncorrelated_and_of_unit_variance() -> None:
+    flux, _ = galaxies(2000)
+    standard = (flux - flux.mean(axis=0)) / flux.std(axis=0)
+    white = standard @ whitening(standard, 5)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(5), atol=1e-2)
+
+
+@pytest.mark.parametrize("whitened", [0, 7])
+def test_the_network_undoes_its_scaler_and_parts_brightness_from_shape(whitened: int) -> None:
+    flux, _ = galaxies(500)
+    scaler = MinMaxScaler().fit(flux)
+    network = build(TINY.model_copy(update={"whitened": whitened}))
+    standardise(network, scaler, flux)
+    unscaled = network.get_layer("unscale")(np.float32(scaler.transform(flux)))
+    np.testing.assert_allclose(unscaled, flux, rtol=1e-3, atol=1e-3)
+    root = np.sqrt(np.mean(np.square(flux), axis=1, keepdims=True))
+    for name, seen in (("brightness", np.log(root)), ("shape", flux / root)):
+        found = np.asarray(network.get_layer(name)(seen))
+        np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-2)
+        assert found.std(axis=0).max() < 1.01
+
+
+def test_both_answers_are_probabilities() -> None:
+    flux, _ = galaxies(20)
+    answer = build(TINY)(flux[..., None])
+    assert {name: values.shape for name, values in answer.items()} == {"density": (20, 12), "kind": (20, 5)}
+    for values in answer.values():
+        np.testing.assert_allclose(np.asarray(values).sum(axis=1), 1, atol=1e-5)
