@@ -18,8 +18,8 @@ DECIMALS = 6
 gives the same number."""
 
 _BLOCK_ROWS = 128
-"""Spectra worked on at a time: what stays in the processor's cache is twice as fast, and matrix products of more rows are
-shared out by NumPy among threads of its own, which spin and get in the way of the network's."""
+"""Spectra worked on at a time: what stays in the processor's cache is twice as fast, and matrix products of more rows
+are shared out by NumPy among threads of its own, which spin and get in the way of the network's."""
 
 
 @dataclass(frozen=True, slots=True)
