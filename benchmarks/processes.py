@@ -96,7 +96,7 @@ def serving(
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,  # of its own, so that it ends with all its children
         )
     try:
         while not answers(url, body, content_type):
