@@ -163,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     flux = galaxies()
-    bundle = Bundle(options.model)
+    bundle = Bundle(options.model.resolve())
     engine = load_engine(bundle, "onnx", available_cores())
     engine(flux[:256])
     print(f"{bundle.manifest.id} on {machine()}\n")

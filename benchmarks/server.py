@@ -152,7 +152,7 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
-    bundle = Bundle(options.model)
+    bundle = Bundle(options.model.resolve())  # a peer may work in a folder of its own
     chosen = {
         name: one for name, one in contestants(bundle).items() if options.only is None or name in {OURS, *options.only}
     }
