@@ -57,16 +57,16 @@ class Model:
         self.bundle = bundle
         threads = settings.threads or max(1, available_cores() // settings.workers)
         self.engine: Engine = load_engine(self.bundle, settings.engine, threads)
+        width = sum(bundle.output_widths.values())
         self.batcher = Batcher(
             self.engine,
-            width=sum(bundle.output_widths.values()),
+            width=width,
             slice_rows=self.engine.chunk,
             batch_rows=4 * self.engine.chunk,
             max_queued_rows=settings.max_queued_rows,
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
         self._count = count
-        width = sum(bundle.output_widths.values())
         self._together = Together(self._interpret_usable, max(_FEW_ROWS, _IN_THREAD_VALUES // width // 4))
         self._users = 0
         self._unused = asyncio.Event()

@@ -143,14 +143,20 @@ def answers(model: Model, flux: np.ndarray) -> Redshifts:
 
 def flagged(model: Model, flux: np.ndarray, names: tuple[str, ...]) -> float:
     """Return the fraction of spectra with any of these flags."""
-    return float(np.mean([not set(names).isdisjoint(flags) for flags in answers(model, flux).quality]))
+    return share_of(answers(model, flux), names)
+
+
+def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
+    """Return the fraction of answers with any of these flags."""
+    return float(np.mean([not set(names).isdisjoint(flags) for flags in found.quality]))
 
 
 def flags(table: Table, models: tuple[Model, Model], galaxies: np.ndarray, others: Path) -> None:
     """Compare how often each kind of source is refused."""
-    ood = [flagged(model, galaxies, ("out_of_distribution",)) for model in models]
+    found = [answers(model, galaxies) for model in models]
+    ood = [share_of(each, ("out_of_distribution",)) for each in found]
     table.add("galaxies flagged out_of_distribution", *[f"{each:.1%}" for each in ood], "<= 3%", ood[1] <= 0.03)
-    any_flag = [flagged(model, galaxies, REFUSED) for model in models]
+    any_flag = [share_of(each, REFUSED) for each in found]
     table.add(f"galaxies with {' or '.join(REFUSED)}", *[f"{each:.1%}" for each in any_flag])
     read_others = parquet.read_table(others, columns=["kind", "z", "flux", "part"], filters=[("part", "=", "test")])
     kind = np.array(read_others["kind"].cast("string").to_pylist())

@@ -196,17 +196,9 @@ What a user sees: of galaxies that are given this redshift, how far are they fro
 
 
 def _failures(tested: Tested) -> str:
-    biased = ", ".join(
-        f"{row.mean_error:+.3f} at {row.low:.2f}-{row.high:.2f}"
-        for row in by_redshift(tested.true, tested.predicted)
-        if abs(row.mean_error) > NOTABLE_BIAS
-    )
-    shrinkage = textwrap.fill(
-        "- A network that minimises its error draws rare redshifts towards the crowded ones. "
-        f"Mean errors beyond {NOTABLE_BIAS:g}, by true redshift: {biased or 'none here'}.",
-        width=115,
-        subsequent_indent="  ",
-        break_on_hyphens=False,
+    shrinkage = point(
+        "A network that minimises its error draws rare redshifts towards the crowded ones. "
+        f"{biased(tested.true, tested.predicted)}"
     )
     return f"""## Failures
 
@@ -215,6 +207,21 @@ def _failures(tested: Tested) -> str:
   way is biased.
 - Spectra unlike the training set (bright nuclei, strong starbursts, blends, neighbours in the window) get a redshift
   like any other; heed the quality flags."""
+
+
+def biased(true: NDArray[np.floating], predicted: NDArray[np.floating]) -> str:
+    """Return the sentence that names the bins of true redshift with a notable mean error."""
+    bins = ", ".join(
+        f"{row.mean_error:+.3f} at {row.low:.2f}-{row.high:.2f}"
+        for row in by_redshift(true, predicted)
+        if abs(row.mean_error) > NOTABLE_BIAS
+    )
+    return f"Mean errors beyond {NOTABLE_BIAS:g}, by true redshift: {bins or 'none here'}."
+
+
+def point(text: str) -> str:
+    """Return a text as one point of a list, in lines that fit the card."""
+    return textwrap.fill(f"- {text}", width=115, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def citing() -> str:

@@ -118,7 +118,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
     """
     with open_table(path) as table:
         said = _declared(path, table.metadata)
-        dataset = Dataset(**read_columns(path, table), **said, name=path.name, sha256=_sha256(path))
+        dataset = Dataset(**read_columns(path, table), **said, name=path.name, sha256=file_sha256(path))
     if not len(dataset):
         raise InvalidInputError(f"{path.name} has no rows")
     refused = unusable(dataset.flux, dataset.redshift, dataset.source_id)
@@ -198,6 +198,7 @@ def _declared(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return {"simulated": None if simulated is None else simulated.lower() == "true", "provenance": said}
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file of any size, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

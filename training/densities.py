@@ -1,4 +1,4 @@
-"""How good probability densities of redshift are. Imports numpy alone.
+"""How good probability densities of redshift are. Imports `app.density`.
 
 A density is a probability per bin, uniform within each bin; so its cumulative distribution is piecewise linear, and
 every integral below is exact.
@@ -6,6 +6,8 @@ every integral below is exact.
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.density import cumulative_at
 
 Column = NDArray[np.float64]
 Densities = NDArray[np.floating]
@@ -30,8 +32,7 @@ def pit(density: Densities, edges: Column, true: Column) -> Column:
     ndarray, shape (n,)
         Uniform between 0 and 1 where the densities hold what they promise; 0 or 1 beyond the edges.
     """
-    _, place, share, below = _place(density, edges, true)
-    return np.clip(below + share * np.take_along_axis(density, place[:, None], 1)[:, 0], 0.0, 1.0)
+    return np.clip(cumulative_at(np.asarray(density, np.float64), edges, true), 0.0, 1.0)
 
 
 def kolmogorov_smirnov(values: Column) -> float:

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,8 +93,9 @@ def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: R
     InvalidBundleError
         If the ONNX network differs from the Keras network by more than `AGREEMENT`.
     InvalidInputError
-        If the folder exists and may not be replaced.
+        As `check_ready`.
     """
+    check_ready(run, release)
     contents = Contents(fitted.network, fitted.scaler, fitted.recipe, _calibrate(fitted, dataset, parts))
 
     def finish(staged: Path) -> tuple[Manifest, str]:
@@ -103,6 +104,22 @@ def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: R
         return manifest, write_card(manifest, fitted, dataset, parts, tested)
 
     return assemble(contents, run, release, finish)
+
+
+def check_ready(run: Path, release: Release) -> None:
+    """Refuse an export before any work is done for it.
+
+    Raises
+    ------
+    InvalidInputError
+        If the folder exists and may not be replaced, or the networks would be compared in less than single precision.
+    """
+    release.check_free()
+    if os.environ.get(REDUCED_PRECISION, "STRICT").upper() != "STRICT":
+        raise InvalidInputError(
+            f"the training in {run} is done; give the command again without {REDUCED_PRECISION}: "
+            "a bundle is calibrated and tested in single precision"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +151,7 @@ def assemble(
     Manifest
         As sealed.
 
-    Raises
-    ------
-    InvalidInputError
-        If the folder exists and may not be replaced, or the networks would be compared in less than single precision.
     """
-    release.check_free()
-    if os.environ.get(REDUCED_PRECISION, "STRICT").upper() != "STRICT":
-        raise InvalidInputError(
-            f"the training in {run} is done; give the command again without {REDUCED_PRECISION}: "
-            "a bundle is calibrated and tested in single precision"
-        )
     release.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{release.name}-", dir=release.folder.parent) as beside:
         staged = Path(beside) / release.name
@@ -225,23 +232,52 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
     redshift = dataset.redshift[parts.train]
     held68, held95 = tested.coverage
     metrics = tested.metrics.as_dict() | {"coverage_68": held68, "coverage_95": held95}
+    description = f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset, fitted.recipe.start)}"
+    training = TrainingRecord(
+        simulated=dataset.simulated,
+        dataset=dataset.name,
+        dataset_sha256=dataset.sha256,
+        spectra=parts.counts(),
+        recipe=fitted.recipe.name,
+        seed=fitted.recipe.seed,
+    )
+    return draft(release, description, training, redshift, metrics)
+
+
+def draft(
+    release: Release,
+    description: str,
+    training: TrainingRecord,
+    redshift: FloatArray,
+    metrics: Mapping[str, float],
+    *,
+    bin_edges: Sequence[float] | None = None,
+) -> Manifest:
+    """Return a manifest that still lacks its files.
+
+    Parameters
+    ----------
+    release : Release
+    description : str
+    training : TrainingRecord
+    redshift : ndarray, shape (n,)
+        What the network was trained on.
+    metrics : mapping
+        Measured on the test part.
+    bin_edges : sequence of float, optional
+        Of a density; a network without gives one redshift.
+    """
     return Manifest(
         name=release.name,
         version=release.version,
-        description=f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset, fitted.recipe.start)}",
+        description=description,
         grid=GRID_ID,
-        output="point",
+        output="point" if bin_edges is None else "density",
+        bin_edges=None if bin_edges is None else tuple(bin_edges),
         redshift_range=(float(redshift.min()), float(redshift.max())),
-        training=TrainingRecord(
-            simulated=dataset.simulated,
-            dataset=dataset.name,
-            dataset_sha256=dataset.sha256,
-            spectra=parts.counts(),
-            recipe=fitted.recipe.name,
-            seed=fitted.recipe.seed,
-        ),
+        training=training,
         metrics={name: round(value, 6) for name, value in metrics.items()},
-        libraries=libraries(),
+        libraries=_libraries(),
         created=datetime.now(UTC).replace(microsecond=0),
         licence="BSD-3-Clause",
         citations=list(CITATIONS),
@@ -249,8 +285,7 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
     )
 
 
-def libraries() -> dict[str, str]:
-    """Return the versions of what trained and converted a network."""
+def _libraries() -> dict[str, str]:
     found = {"python": platform.python_version(), "keras_backend": keras.backend.backend()}
     for name in _LIBRARIES:
         try:

@@ -4,7 +4,6 @@ Read `fit` from top to bottom: it is the recipe. Each epoch's order of galaxies 
 epoch's number alone, so a run that was interrupted ends with the same weights as one that was not.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import keras
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
-from app.errors import InvalidInputError
 from app.spectra import FloatArray
 from training.dataset import Dataset
 from training.progress import Progress
@@ -114,16 +112,7 @@ def fit(
                 callbacks=progress.callbacks(epoch),
                 verbose=0,
             ).history
-            row = Epoch(
-                epoch,
-                loss=measured["loss"][0],
-                mean_absolute_error=measured["mean_absolute_error"][0],
-                val_loss=measured["val_loss"][0],
-                val_mean_absolute_error=measured["val_mean_absolute_error"][0],
-                seconds=round(time.monotonic() - started, 2),
-            )
-            if not math.isfinite(row.loss + row.val_loss):
-                raise InvalidInputError(f"the training diverged in epoch {epoch}: the loss is {row.loss:g}")
+            row = Epoch.measured(epoch, measured, time.monotonic() - started)
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
             tell(row)

@@ -6,11 +6,13 @@ always travels with the way it was made.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from app.errors import Detail, InvalidInputError
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 RECIPE_FILE = "recipe.json"
 HISTORY_FILE = "history.csv"
@@ -86,12 +88,17 @@ def choose(wanted: str) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe from JSON; raises InvalidInputError where it is none."""
+    return parse(path, Recipe, "recipe")
+
+
+def parse(path: Path, kind: type[_Kind], name: str) -> _Kind:
+    """Read a file of JSON as what it should be; raises InvalidInputError with the places where it is not."""
     try:
-        return Recipe.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         details = [Detail(".".join(map(str, one["loc"])) or "content", one["msg"]) for one in problems]
-        raise InvalidInputError(f"{path} is no recipe of this version", details) from error
+        raise InvalidInputError(f"{path} is no {name} of this version", details) from error
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error
 

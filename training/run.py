@@ -7,6 +7,8 @@ moment a run is killed at, the files that the last row names are whole. ``best.w
 
 import csv
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,14 @@ class Epoch:
     val_loss: float
     val_mean_absolute_error: float
     seconds: float
+
+    @classmethod
+    def measured(
+        cls, epoch: int, found: Mapping[str, Sequence[float]], seconds: float, error: str = "mean_absolute_error"
+    ) -> "Epoch":
+        """Return the row of a Keras history of one epoch, in which the mean absolute error is called `error`."""
+        loss, mean, val_loss, val_mean = (found[name][0] for name in ("loss", error, "val_loss", f"val_{error}"))
+        return cls(epoch, loss, mean, val_loss, val_mean, round(seconds, 2))
 
 
 class Run:
@@ -104,7 +114,15 @@ class Run:
         return network
 
     def record(self, row: Epoch, network: Any) -> None:
-        """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row."""
+        """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row.
+
+        Raises
+        ------
+        InvalidInputError
+            If the loss is no longer finite; nothing of the epoch is kept.
+        """
+        if not math.isfinite(row.loss + row.val_loss):
+            raise InvalidInputError(f"the training diverged in epoch {row.epoch}: the loss is {row.loss:g}")
         if not self.history or row.val_loss < self.best.val_loss:
             _save_whole(network.save_weights, self.folder / BEST_FILE)
         _save_whole(network.save, self._checkpoint(row.epoch))

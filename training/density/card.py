@@ -1,9 +1,7 @@
 """The card of a density model. Imports `training.card` and what was `tested`; no network."""
 
-import textwrap
-
 from app.bundle import Manifest
-from training.card import citing, lines, origin, use
+from training.card import biased, citing, lines, origin, point, use
 from training.density.data import GREY_REDSHIFT, Material
 from training.density.fit import FittedDensity
 from training.density.tested import Tested, UnderPrior
@@ -142,18 +140,10 @@ Share of spectra with each flag: test galaxies, and the validation part of what 
 
 
 def _failures(tested: Tested) -> str:
-    biased = ", ".join(
-        f"{row.mean_error:+.3f} at {row.low:.2f}-{row.high:.2f}"
-        for row in by_redshift(tested.survey.true, tested.survey.estimates.point)
-        if abs(row.mean_error) > 0.02
-    )
-    shrinkage = textwrap.fill(
-        "- Under the survey's prior rare redshifts are drawn towards the crowded ones, as that prior asks. Mean errors "
-        f"beyond 0.02, by true redshift: {biased or 'none here'}. Under the flat prior the scatter is larger and the "
-        "bias smaller.",
-        width=115,
-        subsequent_indent="  ",
-        break_on_hyphens=False,
+    shrinkage = point(
+        "Under the survey's prior rare redshifts are drawn towards the crowded ones, as that prior asks. "
+        f"{biased(tested.survey.true, tested.survey.estimates.point)} Under the flat prior the scatter is larger and "
+        "the bias smaller."
     )
     return f"""## Failures
 

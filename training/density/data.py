@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidInputError
 from app.spectra import FLUX_COUNT, FloatArray
-from training.dataset import Dataset
+from training.dataset import Dataset, file_sha256
 from training.split import PARTS, Split
 
 GALAXY = "galaxy"
@@ -127,7 +127,7 @@ def gather(survey: Dataset, parts: Split, balance: Dataset, balance_parts: Split
     train, validation = (
         Sample(flux, none, kind).rows(np.flatnonzero(known & (part == name))) for name in ("train", "validation")
     )
-    digests = [survey.sha256, balance.sha256, sha256(others.read_bytes()).hexdigest()]
+    digests = [survey.sha256, balance.sha256, file_sha256(others)]
     return Material(
         survey=survey,
         parts=parts,

@@ -1,21 +1,20 @@
 """From a trained density network to a bundle. Imports `training.export` and everything that training made."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from app.bundle import ONNX_FILE, Manifest, TrainingRecord
 from app.errors import InvalidBundleError
-from app.spectra import GRID_ID, FloatArray
-from training.card import CITATIONS, origin
+from app.spectra import FloatArray
+from training.card import origin
 from training.density.batches import bin_edges
 from training.density.calibrate import calibrate, estimate
 from training.density.card import write_card
 from training.density.data import Material
 from training.density.fit import FittedDensity
 from training.density.tested import Tested, examine
-from training.export import AGREEMENT, Contents, Release, assemble, libraries, run_onnx
+from training.export import AGREEMENT, Contents, Release, assemble, check_ready, draft, run_onnx
 
 RARE = 1e-3
 """Fraction of medians that may lie between two modes."""
@@ -42,9 +41,9 @@ def export(fitted: FittedDensity, material: Material, run: Path, release: Releas
     InvalidBundleError
         If the medians of the ONNX and the Keras network differ by more than `AGREEMENT`.
     InvalidInputError
-        As `training.export.assemble`.
+        As `training.export.check_ready`.
     """
-    release.check_free()
+    check_ready(run, release)
     calibration = calibrate(fitted, material)
 
     def finish(staged: Path) -> tuple[Manifest, str]:
@@ -84,26 +83,14 @@ def _manifest(fitted: FittedDensity, material: Material, tested: Tested, release
         "validation": len(material.parts.validation) + len(material.balance_parts.validation),
         "test": len(material.parts.test) + len(material.balance_parts.test),
     }
-    return Manifest(
-        name=release.name,
-        version=release.version,
-        description=f"Redshift densities by the {fitted.recipe.name} recipe. {origin(material.survey)}",
-        grid=GRID_ID,
-        output="density",
-        bin_edges=tuple(bin_edges(fitted.recipe.bins).tolist()),
-        redshift_range=(float(trained.min()), float(trained.max())),
-        training=TrainingRecord(
-            simulated=material.survey.simulated,
-            dataset=material.name,
-            dataset_sha256=material.sha256,
-            spectra=counts,
-            recipe=fitted.recipe.name,
-            seed=fitted.recipe.seed,
-        ),
-        metrics={name: round(value, 6) for name, value in tested.metrics().items()},
-        libraries=libraries(),
-        created=datetime.now(UTC).replace(microsecond=0),
-        licence="BSD-3-Clause",
-        citations=list(CITATIONS),
-        files={},
+    description = f"Redshift densities by the {fitted.recipe.name} recipe. {origin(material.survey)}"
+    training = TrainingRecord(
+        simulated=material.survey.simulated,
+        dataset=material.name,
+        dataset_sha256=material.sha256,
+        spectra=counts,
+        recipe=fitted.recipe.name,
+        seed=fitted.recipe.seed,
     )
+    edges = bin_edges(fitted.recipe.bins).tolist()
+    return draft(release, description, training, trained, tested.metrics(), bin_edges=edges)

@@ -4,7 +4,6 @@ Read `fit` from top to bottom: it is the recipe. As with point networks, an inte
 as one that was not.
 """
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
-from app.errors import InvalidInputError
 from app.spectra import FloatArray
 from training.density.batches import Batches, soft_labels
 from training.density.data import Material, Sample
 from training.density.network import build, compile_for_training, standardise
 from training.density.recipe import DensityRecipe, read_recipe
+from training.fit import make_repeatable
 from training.progress import Progress
 from training.run import BEST_FILE, Epoch, Run
 
@@ -76,7 +75,7 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
     InvalidInputError
         If `folder` holds a run of another recipe or other data, or the loss is no longer finite.
     """
-    keras.utils.set_random_seed(recipe.seed)
+    make_repeatable(recipe.seed)
     train = material.train()
     galaxies = train.galaxies
     scaler = MinMaxScaler().fit(galaxies.flux)
@@ -104,16 +103,7 @@ def fit(material: Material, recipe: DensityRecipe, folder: Path) -> FittedDensit
                 callbacks=progress.callbacks(epoch),
                 verbose=0,
             ).history
-            row = Epoch(
-                epoch,
-                loss=measured["loss"][0],
-                mean_absolute_error=measured["density_mean_absolute_error"][0],
-                val_loss=measured["val_loss"][0],
-                val_mean_absolute_error=measured["val_density_mean_absolute_error"][0],
-                seconds=round(time.monotonic() - started, 2),
-            )
-            if not math.isfinite(row.loss + row.val_loss):
-                raise InvalidInputError(f"the training diverged in epoch {epoch}: the loss is {row.loss:g}")
+            row = Epoch.measured(epoch, measured, time.monotonic() - started, error="density_mean_absolute_error")
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
 

@@ -1,4 +1,4 @@
-"""Every choice of the `density` recipe. Imports `errors` of the project.
+"""Every choice of the `density` recipe. Imports `recipe`.
 
 The defaults are the outcome of the trials in docs/explanation/density-network.md.
 """
@@ -16,10 +16,9 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
 )
 
-from app.errors import Detail, InvalidInputError
+from training.recipe import parse
 
 NAME = "density"
 
@@ -79,11 +78,4 @@ def choose(wanted: str | None) -> DensityRecipe | None:
 
 def read_recipe(path: Path) -> DensityRecipe:
     """Read a recipe from JSON; raises InvalidInputError where it is none."""
-    try:
-        return DensityRecipe.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        details = [Detail(".".join(map(str, one["loc"])) or "content", one["msg"]) for one in problems]
-        raise InvalidInputError(f"{path} is no recipe of a density of this version", details) from error
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return parse(path, DensityRecipe, "recipe of a density")
