@@ -1,7 +1,8 @@
 """Merges concurrent requests into batches for the network. Imports `errors` and `spectra` of the project.
 
 Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
-lone client two thirds of its throughput (docs/performance.md). Fair: waiting requests take turns, a slice of rows each,
+lone client two thirds of its throughput (docs/performance.md). A client that is alone does not even wait for another
+thread to take over. Fair: waiting requests take turns, a slice of rows each,
 so a huge one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when
 the network will be done with those that wait.
 """
@@ -23,6 +24,11 @@ _MEMORY = 0.95
 
 _FULL = 0.95
 """The part of the queue that counts as full for a request of unknown size."""
+
+_HERE_ROWS = 1
+_HERE_SECONDS = 0.001
+"""A request no larger than this, of a client that is alone, runs in the event loop: two changes of thread cost more
+than that network. Nobody else is held up for longer."""
 
 Watch = Callable[[int, int, float, int], None]
 """Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
@@ -50,7 +56,8 @@ class Batcher:
     Parameters
     ----------
     engine : callable
-        (n, 186) fluxes to (n, width) outputs; called in a thread of its own, never twice at a time.
+        (n, 186) fluxes to (n, width) outputs; called in a thread of its own but for what is done at once, never twice
+        at a time.
     width : int
         Numbers that the engine gives per spectrum.
     slice_rows : int
@@ -82,6 +89,7 @@ class Batcher:
         self._done_rows = self._done_seconds = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
+        self._busy = False
         self.queued_rows = 0
 
     async def __aenter__(self) -> "Batcher":
@@ -111,7 +119,7 @@ class Batcher:
             f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
         )
 
-    async def submit(self, flux: FloatArray, *, patient: bool = False) -> FloatArray:
+    async def submit(self, flux: FloatArray, *, patient: bool = False, alone: bool = False) -> FloatArray:
         """Return the network's output, shape (n, width), for fluxes of shape (n, 186).
 
         Parameters
@@ -119,6 +127,8 @@ class Batcher:
         flux : ndarray of float32, shape (n, 186)
         patient : bool
             Wait for room instead of being refused: for the later blocks of a table whose first was accepted.
+        alone : bool
+            No other request is being served: with a fast network, one row is answered before anything else happens.
 
         Raises
         ------
@@ -131,6 +141,11 @@ class Batcher:
             raise NotReadyError("the service is shutting down")
         output = np.empty((len(flux), self._width), np.float32)
         if not len(flux):
+            return output
+        if alone and self._at_once(len(flux)):
+            started = time.perf_counter()
+            output[:] = self._engine(flux)
+            self._measure(1, len(flux), time.perf_counter() - started)
             return output
         while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
             if not patient:
@@ -145,6 +160,12 @@ class Batcher:
             return await request.reply
         finally:
             self._leave(request)
+
+    def _at_once(self, rows: int) -> bool:
+        """Say whether so many rows may hold up the event loop: the network is idle, and known to be fast."""
+        if self._busy or self._waiting or rows > _HERE_ROWS or not self._done_rows:
+            return False
+        return rows * self._done_seconds / self._done_rows < _HERE_SECONDS
 
     def _leave(self, request: _Request) -> None:
         """Free the rows a request never got to, when its client is gone or its batch failed."""
@@ -165,6 +186,7 @@ class Batcher:
             parts = [part.request.flux[part.start : part.stop] for part in batch]
             flux = parts[0] if len(parts) == 1 else np.concatenate(parts)
             started = time.perf_counter()
+            self._busy = True
             try:
                 output = await loop.run_in_executor(self._thread, self._engine, flux)
             except Exception as error:  # whatever fails, its clients must hear of it
@@ -172,6 +194,8 @@ class Batcher:
                     if not part.request.reply.done():
                         part.request.reply.set_exception(error)
                 continue
+            finally:
+                self._busy = False
             self._measure(len(batch), len(flux), time.perf_counter() - started)
             self._hand_out(batch, output)
 

@@ -167,6 +167,8 @@ class Intervals:
         classes = np.searchsorted(self._edges, brightness(flux), side="right") if len(tables) > 1 else None
         for number, (nodes, columns) in enumerate(tables):
             rows = slice(None) if classes is None else np.flatnonzero(classes == number)
+            if isinstance(rows, np.ndarray) and not len(rows):
+                continue
             for end, column in enumerate(columns):
                 found[end, rows] = np.interp(redshift[rows], nodes, column)
         return found

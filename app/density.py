@@ -29,8 +29,9 @@ def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> D
     prior = np.asarray(prior, np.float64)
     weighted = np.asarray(density, np.float64) * (prior / np.asarray(prior_train, np.float64))
     total = weighted.sum(axis=1, keepdims=True)
-    empty = total[:, 0] <= 0
-    weighted[empty], total[empty] = prior, prior.sum()
+    if total.min(initial=1) <= 0:
+        empty = total[:, 0] <= 0
+        weighted[empty], total[empty] = prior, prior.sum()
     return np.asarray(weighted / total)
 
 
@@ -42,12 +43,12 @@ def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> ND
     densities : ndarray, shape (n, bins)
     bin_edges : array_like, shape (bins + 1,)
         Increasing.
-    level : array_like, shape () or (n,)
-        Between 0 and 1.
+    level : array_like, shape (), (n,) or (k, n)
+        Between 0 and 1; k levels of each density at once cost little more than one.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (n,) or (k, n)
     """
     return invert(np.cumsum(densities, axis=1), bin_edges, level)
 
@@ -64,17 +65,18 @@ def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDA
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (n,) or (k, n)
     """
     edges = np.asarray(bin_edges, np.float64)
-    wanted = np.broadcast_to(np.asarray(level, np.float64), len(cumulative))
+    wanted = np.asarray(level, np.float64)
     rows = np.arange(len(cumulative))
     # The first bin that reaches the level; rounding may leave the last sum a little below one.
-    index = np.minimum(np.count_nonzero(cumulative < wanted[:, None], axis=1), cumulative.shape[1] - 1)
+    index = np.minimum(np.count_nonzero(cumulative < wanted[..., None], axis=-1), cumulative.shape[1] - 1)
     before = np.where(index > 0, cumulative[rows, index - 1], 0.0)
     inside = cumulative[rows, index] - before
-    fraction = np.divide(wanted - before, inside, out=np.zeros(len(rows)), where=inside > 0)
-    return np.asarray(edges[index] + np.clip(fraction, 0, 1) * (edges[index + 1] - edges[index]))
+    fraction = np.divide(wanted - before, inside, out=np.zeros(index.shape), where=inside > 0)
+    low = edges[index]
+    return np.asarray(low + np.minimum(np.maximum(fraction, 0), 1) * (edges[index + 1] - low))
 
 
 def cumulative_at(densities: Densities, bin_edges: ArrayLike, redshift: ArrayLike) -> NDArray[np.float64]:

@@ -109,10 +109,12 @@ class Model:
         usable = batch.usable()
         return self._finish(batch, self.engine(batch.flux[usable]), asked)
 
-    async def predict_merged(self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False) -> Predictions:
-        """Predict together with whatever other requests wait; raises OverloadedError when too many do."""
+    async def predict_merged(
+        self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False, alone: bool = False
+    ) -> Predictions:
+        """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         batch = batch.checked()
-        output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient)
+        output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient, alone=alone)
         if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
             return Predictions(await self._together(output, batch.flux), batch.source_id, {})
         if output.size > _IN_THREAD_VALUES:

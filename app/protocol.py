@@ -20,6 +20,9 @@ from app.errors import (
 )
 from app.settings import Settings
 
+IN_SERVICE = "gaia_redshift.in_service"
+"""In an ASGI scope: the tasks of all requests that this process serves at the moment, the request itself included."""
+
 _LINGER_SECONDS = 10.0
 """A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
 
@@ -78,6 +81,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._head_bytes = None
         self._stop_timer()
         super().on_headers_complete()
+        self.scope[IN_SERVICE] = self.tasks  # type: ignore[literal-required]
         # The answer to HEAD has no body whose first piece would take the head along.
         if self.cycle is not None and self.scope["method"] != "HEAD" and not isinstance(self.cycle.transport, _Joined):
             self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]

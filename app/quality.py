@@ -37,6 +37,9 @@ STELLAR_KINDS = ("star", "quasar", "blend")
 
 Mask = NDArray[np.bool_]
 
+_TINY = np.finfo(np.float32).tiny
+"""Keeps logarithms and divisions of all-zero spectra finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class QualityParameters:
@@ -85,43 +88,51 @@ def features(flux: FloatArray, mean_shape: FloatArray, components: FloatArray) -
         sample to sample over its own root mean square; then the coordinates in `components`. The residual is what
         the components leave: noise, and whatever no galaxy has.
     """
-    tiny = np.finfo(np.float32).tiny
-    brightness = np.sqrt(np.mean(np.square(flux, dtype=np.float32), axis=1)) + tiny
+    brightness = _root_mean_square(flux.astype(np.float32, copy=False)) + _TINY
     shape = flux / brightness[:, None] - mean_shape
     coordinates = shape @ components.T
     residual = shape - coordinates @ components
-    left = np.sqrt(np.mean(np.square(residual), axis=1)) + tiny
+    left = _root_mean_square(residual) + _TINY
     largest = np.abs(residual).max(axis=1) / left
-    step = np.sqrt(np.mean(np.square(np.diff(residual, axis=1)), axis=1)) / left
-    logarithms = np.log(np.stack([brightness, left, largest + tiny, step + tiny], axis=1))
-    return np.concatenate([logarithms, coordinates], axis=1, dtype=np.float32)
+    step = _root_mean_square(residual[:, 1:] - residual[:, :-1]) / left
+    described = np.empty((len(flux), 4 + len(components)), np.float32)
+    for column, values in enumerate((brightness, left, largest + _TINY, step + _TINY)):
+        np.log(values, out=described[:, column])
+    described[:, 4:] = coordinates
+    return described
+
+
+def _root_mean_square(values: NDArray[np.floating]) -> FloatArray:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", values, values) / np.float32(values.shape[1])), np.float32)
 
 
 class Mixture:
     """The likelihood of features among training galaxies of the same brightness."""
 
     def __init__(self, parameters: QualityParameters) -> None:
-        self._mean, self._sd = np.array([parameters.feature_mean, parameters.feature_sd], np.float32)
+        mean, sd = np.array([parameters.feature_mean, parameters.feature_sd])
         centres, whitening = np.array(parameters.centres), np.array(parameters.whitening)
         count, dimensions = centres.shape
-        # One matrix product whitens for all Gaussians at once.
-        self._whitening = np.concatenate(list(whitening), axis=1).astype(np.float32)
-        self._offset = np.einsum("gd,gde->ge", centres, whitening).ravel().astype(np.float32)
+        # One matrix product standardises, and whitens for all Gaussians at once.
+        side_by_side = np.concatenate(list(whitening), axis=1) / sd[:, None]
+        self._whitening = side_by_side.astype(np.float32)
+        offset = np.einsum("gd,gde->ge", centres, whitening).ravel() + mean @ side_by_side
+        self._offset = offset.astype(np.float32)
         self._shape = (count, dimensions)
         scale = np.log(np.abs(np.linalg.det(whitening)))
         self._ln_weight = (np.log(parameters.weights) + scale - dimensions / 2 * np.log(2 * np.pi)).astype(np.float32)
         covariance = np.linalg.inv(whitening @ whitening.transpose(0, 2, 1))
         variance = covariance[:, 0, 0]
-        self._centre0, self._precision0 = centres[:, 0].astype(np.float32), (1 / variance).astype(np.float32)
+        self._centre0 = (mean[0] + sd[0] * centres[:, 0]).astype(np.float32)
+        self._half_precision0 = (0.5 / (variance * sd[0] ** 2)).astype(np.float32)
         self._ln_weight0 = (np.log(parameters.weights) - 0.5 * np.log(2 * np.pi * variance)).astype(np.float32)
 
     def ln_likelihood(self, described: FloatArray) -> FloatArray:
         """Return ln p(features | brightness), shape (n,), for features of shape (n, d)."""
-        standard = (described - self._mean) / self._sd
-        white = (standard @ self._whitening - self._offset).reshape(-1, *self._shape)
-        joint = _ln_sum(self._ln_weight - 0.5 * np.square(white).sum(axis=2))
-        deviation = standard[:, :1] - self._centre0
-        brightness = _ln_sum(self._ln_weight0 - 0.5 * np.square(deviation) * self._precision0)
+        white = (described @ self._whitening - self._offset).reshape(-1, *self._shape)
+        joint = _ln_sum(self._ln_weight - np.float32(0.5) * np.einsum("nge,nge->ng", white, white))
+        deviation = described[:, :1] - self._centre0
+        brightness = _ln_sum(self._ln_weight0 - self._half_precision0 * np.square(deviation))
         return np.asarray(joint - brightness)
 
 
@@ -211,7 +222,8 @@ def missing_band(flux: FloatArray) -> Mask:
     """Say which spectra, shape (n, 186), have a band that is constant, or zero in half of its samples."""
     missing = np.zeros(len(flux), np.bool_)
     for band in (flux[:, :BP_COUNT], flux[:, BP_COUNT:]):
-        missing |= (band.min(axis=1) == band.max(axis=1)) | ((band == 0).mean(axis=1) >= 0.5)
+        lit = np.count_nonzero(band, axis=1)
+        missing |= (band.min(axis=1) == band.max(axis=1)) | (2 * lit <= band.shape[1])
     return missing
 
 

@@ -113,7 +113,8 @@ def interpret(
     al. 2018, JASA 113, 1094), of its residuals for a point model, of p(< z true) for a density. The redshift of a
     density is its median. A point model's lower limit can lie slightly below zero; flags never change the number.
     """
-    seen = flux if usable.all() else flux[usable]
+    whole = bool(usable.all())
+    seen = flux if whole else flux[usable]
     grid = bundle.grid
     blocks = []
     for start in range(0, max(len(seen), 1), _BLOCK_ROWS):
@@ -124,7 +125,10 @@ def interpret(
             blocks.append(_of_density(output[rows], seen[rows], bundle, grid, asked))
 
     def gather(name: str) -> NDArray[np.float64]:
-        values = np.concatenate([getattr(block, name) for block in blocks])
+        pieces = [getattr(block, name) for block in blocks]
+        values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if whole:
+            return values
         everywhere = np.full((len(usable), *values.shape[1:]), np.nan)
         everywhere[usable] = values
         return everywhere
@@ -155,7 +159,7 @@ def _of_density(output: FloatArray, flux: FloatArray, bundle: Bundle, grid: BinG
     redshift = invert(cumulative, grid.edges, 0.5).round(DECIMALS)
     calibrated_for = "survey" if isinstance(asked.prior, PriorTable) else asked.prior
     levels = bundle.intervals.at(calibrated_for, flux, redshift)
-    ends = np.stack([invert(cumulative, grid.edges, level) for level in levels], axis=1).round(DECIMALS)
+    ends = invert(cumulative, grid.edges, levels).round(DECIMALS).T
     pdf = (densities / grid.widths).round(DECIMALS) if asked.pdf else np.empty((len(flux), 0))
     masks = bundle.quality.masks(flux, redshift, densities, output[:, bins:])
     return _Block(redshift, ends, pdf, _columns(masks, bundle))
@@ -168,6 +172,8 @@ def _columns(masks: Mapping[QualityFlag, NDArray[np.bool_]], bundle: Bundle) -> 
 def _quality(rows: NDArray[np.intp], flags: NDArray[np.bool_], bundle: Bundle, total: int) -> list[list[QualityFlag]]:
     """Write masks of shape (m, flags) for the given rows as the list of flags of each of all rows."""
     quality: list[list[QualityFlag]] = [[] for _ in range(total)]
+    if not flags.any():
+        return quality
     for position, flag in zip(*np.nonzero(flags), strict=True):
         quality[rows[position]].append(bundle.flags[flag])
     return quality

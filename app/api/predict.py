@@ -14,6 +14,7 @@ from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from app.limits import ARROW, JSON, NPY, media_type
 from app.model import Model, Models
 from app.prior import PriorName, name_of
+from app.protocol import IN_SERVICE
 from app.reading import read_request
 from app.redshift import Asked, Predictions
 from app.schemas import ErrorReply, PredictOptions, PredictReply, reply_rows
@@ -108,7 +109,8 @@ async def predict(request: Request) -> Response:
     model.check(asked)
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
-        predictions = await model.predict_merged(batch, asked)
+        alone = len(request.scope.get(IN_SERVICE, ())) == 1
+        predictions = await model.predict_merged(batch, asked, alone=alone)
     if reply_type == ARROW:
         return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, model.about(asked)))
     return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))

@@ -54,7 +54,7 @@ def test_replies_are_never_mixed_whatever_the_sizes_arrivals_and_cancellations(d
                 for _ in range(chance.randrange(4)):
                     await asyncio.sleep(0)
                 flux = spectra(1000 * number, rows)
-                task = asyncio.create_task(batcher.submit(flux))
+                task = asyncio.create_task(batcher.submit(flux, alone=chance.random() < 0.3))
                 if chance.random() < 0.2:
                     await asyncio.sleep(0)
                     task.cancel()
@@ -183,6 +183,55 @@ def test_shutting_down_answers_who_was_accepted_and_refuses_the_rest() -> None:
         assert (await asyncio.wait_for(second, 1)).tolist() == [[1]]
         with pytest.raises(NotReadyError):
             await batcher.submit(spectra(0, 1))
+
+    asyncio.run(run())
+
+
+def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.batcher._HERE_SECONDS", 0.1)  # the machine may be busy
+    threads: list[str] = []
+    seen: list[tuple[int, int]] = []
+    pause = 0.0
+
+    def engine(flux: FloatArray) -> FloatArray:
+        threads.append("here" if threading.current_thread() is threading.main_thread() else "there")
+        time.sleep(pause)
+        return first_flux(flux)
+
+    async def run() -> None:
+        nonlocal pause
+        async with Batcher(engine, watch=lambda rows, requests, *_: seen.append((rows, requests))) as batcher:
+            await batcher.submit(spectra(0, 1), alone=True)  # how fast it is, nobody knows yet
+            assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
+            await batcher.submit(spectra(2, 1))
+            await batcher.submit(spectra(3, 2), alone=True)
+            assert threads == ["there", "here", "there", "there"]
+            assert seen == [(1, 1), (1, 1), (1, 1), (2, 1)]
+            pause = 1.0
+            await asyncio.gather(*(batcher.submit(spectra(number, 1)) for number in range(2)))
+            await batcher.submit(spectra(4, 1), alone=True)  # it has become slow
+            assert "here" not in threads[4:]
+
+    asyncio.run(run())
+
+
+def test_a_lone_row_that_fails_tells_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.batcher._HERE_SECONDS", 0.5)
+
+    def engine(flux: FloatArray) -> FloatArray:
+        if (flux[:, 0] == 13).any():
+            raise RuntimeError("out of memory")
+        return first_flux(flux)
+
+    async def run() -> None:
+        async with Batcher(engine) as batcher:
+            await batcher.submit(spectra(0, 1))
+            with pytest.raises(RuntimeError, match="out of memory"):
+                await batcher.submit(spectra(13, 1), alone=True)
+            assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
+            assert batcher.queued_rows == 0
 
     asyncio.run(run())
 
