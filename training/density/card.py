@@ -7,6 +7,8 @@ from training.density.fit import FittedDensity
 from training.density.tested import Tested, UnderPrior
 from training.evaluate import by_redshift
 
+_OPTIMISERS = {"muon": "Muon", "adamw": "AdamW"}
+
 
 def write_card(manifest: Manifest, fitted: FittedDensity, material: Material, tested: Tested) -> str:
     """Return the card as Markdown."""
@@ -47,11 +49,12 @@ def _making(manifest: Manifest, fitted: FittedDensity, material: Material) -> st
   z = {GREY_REDSHIFT:g} are left out: where a galaxy with a nucleus ends, nobody can say. All files together:
   SHA-256 `{manifest.training.dataset_sha256}`.
 - Scaling: minimum and maximum of each flux in the training parts; undone inside the network, which parts a spectrum
-  into its shape and its brightness.
+  into its shape{", in principal components of unit variance," if recipe.whitened else ""} and its brightness.
 - Network: {fitted.network.count_params():,} parameters; {recipe.blocks} residual blocks of {recipe.hidden} hidden units
   on a stream of {recipe.width}; softmax over {recipe.bins} bins of redshift and over kinds of source.
-- Recipe `{recipe.name}`: AdamW {recipe.learning_rate:g} with a cosine to its end, cross-entropy with labels
-  {recipe.label_width:g} wide, batch {recipe.batch_size}, dropout {recipe.dropout:g}, seed {recipe.seed}.
+- Recipe `{recipe.name}`: {_OPTIMISERS[recipe.optimizer]} {recipe.learning_rate:g} with a cosine to its end,
+  cross-entropy with labels {recipe.label_width:g} wide, batch {recipe.batch_size},
+  dropout {recipe.dropout:g}, seed {recipe.seed}.
 - Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch {fitted.best_epoch}, with
   the lowest validation loss, was kept (`recipe.json`, `history.csv`).
 - Intervals: split conformal, as levels of the density, by predicted redshift and class of brightness, from the

@@ -20,6 +20,10 @@ LEAST_SPREAD = 0.05
 """Samples whose shape varies less are not blown up to unit variance: that would be their noise."""
 
 WHITENING_ROWS = 100_000
+ADAM_RATIO = 0.3
+ADAM_DECAY = 1e-4
+"""Learning rate, as a share of Muon's, and weight decay of what AdamW moves beside it."""
+
 LEAST_VARIANCE = 1e-6
 """Of a principal component: 110 coefficients behind 186 samples leave directions without any."""
 
@@ -112,12 +116,26 @@ def compile_for_training(network: Any, recipe: DensityRecipe, steps: int) -> Non
         warmup_steps=warmup,
     )
     network.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
+        optimizer=_optimizer(recipe, schedule),
         loss={"density": "categorical_crossentropy", "kind": "categorical_crossentropy"},
         loss_weights={"density": 1.0, "kind": recipe.kind_weight},
         weighted_metrics={"density": [mean_absolute_error]},
         jit_compile=keras.backend.backend() != "tensorflow",
         steps_per_execution=8,
+    )
+
+
+def _optimizer(recipe: DensityRecipe, schedule: Any) -> Any:
+    if recipe.optimizer == "adamw":
+        return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0)
+    return keras.optimizers.Muon(
+        schedule,
+        weight_decay=recipe.weight_decay,
+        clipnorm=1.0,
+        adam_lr_ratio=ADAM_RATIO,
+        adam_weight_decay=ADAM_DECAY,
+        # Muon is for matrices between layers: not for the answers, nor for a first layer that is a rotation already.
+        exclude_layers=["density", "kind", "whitening"],
     )
 
 

@@ -37,21 +37,25 @@ class DensityRecipe(BaseModel):
     bins: int = Field(default=120, ge=2)
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are not unrelated classes."""
-    whitened: NonNegativeInt = 0
+    whitened: NonNegativeInt = 110
     """Coordinates that the shape is turned into first: its principal components, each of unit variance; 0 for none."""
     width: PositiveInt = 256
     """Of the stream that the blocks add to."""
     hidden: PositiveInt = 768
     """Units inside each block."""
     blocks: PositiveInt = 3
-    dropout: float = Field(default=0.05, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     kind_weight: NonNegativeFloat = 0.2
     """Weight of the loss of the kind beside that of the redshift."""
-    learning_rate: PositiveFloat = 1.5e-3
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """Muon (Jordan 2024; Liu et al. 2025, arXiv:2502.16982) moves all directions of a matrix alike; the answers' layers
+    and all vectors follow AdamW."""
+    learning_rate: PositiveFloat = 5e-3
     """At its highest: a third of an epoch of warming up, then a cosine down to a hundredth."""
-    weight_decay: NonNegativeFloat = 1e-4
-    batch_size: PositiveInt = 512
-    epochs: PositiveInt = 5
+    weight_decay: NonNegativeFloat = 0.1
+    """Of the matrices that Muon moves, in units of the learning rate."""
+    batch_size: PositiveInt = 2048
+    epochs: PositiveInt = 12
     patience: PositiveInt = 5
     """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
     seed: int = Field(default=4, ge=0, lt=2**32)
