@@ -19,13 +19,16 @@ _FLOOR = 1e-4
 LEAST_SPREAD = 0.05
 """Samples whose shape varies less are not blown up to unit variance: that would be their noise."""
 
-WHITENING_ROWS = 100_000
+STANDARD_ROWS = 100_000
+"""About so many training galaxies say what shapes are like."""
+
+LEAST_VARIANCE = 1e-2
+"""Of a principal component: below it one is not blown up to unit variance. The 110 coefficients behind 186 samples
+leave directions that hold rounding errors alone, and a large factor would carry those into the redshift."""
+
 ADAM_RATIO = 0.3
 ADAM_DECAY = 1e-4
 """Learning rate, as a share of Muon's, and weight decay of what AdamW moves beside it."""
-
-LEAST_VARIANCE = 1e-6
-"""Of a principal component: 110 coefficients behind 186 samples leave directions without any."""
 
 
 def build(recipe: DensityRecipe) -> Any:
@@ -47,7 +50,7 @@ def build(recipe: DensityRecipe) -> Any:
     root = keras.ops.sqrt(mean_square + _FLOOR)
     shape = keras.layers.Normalization(name="shape")(keras.ops.divide(flux, root))
     if recipe.whitened:
-        shape = keras.layers.Dense(recipe.whitened, use_bias=False, name="whitening")(shape)
+        shape = keras.layers.Dense(recipe.whitened, use_bias=False, trainable=False, name="whitening")(shape)
     brightness = keras.layers.Normalization(name="brightness")(keras.ops.log(root))
     stream = keras.layers.Dense(recipe.width)(keras.layers.Concatenate()([shape, brightness]))
     for _ in range(recipe.blocks):
@@ -74,24 +77,25 @@ def standardise(network: Any, scaler: Any, flux: FloatArray) -> None:
     flux : ndarray, shape (n, 186)
         Galaxies of the training part, e-/s per sample.
     """
-    root = np.sqrt(np.mean(np.square(flux), axis=1, keepdims=True) + np.float32(_FLOOR))
-    shape, brightness = flux / root, np.log(root)
+    some = flux[:: max(1, len(flux) // STANDARD_ROWS)].astype(np.float64)
+    root = np.sqrt(np.mean(np.square(some), axis=1, keepdims=True) + _FLOOR)
+    shape, brightness = some / root, np.log(root)
     _set(network.get_layer("unscale"), scaler.min_, scaler.scale_)
     mean, spread = shape.mean(axis=0), np.maximum(shape.std(axis=0), LEAST_SPREAD)
     _set(network.get_layer("shape"), mean, spread)
     _set(network.get_layer("brightness"), brightness.mean(axis=0), brightness.std(axis=0))
     if "whitening" in {layer.name for layer in network.layers}:
         kernel = network.get_layer("whitening").kernel
-        kernel.assign(whitening((shape[:WHITENING_ROWS] - mean) / spread, kernel.shape[1]))
+        kernel.assign(whitening((shape - mean) / spread, kernel.shape[1]))
 
 
-def whitening(standard: FloatArray, count: int) -> FloatArray:
+def whitening(standard: NDArray[np.float64], count: int) -> FloatArray:
     """Return what turns shapes into their first principal components of unit variance, shape (186, count).
 
     Neighbouring samples are almost the same number. Descent is slow along what little sets them apart, which is where
     the redshift is, unless each direction starts with the same weight.
     """
-    variance, direction = np.linalg.eigh(np.cov(standard.T.astype(np.float64)))
+    variance, direction = np.linalg.eigh(np.cov(standard.T))
     order = np.argsort(variance)[::-1][:count]
     return np.asarray(direction[:, order] / np.sqrt(np.maximum(variance[order], LEAST_VARIANCE)), np.float32)
 
@@ -134,8 +138,7 @@ def _optimizer(recipe: DensityRecipe, schedule: Any) -> Any:
         clipnorm=1.0,
         adam_lr_ratio=ADAM_RATIO,
         adam_weight_decay=ADAM_DECAY,
-        # Muon is for matrices between layers: not for the answers, nor for a first layer that is a rotation already.
-        exclude_layers=["density", "kind", "whitening"],
+        exclude_layers=["density", "kind"],  # Muon is for matrices between layers, not for the answers
     )
 
 

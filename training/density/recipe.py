@@ -55,7 +55,7 @@ class DensityRecipe(BaseModel):
     weight_decay: NonNegativeFloat = 0.1
     """Of the matrices that Muon moves, in units of the learning rate."""
     batch_size: PositiveInt = 2048
-    epochs: PositiveInt = 12
+    epochs: PositiveInt = 7
     patience: PositiveInt = 5
     """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
     seed: int = Field(default=4, ge=0, lt=2**32)

@@ -1,8 +1,10 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import MinMaxScaler
 
-from training.density.network import build, standardise, whitening
+from training.density.network import LEAST_VARIANCE, build, compile_for_training, standardise, whitening
 from training.density.recipe import DensityRecipe
 
 from ..conftest import KERAS_WARNS, galaxies
@@ -17,6 +19,26 @@ def test_whitened_spectra_are_uncorrelated_and_of_unit_variance() -> None:
     standard = (flux - flux.mean(axis=0)) / flux.std(axis=0)
     white = standard @ whitening(standard, 5)
     np.testing.assert_allclose(np.cov(white.T), np.eye(5), atol=1e-2)
+
+
+def test_directions_without_variance_are_not_blown_up() -> None:
+    random = np.random.default_rng(1)
+    standard = random.standard_normal((500, 4)) @ random.standard_normal((4, 9))
+    factors = np.linalg.norm(whitening(standard + 1e-7 * random.standard_normal((500, 9)), 9), axis=0)
+    assert factors.max() <= LEAST_VARIANCE**-0.5 * 1.001
+    np.testing.assert_allclose(np.sort(factors)[-5:], LEAST_VARIANCE**-0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("optimizer", "matrices"), [("muon", 3), ("adamw", 0)])
+def test_the_recipe_chooses_what_moves_the_matrices(optimizer: Literal["muon", "adamw"], matrices: int) -> None:
+    recipe = TINY.model_copy(update={"optimizer": optimizer})
+    network = build(recipe)
+    compile_for_training(network, recipe, 10)
+    # Muon keeps one moment of a variable, AdamW two; the answers' matrices and all vectors are AdamW's in both.
+    network.optimizer.build(network.trainable_variables)
+    learnt, moments = len(network.trainable_variables), len(network.optimizer.variables) - 1  # one counts the steps
+    assert 2 * learnt - moments == matrices
+    assert "whitening/kernel" not in {variable.path for variable in network.trainable_variables}
 
 
 @pytest.mark.parametrize("whitened", [0, 7])

@@ -1,0 +1,97 @@
+"""How much of the error is noise: the same galaxies simulated with less noise and with more, a network trained on each.
+
+    python benchmarks/light.py [--spectra N] [--levels 0 0.5 1 2] [--epochs N] [--figures DIR]
+
+For each level the simulator draws the same galaxies with its noise times that factor, the `density` recipe is trained
+on their training part, and the medians are tested on parents that it has not seen: a table of
+docs/explanation/density-network.md. Some minutes a level; ONEDNN_DEFAULT_FPMATH_MODE=BF16 helps as for `train`.
+"""
+
+import argparse
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from training.dataset import Dataset
+from training.density.calibrate import estimate
+from training.density.data import Material, Sample
+from training.density.fit import fit
+from training.density.recipe import DensityRecipe
+from training.evaluate import Metrics, measure
+from training.figures import figure
+from training.simulation import noise
+from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
+from training.simulation.parts import PARTS
+from training.split import split
+
+SEEDS = {"survey": 41, "uniform": 42}
+
+
+def main() -> None:
+    """Simulate, train, measure, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spectra", type=int, default=200_000, help="of the survey; half as many uniform in redshift")
+    parser.add_argument("--levels", type=float, nargs="*", default=(0.0, 0.25, 0.5, 1.0, 2.0))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--figures", type=Path, help="folder for the figure")
+    options = parser.parse_args()
+    print("| noise | MAE | NMAD | MAE, faintest quarter | brightest quarter |\n|---|---|---|---|---|", flush=True)
+    curve = []
+    for level in options.levels:
+        found, quarters = error(level, options.spectra, DensityRecipe().changed({"epochs": options.epochs}))
+        curve.append((level, found.mae, *quarters))
+        print(f"| {level:g} | {found.mae:.4f} | {found.nmad:.4f} | {quarters[0]:.4f} | {quarters[1]:.4f} |", flush=True)
+    if options.figures:
+        draw(options.figures, np.array(curve))
+
+
+def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tuple[float, float]]:
+    """Return the error of a network trained and tested at one level of noise, of all and of extreme brightnesses."""
+    survey, uniform = simulated("survey", level, count), simulated("uniform", level, count // 2)
+    nothing = Sample(survey.flux[:0], survey.redshift[:0], np.zeros(0, np.int8))
+    parts, balance_parts = (split(each, recipe.seed) for each in (survey, uniform))
+    material = Material(survey, parts, uniform, balance_parts, nothing, nothing, "simulated", survey.sha256)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = fit(material, recipe, Path(folder))
+    flux, true = survey.flux[parts.test], survey.redshift[parts.test]
+    point = estimate(fitted, fitted.output(flux)[0], true, "survey").point
+    bright = flux[:, 80:].mean(axis=1)
+    low, high = np.quantile(bright, [0.25, 0.75])
+    return measure(true, point), tuple(measure(true[rows], point[rows]).mae for rows in (bright < low, bright > high))
+
+
+def simulated(distribution: str, level: float, count: int) -> Dataset:
+    """Return galaxies whose noise is `level` times what Gaia's is; their light does not depend on it."""
+    recipe = Recipe(count, SEEDS[distribution], distribution)
+    drawn = noise.draw_coefficients
+    with mock.patch.object(noise, "draw_coefficients", lambda *what: np.float32(level) * drawn(*what)):
+        simulator = Simulator()
+        blocks = [simulator.block(recipe, index) for index in range(-(-count // BLOCK_ROWS))]
+    return Dataset(
+        flux=np.concatenate([block.flux for block in blocks]).astype(np.float32),
+        redshift=np.concatenate([block.redshift for block in blocks]).astype(np.float32),
+        parent=np.concatenate([block.parent_id for block in blocks]).astype(np.int64),
+        part=np.array(PARTS)[np.concatenate([block.part for block in blocks])],
+        name=f"{distribution} with {level:g} times the noise",
+        sha256=sha256(f"{recipe} {level}".encode()).hexdigest(),
+        simulated=True,
+    )
+
+
+def draw(folder: Path, curve: np.ndarray) -> None:
+    """Draw the errors against the level of noise."""
+    with figure("density-noise", folder) as axes:
+        level, everything, faint, bright = curve.T
+        for values, label, mark in ((faint, "faintest quarter", "^--"), (everything, "all galaxies", "s-")):
+            axes.plot(level, values, mark, label=label)
+        axes.plot(level, bright, "o:", label="brightest quarter")
+        axes.set(xlabel="noise, in units of Gaia's", ylabel="mean absolute error in z", ylim=(0, None))
+        axes.legend()
+    (folder / "density-noise.svg").unlink()
+
+
+if __name__ == "__main__":
+    main()
