@@ -20,6 +20,12 @@ def first_flux(flux: FloatArray) -> FloatArray:
     return flux[:, :1].copy()
 
 
+def unlucky(flux: FloatArray) -> FloatArray:
+    if (flux[:, 0] == 13).any():
+        raise RuntimeError("out of memory")
+    return first_flux(flux)
+
+
 def spectra(start: int, rows: int) -> FloatArray:
     flux = np.zeros((rows, FLUX_COUNT), np.float32)
     flux[:, 0] = np.arange(start, start + rows)
@@ -155,13 +161,8 @@ def test_a_cancelled_client_frees_its_rows_at_once_and_is_not_computed() -> None
 
 
 def test_an_engine_that_fails_fails_only_its_own_batch() -> None:
-    def engine(flux: FloatArray) -> FloatArray:
-        if (flux[:, 0] == 13).any():
-            raise RuntimeError("out of memory")
-        return first_flux(flux)
-
     async def run() -> None:
-        async with Batcher(engine) as batcher:
+        async with Batcher(unlucky) as batcher:
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1))
             assert (await batcher.submit(spectra(14, 2))).tolist() == [[14], [15]]
@@ -220,13 +221,8 @@ def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fa
 def test_a_lone_row_that_fails_tells_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.batcher._HERE_SECONDS", 0.5)
 
-    def engine(flux: FloatArray) -> FloatArray:
-        if (flux[:, 0] == 13).any():
-            raise RuntimeError("out of memory")
-        return first_flux(flux)
-
     async def run() -> None:
-        async with Batcher(engine) as batcher:
+        async with Batcher(unlucky) as batcher:
             await batcher.submit(spectra(0, 1))
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1), alone=True)
