@@ -37,7 +37,7 @@ release-check:  ## Refuse a release whose VERSION the project and its changelog 
 	grep -q '^## $(VERSION)' CHANGELOG.md
 
 SIMULATE := $(BIN)/gaia-redshift simulate
-train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/default (an hour and a half on two cores, 11 GB)
+train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/default (an hour and a half, 11 GB)
 	mkdir -p runs
 	test -f runs/survey.parquet || $(SIMULATE) -n 3200000 --seed 31 -o runs/survey.parquet
 	test -f runs/uniform.parquet || $(SIMULATE) -n 1600000 --seed 32 --redshift uniform -o runs/uniform.parquet

@@ -191,6 +191,7 @@ def test_shutting_down_answers_who_was_accepted_and_refuses_the_rest() -> None:
 def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("app.batcher._LONELY_SECONDS", 0.2)
     monkeypatch.setattr("app.batcher._HERE_SECONDS", 0.1)  # the machine may be busy
     threads: list[str] = []
     seen: list[tuple[int, int]] = []
@@ -206,14 +207,19 @@ def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fa
         async with Batcher(engine, watch=lambda rows, requests, *_: seen.append((rows, requests))) as batcher:
             await batcher.submit(spectra(0, 1), alone=True)  # how fast it is, nobody knows yet
             assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
-            await batcher.submit(spectra(2, 1))
-            await batcher.submit(spectra(3, 2), alone=True)
-            assert threads == ["there", "here", "there", "there"]
-            assert seen == [(1, 1), (1, 1), (1, 1), (2, 1)]
+            await batcher.submit(spectra(2, 2), alone=True)
+            await batcher.submit(spectra(4, 1))
+            await batcher.submit(spectra(5, 1), alone=True)  # somebody else was there a moment ago
+            assert threads == ["there", "here", "there", "there", "there"]
+            assert seen == [(1, 1), (1, 1), (2, 1), (1, 1), (1, 1)]
+            await asyncio.sleep(0.3)
+            await batcher.submit(spectra(6, 1), alone=True)
+            assert threads[5:] == ["here"]
             pause = 1.0
             await asyncio.gather(*(batcher.submit(spectra(number, 1)) for number in range(2)))
+            await asyncio.sleep(0.3)
             await batcher.submit(spectra(4, 1), alone=True)  # it has become slow
-            assert "here" not in threads[4:]
+            assert "here" not in threads[6:]
 
     asyncio.run(run())
 
@@ -223,7 +229,7 @@ def test_a_lone_row_that_fails_tells_its_client(monkeypatch: pytest.MonkeyPatch)
 
     async def run() -> None:
         async with Batcher(unlucky) as batcher:
-            await batcher.submit(spectra(0, 1))
+            await batcher.submit(spectra(0, 1), alone=True)
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1), alone=True)
             assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
