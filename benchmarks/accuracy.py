@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from engine import multiply_adds
 from pyarrow import parquet
+from scipy.linalg import block_diag
 
 from app.bundle import ONNX_FILE
 from app.calibration import Intervals, brightness
@@ -30,6 +31,7 @@ from training.evaluate import BIN_EDGES, by_redshift, measure
 from training.figures import figure
 from training.predicted import Predicted, load_model, predict
 from training.simulation.instrument import kept_matrix
+from training.simulation.noise import noise_fit
 
 POINT, DENSITY = "dissertation-cnn", "default"
 FULL_BIN = 500
@@ -314,13 +316,16 @@ def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -
     """Return MAE against noise, shift and scale, one list per model, and print it."""
     flux, true = survey.flux[rows[:6000]], survey.redshift[rows[:6000]]
     random = np.random.default_rng(5)
-    smooth = random.standard_normal(flux.shape) @ smoothing()
-    noise = 0.16 * smooth / smooth.std()
+    bases = gaia_noise()
+    possible = random.standard_normal((len(flux), len(bases))) @ bases
+    other = random.standard_normal(flux.shape) @ smoothing()
+    noise, alien = (0.16 * each / each.std() for each in (possible, other))
     slope = np.concatenate([np.gradient(flux[:, :BP_COUNT], axis=1), np.gradient(flux[:, BP_COUNT:], axis=1)], axis=1)
     # A step of BP's grid is .333 px and of RP's .357 px.
     per_px = np.concatenate([np.full(BP_COUNT, 1 / 0.333), np.full(FLUX_COUNT - BP_COUNT, 1 / 0.357)])
     changes: dict[str, tuple[list[float], Callable[[float], np.ndarray]]] = {
         "added noise / typical noise": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * noise),
+        "noise outside Gaia's bases / typical": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * alien),
         "shift of the samples in px": ([-0.5, -0.25, 0, 0.25, 0.5], lambda x: flux + x * slope * per_px),
         "scale of the flux": ([0.8, 0.9, 1, 1.1, 1.2], lambda x: flux * x),
     }
@@ -334,6 +339,12 @@ def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -
     return curves
 
 
+def gaia_noise() -> np.ndarray:
+    """Return what turns white noise on the detector into noise of the 186 samples: a fit of 55 bases for each band."""
+    bands = [noise_fit(band) @ kept_matrix(band) for band in ("BP", "RP")]
+    return block_diag(*bands)
+
+
 def smoothing() -> np.ndarray:
     """Return a matrix that correlates neighbouring samples as Gaia's bases do, by about .86."""
     distance = np.arange(FLUX_COUNT)[:, None] - np.arange(FLUX_COUNT)
@@ -342,7 +353,7 @@ def smoothing() -> np.ndarray:
 
 def draw(folder: Path, curves: dict[str, tuple[list[float], list]]) -> None:
     """Draw the robustness curves."""
-    with figure("accuracy-robustness", folder, ncols=len(curves), sharey=True, figsize=(9, 3.4)) as panels:
+    with figure("accuracy-robustness", folder, ncols=len(curves), sharey=True, figsize=(12, 3.4)) as panels:
         for axes, (name, (values, errors)) in zip(panels, curves.items(), strict=True):
             for label, line, mark in zip((POINT, DENSITY), errors, ("o--", "s-"), strict=True):
                 axes.plot(values, line, mark, label=label)

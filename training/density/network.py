@@ -23,8 +23,10 @@ STANDARD_ROWS = 100_000
 """About so many training galaxies say what shapes are like."""
 
 LEAST_VARIANCE = 1e-2
-"""Of a principal component: below it one is not blown up to unit variance. The 110 coefficients behind 186 samples
-leave directions that hold rounding errors alone, and a large factor would carry those into the redshift."""
+"""Of a principal component: below it one is not blown up to unit variance."""
+NO_VARIANCE = 4e-4
+"""Of a principal component: below it one is left out. Gaia's bases let 186 samples hold some eighty independent
+numbers; beyond are rounding errors, or noise that Gaia's spectra cannot have: who listens to it falls for it."""
 
 ADAM_RATIO = 0.3
 ADAM_DECAY = 1e-4
@@ -96,8 +98,10 @@ def whitening(standard: NDArray[np.float64], count: int) -> FloatArray:
     the redshift is, unless each direction starts with the same weight.
     """
     variance, direction = np.linalg.eigh(np.cov(standard.T))
-    order = np.argsort(variance)[::-1][:count]
-    return np.asarray(direction[:, order] / np.sqrt(np.maximum(variance[order], LEAST_VARIANCE)), np.float32)
+    largest = np.argsort(variance)[::-1][:count]
+    variance, direction = variance[largest], direction[:, largest]
+    factor = np.where(variance > NO_VARIANCE, 1 / np.sqrt(np.maximum(variance, LEAST_VARIANCE)), 0)
+    return np.asarray(direction * factor, np.float32)
 
 
 def _set(layer: Any, mean: NDArray[np.floating], spread: NDArray[np.floating]) -> None:
