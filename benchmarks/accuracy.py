@@ -357,8 +357,8 @@ def draw(folder: Path, curves: dict[str, tuple[list[float], list]]) -> None:
         for axes, (name, (values, errors)) in zip(panels, curves.items(), strict=True):
             for label, line, mark in zip((POINT, DENSITY), errors, ("o--", "s-"), strict=True):
                 axes.plot(values, line, mark, label=label)
-            axes.set(xlabel=name, ylim=(0, None))
-        panels[0].set(ylabel="mean absolute error in z")
+            axes.set(xlabel=name)
+        panels[0].set(ylabel="mean absolute error in z", ylim=(0, None))
         panels[0].legend()
     (folder / "accuracy-robustness.svg").unlink()
 
