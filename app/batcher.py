@@ -2,9 +2,9 @@
 
 Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
 lone client two thirds of its throughput (docs/performance.md). A client that is alone does not even wait for another
-thread to take over. Fair: waiting requests take turns, a slice of rows each,
-so a huge one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when
-the network will be done with those that wait.
+thread to take over. Fair: waiting requests take turns, a slice of rows each, so a huge one does not hold up a small
+one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when the network will be done with those that
+wait.
 """
 
 import asyncio
@@ -109,7 +109,11 @@ class Batcher:
 
     def seconds_to_drain(self) -> float:
         """Return how long the rows that wait now will take, at the speed measured last."""
-        return self.queued_rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
+        return self._seconds_for(self.queued_rows)
+
+    def _seconds_for(self, rows: int) -> float:
+        """Return how long the network needs for so many rows; zero before it has done any."""
+        return rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
 
     @property
     def full(self) -> bool:
@@ -173,9 +177,7 @@ class Batcher:
 
     def _fast(self, rows: int) -> bool:
         """Say whether the network is known to be done with so many rows before anybody would notice."""
-        if rows > _HERE_ROWS or not self._done_rows:
-            return False
-        return rows * self._done_seconds / self._done_rows < _HERE_SECONDS
+        return rows <= _HERE_ROWS and 0 < self._seconds_for(rows) < _HERE_SECONDS
 
     def _leave(self, request: _Request) -> None:
         """Free the rows a request never got to, when its client is gone or its batch failed."""

@@ -164,10 +164,10 @@ class Intervals:
         """
         tables = self._tables[prior]
         found = np.empty((len(ENDS), len(redshift)))
-        classes = np.searchsorted(self._edges, brightness(flux), side="right") if len(tables) > 1 else None
+        classes = np.searchsorted(self._edges, brightness(flux), side="right")
         for number, (nodes, columns) in enumerate(tables):
-            rows = slice(None) if classes is None else np.flatnonzero(classes == number)
-            if isinstance(rows, np.ndarray) and not len(rows):
+            rows = np.flatnonzero(classes == number)
+            if not len(rows):
                 continue
             for end, column in enumerate(columns):
                 found[end, rows] = np.interp(redshift[rows], nodes, column)

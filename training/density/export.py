@@ -14,11 +14,7 @@ from training.density.card import write_card
 from training.density.data import Material
 from training.density.fit import FittedDensity
 from training.density.tested import Tested, examine
-from training.export import Contents, Release, assemble, check_ready, draft, run_onnx
-
-AGREEMENT = 2e-5
-"""Largest difference of ONNX and Keras in the median redshift, a thousandth of its scatter: whitening a spectrum and
-dividing small probabilities leave more of single precision's rounding than one number of a point network does."""
+from training.export import AGREEMENT, Contents, Release, assemble, check_ready, draft, run_onnx
 
 RARE = 1e-3
 """Fraction of medians that may lie between two modes."""

@@ -38,7 +38,8 @@ class DensityRecipe(BaseModel):
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are not unrelated classes."""
     whitened: NonNegativeInt = 110
-    """Coordinates that the shape is turned into first: its principal components, each of unit variance; 0 for none."""
+    """Coordinates that the shape is turned into first, at most: its principal components, but for those that hardly
+    vary; 0 for none."""
     width: PositiveInt = 256
     """Of the stream that the blocks add to."""
     hidden: PositiveInt = 768

@@ -57,7 +57,7 @@ def test_both_engines_give_the_same_densities_and_kinds(files: Files, folder: Pa
     bundle, flux = Bundle(folder), read(files.survey).flux[:200]
     onnx, keras = OnnxEngine(bundle, 1)(flux), KerasEngine(bundle, 1)(flux)
     assert onnx.shape == (200, 24 + 5)
-    np.testing.assert_allclose(onnx, keras, atol=1e-5)
+    np.testing.assert_allclose(onnx, keras, atol=2e-6)
     np.testing.assert_allclose(onnx[:, :24].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(onnx[:, 24:].sum(axis=1), 1, atol=1e-5)
 
