@@ -10,37 +10,31 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from engine import multiply_adds
+from held_out import FULL_BIN, by_prediction
 from pyarrow import parquet
-from scipy.linalg import block_diag
+from robustness import answers, draw, robustness
 
 from app.bundle import ONNX_FILE
-from app.calibration import Intervals, brightness
+from app.calibration import brightness
 from app.model import Model
-from app.redshift import Asked, Redshifts
-from app.spectra import BP_COUNT, FLUX_COUNT, SpectrumBatch
+from app.redshift import Redshifts
+from app.spectra import BP_COUNT, FLUX_COUNT
 from training import realism
-from training.calibrate import tables
 from training.dataset import Dataset, read
 from training.densities import kolmogorov_smirnov, pit
-from training.evaluate import BIN_EDGES, by_redshift, measure
-from training.figures import figure
+from training.evaluate import by_redshift, measure
 from training.predicted import Predicted, load_model, predict
 from training.simulation.instrument import kept_matrix
-from training.simulation.noise import noise_fit
 
 POINT, DENSITY = "dissertation-cnn", "default"
-FULL_BIN = 500
 FAR_QUASAR = 0.7
 ROUNDS = 5
-FOLDS = 5
 MOST = 100_000
 """Galaxies of the test part: of more, the parents would still be the same."""
-MOST_HELD_OUT = 400_000
 REFUSED = ("out_of_distribution", "stellar_like", "low_signal")
 """Any of these tells that a spectrum is no ordinary galaxy's."""
 
@@ -85,7 +79,7 @@ def main() -> int:
     by_prediction(density, survey, of_density)
     curves = robustness((point, density), survey, rows)
     if options.figures:
-        draw(options.figures, curves)
+        draw(options.figures, curves, (POINT, DENSITY))
     return 1 if table.missed else 0
 
 
@@ -104,13 +98,18 @@ def accuracy(table: Table, point: Predicted, density: Predicted, bright: np.ndar
         table.add(label, f"{one[name]:.4f}", f"{other[name]:.4f} ({better:+.1%} better)", goal, better >= gain)
     for name, label in (("rms", "RMS"), ("outliers_15", "abs(dz) > .15"), ("outliers_05", "abs(dz) > .05")):
         table.add(label, f"{one[name]:.4f}", f"{other[name]:.4f}")
-    quartile = np.digitize(bright, np.quantile(bright, [0.25, 0.5, 0.75]))
+    quartile = quartiles(bright)
     by_quartile = [
         [np.abs(each.point - each.true)[quartile == one].mean() for one in range(4)] for each in (point, density)
     ]
     shown = [", ".join(f"{error:.4f}" for error in errors) for errors in by_quartile]
     table.add("MAE by quartile of brightness, faintest first", *shown)
     table.add("MAE that the densities expect", "-", f"{expected(density):.4f}")
+
+
+def quartiles(bright: np.ndarray) -> np.ndarray:
+    """Return the quartile of each brightness, 0 the faintest."""
+    return np.digitize(bright, np.quantile(bright, [0.25, 0.5, 0.75]))
 
 
 def expected(found: Predicted) -> float:
@@ -145,7 +144,7 @@ def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarr
     for each in (point, density):
         number = np.digitize(each.point, np.arange(0.05, 0.6, 0.05))
         groups = [number == bin_number for bin_number in np.unique(number) if (number == bin_number).sum() >= FULL_BIN]
-        quartile = np.digitize(bright, np.quantile(bright, [0.25, 0.5, 0.75]))
+        quartile = quartiles(bright)
         groups += [quartile == one for one in range(4)]
         held = [(each.inside68[group].mean(), each.inside95[group].mean(), group.sum()) for group in groups]
         spread.append(np.array(held))
@@ -158,62 +157,6 @@ def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarr
         raise SystemExit(f"{DENSITY} gives no density")
     distance = kolmogorov_smirnov(pit(density.density, density.bin_edges, density.true))
     table.add("PIT, Kolmogorov-Smirnov distance", "-", f"{distance:.4f}", "< .02", distance < 0.02)
-
-
-def by_prediction(model: Model, survey: Dataset, of_test: Predicted) -> None:
-    """Print bias and coverage by predicted redshift with their errors, and the coverage over all held-out parents."""
-    held, inside = cross_fitted(model, survey)
-    print(
-        "\n| predicted z | galaxies | parents | mean error | 68% interval | 95% interval | held-out parents "
-        "| 68%, cross-fitted | 95%, cross-fitted |\n|---|---|---|---|---|---|---|---|---|"
-    )
-    for low, high in pairwise(BIN_EDGES):
-        here, there = ((low <= each.point) & (each.point < high) for each in (of_test, held))
-        if here.sum() < FULL_BIN:
-            continue
-        families, known = of_test.family[here], held.family[there]
-        error = clustered((of_test.point - of_test.true)[here], families)
-        tested = [clustered(values[here], families) for values in (of_test.inside68, of_test.inside95)]
-        crossed = [clustered(values[there], known) for values in inside]
-        shown = [[f"{value:.1%} ± {spread:.1%}" for value, spread in each] for each in (tested, crossed)]
-        cells = [f"{low:.2f}-{high:.2f}", f"{here.sum():,}", f"{len(np.unique(families)):,}"]
-        cells += ["{:+.4f} ± {:.4f}".format(*error), *shown[0], f"{len(np.unique(known)):,}", *shown[1]]
-        print(f"| {' | '.join(cells)} |")
-
-
-def cross_fitted(model: Model, survey: Dataset) -> tuple[Predicted, tuple[np.ndarray, np.ndarray]]:
-    """Return galaxies of all parents not trained on, and whether intervals learnt without their parent hold them.
-
-    The test part's parents are few at high redshift, and siblings share their oddities. Here every held-out parent is
-    tested, validation and test part together: the tables of each fifth of the parents come from the other four.
-    """
-    rows = np.flatnonzero(survey.part != "train")[:MOST_HELD_OUT]
-    found, flux = predict(model, survey, rows)[0], survey.flux[rows]
-    if len(flux) != len(found.true) or found.density is None or found.bin_edges is None:
-        raise SystemExit(f"{model.manifest.id} gives not every galaxy a density")
-    level = pit(found.density, found.bin_edges, found.true)
-    _, parent = np.unique(found.family, return_inverse=True)
-    fold = np.random.default_rng(6).permutation(parent.max() + 1)[parent] % FOLDS
-    calibration = model.bundle.calibration
-    ends = np.empty((4, len(level)))
-    for one in range(FOLDS):
-        here, others = fold == one, fold != one
-        learnt = tables(calibration.brightness_edges, flux[others], found.point[others], level[others], centre=0.5)
-        changed = Intervals(calibration.model_copy(update={"intervals": {"survey": learnt}}))
-        ends[:, here] = changed.at("survey", flux[here], found.point[here])
-    return found, ((ends[1] <= level) & (level <= ends[2]), (ends[0] <= level) & (level <= ends[3]))
-
-
-def clustered(values: np.ndarray, family: np.ndarray) -> tuple[float, float]:
-    """Return a mean and its standard error, families taken as one draw each."""
-    _, member = np.unique(family, return_inverse=True)
-    mean = float(values.mean())
-    return mean, float(np.sqrt(np.square(np.bincount(member, values - mean)).sum()) / len(values))
-
-
-def answers(model: Model, flux: np.ndarray) -> Redshifts:
-    """Return what a model says of spectra, as the service would."""
-    return model.predict(SpectrumBatch(flux.astype(np.float32)), Asked()).redshifts
 
 
 def flagged(model: Model, flux: np.ndarray, names: tuple[str, ...]) -> float:
@@ -310,57 +253,6 @@ def timed(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
-
-
-def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -> dict[str, tuple[list[float], list]]:
-    """Return MAE against noise, shift and scale, one list per model, and print it."""
-    flux, true = survey.flux[rows[:6000]], survey.redshift[rows[:6000]]
-    random = np.random.default_rng(5)
-    bases = gaia_noise()
-    possible = random.standard_normal((len(flux), len(bases))) @ bases
-    other = random.standard_normal(flux.shape) @ smoothing()
-    noise, alien = (0.16 * each / each.std() for each in (possible, other))
-    slope = np.concatenate([np.gradient(flux[:, :BP_COUNT], axis=1), np.gradient(flux[:, BP_COUNT:], axis=1)], axis=1)
-    # A step of BP's grid is .333 px and of RP's .357 px.
-    per_px = np.concatenate([np.full(BP_COUNT, 1 / 0.333), np.full(FLUX_COUNT - BP_COUNT, 1 / 0.357)])
-    changes: dict[str, tuple[list[float], Callable[[float], np.ndarray]]] = {
-        "added noise / typical noise": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * noise),
-        "noise outside Gaia's bases / typical": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * alien),
-        "shift of the samples in px": ([-0.5, -0.25, 0, 0.25, 0.5], lambda x: flux + x * slope * per_px),
-        "scale of the flux": ([0.8, 0.9, 1, 1.1, 1.2], lambda x: flux * x),
-    }
-    curves = {}
-    for name, (values, change) in changes.items():
-        errors = [[measure(true, answers(model, change(x)).redshift).mae for x in values] for model in models]
-        curves[name] = (values, errors)
-        print(f"\n| {name} | {' | '.join(f'{x:g}' for x in values)} |\n|---|{'---|' * len(values)}")
-        for model, line in zip(models, errors, strict=True):
-            print(f"| MAE, {model.manifest.name} | {' | '.join(f'{error:.4f}' for error in line)} |")
-    return curves
-
-
-def gaia_noise() -> np.ndarray:
-    """Return what turns white noise on the detector into noise of the 186 samples: a fit of 55 bases for each band."""
-    bands = [noise_fit(band) @ kept_matrix(band) for band in ("BP", "RP")]
-    return block_diag(*bands)
-
-
-def smoothing() -> np.ndarray:
-    """Return a matrix that correlates neighbouring samples as Gaia's bases do, by about .86."""
-    distance = np.arange(FLUX_COUNT)[:, None] - np.arange(FLUX_COUNT)
-    return np.exp(-0.5 * (distance / 1.3) ** 2)
-
-
-def draw(folder: Path, curves: dict[str, tuple[list[float], list]]) -> None:
-    """Draw the robustness curves."""
-    with figure("accuracy-robustness", folder, ncols=len(curves), sharey=True, figsize=(12, 3.4)) as panels:
-        for axes, (name, (values, errors)) in zip(panels, curves.items(), strict=True):
-            for label, line, mark in zip((POINT, DENSITY), errors, ("o--", "s-"), strict=True):
-                axes.plot(values, line, mark, label=label)
-            axes.set(xlabel=name)
-        panels[0].set(ylabel="mean absolute error in z", ylim=(0, None))
-        panels[0].legend()
-    (folder / "accuracy-robustness.svg").unlink()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How the density network's error falls with what it is trained on: one training for each size, one test for all.
 
-    python benchmarks/learning_curve.py SURVEY.parquet UNIFORM.parquet OTHERS.parquet [--sizes N ...] [--figures DIR]
+    python benchmarks/learning_curve.py SURVEY.parquet UNIFORM.parquet OTHERS.parquet [--sizes N ...]
 
 trains the `density` recipe on so many spectra, two thirds from the survey and one third uniform in redshift, and
 prints the table of docs/explanation/density-network.md; ``--model`` shows a shipped model beside them. It takes minutes
@@ -20,7 +20,6 @@ from training.density.data import Material, Sample, gather
 from training.density.fit import FittedDensity, fit
 from training.density.recipe import DensityRecipe
 from training.evaluate import Metrics, measure
-from training.figures import figure
 from training.predicted import load_model, predict
 from training.split import split
 
@@ -31,19 +30,17 @@ EPOCHS = (3, 12)
 
 
 def main() -> None:
-    """Train, measure, print, draw."""
+    """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("survey", "uniform", "others"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--model", help="a bundle to show as the last point")
-    parser.add_argument("--figures", type=Path, help="folder for the figure")
     options = parser.parse_args()
     recipe = DensityRecipe()
     survey, uniform = read(options.survey), read(options.uniform)
     material = gather(survey, split(survey, recipe.seed), uniform, split(uniform, recipe.seed), options.others)
     print("| spectra | epochs | MAE | NMAD | MAE, new spectra of known galaxies |\n|---|---|---|---|---|", flush=True)
-    curve = []
     for size in options.sizes:
         some, epochs = part_of(material, size), int(np.clip(round(SEEN / size), *EPOCHS))
         with tempfile.TemporaryDirectory() as folder:
@@ -52,16 +49,12 @@ def main() -> None:
             errors(fitted, material, material.parts.test),
             errors(fitted, material, left_over(some, material)),
         )
-        curve.append((size, unseen.mae, unseen.nmad))
         print(f"| {size:,} | {epochs} | {unseen.mae:.4f} | {unseen.nmad:.4f} | {known.mae:.4f} |", flush=True)
     if options.model:
         model = load_model(options.model)
         found = predict(model, survey, material.parts.test)[0]
         unseen, size = measure(found.true, found.point), model.manifest.training.spectra["train"]
-        curve.append((size, unseen.mae, unseen.nmad))
         print(f"| {size:,}, `{model.manifest.id}` | | {unseen.mae:.4f} | {unseen.nmad:.4f} | |", flush=True)
-    if options.figures:
-        draw(options.figures, np.array(curve))
 
 
 def part_of(material: Material, size: int) -> Material:
@@ -92,17 +85,6 @@ def errors(fitted: FittedDensity, material: Material, rows: np.ndarray) -> Metri
     true = material.survey.redshift[rows]
     density, _ = fitted.output(material.survey.flux[rows])
     return measure(true, estimate(fitted, density, true, "survey").point)
-
-
-def draw(folder: Path, curve: np.ndarray) -> None:
-    """Draw MAE and NMAD against the number of training spectra."""
-    with figure("density-learning-curve", folder) as axes:
-        size, mae, nmad = curve.T
-        axes.plot(size, mae, "s-", label="MAE")
-        axes.plot(size, nmad, "o--", label="NMAD")
-        axes.set(xscale="log", xlabel="training spectra", ylabel="error in z")
-        axes.legend()
-    (folder / "density-learning-curve.svg").unlink()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much of the error is noise: the same galaxies simulated with less noise and with more, a network trained on each.
 
-    python benchmarks/light.py [--spectra N] [--levels 0 0.5 1 2] [--epochs N] [--figures DIR]
+    python benchmarks/light.py [--spectra N] [--levels 0 0.5 1 2] [--epochs N]
 
 For each level the simulator draws the same galaxies with its noise times that factor, the `density` recipe is trained
 on their training part, and the medians are tested on parents that it has not seen: a table of
@@ -15,13 +15,13 @@ from unittest import mock
 
 import numpy as np
 
+from app.calibration import brightness
 from training.dataset import Dataset
 from training.density.calibrate import estimate
 from training.density.data import Material, Sample
 from training.density.fit import fit
 from training.density.recipe import DensityRecipe
 from training.evaluate import Metrics, measure
-from training.figures import figure
 from training.simulation import noise
 from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
 from training.simulation.parts import PARTS
@@ -31,21 +31,16 @@ SEEDS = {"survey": 41, "uniform": 42}
 
 
 def main() -> None:
-    """Simulate, train, measure, print, draw."""
+    """Simulate, train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spectra", type=int, default=200_000, help="of the survey; half as many uniform in redshift")
     parser.add_argument("--levels", type=float, nargs="*", default=(0.0, 0.25, 0.5, 1.0, 2.0))
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--figures", type=Path, help="folder for the figure")
     options = parser.parse_args()
     print("| noise | MAE | NMAD | MAE, faintest quarter | brightest quarter |\n|---|---|---|---|---|", flush=True)
-    curve = []
     for level in options.levels:
         found, quarters = error(level, options.spectra, DensityRecipe().changed({"epochs": options.epochs}))
-        curve.append((level, found.mae, *quarters))
         print(f"| {level:g} | {found.mae:.4f} | {found.nmad:.4f} | {quarters[0]:.4f} | {quarters[1]:.4f} |", flush=True)
-    if options.figures:
-        draw(options.figures, np.array(curve))
 
 
 def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tuple[float, float]]:
@@ -58,7 +53,7 @@ def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tup
         fitted = fit(material, recipe, Path(folder))
     flux, true = survey.flux[parts.test], survey.redshift[parts.test]
     point = estimate(fitted, fitted.output(flux)[0], true, "survey").point
-    bright = flux[:, 80:].mean(axis=1)
+    bright = brightness(flux)
     low, high = np.quantile(bright, [0.25, 0.75])
     return measure(true, point), tuple(measure(true[rows], point[rows]).mae for rows in (bright < low, bright > high))
 
@@ -79,18 +74,6 @@ def simulated(distribution: str, level: float, count: int) -> Dataset:
         sha256=sha256(f"{recipe} {level}".encode()).hexdigest(),
         simulated=True,
     )
-
-
-def draw(folder: Path, curve: np.ndarray) -> None:
-    """Draw the errors against the level of noise."""
-    with figure("density-noise", folder) as axes:
-        level, everything, faint, bright = curve.T
-        for values, label, mark in ((faint, "faintest quarter", "^--"), (everything, "all galaxies", "s-")):
-            axes.plot(level, values, mark, label=label)
-        axes.plot(level, bright, "o:", label="brightest quarter")
-        axes.set(xlabel="noise, in units of Gaia's", ylabel="mean absolute error in z", ylim=(0, None))
-        axes.legend()
-    (folder / "density-noise.svg").unlink()
 
 
 if __name__ == "__main__":

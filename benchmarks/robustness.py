@@ -1,0 +1,72 @@
+"""What noise, shifted samples and another flux scale do to the errors of two models. Part of `accuracy.py`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from app.model import Model
+from app.redshift import Asked, Redshifts
+from app.spectra import BP_COUNT, FLUX_COUNT, SpectrumBatch
+from training.dataset import Dataset
+from training.evaluate import measure
+from training.figures import figure
+from training.simulation.instrument import kept_matrix
+from training.simulation.noise import noise_fit
+
+
+def answers(model: Model, flux: np.ndarray) -> Redshifts:
+    """Return what a model says of spectra, as the service would."""
+    return model.predict(SpectrumBatch(flux.astype(np.float32)), Asked()).redshifts
+
+
+def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -> dict[str, tuple[list[float], list]]:
+    """Return MAE against noise, shift and scale, one list per model, and print it."""
+    flux, true = survey.flux[rows[:6000]], survey.redshift[rows[:6000]]
+    random = np.random.default_rng(5)
+    bases = gaia_noise()
+    possible = random.standard_normal((len(flux), len(bases))) @ bases
+    other = random.standard_normal(flux.shape) @ smoothing()
+    noise, alien = (0.16 * each / each.std() for each in (possible, other))
+    slope = np.concatenate([np.gradient(flux[:, :BP_COUNT], axis=1), np.gradient(flux[:, BP_COUNT:], axis=1)], axis=1)
+    # A step of BP's grid is .333 px and of RP's .357 px.
+    per_px = np.concatenate([np.full(BP_COUNT, 1 / 0.333), np.full(FLUX_COUNT - BP_COUNT, 1 / 0.357)])
+    changes: dict[str, tuple[list[float], Callable[[float], np.ndarray]]] = {
+        "added noise / typical noise": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * noise),
+        "noise outside Gaia's bases / typical": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * alien),
+        "shift of the samples in px": ([-0.5, -0.25, 0, 0.25, 0.5], lambda x: flux + x * slope * per_px),
+        "scale of the flux": ([0.8, 0.9, 1, 1.1, 1.2], lambda x: flux * x),
+    }
+    curves = {}
+    for name, (values, change) in changes.items():
+        errors = [[measure(true, answers(model, change(x)).redshift).mae for x in values] for model in models]
+        curves[name] = (values, errors)
+        print(f"\n| {name} | {' | '.join(f'{x:g}' for x in values)} |\n|---|{'---|' * len(values)}")
+        for model, line in zip(models, errors, strict=True):
+            print(f"| MAE, {model.manifest.name} | {' | '.join(f'{error:.4f}' for error in line)} |")
+    return curves
+
+
+def gaia_noise() -> np.ndarray:
+    """Return what turns white noise on the detector into noise of the 186 samples: a fit of 55 bases for each band."""
+    bands = [noise_fit(band) @ kept_matrix(band) for band in ("BP", "RP")]
+    return block_diag(*bands)
+
+
+def smoothing() -> np.ndarray:
+    """Return a matrix that correlates neighbouring samples as Gaia's bases do, by about .86."""
+    distance = np.arange(FLUX_COUNT)[:, None] - np.arange(FLUX_COUNT)
+    return np.exp(-0.5 * (distance / 1.3) ** 2)
+
+
+def draw(folder: Path, curves: dict[str, tuple[list[float], list]], labels: tuple[str, str]) -> None:
+    """Draw the robustness curves."""
+    with figure("accuracy-robustness", folder, ncols=len(curves), sharey=True, figsize=(12, 3.4)) as panels:
+        for axes, (name, (values, errors)) in zip(panels, curves.items(), strict=True):
+            for label, line, mark in zip(labels, errors, ("o--", "s-"), strict=True):
+                axes.plot(values, line, mark, label=label)
+            axes.set(xlabel=name)
+        panels[0].set(ylabel="mean absolute error in z", ylim=(0, None))
+        panels[0].legend()
+    (folder / "accuracy-robustness.svg").unlink()
