@@ -110,12 +110,26 @@ class Supervisor(Multiprocess):
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
 
+    def init_processes(self) -> None:
+        """Start the workers."""
+        super().init_processes()
+        self._leave_the_pipes_to_the_workers()
+
     def keep_subprocess_alive(self) -> None:
         """Replace dead workers, and forget how many rows waited in them."""
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
+        self._leave_the_pipes_to_the_workers()
         for pid in before - {process.pid for process in self.processes}:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    def _leave_the_pipes_to_the_workers(self) -> None:
+        """Close our copy of the end that a worker answers through.
+
+        With it open, a worker that dies while it is asked for its health is waited for as if it were slow.
+        """
+        for process in self.processes:
+            process.child_conn.close()
 
     def handle_hup(self) -> None:
         """Let every worker reload its models in place: uvicorn would restart them, and close their connections."""

@@ -92,14 +92,18 @@ class Service:
         """Return the worker processes, if there are any besides the one that was started."""
         try:
             below = psutil.Process(self.process.pid).children(recursive=True)
-            return [process for process in below if "spawn_main" in " ".join(process.cmdline())]
         except psutil.NoSuchProcess:
             return []
+        return [process for process in below if _is_worker(process)]
 
-    def wait_for_workers(self, count: int) -> None:
-        """Return when as many workers run."""
-        while len(self.children()) < count:
-            time.sleep(0.1)
+    def wait_for_workers(self, count: int, seconds: float = 15) -> set[int]:
+        """Return the process ids of the workers when as many run; raise with the log if they do not."""
+        deadline = time.monotonic() + seconds
+        while len(running := {process.pid for process in self.children()}) < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(running)} of {count} workers run:\n{self.log.read_text()}")
+            time.sleep(0.05)
+        return running
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve."""
@@ -113,3 +117,10 @@ class Service:
     def lines(self) -> list[dict[str, Any]]:
         """Return the log, one object a line."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # gone, or dead and not yet collected
+        return False
