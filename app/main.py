@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 
@@ -34,8 +34,15 @@ spectrum. Every error has the shape `{"error": {"code", "message", "details"}}`.
 """
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], None] = lambda: None) -> FastAPI:
     """Make the service; its models are loaded and warmed up when it starts.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Read from the environment if not given.
+    when_loaded : callable, optional
+        Called when the models are loaded, and again after each reload.
 
     Raises
     ------
@@ -53,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     )
     app.state.settings = settings or Settings()
-    app.state.ready = False
+    app.state.ready, app.state.when_loaded = False, when_loaded
     app.state.large_bodies = asyncio.Semaphore(1)
     _add_middleware(app, app.state.settings)
     for module in (predict, models, health, pages):
@@ -86,7 +93,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    app.state.models = Models(settings, metrics.watch_batches, metrics.count_predictions)
+    app.state.models = Models(
+        settings, metrics.watch_batches, metrics.count_predictions, app.state.when_loaded
+    )
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
     async with app.state.models as models:
         for model in models:

@@ -116,6 +116,8 @@ class Model:
         batch = batch.checked()
         output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient, alone=alone)
         if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
+            if alone:
+                return Predictions(self._interpret_usable(output, batch.flux), batch.source_id, {})
             return Predictions(await self._together(output, batch.flux), batch.source_id, {})
         if output.size > _IN_THREAD_VALUES:
             predictions = await asyncio.to_thread(self._finish, batch, output, asked)
@@ -158,14 +160,29 @@ class Models:
 
     A model is asked for as ``name``, which is its highest version, or as ``name@version``.
 
+    Parameters
+    ----------
+    settings : Settings
+    make_watch, count : callable, optional
+        As each `Model` takes them.
+    when_loaded : callable, optional
+        Called when the models are ready, and again after each reload.
+
     Raises
     ------
     InvalidBundleError
         If a bundle cannot be loaded, or the default one is not there.
     """
 
-    def __init__(self, settings: Settings, make_watch: MakeWatch | None = None, count: Count | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make_watch: MakeWatch | None = None,
+        count: Count | None = None,
+        when_loaded: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings, self._make_watch, self._count = settings, make_watch, count
+        self._when_loaded = when_loaded
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._models: list[Model] = []
@@ -198,6 +215,7 @@ class Models:
     async def __aenter__(self) -> "Models":
         for model in self._models:
             await model.batcher.__aenter__()
+        self._when_loaded()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -226,6 +244,7 @@ class Models:
                 task = asyncio.create_task(model.retire(), name=f"retire {model.manifest.id}")
                 self._retiring.add(task)
                 task.add_done_callback(self._retiring.discard)
+            self._when_loaded()
             _log.info("models reloaded: %s", _names(models))
 
     def __iter__(self) -> Iterator[Model]:

@@ -4,6 +4,7 @@ SIGTERM drains: the process turns unready, waits `drain_seconds` for whoever rou
 answers every request it has accepted, and exits with 0. SIGHUP reloads the models in place, in every worker.
 """
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -62,7 +63,14 @@ def make_application(settings: Settings) -> FastAPI:
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
-    return create_app(settings)
+    return create_app(settings, when_loaded=_spare_the_collector)
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector pass over what was loaded to stay: looking at all of it took 40 ms, time and again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _end_after(supervisor: Any) -> None:

@@ -1,21 +1,58 @@
 """ONNX Runtime on the CPU. Imports `bundle`, `errors`, `spectra` and its neighbours."""
 
-from typing import Literal
+import time
+from typing import Any, Literal
+
+import numpy as np
 
 from app.bundle import ONNX_FILE, Bundle
 from app.engine.chunks import CPU_CHUNK, refuse_missing, run_in_chunks
 from app.errors import InvalidBundleError
-from app.spectra import FloatArray
+from app.spectra import FLUX_COUNT, FloatArray
+
+_QUICK_SECONDS = 0.5e-3
+"""What one thread does in this time it does alone: waking others, and waiting for the last of them, takes longer."""
+_TRIAL_ROWS, _TRIALS = 4, 5
 
 
 class OnnxEngine:
-    """Runs the bundle's graph, which takes raw fluxes, its scaler folded in."""
+    """Runs the bundle's graph, which takes raw fluxes, its scaler folded in.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    threads : int
+        Up to `few` rows, whose work is small, are done by one of them.
+
+    Raises
+    ------
+    InvalidBundleError
+        If the graph cannot be loaded, or is not what the manifest says.
+    """
 
     name: Literal["onnx", "keras"] = "onnx"
     device = "CPU"
     chunk = CPU_CHUNK
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
+        self._graph = f"{bundle.manifest.name}/{ONNX_FILE}"
+        self._session = self._load(bundle, threads)
+        self._one_thread = self._load(bundle, 1) if threads > 1 else self._session
+        (self._input,) = (node.name for node in self._session.get_inputs())
+        self._widths = bundle.output_widths
+        refuse_missing(bundle, ONNX_FILE, (node.name for node in self._session.get_outputs()))
+        self.few = self._measure_few() if threads > 1 else 0
+
+    def __call__(self, flux: FloatArray) -> FloatArray:
+        """Return the network's output, shape (n, width)."""
+        return run_in_chunks(flux, self.chunk, self._widths, self._run)
+
+    def _run(self, flux: FloatArray) -> list[FloatArray]:
+        session = self._one_thread if len(flux) <= self.few else self._session
+        outputs: list[FloatArray] = session.run(list(self._widths), {self._input: flux})
+        return outputs
+
+    def _load(self, bundle: Bundle, threads: int) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -25,19 +62,19 @@ class OnnxEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                bundle.read(ONNX_FILE), options, providers=["CPUExecutionProvider"]
-            )
-            (self._input,) = (node.name for node in self._session.get_inputs())
+            session = onnxruntime.InferenceSession(bundle.read(ONNX_FILE), options, providers=["CPUExecutionProvider"])
+            (_,) = session.get_inputs()
         except Exception as error:  # the runtime's exceptions share no base class
-            raise InvalidBundleError(f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded: {error}") from error
-        self._widths = bundle.output_widths
-        refuse_missing(bundle, ONNX_FILE, (node.name for node in self._session.get_outputs()))
+            raise InvalidBundleError(f"{self._graph} cannot be loaded: {error}") from error
+        return session
 
-    def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n, width)."""
-        return run_in_chunks(flux, self.chunk, self._widths, self._run)
-
-    def _run(self, flux: FloatArray) -> list[FloatArray]:
-        outputs: list[FloatArray] = self._session.run(list(self._widths), {self._input: flux})
-        return outputs
+    def _measure_few(self) -> int:
+        """Return how many rows are quick work for one thread, by its speed now."""
+        flux = np.ones((_TRIAL_ROWS, FLUX_COUNT), np.float32)
+        seconds = []
+        for _ in range(_TRIALS):
+            started = time.perf_counter()
+            self._one_thread.run(list(self._widths), {self._input: flux})
+            seconds.append(time.perf_counter() - started)
+        # The least: what else the machine does only ever adds.
+        return int(_TRIAL_ROWS * _QUICK_SECONDS / min(seconds))
