@@ -166,7 +166,7 @@ class Intervals:
         found = np.empty((len(ENDS), len(redshift)))
         classes = np.searchsorted(self._edges, brightness(flux), side="right")
         for number, (nodes, columns) in enumerate(tables):
-            rows = np.flatnonzero(classes == number)
+            rows = (classes == number).nonzero()[0]
             if not len(rows):
                 continue
             for end, column in enumerate(columns):

@@ -114,7 +114,8 @@ class Model:
     ) -> Predictions:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         batch = batch.checked()
-        output = await self.batcher.submit(batch.flux[batch.usable()], patient=patient, alone=alone)
+        usable = batch.flux[batch.usable()] if batch.problems else batch.flux
+        output = await self.batcher.submit(usable, patient=patient, alone=alone)
         if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
             if alone:
                 return Predictions(self._interpret_usable(output, batch.flux), batch.source_id, {})
@@ -129,8 +130,8 @@ class Model:
 
     def _interpret_usable(self, output: FloatArray, flux: FloatArray) -> Redshifts:
         redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, Asked())
-        if self._count is not None:
-            self._count(self.bundle, flux, redshifts, {})
+        if self._count is not None:  # when the answers are on their way
+            asyncio.get_running_loop().call_soon(self._count, self.bundle, flux, redshifts, {})
         return redshifts
 
     def _finish(self, batch: SpectrumBatch, output: FloatArray, asked: Asked) -> Predictions:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from app.spectra import BP_COUNT, FloatArray
+from app.spectra import BP_COUNT, FLUX_COUNT, FloatArray
 
 QualityFlag = Literal[
     "low_signal",
@@ -36,6 +36,10 @@ STELLAR_KINDS = ("star", "quasar", "blend")
 """Kinds in which the light of a point source is seen; blank sky is another flag's business."""
 
 Mask = NDArray[np.bool_]
+
+_BANDS = (0, BP_COUNT)
+_BAND_COUNTS = (BP_COUNT, FLUX_COUNT - BP_COUNT)
+"""Where each band starts in a spectrum, and how many samples it has."""
 
 _TINY = np.finfo(np.float32).tiny
 """Keeps logarithms and divisions of all-zero spectra finite."""
@@ -220,11 +224,9 @@ class Quality:
 
 def missing_band(flux: FloatArray) -> Mask:
     """Say which spectra, shape (n, 186), have a band that is constant, or zero in half of its samples."""
-    missing = np.zeros(len(flux), np.bool_)
-    for band in (flux[:, :BP_COUNT], flux[:, BP_COUNT:]):
-        lit = np.count_nonzero(band, axis=1)
-        missing |= (band.min(axis=1) == band.max(axis=1)) | (2 * lit <= band.shape[1])
-    return missing
+    lit = np.add.reduceat(flux != 0, _BANDS, axis=1, dtype=np.intp)
+    constant = np.minimum.reduceat(flux, _BANDS, axis=1) == np.maximum.reduceat(flux, _BANDS, axis=1)
+    return np.asarray((constant | (2 * lit <= _BAND_COUNTS)).any(axis=1))
 
 
 def bimodal(posterior: NDArray[np.floating]) -> Mask:

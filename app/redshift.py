@@ -166,7 +166,7 @@ def _of_density(output: FloatArray, flux: FloatArray, bundle: Bundle, grid: BinG
 
 
 def _columns(masks: Mapping[QualityFlag, NDArray[np.bool_]], bundle: Bundle) -> NDArray[np.bool_]:
-    return np.stack([masks[flag] for flag in bundle.flags], axis=1)
+    return np.array([masks[flag] for flag in bundle.flags]).T
 
 
 def _quality(rows: NDArray[np.intp], flags: NDArray[np.bool_], bundle: Bundle, total: int) -> list[list[QualityFlag]]:

@@ -199,11 +199,14 @@ class SpectrumBatch:
     def checked(self) -> "SpectrumBatch":
         """Return the batch with the rows that `validate` refuses added to its problems."""
         reasons = validate(self.flux)
+        if not reasons.any() and not self.problems:
+            return self
         found = {int(row): describe(self.flux[row], int(reasons[row])) for row in np.flatnonzero(reasons)}
         return SpectrumBatch(self.flux, self.source_id, {**found, **self.problems})
 
     def usable(self) -> NDArray[np.bool_]:
         """Return which rows can be predicted, shape (n,)."""
         mask = np.ones(len(self), dtype=np.bool_)
-        mask[list(self.problems)] = False
+        if self.problems:
+            mask[list(self.problems)] = False
         return mask

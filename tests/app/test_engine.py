@@ -23,6 +23,21 @@ def test_onnx_answers_every_row_in_order_whatever_the_chunks(tmp_path: Path, mak
     assert run(flux)[:, 0] == pytest.approx(tiny_redshift(flux), abs=1e-6)
 
 
+@pytest.mark.parametrize("few", [0, 3, 64])
+def test_onnx_answers_alike_with_one_thread_and_with_all(tmp_path: Path, make_flux, few: int) -> None:  # noqa: ANN001
+    run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=2)
+    run.few = few
+    for rows in (1, 3, 4, CPU_CHUNK + 2):
+        flux = make_flux(rows)
+        assert run(flux)[:, 0] == pytest.approx(tiny_redshift(flux), abs=1e-6)
+
+
+def test_only_what_is_quick_is_left_to_one_thread(tmp_path: Path) -> None:
+    light, heavy = (Bundle(write_tiny_bundle(tmp_path / str(layers), layers=layers)) for layers in (0, 12))
+    assert OnnxEngine(light, threads=2).few > 2 * OnnxEngine(heavy, threads=2).few
+    assert OnnxEngine(light, threads=1).few == 0
+
+
 def test_onnx_takes_a_view_that_is_not_contiguous(tmp_path: Path, make_flux) -> None:  # noqa: ANN001
     run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=1)
     flux = make_flux(20)

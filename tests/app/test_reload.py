@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from app.errors import InvalidBundleError
 from app.main import create_app
 from app.settings import Settings
 from app.spectra import FloatArray
@@ -40,3 +41,19 @@ def test_an_upload_that_arrives_while_its_model_is_replaced_is_answered_by_it(
     response = asyncio.run(run())
     assert len(rows_of(response)) == rows
     assert response.headers["x-model"] == "tiny 1.2.3"
+
+
+def test_who_waits_for_loaded_models_is_told_again_after_each_reload_that_worked(settings: Settings) -> None:
+    told: list[list[str]] = []
+
+    async def run() -> None:
+        app = create_app(settings, when_loaded=lambda: told.append([model.manifest.id for model in app.state.models]))
+        async with app.router.lifespan_context(app):
+            write_tiny_bundle(settings.models / "newer", version="2.0.0")
+            await app.state.models.reload()
+            (settings.models / "newer" / "model.onnx").write_bytes(b"rubbish")
+            with pytest.raises(InvalidBundleError):
+                await app.state.models.reload()
+
+    asyncio.run(run())
+    assert told == [["tiny@1.2.3"], ["tiny@2.0.0", "tiny@1.2.3"]]

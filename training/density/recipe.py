@@ -37,7 +37,7 @@ class DensityRecipe(BaseModel):
     bins: int = Field(default=120, ge=2)
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are not unrelated classes."""
-    whitened: NonNegativeInt = 110
+    whitened: NonNegativeInt = 75
     """Coordinates that the shape is turned into first, at most: its principal components, but for those that hardly
     vary; 0 for none."""
     width: PositiveInt = 256

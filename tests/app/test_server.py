@@ -1,0 +1,34 @@
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from app.server import make_application
+from app.settings import Settings
+
+
+@pytest.fixture
+def thaw() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+class _Ring:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.usefixtures("thaw")
+def test_the_collector_passes_over_what_is_loaded_until_it_is_loaded_anew(settings: Settings) -> None:
+    app = make_application(settings)
+    app.state.when_loaded()
+    assert gc.get_freeze_count() > 0
+    old = _Ring()
+    app.state.when_loaded()
+    gone = weakref.ref(old)
+    del old
+    gc.collect()
+    assert gone() is not None, "what is loaded is passed over"
+    app.state.when_loaded()
+    assert gone() is None, "what a reload has replaced is not kept"
