@@ -1,10 +1,11 @@
 """Merges concurrent requests into batches for the network. Imports `errors` and `spectra` of the project.
 
 Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
-lone client two thirds of its throughput (docs/performance.md). A client that is alone does not even wait for another
-thread to take over. Fair: waiting requests take turns, a slice of rows each, so a huge one does not hold up a small
-one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when the network will be done with those that
-wait.
+lone client two thirds of its throughput (docs/performance.md). Between two batches the event loop gets through what it
+has to do, so that the next one is large and the network has the cores to itself. A client that is alone does not even
+wait for another thread to take over. Fair: waiting requests take turns, a slice of rows each, so a huge one does not
+hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when the network will be done
+with those that wait.
 """
 
 import asyncio
@@ -31,6 +32,10 @@ _HERE_SECONDS = 0.001
 _LONELY_SECONDS = 0.05
 """A request no larger than this, of a client that has been alone for a while, runs in the event loop: two changes of
 thread cost more than that network. Among 16 clients it would cost 7% of the throughput: batches get smaller."""
+
+_TURNS = 5
+"""Turns that the event loop gets between two batches, as many as a request takes: the last batch's answers are made,
+interpreted and written, the next requests read and decoded."""
 
 Watch = Callable[[int, int, float, int], None]
 """Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
@@ -210,6 +215,8 @@ class Batcher:
                 self._busy = False
             self._measure(len(batch), len(flux), time.perf_counter() - started)
             self._hand_out(batch, output)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     def _measure(self, requests: int, rows: int, seconds: float) -> None:
         self._done_rows = _MEMORY * self._done_rows + rows
