@@ -165,10 +165,9 @@ class Intervals:
         tables = self._tables[prior]
         found = np.empty((len(ENDS), len(redshift)))
         classes = np.searchsorted(self._edges, brightness(flux), side="right")
-        for number, (nodes, columns) in enumerate(tables):
+        for number in set(classes.tolist()):
+            nodes, columns = tables[number]
             rows = (classes == number).nonzero()[0]
-            if not len(rows):
-                continue
             for end, column in enumerate(columns):
                 found[end, rows] = np.interp(redshift[rows], nodes, column)
         return found

@@ -107,7 +107,7 @@ def features(flux: FloatArray, mean_shape: FloatArray, components: FloatArray) -
 
 
 def _root_mean_square(values: NDArray[np.floating]) -> FloatArray:
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", values, values) / np.float32(values.shape[1])), np.float32)
+    return np.asarray(np.sqrt(np.vecdot(values, values) / np.float32(values.shape[1])), np.float32)
 
 
 class Mixture:
@@ -205,7 +205,7 @@ class Quality:
         low, high = self._redshift_range
         missing = missing_band(flux)
         found: dict[QualityFlag, Mask] = {
-            "outside_training_range": np.any((flux < self._flux_low) | (flux > self._flux_high), axis=1),
+            "outside_training_range": ((flux < self._flux_low) | (flux > self._flux_high)).any(axis=1),
             "near_range_edge": (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH),
             "missing_band": missing,
             "out_of_distribution": missing.copy(),

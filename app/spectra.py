@@ -149,13 +149,14 @@ def validate(flux: ArrayLike) -> NDArray[np.uint8]:
     if values.ndim != 2 or values.shape[1] != FLUX_COUNT:
         raise ValueError(f"expected spectra of shape (n, {FLUX_COUNT}), not {values.shape}")
     low, high = values.min(axis=1), values.max(axis=1)
-    finite = np.isfinite(low) & np.isfinite(high)
     peak = np.maximum(np.abs(low), np.abs(high))
     smallest, largest = PLAUSIBLE_PEAK
     reason = np.zeros(len(values), dtype=np.uint8)
+    if ((low < high) & (peak >= smallest) & (peak <= largest)).all():  # false for what is not finite
+        return reason
     reason[(peak < smallest) | (peak > largest)] = Unusable.IMPLAUSIBLE_UNITS
     reason[low == high] = Unusable.CONSTANT
-    reason[~finite] = Unusable.NOT_FINITE
+    reason[~(np.isfinite(low) & np.isfinite(high))] = Unusable.NOT_FINITE
     return reason
 
 
