@@ -44,7 +44,7 @@ train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/
 	test -f runs/others.parquet || $(SIMULATE) -n 400000 --seed 33 --kind star --kind quasar --kind sky --kind blend \
 		-o runs/others.parquet
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
-		--contaminants runs/others.parquet -o models/default --version 0.2.0 --run-dir runs/default --replace
+		--contaminants runs/others.parquet -o models/default --version 0.3.0 --run-dir runs/default --replace
 
 train-dissertation-cnn: .venv/dev.done  ## Simulate 160,000 galaxies and train models/dissertation-cnn (over an hour)
 	mkdir -p runs

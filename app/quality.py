@@ -205,7 +205,7 @@ class Quality:
         low, high = self._redshift_range
         missing = missing_band(flux)
         found: dict[QualityFlag, Mask] = {
-            "outside_training_range": ((flux < self._flux_low) | (flux > self._flux_high)).any(axis=1),
+            "outside_training_range": np.any((flux < self._flux_low) | (flux > self._flux_high), axis=1),
             "near_range_edge": (redshift < low + EDGE_WIDTH) | (redshift > high - EDGE_WIDTH),
             "missing_band": missing,
             "out_of_distribution": missing.copy(),

@@ -31,7 +31,7 @@ from training.predicted import Predicted, load_model, predict
 from training.simulation.instrument import kept_matrix
 
 POINT, DENSITY = "dissertation-cnn", "default"
-FAR_QUASAR = 0.7
+FAR_QUASAR, FAR_GALAXY = 0.7, 0.4
 ROUNDS = 5
 MOST = 100_000
 """Galaxies of the test part: of more, the parents would still be the same."""
@@ -72,7 +72,8 @@ def main() -> int:
     accuracy(table, of_point, of_density, brightness(survey.flux[rows]))
     bias(table, predict(point, uniform, test_rows(uniform))[0], flat, of_point, of_density)
     honesty(table, of_point, of_density, brightness(survey.flux[rows]))
-    flags(table, (point, density), survey.flux[rows], options.others)
+    far = uniform.flux[test_rows(uniform)][flat.true > FAR_GALAXY]
+    flags(table, (point, density), survey.flux[rows], far, options.others)
     real(table, (point, density), options.reference)
     cost(table, point, density, survey.flux[rows])
     print("\n".join(table.lines))
@@ -169,11 +170,15 @@ def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
     return float(np.mean([not set(names).isdisjoint(flags) for flags in found.quality]))
 
 
-def flags(table: Table, models: tuple[Model, Model], galaxies: np.ndarray, others: Path) -> None:
+def flags(
+    table: Table, models: tuple[Model, Model], galaxies: np.ndarray, far_galaxies: np.ndarray, others: Path
+) -> None:
     """Compare how often each kind of source is refused."""
     found = [answers(model, galaxies) for model in models]
     ood = [share_of(each, ("out_of_distribution",)) for each in found]
     table.add("galaxies flagged out_of_distribution", *[f"{each:.1%}" for each in ood], "<= 3%", ood[1] <= 0.03)
+    ood = [flagged(model, far_galaxies, ("out_of_distribution",)) for model in models]
+    table.add(f"galaxies beyond z = {FAR_GALAXY} flagged out_of_distribution", *[f"{each:.1%}" for each in ood])
     any_flag = [share_of(each, REFUSED) for each in found]
     table.add(f"galaxies with {' or '.join(REFUSED)}", *[f"{each:.1%}" for each in any_flag])
     read_others = parquet.read_table(others, columns=["kind", "z", "flux", "part"], filters=[("part", "=", "test")])

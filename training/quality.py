@@ -24,7 +24,11 @@ SPECTRA_PER_GAUSSIAN = 100
 
 FLAGGED_OUT_OF_DISTRIBUTION = 0.02
 FLAGGED_STELLAR = 0.01
-"""Fractions of the validation galaxies that these flags may hit."""
+"""Fractions of the survey's validation galaxies that these flags may hit."""
+
+FLAGGED_OF_BALANCED = 0.04
+"""And of galaxies of all redshifts alike, where there are such: what is rare in the survey is unlikely to the mixture,
+and of the galaxies beyond z = .4 the survey's limit alone would refuse more than a quarter."""
 
 SIGNAL_TO_NOISE_MIN = 2.0
 """Blank sky has 1.0, and 1.24 in one of a hundred; of the survey's galaxies one in a thousand has less than 2.6."""
@@ -35,7 +39,13 @@ BRIGHT = 20.0
 _DECIMALS = 6
 
 
-def learn(flux: FloatArray, validation: FloatArray, kind: NDArray[np.floating] | None, seed: int) -> QualityParameters:
+def learn(
+    flux: FloatArray,
+    validation: FloatArray,
+    kind: NDArray[np.floating] | None,
+    seed: int,
+    balanced: FloatArray | None = None,
+) -> QualityParameters:
     """Learn the flags' parameters.
 
     Parameters
@@ -47,6 +57,8 @@ def learn(flux: FloatArray, validation: FloatArray, kind: NDArray[np.floating] |
     kind : ndarray, shape (m, kinds), optional
         The network's probabilities for them, in the order of `training.density.data.KINDS`.
     seed : int
+    balanced : ndarray, shape (l, 186), optional
+        Validation galaxies of all redshifts alike, not to be refused either.
 
     Returns
     -------
@@ -72,7 +84,7 @@ def learn(flux: FloatArray, validation: FloatArray, kind: NDArray[np.floating] |
         likelihood_min=0.0,
         signal_to_noise_min=SIGNAL_TO_NOISE_MIN,
     )
-    return _with_thresholds(unset, validation, kind)
+    return _with_thresholds(unset, validation, kind, balanced)
 
 
 def principal_components(flux: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -90,10 +102,17 @@ def principal_components(flux: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _with_thresholds(
-    unset: QualityParameters, validation: FloatArray, kind: NDArray[np.floating] | None
+    unset: QualityParameters, validation: FloatArray, kind: NDArray[np.floating] | None, balanced: FloatArray | None
 ) -> QualityParameters:
-    described = features(validation, np.array(unset.mean_shape, np.float32), np.array(unset.components, np.float32))
-    likelihood = Mixture(unset).ln_likelihood(described)
+    mixture = Mixture(unset)
+    basis = np.array(unset.mean_shape, np.float32), np.array(unset.components, np.float32)
+
+    def limit(galaxies: FloatArray, flagged: float) -> float:
+        return float(np.quantile(mixture.ln_likelihood(features(galaxies, *basis)), flagged))
+
+    likelihood_min = limit(validation, FLAGGED_OUT_OF_DISTRIBUTION)
+    if balanced is not None:
+        likelihood_min = min(likelihood_min, limit(balanced, FLAGGED_OF_BALANCED))
     stellar = None
     if kind is not None:
         from training.density.data import KINDS
@@ -108,7 +127,7 @@ def _with_thresholds(
         unset.weights,
         unset.centres,
         unset.whitening,
-        likelihood_min=float(np.quantile(likelihood, FLAGGED_OUT_OF_DISTRIBUTION)),
+        likelihood_min=likelihood_min,
         signal_to_noise_min=unset.signal_to_noise_min,
         stellar_probability_max=stellar,
     )

@@ -36,6 +36,17 @@ def test_galaxies_like_the_training_set_are_seldom_out_of_distribution(quality: 
     assert masks(quality, galaxies(2000, 9)[0])["out_of_distribution"].mean() < 0.06
 
 
+def test_galaxies_of_a_balanced_set_lower_the_limit_where_they_are_unlikely() -> None:
+    rare = FLUX[2000:] * np.linspace(1, 1.4, FLUX_COUNT, dtype=np.float32)  # redder than the survey's
+    strict, lenient = (
+        Quality(learn(FLUX[:2000], FLUX[2000:], None, 4, balanced), RANGE, (0.0, 0.6)) for balanced in (None, rare)
+    )
+    assert masks(strict, rare)["out_of_distribution"].mean() > 0.1
+    assert masks(lenient, rare)["out_of_distribution"].mean() == pytest.approx(0.04, abs=0.01)
+    alike = Quality(learn(FLUX[:2000], FLUX[2000:], None, 4, FLUX[2000:]), RANGE, (0.0, 0.6))
+    assert (masks(alike, rare)["out_of_distribution"] == masks(strict, rare)["out_of_distribution"]).all()
+
+
 def damaged(name: str) -> np.ndarray:
     flux = galaxies(200, 8)[0]
     random = np.random.default_rng(2)

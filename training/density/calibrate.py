@@ -86,7 +86,7 @@ def calibrate(fitted: FittedDensity, material: Material) -> Calibration:
         kinds=list(KINDS),
         prior_train=_listed(fitted.prior_train),
         prior_survey=_listed(fitted.prior_survey),
-        quality=learn(material.trained_flux(LEARNING_ROWS, seed), flux["survey"], kind, seed),
+        quality=learn(material.trained_flux(LEARNING_ROWS, seed), flux["survey"], kind, seed, flux["flat"]),
     )
 
 
