@@ -96,14 +96,13 @@ class Service:
             return []
         return [process for process in below if _is_worker(process)]
 
-    def wait_for_workers(self, count: int, seconds: float = 15) -> set[int]:
-        """Return the process ids of the workers when as many run; raise with the log if they do not."""
+    def wait_for_workers(self, count: int, *, besides: int = 0, seconds: float = 15) -> None:
+        """Return when as many workers run, besides one that was killed; raise with the log if they do not."""
         deadline = time.monotonic() + seconds
-        while len(running := {process.pid for process in self.children()}) < count:
+        while len(running := {process.pid for process in self.children()} - {besides}) < count:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(running)} of {count} workers run:\n{self.log.read_text()}")
             time.sleep(0.05)
-        return running
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve."""
