@@ -208,6 +208,5 @@ class SpectrumBatch:
     def usable(self) -> NDArray[np.bool_]:
         """Return which rows can be predicted, shape (n,)."""
         mask = np.ones(len(self), dtype=np.bool_)
-        if self.problems:
-            mask[list(self.problems)] = False
+        mask[list(self.problems)] = False
         return mask

@@ -66,13 +66,13 @@ def main() -> int:
     point, density = load_model(POINT), load_model(DENSITY)
     survey, uniform = read(options.survey), read(options.uniform)
     table = Table()
-    rows = test_rows(survey)
+    rows, uniform_rows = test_rows(survey), test_rows(uniform)
     of_point, of_density = predict(point, survey, rows)[0], predict(density, survey, rows)[0]
-    flat = predict(density, uniform, test_rows(uniform), "flat")[0]
+    flat = predict(density, uniform, uniform_rows, "flat")[0]
     accuracy(table, of_point, of_density, brightness(survey.flux[rows]))
-    bias(table, predict(point, uniform, test_rows(uniform))[0], flat, of_point, of_density)
+    bias(table, predict(point, uniform, uniform_rows)[0], flat, of_point, of_density)
     honesty(table, of_point, of_density, brightness(survey.flux[rows]))
-    far = uniform.flux[test_rows(uniform)][flat.true > FAR_GALAXY]
+    far = uniform.flux[uniform_rows][flat.true > FAR_GALAXY]
     flags(table, (point, density), survey.flux[rows], far, options.others)
     real(table, (point, density), options.reference)
     cost(table, point, density, survey.flux[rows])

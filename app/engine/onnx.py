@@ -38,10 +38,13 @@ class OnnxEngine:
     chunk = CPU_CHUNK
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
-        self._graph = f"{bundle.manifest.name}/{ONNX_FILE}"
-        self._session = self._load(bundle, threads)
-        self._one_thread = self._load(bundle, 1) if threads > 1 else self._session
-        (self._input,) = (node.name for node in self._session.get_inputs())
+        try:
+            graph = bundle.read(ONNX_FILE)
+            self._session = _load(graph, threads)
+            self._one_thread = _load(graph, 1) if threads > 1 else self._session
+            (self._input,) = (node.name for node in self._session.get_inputs())
+        except Exception as error:  # the runtime's exceptions share no base class
+            raise InvalidBundleError(f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded: {error}") from error
         self._widths = bundle.output_widths
         refuse_missing(bundle, ONNX_FILE, (node.name for node in self._session.get_outputs()))
         self.few = self._measure_few() if threads > 1 else 0
@@ -55,25 +58,6 @@ class OnnxEngine:
         outputs: list[FloatArray] = session.run(list(self._widths), {self._input: flux})
         return outputs
 
-    def _load(self, bundle: Bundle, threads: int) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that spin for long burn the cores that decode the next request; those that sleep at once are woken for
-        # each layer, which takes a quarter of the time of one spectrum.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-        options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(bundle.read(ONNX_FILE), options, providers=["CPUExecutionProvider"])
-            (_,) = session.get_inputs()
-        except Exception as error:  # the runtime's exceptions share no base class
-            raise InvalidBundleError(f"{self._graph} cannot be loaded: {error}") from error
-        return session
-
     def _measure_few(self) -> int:
         """Return how many rows are quick work for one thread, by its speed now."""
         flux = np.ones((_TRIAL_ROWS, FLUX_COUNT), np.float32)
@@ -84,3 +68,19 @@ class OnnxEngine:
             seconds.append(time.perf_counter() - started)
         # The least: what else the machine does only ever adds.
         return int(_TRIAL_ROWS * _QUICK_SECONDS / min(seconds))
+
+
+def _load(graph: bytes, threads: int) -> Any:
+    """Return a session that runs the graph with so many threads; raises what the runtime raises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that spin for long burn the cores that decode the next request; those that sleep at once are woken for
+    # each layer, which takes a quarter of the time of one spectrum.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

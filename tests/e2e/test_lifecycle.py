@@ -109,6 +109,9 @@ def test_a_killed_worker_is_replaced_and_the_others_answer_meanwhile(tmp_path: P
         victim = min(before)
         right, wrong = under_load(service, 4, (1.0, lambda: os.kill(victim, signal.SIGKILL)))
         service.wait_for_workers(2, besides=victim)
+        after = {worker.pid for worker in service.workers()}
+        assert len(after) == 2
+        assert victim not in after
         assert right > 50
         assert len(wrong) <= 4, "only what the killed worker held may be lost"
         assert set(wrong) <= {"ConnectionResetError", "IncompleteReadError", "BrokenPipeError"}
