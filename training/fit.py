@@ -1,4 +1,4 @@
-"""Train a network by its recipe. Imports `run`, `start`, `progress` and what they import; Keras and scikit-learn.
+"""Train a network by its recipe. Imports `loop`, `run`, `start`, `progress` and what they import; scikit-learn.
 
 Read `fit` from top to bottom: it is the recipe. Each epoch's order of galaxies follows from the seed and the
 epoch's number alone, so a run that was interrupted ends with the same weights as one that was not.
@@ -16,14 +16,12 @@ from sklearn.preprocessing import MinMaxScaler
 
 from app.spectra import FloatArray
 from training.dataset import Dataset
+from training.loop import PREDICTION_BATCH, Loop
 from training.progress import Progress
 from training.recipe import Recipe
 from training.run import Epoch, Run
 from training.split import Rows, Split
 from training.start import Start
-
-PREDICTION_BATCH = 256
-"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
 
 _ROWS_AT_ONCE = 1 << 16
 """Spectra copied at a time where all of them would need as much memory again."""
@@ -94,6 +92,7 @@ def fit(
 
     tell = tell or (lambda _row: None)
     network = run.network(start)
+    loop = Loop(network, recipe, validation)
     with Progress(recipe.epochs, steps_per_epoch=-(-len(parts.train) // recipe.batch_size)) as progress:
         progress.say_start(parts.counts(), done=len(run.history))
         for row in run.history:
@@ -102,16 +101,9 @@ def fit(
             epoch = len(run.history) + 1
             order = np.random.default_rng([recipe.seed, epoch]).permutation(parts.train)
             started = time.monotonic()
-            measured = network.fit(
-                scale(scaler, dataset.flux, order),
-                dataset.redshift[order],
-                batch_size=recipe.batch_size,
-                shuffle=False,
-                validation_data=validation,
-                validation_batch_size=PREDICTION_BATCH,
-                callbacks=progress.callbacks(epoch),
-                verbose=0,
-            ).history
+            measured = loop.epoch(
+                scale(scaler, dataset.flux, order), dataset.redshift[order], progress.callbacks(epoch)
+            )
             row = Epoch.measured(epoch, measured, time.monotonic() - started)
             run.record(row, network)
             progress.say_epoch(row, best=run.best.epoch == epoch)
