@@ -1,10 +1,12 @@
 """On an NVIDIA GPU: spectra per second by batch size, against the card's own matrix product, and through the service.
 
-    python benchmarks/gpu.py [--models FOLDER] [--rounds N]
+    python benchmarks/gpu.py [--models FOLDER] [--rounds N] [--engine-only]
 
 ``KERAS_BACKEND`` chooses TensorFlow or JAX. Without a GPU it says so and ends with 0. The peak is what a large single-
 precision matrix product reaches on the card in the same run (with TensorFloat-32 where the backend uses it for the
-network too), divided by the multiply-adds of a spectrum.
+network too), divided by the multiply-adds of a spectrum. Beside it stand the same machine's processor, and how far the
+card's redshifts are from the processor's: TensorFloat-32 has 10 bits, and ``JAX_DEFAULT_MATMUL_PRECISION=highest`` does
+without.
 """
 
 import argparse
@@ -26,9 +28,12 @@ from engine import multiply_adds, repeat
 from processes import free_port, machine, serving
 
 from app.bundle import ONNX_FILE, Bundle, discover
-from app.engine import Engine, load_engine
-from app.settings import SHIPPED_MODELS
-from app.spectra import FLUX_COUNT, FloatArray
+from app.engine import Engine, available_cores
+from app.model import Model
+from app.redshift import Asked
+from app.settings import SHIPPED_MODELS, Settings
+from app.spectra import FloatArray, SpectrumBatch
+from training.simulation.dataset import Recipe, simulate
 
 BATCHES = (1, 16, 256, 4096, 65_536)
 MATRIX = 8192
@@ -59,9 +64,8 @@ def product() -> Callable[[], object]:
     return lambda: multiply(square).numpy()
 
 
-def table(engine: Engine, operations: int, rounds: int) -> None:
+def table(engine: Engine, flux: FloatArray, operations: int, rounds: int) -> None:
     """Print a row per batch size."""
-    flux = np.random.default_rng(1).uniform(0.1, 20, (max(BATCHES), FLUX_COUNT)).astype(np.float32)
     multiply = product()
     peaks, rates = [], {batch: list[float]() for batch in BATCHES}
     for _ in range(rounds):
@@ -76,6 +80,19 @@ def table(engine: Engine, operations: int, rounds: int) -> None:
         print(f"| {batch:,} | {rate:,.0f} | {rate / peak:.0%} |")
 
 
+def beside_the_processor(card: Model, processor: Model, flux: FloatArray) -> None:
+    """Print what ONNX Runtime makes of this machine's cores, and how far the two engines' redshifts are apart."""
+    rate = len(flux) * repeat(lambda: processor.engine(flux))
+    ours, theirs = (
+        model.predict(SpectrumBatch(flux), Asked("survey")).redshifts.redshift for model in (card, processor)
+    )
+    apart = np.abs(ours - theirs)
+    print(
+        f"onnx on {available_cores()} cores: {rate:,.0f} spectra/s; redshifts differ by {np.median(apart):.1g} in the "
+        f"median, {np.quantile(apart, 0.999):.1g} in one of a thousand, {apart.max():.1g} at most"
+    )
+
+
 def through_the_service(bundle: Bundle, flux: FloatArray) -> float:
     """Return spectra per second of clients that send arrays over HTTP and get Arrow back."""
     port = free_port()
@@ -84,7 +101,11 @@ def through_the_service(bundle: Bundle, flux: FloatArray) -> float:
     kinds = {"Content-Type": "application/x-npy", "Accept": "application/vnd.apache.arrow.stream"}
     url = f"http://127.0.0.1:{port}/predict"
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(bundle.folder.parent)]
-    settings = {"GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id, "GAIA_REDSHIFT_ENGINE": "keras"}
+    settings = {
+        "GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id,
+        "GAIA_REDSHIFT_ENGINE": "keras",
+        "GAIA_REDSHIFT_MAX_QUEUED_ROWS": str(CLIENTS * SPECTRA),
+    }
     first = json.dumps({"spectra": [{"flux": flux[0].tolist()}]}).encode()
 
     def ask(_number: int) -> None:
@@ -108,19 +129,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=SHIPPED_MODELS)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine-only", action="store_true", help="leave the service out")
     options = parser.parse_args()
     found = card()
     if found is None:
         print("there is no NVIDIA GPU here: nothing measured")
         return
     print(f"{found}; {machine()}")
-    flux = np.random.default_rng(1).uniform(0.1, 20, (SPECTRA, FLUX_COUNT)).astype(np.float32)
+    blocks = simulate(Recipe(max(BATCHES), seed=1), workers=available_cores())
+    flux = np.concatenate([block.flux for block in blocks])
     for folder in discover(options.models):
         bundle = Bundle(folder)
         operations = multiply_adds(bundle.read(ONNX_FILE))
         print(f"\n{bundle.manifest.id}: {operations / 1e6:.1f} M multiply-adds a spectrum")
-        table(load_engine(bundle, "keras"), operations, options.rounds)
-        print(f"through the service, {CLIENTS} clients: {through_the_service(bundle, flux):,.0f} spectra/s")
+        on_card, on_processor = (Model(bundle, Settings(engine=engine)) for engine in ("keras", "onnx"))
+        table(on_card.engine, flux, operations, options.rounds)
+        beside_the_processor(on_card, on_processor, flux[:SPECTRA])
+        if not options.engine_only:
+            print(
+                f"through the service, {CLIENTS} clients: {through_the_service(bundle, flux[:SPECTRA]):,.0f} spectra/s"
+            )
 
 
 if __name__ == "__main__":

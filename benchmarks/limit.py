@@ -1,0 +1,310 @@
+"""How well redshifts of these spectra can be known at all: the simulator's own galaxies as an exact posterior.
+
+    python benchmarks/limit.py [--models NAME ...] [--galaxies N] [--library N] [--workers N]
+
+The simulator is its own likelihood. Of each test galaxy (parents that no model has seen) the covariance of its noise is
+known exactly, and a library of noise-free galaxies of the training part's parents, drawn as the survey's, is weighed by
+how likely it would have been observed like this: the weighted redshifts are the posterior, without any network. The
+brightness is not drawn but integrated over (Laplace's method), so that each library galaxy stands for all brightnesses.
+
+With few library galaxies near a spectrum the posterior is too narrow, and its median errs more than it need. So the
+error that the posterior expects and the error that it makes enclose the least possible one, and close in on it as the
+library grows. The posterior is told the size of each spectrum's noise, which a network must guess: that can only make
+the bound lower. Prints the tables of docs/explanation/density-network.md. On a GPU (``KERAS_BACKEND=jax``) a minute for
+the defaults; on two cores take a hundredth of library times galaxies.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.calibration import brightness
+from app.density import quantile
+from app.model import Model
+from app.redshift import Asked
+from app.spectra import SpectrumBatch
+from training.evaluate import measure
+from training.predicted import load_model
+from training.simulation import constants, galaxies, noise, parts, population
+from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
+from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, SingleArray, fit_matrix, kept_matrix
+
+SEEDS = {"library": 51, "test": 52}
+DIRECTIONS = 75
+"""Of the 186 samples: the others hold next to no independent noise (see the recipe's `whitened`), nor light."""
+BINS = 600
+EDGES = np.linspace(0, population.REDSHIFT_LIMIT, BINS + 1)
+CHUNK = 1 << 18
+"""Library galaxies weighed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Galaxies without noise; arrays of n rows."""
+
+    redshift: FloatArray
+    window: dict[Band, SingleArray]
+    """e-/s per pixel, shape (n, window)."""
+
+    def samples(self) -> FloatArray:
+        """Return the 186 samples, shape (n, 186)."""
+        return np.concatenate([self.window[band] @ fit_matrix(band) @ kept_matrix(band) for band in BANDS], axis=1)
+
+
+def clean(simulator: Simulator, part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]:
+    """Return the `index`-th block of a part's galaxies, and the generator for what happens to them."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    redshift = population.draw_redshift(BLOCK_ROWS, "survey", rng)
+    parent = galaxies.choose_parents(redshift, rng)
+    mine = parts.parent_parts()[parent] == parts.PARTS.index(part)
+    return Clean(redshift[mine], simulator.clean(redshift[mine], parent[mine], rng)), rng
+
+
+_simulator: Simulator | None = None
+
+
+def shapes(onto: FloatArray, index: int) -> tuple[SingleArray, SingleArray]:
+    """Return redshifts and projected spectra with an RP peak of one, shape (n, 75), of one block of the library."""
+    global _simulator  # noqa: PLW0603  # a worker process keeps its matrices between blocks
+    _simulator = _simulator or Simulator()
+    block, _ = clean(_simulator, "train", SEEDS["library"], index)
+    samples = block.samples()
+    peak = samples[:, -kept_matrix("RP").shape[1] :].max(axis=1, keepdims=True)
+    return block.redshift.astype(np.float32), (samples / peak @ onto).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """Galaxies to find the redshift of; arrays of n rows."""
+
+    redshift: FloatArray
+    flux: SingleArray
+    """Shape (n, 186), as observed."""
+    covariance: FloatArray
+    """Of its errors, shape (n, 186, 186), (e-/s)^2."""
+
+
+def observe(count: int) -> Tests:
+    """Return galaxies of the test part as Gaia would see them, and what their errors are."""
+    simulator, recipe = Simulator(), Recipe(BLOCK_ROWS, SEEDS["test"], coefficients=True)
+    redshift, flux, covariance = [], [], []
+    index = 0
+    while sum(map(len, redshift)) < count:
+        block, rng = clean(simulator, "test", SEEDS["test"], index)
+        nothing = np.zeros(len(block.redshift), np.int32)
+        seen = simulator.observed(
+            recipe, block.window, rng, redshift=block.redshift, parent_id=nothing, part=nothing, kind=nothing
+        )
+        redshift.append(block.redshift)
+        flux.append(seen.flux)
+        covariance.append(sample_covariance(block.window, seen.variance))
+        index += 1
+    return Tests(*(np.concatenate(parts_)[:count] for parts_ in (redshift, flux, covariance)))
+
+
+def sample_covariance(window: dict[Band, SingleArray], variance: dict[Band, SingleArray]) -> FloatArray:
+    """Return the covariance of what `Simulator.observed` adds, shape (n, 186, 186): noise, background, calibration."""
+    count, bounds = len(window["RP"]), np.cumsum([0, *(kept_matrix(band).shape[1] for band in BANDS)])
+    total = np.zeros((count, bounds[-1], bounds[-1]))
+    for band, start, stop in zip(BANDS, bounds, bounds[1:], strict=False):
+        kept = kept_matrix(band)
+        level = constants.BACKGROUND_OFFSET.value * fit_matrix(band).sum(axis=0)
+        inner = noise.coefficient_covariance(band, variance[band]) + np.outer(level, level)
+        for cycles in constants.CALIBRATION_CYCLES.value:
+            for wave in (np.cos, np.sin):  # of random phase: as likely as any mixture of the two
+                swing = wave(2 * np.pi * cycles * WINDOW_PX) * constants.CALIBRATION_WIGGLE.value / np.sqrt(2)
+                error = (window[band] * swing) @ fit_matrix(band)
+                inner += error[:, :, None] * error[:, None, :]
+        total[:, start:stop, start:stop] = kept.T @ inner @ kept
+    return total
+
+
+def directions(covariance: FloatArray) -> FloatArray:
+    """Return the orthonormal directions along which errors are not negligible, shape (186, 75)."""
+    _, vectors = np.linalg.eigh(covariance[:200].mean(axis=0))
+    return np.asarray(vectors[:, -DIRECTIONS:])
+
+
+def library(count: int, workers: int, onto: FloatArray) -> Iterator[tuple[SingleArray, SingleArray]]:
+    """Yield redshifts and projected shapes of the training part's galaxies, `CHUNK` at a time, `count` or some more."""
+    share = parts.PERCENT[parts.PARTS.index("train")] / 100
+    blocks = int(np.ceil(1.05 * (count + CHUNK) / (BLOCK_ROWS * share)))
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        redshift, shape = np.empty(0, np.float32), np.empty((0, DIRECTIONS), np.float32)
+        given = 0
+        for more, light in pool.map(partial(shapes, onto), range(blocks), chunksize=8):
+            redshift, shape = np.concatenate([redshift, more]), np.concatenate([shape, light])
+            if len(redshift) >= CHUNK:
+                yield redshift[:CHUNK], shape[:CHUNK]
+                redshift, shape, given = redshift[CHUNK:], shape[CHUNK:], given + CHUNK
+            if given >= count:
+                break
+        pool.shutdown(cancel_futures=True)
+
+
+def weigher() -> Any:
+    """Return the function that weighs one chunk of the library for every test galaxy."""
+    import keras
+    from keras import ops
+
+    def weigh(shape: Any, number: Any, mean: Any, tests: tuple[Any, Any]) -> Any:
+        """Return each test galaxy's largest log weight, and relative to it the weights by bin and their squares."""
+
+        def one(test: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+            whiten, wanted = test
+            white = ops.matmul(shape, whiten)
+            power = ops.sum(ops.square(white), axis=1)
+            level = ops.maximum(ops.matmul(white, wanted[:, None])[:, 0] / power, 1e-6)
+            # From the residuals and not from sums of squares, whose difference single precision would lose.
+            misfit = ops.sum(ops.square(wanted - level[:, None] * white), axis=1)
+            ln_level, scatter = ops.log(level), constants.PEAK_SCATTER.value
+            prior = -0.5 * ops.square((ln_level - mean) / scatter) - ln_level
+            ln_weight = prior - 0.5 * misfit - 0.5 * ops.log(power)
+            largest = ops.max(ln_weight)
+            weight = ops.exp(ln_weight - largest)
+            return largest, ops.segment_sum(weight, number, BINS), ops.sum(ops.square(weight))
+
+        return ops.map(one, tests)
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+        return jax.jit(weigh)
+    import tensorflow
+
+    return tensorflow.function(weigh)
+
+
+class Posterior:
+    """What the library says so far of each test galaxy; arrays of n rows."""
+
+    def __init__(self, count: int) -> None:
+        self.largest = np.full(count, -np.inf)
+        self.weight = np.zeros((count, BINS))
+        self.squares = np.zeros(count)
+
+    def add(self, largest: FloatArray, weight: FloatArray, squares: FloatArray) -> None:
+        """Add a chunk's weights, each relative to its own largest."""
+        top = np.maximum(self.largest, largest)
+        old, new = np.exp(self.largest - top), np.exp(largest - top)
+        self.weight = self.weight * old[:, None] + weight * new[:, None]
+        self.squares = self.squares * old**2 + squares * new**2
+        self.largest = top
+
+    def medians(self) -> tuple[FloatArray, FloatArray]:
+        """Return the median redshifts, and how far from them the posterior expects the truth, both of shape (n,)."""
+        density = self.weight / self.weight.sum(axis=1, keepdims=True)
+        point = quantile(density, EDGES, 0.5)
+        centre = (EDGES[1:] + EDGES[:-1]) / 2
+        return point, (density * np.abs(centre - point[:, None])).sum(axis=1)
+
+    def effective(self) -> FloatArray:
+        """Return how many library galaxies of equal weight would say as much, shape (n,)."""
+        return np.asarray(self.weight.sum(axis=1) ** 2 / self.squares)
+
+
+def main() -> None:
+    """Simulate, weigh, compare, print, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=["default", "dissertation-cnn"])
+    parser.add_argument("--galaxies", type=int, default=4000)
+    parser.add_argument("--library", type=int, default=16_000_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--figures", type=Path, help="folder for the figure")
+    options = parser.parse_args()
+    from keras import ops
+
+    tests = observe(options.galaxies)
+    onto = directions(tests.covariance)
+    whiten = np.stack([np.linalg.inv(np.linalg.cholesky(onto.T @ each @ onto)).T for each in tests.covariance])
+    wanted = np.einsum("nk,nkj->nj", tests.flux @ onto, whiten)
+    given = tuple(ops.convert_to_tensor(each.astype(np.float32)) for each in (whiten, wanted))
+    quarter = np.digitize(bright := brightness(tests.flux), np.quantile(bright, [0.25, 0.5, 0.75]))
+    print("| | effective number | MAE expected | MAE found | NMAD | MAE expected, by quarter | found |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+
+    weigh, posterior, scatter = weigher(), Posterior(len(tests.redshift)), constants.PEAK_SCATTER.value
+    curve: list[tuple[int, float, float]] = []
+    seen = 0
+    for redshift, shape in library(options.library, options.workers, onto):
+        number = np.minimum(redshift / population.REDSHIFT_LIMIT * BINS, BINS - 1).astype(np.int32)
+        mean = (np.log(population.mean_peak(redshift)) - scatter**2 / 2).astype(np.float32)
+        posterior.add(*(np.asarray(each, np.float64) for each in weigh(shape, number, mean, given)))
+        seen += len(redshift)
+        if (seen // CHUNK).bit_count() == 1 or seen >= options.library:
+            point, expected = posterior.medians()
+            row(f"{seen:,} library galaxies", tests, point, quarter, posterior)
+            curve.append((seen, float(expected.mean()), float(np.abs(point - tests.redshift).mean())))
+    errors = {}
+    for name in options.models:
+        model = load_model(name)
+        point = predicted(model, tests.flux)
+        row(f"`{model.manifest.id}`", tests, point, quarter)
+        errors[model.manifest.id] = float(np.abs(point - tests.redshift).mean())
+    if options.figures:
+        draw(options.figures / "limit.png", curve, errors)
+
+
+def predicted(model: Model, flux: SingleArray) -> FloatArray:
+    """Return a model's redshifts under the survey's prior, shape (n,)."""
+    starts = range(0, len(flux), 1000)
+    some = (model.predict(SpectrumBatch(flux[start : start + 1000]), Asked("survey")).redshifts for start in starts)
+    return np.concatenate([each.redshift for each in some])
+
+
+def row(name: str, tests: Tests, point: FloatArray, quarter: NDArray[np.intp], known: Posterior | None = None) -> None:
+    """Print how well redshifts are known, and of a posterior also how well it says they are."""
+    found, error = measure(tests.redshift, point), np.abs(point - tests.redshift)
+    cells = ["", "", ""]
+    if known is not None:
+        expected = known.medians()[1]
+        typical = quarters(known.effective(), quarter, np.median, "{:,.0f}")
+        cells = [typical, f"{expected.mean():.4f}", quarters(expected, quarter)]
+    print(
+        f"| {name} | {cells[0]} | {cells[1]} | {found.mae:.4f} | {found.nmad:.4f} | {cells[2]} | "
+        f"{quarters(error, quarter)} |",
+        flush=True,
+    )
+
+
+def quarters(
+    values: FloatArray,
+    quarter: NDArray[np.intp],
+    summary: Callable[[FloatArray], Any] = np.mean,
+    style: str = "{:.4f}",
+) -> str:
+    """Return the mean, or what else sums them up, of each quarter in brightness, the faintest first."""
+    return ", ".join(style.format(summary(values[quarter == one])) for one in range(4))
+
+
+def draw(path: Path, curve: list[tuple[int, float, float]], errors: dict[str, float]) -> None:
+    """Draw how the posterior's error closes in on the least possible one, and where the models are."""
+    from matplotlib.figure import Figure
+
+    size, expected, found = zip(*curve, strict=True)
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(size, expected, found, color="0.85")
+    axes.plot(size, found, "o-", color="C0", label="error that the posterior makes")
+    axes.plot(size, expected, "o-", color="C1", label="error that it expects")
+    for number, (name, error) in enumerate(errors.items(), start=2):
+        axes.axhline(error, color=f"C{number}", linestyle="--", label=name)
+    axes.set(xscale="log", xlabel="library galaxies", ylabel="mean absolute error in z")
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == "__main__":
+    main()
