@@ -1,4 +1,4 @@
-"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle` and `graph`; TensorFlow and tf2onnx.
+"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle`, `graph`, `shorten`; TensorFlow, tf2onnx.
 
 Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own.
 """
@@ -16,6 +16,7 @@ import tf2onnx
 from app.bundle import KERAS_FILE, ONNX_FILE, SCALER_FILE
 from app.spectra import FLUX_COUNT
 from training.graph import straighten
+from training.shorten import shorten
 
 OPSET = 18
 
@@ -45,7 +46,7 @@ def convert(folder: Path) -> None:
         return found if isinstance(found, dict) else {"redshift": found[:, 0]}
 
     graph, _ = tf2onnx.convert.from_function(tf.function(outputs), input_signature=[flux], opset=OPSET)
-    (folder / ONNX_FILE).write_bytes(straighten(graph).SerializeToString())
+    (folder / ONNX_FILE).write_bytes(shorten(straighten(graph)).SerializeToString())
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def straighten(model: Any) -> Any:
     onnx.ModelProto
         A graph that computes the same to the last bits of single precision.
     """
-    graph = _Graph(model)
+    graph = Graph(model)
     while any(graph.sink(node) for node in list(model.graph.node)):
         pass
     graph.cancel()
@@ -42,7 +42,7 @@ def straighten(model: Any) -> Any:
     return model
 
 
-class _Graph:
+class Graph:
     """The nodes of a graph by what they make and who reads it."""
 
     def __init__(self, model: Any) -> None:

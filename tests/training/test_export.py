@@ -6,19 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
-from app.bundle import ONNX_FILE, REQUIRED_FILES, Bundle
+from app.bundle import KERAS_FILE, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
 from app.errors import InvalidBundleError, InvalidInputError
 from app.spectra import GRID_ID
 from training import card, export
 from training.evaluate import measure
-from training.recipe import Recipe
+from training.fit import fit_scaler
+from training.networks import build
+from training.recipe import Convolution, Recipe
+from training.shorten import SPARED
 
-from .conftest import KERAS_WARNS, SMALL, Trained
+from .conftest import KERAS_WARNS, SMALL, Trained, galaxies
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
@@ -167,3 +172,18 @@ def test_a_card_names_the_redshifts_where_the_model_is_biased(trained: Trained) 
 def test_the_published_table_has_twelve_bins_that_hold_all_galaxies() -> None:
     assert len(card.PUBLISHED) == 12
     assert sum(percent for _, _, percent in card.PUBLISHED) == pytest.approx(100, abs=0.05)
+
+
+def test_a_large_convolution_is_exported_with_fewer_multiplications(tmp_path: Path) -> None:
+    recipe = Recipe(convolutions=(Convolution(filters=128, kernel=5), Convolution(filters=128, kernel=5)), dense=(8,))
+    network = build(recipe)
+    flux, _ = galaxies(9)
+    scaler = fit_scaler(flux, np.arange(9))
+    network.save(tmp_path / KERAS_FILE)
+    joblib.dump(scaler, tmp_path / SCALER_FILE)
+    export._convert(tmp_path)
+    graph = (tmp_path / ONNX_FILE).read_bytes()
+    assert [entry.key for entry in onnx.load_from_string(graph).metadata_props] == [SPARED]
+    expected = network.predict(scaler.transform(flux)[..., np.newaxis], verbose=0)[:, 0]
+    (found,) = export.run_onnx(graph, flux, ("redshift",))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=export.AGREEMENT)
