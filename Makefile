@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default \
-	train-dissertation-cnn accuracy bench peers realism \
+	train-dissertation-cnn accuracy limit bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -46,15 +46,18 @@ train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
 		--contaminants runs/others.parquet -o models/default --version 0.3.0 --run-dir runs/default --replace
 
-train-dissertation-cnn: .venv/dev.done  ## Simulate 160,000 galaxies and train models/dissertation-cnn (over an hour)
+train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes by JAX on a GPU)
 	mkdir -p runs
-	test -f runs/survey-160k.parquet || $(SIMULATE) -n 160000 --seed 1 -o runs/survey-160k.parquet
-	$(BIN)/gaia-redshift train runs/survey-160k.parquet -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
-		--version 0.2.0 --patience 20 --replace
+	test -f runs/survey-520k.parquet || $(SIMULATE) -n 520393 --seed 1 -o runs/survey-520k.parquet
+	$(BIN)/gaia-redshift train runs/survey-520k.parquet -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
+		--version 0.3.0 --patience 20 --replace
 
 accuracy: .venv/dev.done  ## The shipped models on one simulated test (after train-default, which simulates it)
 	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/uniform.parquet runs/others.parquet \
 		--reference $(REFERENCE) --figures docs/figures
+
+limit: .venv/dev.done  ## The least possible error of a redshift (minutes by JAX on a GPU, hours without)
+	$(BIN)/python benchmarks/limit.py --figures docs/figures
 
 bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py

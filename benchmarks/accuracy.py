@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from engine import multiply_adds
-from held_out import FULL_BIN, by_prediction
+from held_out import FEWEST, FULL_BIN, by_prediction
 from pyarrow import parquet
 from robustness import answers, draw, robustness
 
@@ -131,7 +131,9 @@ def bias(table: Table, point: Predicted, flat: Predicted, of_point: Predicted, o
         table.add(name, f"{one.mean_error:+.3f}", f"{other.mean_error:+.3f}", goal, met)
     worst = [
         max(
-            (abs(row.mean_error), row.low) for row in by_redshift(each.true, each.point, each.point) if row.count >= 100
+            (abs(row.mean_error), row.low)
+            for row in by_redshift(each.true, each.point, each.point)
+            if row.count >= FEWEST
         )
         for each in (of_point, of_density)
     ]

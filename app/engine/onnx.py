@@ -10,7 +10,7 @@ from app.engine.chunks import CPU_CHUNK, refuse_missing, run_in_chunks
 from app.errors import InvalidBundleError
 from app.spectra import FLUX_COUNT, FloatArray
 
-_QUICK_SECONDS = 0.5e-3
+_QUICK_SECONDS = 0.3e-3
 """What one thread does in this time it does alone: waking others, and waiting for the last of them, takes longer."""
 _TRIAL_ROWS, _TRIALS = 4, 5
 
