@@ -63,14 +63,14 @@ def make_application(settings: Settings) -> FastAPI:
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
-    return create_app(settings, when_loaded=_spare_the_collector)
+    return create_app(settings, when_loaded=spare_the_collector)
 
 
 _COLLECT_AFTER = 50_000
 """New objects, of which a body of 10,000 spectra has 20,000; Python's own 700 cost a twentieth of all requests/s."""
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Let the garbage collector pass over what was loaded to stay: looking at all of it took 40 ms, time and again.
 
     And let it look seldom: a request leaves next to nothing that only it would find.

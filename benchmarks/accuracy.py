@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from engine import multiply_adds
-from held_out import FEWEST, FULL_BIN, by_prediction
+from held_out import FEWEST, FULL_BIN, by_prediction, density_of
 from pyarrow import parquet
 from robustness import answers, draw, robustness
 
@@ -115,10 +115,8 @@ def quartiles(bright: np.ndarray) -> np.ndarray:
 
 def expected(found: Predicted) -> float:
     """Return the mean distance from the median that the densities hold."""
-    if found.density is None or found.bin_edges is None:
-        raise SystemExit(f"{DENSITY} gives no density")
-    centre = (found.bin_edges[1:] + found.bin_edges[:-1]) / 2
-    return float(np.mean([d @ np.abs(centre - z) for d, z in zip(found.density, found.point, strict=True)]))
+    densities, centre = density_of(found)
+    return float(np.mean([d @ np.abs(centre - z) for d, z in zip(densities, found.point, strict=True)]))
 
 
 def bias(table: Table, point: Predicted, flat: Predicted, of_point: Predicted, of_density: Predicted) -> None:

@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 from engine import multiply_adds, repeat
 from processes import free_port, machine, serving
+from robustness import answers
 
 from app.bundle import ONNX_FILE, Bundle, discover
 from app.engine import Engine, available_cores
 from app.model import Model
-from app.redshift import Asked
 from app.settings import SHIPPED_MODELS, Settings
-from app.spectra import FloatArray, SpectrumBatch
+from app.spectra import FloatArray
 from training.simulation.dataset import Recipe, simulate
 
 BATCHES = (1, 16, 256, 4096, 65_536)
@@ -83,9 +83,7 @@ def table(engine: Engine, flux: FloatArray, operations: int, rounds: int) -> Non
 def beside_the_processor(card: Model, processor: Model, flux: FloatArray) -> None:
     """Print what ONNX Runtime makes of this machine's cores, and how far the two engines' redshifts are apart."""
     rate = len(flux) * repeat(lambda: processor.engine(flux))
-    ours, theirs = (
-        model.predict(SpectrumBatch(flux), Asked("survey")).redshifts.redshift for model in (card, processor)
-    )
+    ours, theirs = (answers(model, flux).redshift for model in (card, processor))
     apart = np.abs(ours - theirs)
     print(
         f"onnx on {available_cores()} cores: {rate:,.0f} spectra/s; redshifts differ by {np.median(apart):.1g} in the "

@@ -26,6 +26,8 @@ MOST_HELD_OUT = 400_000
 def by_prediction(model: Model, survey: Dataset, of_test: Predicted) -> None:
     """Print bias and coverage by predicted redshift with their errors, and the coverage over all held-out parents."""
     held, inside = cross_fitted(model, survey)
+    densities, centre = density_of(held)
+    mean = densities @ centre
     print(
         "\n| predicted z | galaxies | parents | mean error | 68% interval | 95% interval | held-out parents "
         "| mean error | the same of means | 68%, cross-fitted | 95%, cross-fitted |"
@@ -37,7 +39,9 @@ def by_prediction(model: Model, survey: Dataset, of_test: Predicted) -> None:
             continue
         families, known = of_test.family[here], held.family[there]
         errors = [clustered((of_test.point - of_test.true)[here], families)]
-        errors += [clustered((held.point - held.true)[there], known), of_means(held, (low, high))]
+        errors += [clustered((held.point - held.true)[there], known)]
+        by_mean = (low <= mean) & (mean < high)
+        errors += [clustered((mean - held.true)[by_mean], held.family[by_mean])]
         tested = [clustered(values[here], families) for values in (of_test.inside68, of_test.inside95)]
         crossed = [clustered(values[there], known) for values in inside]
         shown = [[f"{value:.1%} ± {spread:.1%}" for value, spread in each] for each in (tested, crossed)]
@@ -47,13 +51,11 @@ def by_prediction(model: Model, survey: Dataset, of_test: Predicted) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
-def of_means(found: Predicted, bin_of_mean: tuple[float, float]) -> tuple[float, float]:
-    """Return the mean error, and its error, of the galaxies whose densities' means, not medians, lie in a bin."""
+def density_of(found: Predicted) -> tuple[np.ndarray, np.ndarray]:
+    """Return densities, shape (n, bins), and the middle of each bin."""
     if found.density is None or found.bin_edges is None:
-        raise SystemExit("there is no density")
-    mean = found.density @ ((found.bin_edges[1:] + found.bin_edges[:-1]) / 2)
-    here = (bin_of_mean[0] <= mean) & (mean < bin_of_mean[1])
-    return clustered((mean - found.true)[here], found.family[here])
+        raise SystemExit("the model gives no density")
+    return found.density, (found.bin_edges[1:] + found.bin_edges[:-1]) / 2
 
 
 def cross_fitted(model: Model, survey: Dataset) -> tuple[Predicted, tuple[np.ndarray, np.ndarray]]:

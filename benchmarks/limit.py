@@ -26,16 +26,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from robustness import answers
 
 from app.calibration import brightness
 from app.density import quantile
-from app.model import Model
-from app.redshift import Asked
-from app.spectra import SpectrumBatch
 from training.evaluate import measure
+from training.figures import figure
 from training.predicted import load_model
 from training.simulation import constants, galaxies, noise, parts, population
-from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
+from training.simulation.dataset import BLOCK_ROWS, Recipe, simulator
 from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, SingleArray, fit_matrix, kept_matrix
 
 SEEDS = {"library": 51, "test": 52}
@@ -62,23 +61,18 @@ class Clean:
         return np.concatenate([self.window[band] @ fit_matrix(band) @ kept_matrix(band) for band in BANDS], axis=1)
 
 
-def clean(simulator: Simulator, part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]:
+def clean(part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]:
     """Return the `index`-th block of a part's galaxies, and the generator for what happens to them."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     redshift = population.draw_redshift(BLOCK_ROWS, "survey", rng)
     parent = galaxies.choose_parents(redshift, rng)
     mine = parts.parent_parts()[parent] == parts.PARTS.index(part)
-    return Clean(redshift[mine], simulator.clean(redshift[mine], parent[mine], rng)), rng
-
-
-_simulator: Simulator | None = None
+    return Clean(redshift[mine], simulator().clean(redshift[mine], parent[mine], rng)), rng
 
 
 def shapes(onto: FloatArray, index: int) -> tuple[SingleArray, SingleArray]:
     """Return redshifts and projected spectra with an RP peak of one, shape (n, 75), of one block of the library."""
-    global _simulator  # noqa: PLW0603  # a worker process keeps its matrices between blocks
-    _simulator = _simulator or Simulator()
-    block, _ = clean(_simulator, "train", SEEDS["library"], index)
+    block, _ = clean("train", SEEDS["library"], index)
     samples = block.samples()
     peak = samples[:, -kept_matrix("RP").shape[1] :].max(axis=1, keepdims=True)
     return block.redshift.astype(np.float32), (samples / peak @ onto).astype(np.float32)
@@ -97,13 +91,13 @@ class Tests:
 
 def observe(count: int) -> Tests:
     """Return galaxies of the test part as Gaia would see them, and what their errors are."""
-    simulator, recipe = Simulator(), Recipe(BLOCK_ROWS, SEEDS["test"], coefficients=True)
+    recipe = Recipe(BLOCK_ROWS, SEEDS["test"], coefficients=True)
     redshift, flux, covariance = [], [], []
     index = 0
     while sum(map(len, redshift)) < count:
-        block, rng = clean(simulator, "test", SEEDS["test"], index)
+        block, rng = clean("test", SEEDS["test"], index)
         nothing = np.zeros(len(block.redshift), np.int32)
-        seen = simulator.observed(
+        seen = simulator().observed(
             recipe, block.window, rng, redshift=block.redshift, parent_id=nothing, part=nothing, kind=nothing
         )
         redshift.append(block.redshift)
@@ -251,19 +245,12 @@ def main() -> None:
     errors = {}
     for name in options.models:
         model = load_model(name)
-        point = predicted(model, tests.flux)
+        point = answers(model, tests.flux).redshift
         row(f"`{model.manifest.id}`", tests, point, quarter)
         errors[name] = float(np.abs(point - tests.redshift).mean())
     if options.figures:
         goal = {f"15% below {POINT}": 0.85 * errors[POINT]} if POINT in errors else {}
-        draw(options.figures / "limit.png", curve, errors | goal)
-
-
-def predicted(model: Model, flux: SingleArray) -> FloatArray:
-    """Return a model's redshifts under the survey's prior, shape (n,)."""
-    starts = range(0, len(flux), 1000)
-    some = (model.predict(SpectrumBatch(flux[start : start + 1000]), Asked("survey")).redshifts for start in starts)
-    return np.concatenate([each.redshift for each in some])
+        draw(options.figures, curve, errors | goal)
 
 
 def row(name: str, tests: Tests, point: FloatArray, quarter: NDArray[np.intp], known: Posterior | None = None) -> None:
@@ -291,24 +278,21 @@ def quarters(
     return ", ".join(style.format(summary(values[quarter == one])) for one in range(4))
 
 
-def draw(path: Path, curve: list[tuple[int, float, float]], errors: dict[str, float]) -> None:
+def draw(folder: Path, curve: list[tuple[int, float, float]], errors: dict[str, float]) -> None:
     """Draw how the posterior's error closes in on the least possible one, and where the models are."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
     size, expected, found = zip(*curve, strict=True)
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.fill_between(size, expected, found, color="0.9")
-    axes.plot(size, found, "o-", color="C0", label="error that the posterior makes")
-    axes.plot(size, expected, "s-", color="C1", label="error that it expects")
-    for number, (name, error) in enumerate(errors.items(), start=2):
-        axes.axhline(error, color=f"C{number}", linestyle="--", label=name)
-    axes.set(xscale="log", xlabel="library galaxies", ylabel="mean absolute error in z")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with figure("limit", folder, figsize=(9, 4), layout="constrained") as axes:
+        axes.fill_between(size, expected, found, color="0.9")
+        axes.plot(size, found, "o-", label="error that the posterior makes")
+        axes.plot(size, expected, "s-", label="error that it expects")
+        for number, (name, error) in enumerate(errors.items(), start=2):
+            axes.axhline(error, color=f"C{number}", linestyle="--", label=name)
+        axes.set(xscale="log", xlabel="library galaxies", ylabel="mean absolute error in z")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    (folder / "limit.svg").unlink()
 
 
 if __name__ == "__main__":

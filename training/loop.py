@@ -38,7 +38,7 @@ class Loop:
 
     def __init__(self, network: Any, recipe: Recipe, validation: tuple[FloatArray, FloatArray]) -> None:
         self._network, self._recipe, self._validation = network, recipe, validation
-        self._compiled = compile_loop(network, recipe.loss) if _on_jax_device() else None
+        self._compiled = _compile_loop(network, recipe.loss) if _on_jax_device() else None
 
     def epoch(self, flux: FloatArray, redshift: FloatArray, callbacks: Sequence[Any]) -> Measured:
         """Train on all spectra once, in their order, and measure.
@@ -110,7 +110,7 @@ def _on_jax_device() -> bool:
     return bool(jax.default_backend() != "cpu")
 
 
-def compile_loop(network: Any, loss: str) -> Any:
+def _compile_loop(network: Any, loss: str) -> Any:
     """Return the function that takes a network's state through batches, and sums up loss and absolute error."""
     import jax
 

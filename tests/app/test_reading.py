@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -181,3 +182,16 @@ def test_the_fast_reader_accepts_only_what_the_schema_accepts_and_reads_the_same
 def test_the_fast_reader_refuses_a_boolean_that_numpy_would_take_for_a_number() -> None:
     assert np.array([1.0, True]).dtype == np.float64
     assert refusal(orjson.dumps({"spectra": [{"flux": with_flux(0, True)}]}))[0][0] == "spectra[0].flux[0]"
+
+
+def test_a_long_text_among_the_fluxes_takes_no_more_memory_than_itself() -> None:
+    text = "x" * 50_000
+    hostile = orjson.dumps({"spectra": [{"flux": with_flux(0, text)}] * 10})
+    tracemalloc.start()
+    try:
+        details = refusal(hostile)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert details[0][0] == "spectra[0].flux[0]"
+    assert peak < 20 * len(hostile)  # as NumPy's array of texts, each element as long as the longest: 740 times

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -205,15 +206,14 @@ def _peak(window: SingleArray, band: Band = "RP") -> SingleArray:
     return np.asarray((window @ samples).max(axis=1, keepdims=True))
 
 
-_simulator: Simulator | None = None
+@cache
+def simulator() -> Simulator:
+    """Return this process's simulator, made on first use: a worker keeps its matrices between blocks."""
+    return Simulator()
 
 
 def _block(recipe: Recipe, index: int) -> Block:
-    """Compute one block with this process's simulator, made on first use."""
-    global _simulator  # noqa: PLW0603  # a worker process keeps its matrices between blocks
-    if _simulator is None:
-        _simulator = Simulator()
-    return _simulator.block(recipe, index)
+    return simulator().block(recipe, index)
 
 
 def simulate(recipe: Recipe, workers: int = 1) -> Iterator[Block]:
