@@ -100,7 +100,7 @@ sbom: .venv/audit.done  ## What serving and its image install, as a CycloneDX bi
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	--custom-compile-command 'make lock' pyproject.toml requirements/build.in
+	--custom-compile-command 'make lock' --extra serve pyproject.toml requirements/build.in
 # In an image every setting works: traces and signed bundles need these.
 IMAGE_EXTRAS := --extra otel --extra signed
 lock:  ## Renew requirements/*.txt (needs uv)
@@ -121,7 +121,9 @@ clean:  ## Remove the environment and all caches
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/%.done: requirements/%.txt pyproject.toml | .venv/pip.done
+PARTS := --editable . --editable app
+.venv/dev.done: PARTS += --editable training
+.venv/%.done: requirements/%.txt pyproject.toml app/pyproject.toml training/pyproject.toml | .venv/pip.done
 	$(PIP) install --require-hashes -r $<
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) install --no-deps --no-build-isolation $(PARTS)
 	touch $@

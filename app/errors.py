@@ -1,60 +1,13 @@
-"""One error shape for the service and the commands, and every code it can carry. Imports nothing of the project.
-
-Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "details": [...]}}``; a command prints the
-message and its details on standard error and exits with 2.
-"""
+"""Errors that only the service knows: what HTTP, keys, limits and load refuse. Imports the library's `errors`."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import ClassVar
 
-MAX_DETAILS = 20
-"""Details beyond this many are dropped, so that a reply to rubbish stays small."""
-
+from gaia_redshift.errors import RedshiftError
 
 LONGEST_WAIT = 600
 """Retry-After never asks for more seconds than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """One place where the input is wrong."""
-
-    at: str
-    """Where: ``spectra[17].flux[3]``, a column, a file."""
-    message: str
-
-
-class RedshiftError(Exception):
-    """What a user is told when a request or a command cannot be carried out.
-
-    Parameters
-    ----------
-    message : str
-        A sentence that says what is wrong and, where it helps, how to mend it.
-    details : sequence of Detail, optional
-        Exact places; at most `MAX_DETAILS` are kept.
-    """
-
-    code = "internal_error"
-    status = 500
-    retry_after: int | None = None
-    """Seconds after which trying again is worth it, where it is."""
-
-    def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details = tuple(details[:MAX_DETAILS])
-
-    def body(self) -> dict[str, object]:
-        """Return the error in the one shape."""
-        details = [{"at": detail.at, "message": detail.message} for detail in self.details]
-        return {"error": {"code": self.code, "message": self.message, "details": details}}
-
-    def headers(self) -> dict[str, str]:
-        """Return the HTTP headers that belong to the error."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
 class HttpError(RedshiftError):
@@ -72,27 +25,6 @@ class HttpError(RedshiftError):
     def headers(self) -> dict[str, str]:
         """Return the framework's headers, such as ``Allow``."""
         return self._headers
-
-
-class InvalidRequestError(RedshiftError):
-    """The request is well-formed but its content breaks the schema."""
-
-    code = "invalid_request"
-    status = 422
-
-
-class MalformedBodyError(RedshiftError):
-    """The body is not the JSON, CSV or form it says it is."""
-
-    code = "malformed_body"
-    status = 400
-
-
-class InvalidTableError(RedshiftError):
-    """A table lacks the columns that make a spectrum, or has no rows."""
-
-    code = "invalid_table"
-    status = 422
 
 
 class BodyTooLargeError(RedshiftError):
@@ -114,20 +46,6 @@ class NotAcceptableError(RedshiftError):
 
     code = "not_acceptable"
     status = 406
-
-
-class UnknownModelError(RedshiftError):
-    """No bundle of that name is loaded."""
-
-    code = "unknown_model"
-    status = 404
-
-
-class UnsupportedByModelError(RedshiftError):
-    """The chosen model cannot give what was asked for, such as a density from a point model."""
-
-    code = "unsupported_by_model"
-    status = 422
 
 
 class UnauthorizedError(RedshiftError):
@@ -219,23 +137,3 @@ class TooManyConnectionsError(OverloadedError):
     """As many connections are open as the service accepts."""
 
     code = "too_many_connections"
-
-
-class InvalidBundleError(RedshiftError):
-    """A model bundle is incomplete, was altered, or does not fit this version."""
-
-    code = "invalid_bundle"
-    status = 409
-
-
-class InvalidInputError(RedshiftError):
-    """A command's file or option cannot be used."""
-
-    code = "invalid_input"
-    status = 422
-
-
-class MissingDependencyError(RedshiftError):
-    """A command needs an optional part that is not installed."""
-
-    code = "missing_dependency"

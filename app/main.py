@@ -13,15 +13,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app import metrics, tracing
 from app.api import health, models, pages, predict
-from app.api.shortcut import Shortcut
-from app.errors import Detail, HttpError, InvalidRequestError, RedshiftError
-from app.limits import Limits
-from app.model import Models
-from app.observe import Observe
-from app.security import Guard
+from app.errors import HttpError
+from app.serving import metrics, tracing
+from app.serving.access_log import Observe
+from app.serving.fast_path import Shortcut
+from app.serving.limits import Limits
+from app.serving.registry import Models
+from app.serving.security import Guard
 from app.settings import Settings
+from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
 _log = logging.getLogger("gaia_redshift")
 

@@ -21,9 +21,9 @@ from fastapi import FastAPI
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
-from app import logs, metrics
 from app.main import UNREADY, create_app
-from app.protocol import ImpatientProtocol
+from app.serving import logs, metrics
+from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
 _HEALTH_CHECK_SECONDS = 30

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SHIPPED_MODELS = Path(__file__).parent.parent / "models"
+from gaia_redshift.bundle import SHIPPED_MODELS
 
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -18,11 +18,11 @@ from held_out import FEWEST, FULL_BIN, by_prediction, density_of
 from pyarrow import parquet
 from robustness import answers, draw, robustness
 
-from app.bundle import ONNX_FILE
-from app.calibration import brightness
-from app.model import Model
-from app.redshift import Redshifts
-from app.spectra import BP_COUNT, FLUX_COUNT
+from gaia_redshift.bundle import ONNX_FILE
+from gaia_redshift.interpretation.calibration import brightness
+from gaia_redshift.interpretation.result import Redshifts
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import DR3
 from training import realism
 from training.dataset import Dataset, read
 from training.densities import kolmogorov_smirnov, pit
@@ -160,7 +160,7 @@ def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarr
     table.add("PIT, Kolmogorov-Smirnov distance", "-", f"{distance:.4f}", "< .02", distance < 0.02)
 
 
-def flagged(model: Model, flux: np.ndarray, names: tuple[str, ...]) -> float:
+def flagged(model: Predictor, flux: np.ndarray, names: tuple[str, ...]) -> float:
     """Return the fraction of spectra with any of these flags."""
     return share_of(answers(model, flux), names)
 
@@ -171,7 +171,7 @@ def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
 
 
 def flags(
-    table: Table, models: tuple[Model, Model], galaxies: np.ndarray, far_galaxies: np.ndarray, others: Path
+    table: Table, models: tuple[Predictor, Predictor], galaxies: np.ndarray, far_galaxies: np.ndarray, others: Path
 ) -> None:
     """Compare how often each kind of source is refused."""
     found = [answers(model, galaxies) for model in models]
@@ -184,7 +184,7 @@ def flags(
     read_others = parquet.read_table(others, columns=["kind", "z", "flux", "part"], filters=[("part", "=", "test")])
     kind = np.array(read_others["kind"].cast("string").to_pylist())
     redshift = read_others["z"].to_numpy()
-    flux = read_others["flux"].combine_chunks().flatten().to_numpy().reshape(-1, FLUX_COUNT)
+    flux = read_others["flux"].combine_chunks().flatten().to_numpy().reshape(-1, DR3.samples)
     far = np.nan_to_num(redshift) > FAR_QUASAR
     for name, rows, target in (
         ("stars", kind == "star", True),
@@ -205,19 +205,19 @@ def damages(flux: np.ndarray) -> dict[str, np.ndarray]:
     """Return spectra that something happened to."""
     random = np.random.default_rng(3)
     spiked = flux.copy()
-    spiked[np.arange(len(flux)), random.integers(FLUX_COUNT, size=len(flux))] += 3 * flux.max(axis=1)
+    spiked[np.arange(len(flux)), random.integers(DR3.samples, size=len(flux))] += 3 * flux.max(axis=1)
     no_blue = flux.copy()
-    no_blue[:, :BP_COUNT] = 0
+    no_blue[:, : DR3.bp.count] = 0
     return {
         "without BP": no_blue,
         "with a spike": spiked,
         "in reversed order": flux[:, ::-1],
         "with scrambled samples": random.permuted(flux, axis=1),
-        "with RP before BP": np.concatenate([flux[:, BP_COUNT:], flux[:, :BP_COUNT]], axis=1),
+        "with RP before BP": np.concatenate([flux[:, DR3.bp.count :], flux[:, : DR3.bp.count]], axis=1),
     }
 
 
-def real(table: Table, models: tuple[Model, Model], reference: Path) -> None:
+def real(table: Table, models: tuple[Predictor, Predictor], reference: Path) -> None:
     """Ask of the real stars and the real galaxy, where they are at hand."""
     if not reference.is_dir():
         return
@@ -226,7 +226,7 @@ def real(table: Table, models: tuple[Model, Model], reference: Path) -> None:
         stars.setdefault(star.source_id, {})[star.band] = star.coefficients @ kept_matrix(star.band)
     flux = []
     for bands in stars.values():
-        whole = np.concatenate([bands.get("BP", np.zeros(BP_COUNT)), bands["RP"]])
+        whole = np.concatenate([bands.get("BP", np.zeros(DR3.bp.count)), bands["RP"]])
         # As they are, millions of times too bright, and as bright as a galaxy.
         flux += [whole, whole * 10 / bands["RP"].max()]
     share = [flagged(model, np.array(flux), REFUSED) for model in models]
@@ -238,7 +238,7 @@ def real(table: Table, models: tuple[Model, Model], reference: Path) -> None:
     table.add("the real galaxy", *shown, "no flag", not found[1].quality[0])
 
 
-def cost(table: Table, point: Model, density: Model, flux: np.ndarray) -> None:
+def cost(table: Table, point: Predictor, density: Predictor, flux: np.ndarray) -> None:
     """Compare multiply-adds and, in turn, spectra per second through the same engine."""
     operations = [multiply_adds(model.bundle.read(ONNX_FILE)) / 1e6 for model in (point, density)]
     table.add("multiply-adds, million", *[f"{each:.2f}" for each in operations], "<= 5", operations[1] <= 5)

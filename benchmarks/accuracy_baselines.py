@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import MinMaxScaler
 
-from app.spectra import BP_COUNT
+from gaia_redshift.spectra import DR3
 from training import binned
 from training.dataset import Dataset, read
 from training.evaluate import PUBLISHED, measure
@@ -36,7 +36,7 @@ HEADS = ("MAE", "RMS", "mean dz", "NMAD", "abs(dz) > .15", "abs(dz) > .05", "in 
 
 def shape_and_brightness(flux: np.ndarray) -> np.ndarray:
     """Return spectra divided by their mean RP flux, and its logarithm beside them."""
-    brightness = np.maximum(flux[:, BP_COUNT:].mean(axis=1, keepdims=True), 0.05)
+    brightness = np.maximum(flux[:, DR3.bp.count :].mean(axis=1, keepdims=True), 0.05)
     return np.hstack([flux / brightness, np.log(brightness)])
 
 

@@ -24,14 +24,13 @@ from processes import free_port, machine, serving
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from app.bundle import Bundle
-from app.engine import available_cores, load_engine
-from app.settings import SHIPPED_MODELS
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.bundle import SHIPPED_MODELS, Bundle
+from gaia_redshift.engine import available_cores, load_engine
+from gaia_redshift.spectra import DR3, FloatArray
 
 FOLDER = Path(__file__).parents[1] / "runs" / "bulk"
 GALAXIES = 20_000
-NAMES = [f"flux_{number}" for number in range(FLUX_COUNT)]
+NAMES = [f"flux_{number}" for number in range(DR3.samples)]
 DECIMALS = 4
 PIECE_BYTES = 1 << 20
 
@@ -40,10 +39,21 @@ def galaxies() -> FloatArray:
     """Return simulated galaxies, shape (20000, 186), rounded as the tables hold them."""
     path = FOLDER / "galaxies.parquet"
     if not path.exists():
-        command = [sys.executable, "-m", "app.cli", "simulate", "-n", str(GALAXIES), "--seed", "11", "-o", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "gaia_redshift.commands.main",
+            "simulate",
+            "-n",
+            str(GALAXIES),
+            "--seed",
+            "11",
+            "-o",
+            str(path),
+        ]
         subprocess.run(command, check=True)
     column = parquet.read_table(path, columns=["flux"])["flux"].combine_chunks()
-    return column.values.to_numpy().reshape(-1, FLUX_COUNT).round(DECIMALS)
+    return column.values.to_numpy().reshape(-1, DR3.samples).round(DECIMALS)
 
 
 def write_table(path: Path, flux: FloatArray, rows: int) -> Path:
@@ -60,12 +70,12 @@ def write_table(path: Path, flux: FloatArray, rows: int) -> Path:
                 columns = [ids.slice(start, len(block)), *(np.ascontiguousarray(column) for column in block.T)]
                 writer.write_table(pyarrow.table(dict(zip(kind.names, columns, strict=True)), schema=kind))
     else:
-        spectra = pyarrow.list_(pyarrow.float32(), FLUX_COUNT)
+        spectra = pyarrow.list_(pyarrow.float32(), DR3.samples)
         kind = pyarrow.schema([("source_id", pyarrow.int64()), ("flux", spectra)])
         with parquet.ParquetWriter(part, kind, compression="zstd") as writer:
             for start in range(0, rows, len(flux)):
                 block = flux[: min(len(flux), rows - start)]
-                column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(block.ravel()), FLUX_COUNT)
+                column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(block.ravel()), DR3.samples)
                 writer.write_table(
                     pyarrow.table({"source_id": ids.slice(start, len(block)), "flux": column}, schema=kind)
                 )
@@ -98,7 +108,7 @@ def check(path: Path, rows: int, expected: list[float]) -> str:
 
 def by_command(source: Path, target: Path, bundle: Bundle) -> tuple[float, float]:
     """Run the command in a process of its own; return seconds and the most MB it held."""
-    command = [sys.executable, "-m", "app.cli", "predict", str(source), "-o", str(target)]
+    command = [sys.executable, "-m", "gaia_redshift", "predict", str(source), "-o", str(target)]
     command += ["--models", str(bundle.folder.parent), "--model", bundle.manifest.id]
     environment = {**os.environ, "GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id, "GAIA_REDSHIFT_ENGINE": "onnx"}
     started = time.perf_counter()
@@ -128,14 +138,23 @@ def most_resident_mb(pid: int) -> float:
 def by_upload(source: Path, target: Path, bundle: Bundle) -> tuple[float, float]:
     """Upload the table to a service of its own; return seconds and the most MB it held."""
     port = free_port()
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(bundle.folder.parent)]
+    command = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "serve",
+        "--port",
+        str(port),
+        "--models",
+        str(bundle.folder.parent),
+    ]
     settings = {
         "GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id,
         "GAIA_REDSHIFT_ENGINE": "onnx",
         "GAIA_REDSHIFT_MAX_BODY_BYTES": str(1 << 33),
         "GAIA_REDSHIFT_MAX_BODY_BYTES_HELD": str(1 << 33),
     }
-    header = f"{','.join(['source_id', *NAMES])}\n0,{','.join(map(str, range(FLUX_COUNT)))}\n".encode()
+    header = f"{','.join(['source_id', *NAMES])}\n0,{','.join(map(str, range(DR3.samples)))}\n".encode()
     url = f"http://127.0.0.1:{port}/predict/csv"
     with (
         tempfile.NamedTemporaryFile() as log,

@@ -14,15 +14,16 @@ import orjson
 import pyarrow
 from processes import machine
 
-from app.reading import read_request
-from app.redshift import Predictions, Redshifts
-from app.schemas import PredictRequest, reply_rows
 from app.server import spare_the_collector
-from app.spectra import FLUX_COUNT
-from app.tables.answers import write_arrow
-from app.tables.csv import read_csv, write_csv
-from app.tables.npy import read_npy
-from app.tables.stream import read_arrow
+from app.wire.arrow import read_arrow
+from app.wire.json import read_request
+from app.wire.npy import read_npy
+from app.wire.replies import reply_rows
+from app.wire.schemas import PredictRequest
+from gaia_redshift.interpretation.result import Predictions, Redshifts
+from gaia_redshift.spectra import DR3
+from gaia_redshift.tables.answers import write_arrow
+from gaia_redshift.tables.csv import read_csv, write_csv
 
 ROWS = (1, 100, 10_000)
 MOST = 100_000
@@ -30,7 +31,7 @@ MOST = 100_000
 
 def readers(rows: int) -> dict[str, tuple[Callable[[bytes], object], bytes]]:
     """Return every reader with a body of so many spectra."""
-    flux = np.random.default_rng(1).uniform(0.1, 20, (rows, FLUX_COUNT)).astype(np.float32).round(4)
+    flux = np.random.default_rng(1).uniform(0.1, 20, (rows, DR3.samples)).astype(np.float32).round(4)
     names = [str(4295806720 + row) for row in range(rows)]
     rounded = flux.astype(np.float64).round(4).tolist()
     json = orjson.dumps(
@@ -39,13 +40,13 @@ def readers(rows: int) -> dict[str, tuple[Callable[[bytes], object], bytes]]:
     npy = io.BytesIO()
     np.save(npy, flux)
     batch = pyarrow.record_batch(
-        {"flux": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flux.ravel()), FLUX_COUNT), "source_id": names}
+        {"flux": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flux.ravel()), DR3.samples), "source_id": names}
     )
     arrow = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(arrow, batch.schema) as stream:
         stream.write_batch(batch)
     csv = io.StringIO()
-    csv.write(",".join(f"flux_{number}" for number in range(FLUX_COUNT)) + "\n")
+    csv.write(",".join(f"flux_{number}" for number in range(DR3.samples)) + "\n")
     np.savetxt(csv, flux, fmt="%.4f", delimiter=",")
     return {
         "JSON, by the schema": (PredictRequest.model_validate_json, json),

@@ -17,10 +17,9 @@ import numpy as np
 import onnx
 from processes import machine
 
-from app.bundle import ONNX_FILE, Bundle, discover
-from app.engine import Engine, load_engine
-from app.settings import SHIPPED_MODELS
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle, discover
+from gaia_redshift.engine import Engine, load_engine
+from gaia_redshift.spectra import DR3, FloatArray
 from training.shorten import SPARED
 
 BATCHES = (1, 16, 1024, 8192)
@@ -54,7 +53,7 @@ def main() -> None:
 
 def table(engines: dict[str, Engine], operations: int, rounds: int, batches: tuple[int, ...]) -> None:
     """Measure and print: a row per batch size, a column per engine, spectra per second and share of the peak."""
-    flux = np.random.default_rng(1).uniform(0.1, 20, (max(batches), FLUX_COUNT)).astype(np.float32)
+    flux = np.random.default_rng(1).uniform(0.1, 20, (max(batches), DR3.samples)).astype(np.float32)
     rates: dict[tuple[str, int], list[float]] = {}
     peaks = []
     for _ in range(rounds):

@@ -28,11 +28,10 @@ from engine import multiply_adds, repeat
 from processes import free_port, machine, serving
 from robustness import answers
 
-from app.bundle import ONNX_FILE, Bundle, discover
-from app.engine import Engine, available_cores
-from app.model import Model
-from app.settings import SHIPPED_MODELS, Settings
-from app.spectra import FloatArray
+from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle, discover
+from gaia_redshift.engine import Engine, available_cores
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import FloatArray
 from training.simulation.dataset import Recipe, simulate
 
 BATCHES = (1, 16, 256, 4096, 65_536)
@@ -80,7 +79,7 @@ def table(engine: Engine, flux: FloatArray, operations: int, rounds: int) -> Non
         print(f"| {batch:,} | {rate:,.0f} | {rate / peak:.0%} |")
 
 
-def beside_the_processor(card: Model, processor: Model, flux: FloatArray) -> None:
+def beside_the_processor(card: Predictor, processor: Predictor, flux: FloatArray) -> None:
     """Print what ONNX Runtime makes of this machine's cores, and how far the two engines' redshifts are apart."""
     rate = len(flux) * repeat(lambda: processor.engine(flux))
     ours, theirs = (answers(model, flux).redshift for model in (card, processor))
@@ -98,7 +97,16 @@ def through_the_service(bundle: Bundle, flux: FloatArray) -> float:
     np.save(file, flux)
     kinds = {"Content-Type": "application/x-npy", "Accept": "application/vnd.apache.arrow.stream"}
     url = f"http://127.0.0.1:{port}/predict"
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(bundle.folder.parent)]
+    command = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "serve",
+        "--port",
+        str(port),
+        "--models",
+        str(bundle.folder.parent),
+    ]
     settings = {
         "GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id,
         "GAIA_REDSHIFT_ENGINE": "keras",
@@ -140,7 +148,7 @@ def main() -> None:
         bundle = Bundle(folder)
         operations = multiply_adds(bundle.read(ONNX_FILE))
         print(f"\n{bundle.manifest.id}: {operations / 1e6:.1f} M multiply-adds a spectrum")
-        on_card, on_processor = (Model(bundle, Settings(engine=engine)) for engine in ("keras", "onnx"))
+        on_card, on_processor = (Predictor(bundle, engine=engine) for engine in ("keras", "onnx"))
         table(on_card.engine, flux, operations, options.rounds)
         beside_the_processor(on_card, on_processor, flux[:SPECTRA])
         if not options.engine_only:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from app.calibration import Intervals
-from app.model import Model
+from gaia_redshift.interpretation.calibration import Intervals
+from gaia_redshift.predictor import Predictor
 from training.calibrate import tables
 from training.dataset import Dataset
 from training.densities import pit
@@ -23,7 +23,7 @@ FOLDS = 5
 MOST_HELD_OUT = 400_000
 
 
-def by_prediction(model: Model, survey: Dataset, of_test: Predicted) -> None:
+def by_prediction(model: Predictor, survey: Dataset, of_test: Predicted) -> None:
     """Print bias and coverage by predicted redshift with their errors, and the coverage over all held-out parents."""
     held, inside = cross_fitted(model, survey)
     densities, centre = density_of(held)
@@ -58,7 +58,7 @@ def density_of(found: Predicted) -> tuple[np.ndarray, np.ndarray]:
     return found.density, (found.bin_edges[1:] + found.bin_edges[:-1]) / 2
 
 
-def cross_fitted(model: Model, survey: Dataset) -> tuple[Predicted, tuple[np.ndarray, np.ndarray]]:
+def cross_fitted(model: Predictor, survey: Dataset) -> tuple[Predicted, tuple[np.ndarray, np.ndarray]]:
     """Return galaxies of all parents not trained on, and whether intervals learnt without their parent hold them.
 
     The test part's parents are few at high redshift, and siblings share their oddities. Here every held-out parent is

@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 
-from app.calibration import brightness
+from gaia_redshift.interpretation.calibration import brightness
 from training.dataset import Dataset
 from training.density.calibrate import estimate
 from training.density.data import Material, Sample

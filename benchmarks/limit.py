@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 from robustness import answers
 
-from app.calibration import brightness
-from app.density import quantile
+from gaia_redshift.interpretation.calibration import brightness
+from gaia_redshift.interpretation.density import quantile
 from training.evaluate import measure
 from training.figures import figure
 from training.predicted import load_model

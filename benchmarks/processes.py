@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from app.engine import available_cores
+from gaia_redshift.engine import available_cores
 
 JSON = "application/json"
 

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.errors import RedshiftError
+from gaia_redshift.errors import RedshiftError
 from training import realism
 from training.simulation import constants, noise
 from training.simulation.instrument import BANDS, WINDOW_PX

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import block_diag
 
-from app.model import Model
-from app.redshift import Asked, Redshifts
-from app.spectra import BP_COUNT, FLUX_COUNT, SpectrumBatch
+from gaia_redshift.interpretation.result import Asked, Redshifts
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import DR3, SpectrumBatch
 from training.dataset import Dataset
 from training.evaluate import measure
 from training.figures import figure
@@ -16,12 +16,14 @@ from training.simulation.instrument import kept_matrix
 from training.simulation.noise import noise_fit
 
 
-def answers(model: Model, flux: np.ndarray) -> Redshifts:
+def answers(model: Predictor, flux: np.ndarray) -> Redshifts:
     """Return what a model says of spectra, as the service would."""
     return model.predict(SpectrumBatch(flux.astype(np.float32)), Asked()).redshifts
 
 
-def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -> dict[str, tuple[list[float], list]]:
+def robustness(
+    models: tuple[Predictor, Predictor], survey: Dataset, rows: np.ndarray
+) -> dict[str, tuple[list[float], list]]:
     """Return MAE against noise, shift and scale, one list per model, and print it."""
     flux, true = survey.flux[rows[:6000]], survey.redshift[rows[:6000]]
     random = np.random.default_rng(5)
@@ -29,9 +31,11 @@ def robustness(models: tuple[Model, Model], survey: Dataset, rows: np.ndarray) -
     possible = random.standard_normal((len(flux), len(bases))) @ bases
     other = random.standard_normal(flux.shape) @ smoothing()
     noise, alien = (0.16 * each / each.std() for each in (possible, other))
-    slope = np.concatenate([np.gradient(flux[:, :BP_COUNT], axis=1), np.gradient(flux[:, BP_COUNT:], axis=1)], axis=1)
+    slope = np.concatenate(
+        [np.gradient(flux[:, : DR3.bp.count], axis=1), np.gradient(flux[:, DR3.bp.count :], axis=1)], axis=1
+    )
     # A step of BP's grid is .333 px and of RP's .357 px.
-    per_px = np.concatenate([np.full(BP_COUNT, 1 / 0.333), np.full(FLUX_COUNT - BP_COUNT, 1 / 0.357)])
+    per_px = np.concatenate([np.full(DR3.bp.count, 1 / 0.333), np.full(DR3.samples - DR3.bp.count, 1 / 0.357)])
     changes: dict[str, tuple[list[float], Callable[[float], np.ndarray]]] = {
         "added noise / typical noise": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * noise),
         "noise outside Gaia's bases / typical": ([0, 0.5, 1, 1.5, 2, 3], lambda x: flux + x * alien),
@@ -56,7 +60,7 @@ def gaia_noise() -> np.ndarray:
 
 def smoothing() -> np.ndarray:
     """Return a matrix that correlates neighbouring samples as Gaia's bases do, by about .86."""
-    distance = np.arange(FLUX_COUNT)[:, None] - np.arange(FLUX_COUNT)
+    distance = np.arange(DR3.samples)[:, None] - np.arange(DR3.samples)
     return np.exp(-0.5 * (distance / 1.3) ** 2)
 
 

@@ -26,9 +26,8 @@ import numpy as np
 from peers.install import ENVIRONMENTS, PEERS
 from processes import Serving, free_port, machine, serving
 
-from app.bundle import ONNX_FILE, Bundle
-from app.engine import available_cores
-from app.settings import SHIPPED_MODELS
+from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle
+from gaia_redshift.engine import available_cores
 
 CLIENTS = (1, 16, 64)
 OURS = "gaia-redshift"
@@ -73,7 +72,16 @@ def contestants(bundle: Bundle) -> dict[str, Contestant]:
     ours = json.dumps({"spectra": [{"flux": flux}]}).encode()
     tensor = {"name": "flux", "shape": [1, 186], "datatype": "FP32", "data": flux}
     inference = json.dumps({"inputs": [tensor]}).encode()
-    serve = [sys.executable, "-m", "app.cli", "serve", "--port", "{port}", "--models", str(bundle.folder.parent)]
+    serve = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "serve",
+        "--port",
+        "{port}",
+        "--models",
+        str(bundle.folder.parent),
+    ]
     found = {OURS: Contestant(serve, "/predict", ours)}
     for name in sorted(path.parent.name for path in PEERS.glob("*/app.py")):
         binaries = ENVIRONMENTS / name / "bin"

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from processes import free_port, machine, serving
 
-from app.bundle import Bundle, discover
-from app.settings import SHIPPED_MODELS
+from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, discover
 
 BODY = json.dumps({"spectra": [{"flux": [0.1 * number for number in range(186)]}]}).encode()
 
@@ -42,7 +41,16 @@ def main() -> None:
 
 def _serve(models: Path, default: str, engine: str, workers: int) -> tuple[list[str], str, dict[str, str]]:
     port = free_port()
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(models)]
+    command = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "serve",
+        "--port",
+        str(port),
+        "--models",
+        str(models),
+    ]
     settings = {"ENGINE": engine, "DEFAULT_MODEL": default, "WORKERS": str(workers)}
     environment = {f"GAIA_REDSHIFT_{name}": value for name, value in settings.items()}
     return command, f"http://127.0.0.1:{port}/predict", environment

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.spectra import BP_COUNT, BP_KEPT, RP_KEPT, grid, wavelength_nm
+from gaia_redshift.spectra import DR3
 from training import realism
 from training.figures import PALETTE, figure
 from training.simulation import constants, noise, population
@@ -24,8 +24,8 @@ SHOWN = 60_000
 def in_bands(axes, values: np.ndarray, **style) -> None:  # noqa: ANN001, ANN003  # matplotlib axes and styles
     """Plot 186 values against wavelength, the two bands apart."""
     label = style.pop("label", None)
-    axes.plot(wavelength_nm()[:BP_COUNT], values[:BP_COUNT], label=label, **style)
-    axes.plot(wavelength_nm()[BP_COUNT:], values[BP_COUNT:], **style)
+    axes.plot(DR3.wavelength_nm[: DR3.bp.count], values[: DR3.bp.count], label=label, **style)
+    axes.plot(DR3.wavelength_nm[DR3.bp.count :], values[DR3.bp.count :], **style)
 
 
 def mean_spectra(directory: Path, real: np.ndarray, redshift: np.ndarray, flux: np.ndarray) -> None:
@@ -96,7 +96,9 @@ def stars(directory: Path, reference: Path) -> None:
     with figure("validation-stars", directory, nrows=2, sharex=True, figsize=(7.5, 5.5)) as (top, bottom):
         for star in found:
             archive, model = realism.forward_spectra(star)
-            nm = grid().wavelength_nm[grid().band == star.band][BP_KEPT if star.band == "BP" else RP_KEPT]
+            nm = DR3.positions.wavelength_nm[DR3.positions.band == star.band][
+                DR3.bp.kept if star.band == "BP" else DR3.rp.kept
+            ]
             colour = PALETTE[sorted({one.source_id for one in found}).index(star.source_id)]
             top.plot(nm, model / archive.max(), color=colour)
             top.plot(nm, archive / archive.max(), "k:")

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from app.main import create_app
 from app.settings import Settings
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import write_tiny_bundle
 
 pytest_plugins = ["tests.server"]
@@ -46,6 +46,6 @@ def make_flux() -> Callable[[int], FloatArray]:
 
     def make(rows: int) -> FloatArray:
         random = np.random.default_rng(7)
-        return np.round(random.uniform(0.1, 0.9, (rows, FLUX_COUNT)), 4).astype(np.float32)
+        return np.round(random.uniform(0.1, 0.9, (rows, DR3.samples)), 4).astype(np.float32)
 
     return make

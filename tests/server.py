@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import SHIPPED
 
 Start = Callable[..., AbstractContextManager["Server"]]
@@ -40,7 +40,16 @@ def _start(log: Path, **settings: str) -> Iterator[Server]:
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--models", str(SHIPPED)],
+            [
+                sys.executable,
+                "-m",
+                "gaia_redshift.commands.main",
+                "serve",
+                "--port",
+                str(port),
+                "--models",
+                str(SHIPPED),
+            ],
             env=environment,
             stdout=output,
             stderr=output,
@@ -83,8 +92,19 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> FloatArray:
     import pyarrow.parquet
 
     path = tmp_path_factory.mktemp("simulated") / "galaxies.parquet"
-    command = [sys.executable, "-m", "app.cli", "simulate", "-n", "1000", "--seed", "5", "-o", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "simulate",
+        "-n",
+        "1000",
+        "--seed",
+        "5",
+        "-o",
+        str(path),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     column = pyarrow.parquet.read_table(path, columns=["flux"])["flux"].combine_chunks()
-    flux: FloatArray = column.flatten().to_numpy().reshape(-1, FLUX_COUNT)
+    flux: FloatArray = column.flatten().to_numpy().reshape(-1, DR3.samples)
     return flux

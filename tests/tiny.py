@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from app.bundle import (
+from gaia_redshift.bundle import (
     CALIBRATION_FILE,
     CARD_FILE,
     KERAS_FILE,
@@ -17,13 +17,13 @@ from app.bundle import (
     TrainingRecord,
     seal,
 )
-from app.calibration import Calibration, IntervalTable
-from app.spectra import FLUX_COUNT, GRID_ID, FloatArray
+from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
+from gaia_redshift.spectra import DR3, FloatArray
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 SHIPPED = Path(__file__).parents[1] / "models"
 
-WEIGHTS = np.linspace(0.0, 1.0, FLUX_COUNT, dtype=np.float32) / FLUX_COUNT
+WEIGHTS = np.linspace(0.0, 1.0, DR3.samples, dtype=np.float32) / DR3.samples
 """The tiny network's redshift is the weighted sum of the fluxes: it tells every sample from every other."""
 
 
@@ -39,7 +39,7 @@ def tiny_graph(layers: int = 0) -> onnx.GraphProto:
     last = "sum"
     if layers:
         random = np.random.default_rng(1)
-        wide = (random.standard_normal((FLUX_COUNT, 2048)) / 50).astype(np.float32)
+        wide = (random.standard_normal((DR3.samples, 2048)) / 50).astype(np.float32)
         square = (random.standard_normal((2048, 2048)) / 100).astype(np.float32)
         tensors += [numpy_helper.from_array(wide, "wide"), numpy_helper.from_array(square, "square")]
         tensors += [numpy_helper.from_array(np.zeros(2048, np.float32), "nothing")]
@@ -54,7 +54,7 @@ def tiny_graph(layers: int = 0) -> onnx.GraphProto:
     return helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", FLUX_COUNT])],
+        [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", DR3.samples])],
         [helper.make_tensor_value_info("redshift", TensorProto.FLOAT, ["n"])],
         tensors,
     )
@@ -80,7 +80,7 @@ def tiny_density_graph() -> onnx.GraphProto:
         "weights": WEIGHTS[:, None],
         "centres": centres[None],
         "sharpness": np.float32(-0.5 / TINY_WIDTH**2),
-        "nothing": np.zeros((FLUX_COUNT, len(KINDS)), np.float32),
+        "nothing": np.zeros((DR3.samples, len(KINDS)), np.float32),
     }
     nodes = [
         helper.make_node("MatMul", ["flux", "weights"], ["z"]),
@@ -94,7 +94,7 @@ def tiny_density_graph() -> onnx.GraphProto:
     return helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", FLUX_COUNT])],
+        [helper.make_tensor_value_info("flux", TensorProto.FLOAT, ["n", DR3.samples])],
         [
             helper.make_tensor_value_info("density", TensorProto.FLOAT, ["n", len(centres)]),
             helper.make_tensor_value_info("kind", TensorProto.FLOAT, ["n", len(KINDS)]),
@@ -105,7 +105,7 @@ def tiny_density_graph() -> onnx.GraphProto:
 
 def tiny_calibration(*, density: bool = False) -> Calibration:
     """Return nodes at .1 and .3: offsets for a redshift, the levels of a perfect density for a density."""
-    edges = {"flux_min": [-1.0] * FLUX_COUNT, "flux_max": [50.0] * FLUX_COUNT}
+    edges = {"flux_min": [-1.0] * DR3.samples, "flux_max": [50.0] * DR3.samples}
     if not density:
         table = IntervalTable(
             redshift=[0.1, 0.3],
@@ -146,7 +146,7 @@ def write_tiny_bundle(
             name=name,
             version=version,
             description="A weighted sum, for tests",
-            grid=GRID_ID,
+            grid=DR3.name,
             output="density" if density else "point",
             bin_edges=BIN_EDGES.tolist() if density else None,
             redshift_range=(0.0, 0.6),

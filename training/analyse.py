@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training import page
 from training.options import DataArgument, PolicyOption
 
@@ -120,11 +120,11 @@ def draw_means(axes: Any, data: Dataset) -> None:
 
 
 def _draw_bands(axes: Any, flux: NDArray[np.floating[Any]], colour: str, label: str) -> None:
-    from app.spectra import BP_COUNT, wavelength_nm
+    from gaia_redshift.spectra import DR3
 
-    nm = wavelength_nm()
-    axes.plot(nm[:BP_COUNT], flux[:BP_COUNT], color=colour, label=label)
-    axes.plot(nm[BP_COUNT:], flux[BP_COUNT:], color=colour)
+    nm = DR3.wavelength_nm
+    axes.plot(nm[: DR3.bp.count], flux[: DR3.bp.count], color=colour, label=label)
+    axes.plot(nm[DR3.bp.count :], flux[DR3.bp.count :], color=colour)
 
 
 def _label_spectra(axes: Any, title: str) -> None:

@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise: split-conformal tables. Imports `app.calibration`.
+"""Intervals that hold what they promise: split-conformal tables. Imports `gaia_redshift.interpretation.calibration`.
 
 Conformal prediction (Vovk et al. 2005; Lei et al. 2018, JASA 113, 1094) needs no assumption on the network: the
 finite-sample quantiles of a score on galaxies that it was not trained on bound the score of the next one. The score of
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.calibration import ENDS, Calibration, Intervals, IntervalTable, brightness
-from app.quality import QualityParameters
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.interpretation.calibration import ENDS, Calibration, Intervals, IntervalTable, brightness
+from gaia_redshift.interpretation.quality import QualityParameters
+from gaia_redshift.spectra import DR3, FloatArray
 
 NODE_WIDTH = 0.02
 """Least range of predicted redshift behind one node: Gaia's UGC calibrates in the same steps."""
@@ -62,8 +62,8 @@ def calibrate(
         Each interval holds the prediction itself: no lower offset is positive, no upper one negative.
     """
     flux_min, flux_max = flux_range
-    if flux_min.shape != (FLUX_COUNT,) or flux_max.shape != (FLUX_COUNT,):
-        raise ValueError(f"expected ranges of {FLUX_COUNT} fluxes")
+    if flux_min.shape != (DR3.samples,) or flux_max.shape != (DR3.samples,):
+        raise ValueError(f"expected ranges of {DR3.samples} fluxes")
     edges = brightness_edges(flux)
     return Calibration(
         flux_min=[float(value) for value in flux_min],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bundle import Manifest
+from gaia_redshift.bundle import Manifest
 from training.dataset import Dataset
 from training.evaluate import BIN_EDGES, PUBLISHED, Bin, Metrics, by_redshift
 from training.fit import Fitted

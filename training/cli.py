@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
-from app.errors import InvalidInputError
+from gaia_redshift.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
+from gaia_redshift.errors import InvalidInputError
 from training.density.recipe import choose as choose_density
 from training.options import DataArgument, PolicyOption, require_packages
 from training.recipe import DEFAULT, RECIPES, choose, with_changes

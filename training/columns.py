@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidInputError, InvalidTableError
-from app.spectra import FLUX_COUNT, FloatArray, assemble
-from app.tables.columns import find_layout
+from gaia_redshift.errors import InvalidInputError, InvalidTableError
+from gaia_redshift.spectra import DR3, FloatArray
+from gaia_redshift.tables.columns import find_layout
 from training.formats import Block, Kind, Table
 
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
@@ -91,7 +91,7 @@ def _spectrum(path: Path, names: Sequence[str], spelled: Mapping[str, str]) -> t
         return {spelled["flux"]: "array"}, lambda block: block[spelled["flux"]]
     if "bp" in spelled and "rp" in spelled:
         bp, rp = spelled["bp"], spelled["rp"]
-        return {bp: "array", rp: "array"}, lambda block: assemble(block[bp], block[rp])
+        return {bp: "array", rp: "array"}, lambda block: DR3.assemble(block[bp], block[rp])
     try:
         layout = find_layout(names)
     except InvalidTableError as error:
@@ -107,8 +107,8 @@ def _arranged(path: Path, block: Block, arrange: Arrange) -> FloatArray:
         flux = arrange(block)
     except ValueError as error:
         raise InvalidInputError(f"{path.name}: {error}") from error
-    if flux.shape[1] != FLUX_COUNT:
-        raise InvalidInputError(f"{path.name}: a spectrum has {flux.shape[1]} fluxes, not {FLUX_COUNT}")
+    if flux.shape[1] != DR3.samples:
+        raise InvalidInputError(f"{path.name}: a spectrum has {flux.shape[1]} fluxes, not {DR3.samples}")
     return flux
 
 
@@ -116,7 +116,7 @@ def _joined(blocks: list[FloatArray]) -> FloatArray:
     """Concatenate and empty a list, so that the spectra are never in memory twice."""
     if len(blocks) == 1:
         return blocks.pop()
-    whole = np.empty((sum(map(len, blocks)), FLUX_COUNT), np.float32)
+    whole = np.empty((sum(map(len, blocks)), DR3.samples), np.float32)
     stop = len(whole)
     while blocks:
         block = blocks.pop()

@@ -1,4 +1,4 @@
-"""A bundle's Keras network and scaler as one ONNX graph. Imports `app.bundle`, `graph`, `shorten`; TensorFlow, tf2onnx.
+"""A bundle's Keras network and scaler as one ONNX graph. Imports `graph` and `shorten`; TensorFlow, tf2onnx.
 
 Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own.
 """
@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tf2onnx
 
-from app.bundle import KERAS_FILE, ONNX_FILE, SCALER_FILE
-from app.spectra import FLUX_COUNT
+from gaia_redshift.bundle import KERAS_FILE, ONNX_FILE, SCALER_FILE
+from gaia_redshift.spectra import DR3
 from training.graph import straighten
 from training.shorten import shorten
 
@@ -39,7 +39,7 @@ def convert(folder: Path) -> None:
         if isinstance(layer, keras.layers.Normalization):
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     scale, offset = np.float32(scaler.scale_), np.float32(scaler.min_)
-    flux = tf.TensorSpec((None, FLUX_COUNT), tf.float32, name="flux")
+    flux = tf.TensorSpec((None, DR3.samples), tf.float32, name="flux")
 
     def outputs(flux: Any) -> Any:
         found = network((flux * scale + offset)[..., np.newaxis], training=False)

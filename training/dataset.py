@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import Detail, InvalidInputError
-from app.spectra import GRID_ID, FloatArray
+from gaia_redshift.errors import Detail, InvalidInputError
+from gaia_redshift.spectra import DR3, FloatArray
 from training.columns import read_columns
 from training.formats import open_table
 from training.unusable import unusable
@@ -190,9 +190,9 @@ def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
 def _declared(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return what the simulator's metadata say; a grid other than ours would train a network nobody can serve."""
     said = {name: metadata[name] for name in _PROVENANCE if name in metadata}
-    if said.get("grid_id", GRID_ID) != GRID_ID:
+    if said.get("grid_id", DR3.name) != DR3.name:
         raise InvalidInputError(
-            f"{path.name} is sampled on the grid {said['grid_id']!r}; this version's is {GRID_ID!r}"
+            f"{path.name} is sampled on the grid {said['grid_id']!r}; this version's is {DR3.name!r}"
         )
     simulated = said.pop("simulated", None)
     return {"simulated": None if simulated is None else simulated.lower() == "true", "provenance": said}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bundle import KERAS_FILE, Manifest
-from app.model import Model
-from app.prior import PriorName
+from gaia_redshift.bundle import KERAS_FILE, Manifest
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.predictor import Predictor
 from training import binned, densities
 from training.binned import BINNINGS, Binning, Group
 from training.dataset import ORIGIN, Dataset
@@ -96,7 +96,7 @@ class Evaluation:
         refused = f" {self.refused:,} of them got no redshift." if self.refused else ""
         unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
         return [
-            f"Model: {self.model}. {self.manifest.description}",
+            f"Predictor: {self.model}. {self.manifest.description}",
             *([f"Prior: {self.prior}."] if self.prior else []),
             f"Data: {self.how}. {ORIGIN[data.simulated]}{refused}{left_out}",
             f"Errors: standard deviation over {binned.BOOTSTRAPS} bootstrap samples of {unit}.",
@@ -136,12 +136,12 @@ class Evaluation:
         }
 
 
-def judge(model: Model, dataset: Dataset, part: str | None, prior: PriorName = "survey") -> Evaluation:
+def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName = "survey") -> Evaluation:
     """Predict and measure.
 
     Parameters
     ----------
-    model : Model
+    model : Predictor
     dataset : Dataset
     part : {"train", "validation", "test", "all"} or None
         None for the test part where one is known, else all.

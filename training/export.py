@@ -1,4 +1,4 @@
-"""From a trained network to a bundle. Imports `app.bundle` and everything that training made.
+"""From a trained network to a bundle. Imports `gaia_redshift.bundle` and everything that training made.
 
 The bundle is put together in a hidden folder beside its place and renamed into it when every check has passed: a
 crash leaves no half bundle, and a server never meets one.
@@ -23,7 +23,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from app.bundle import (
+from gaia_redshift.bundle import (
     CALIBRATION_FILE,
     CARD_FILE,
     KERAS_FILE,
@@ -34,9 +34,9 @@ from app.bundle import (
     TrainingRecord,
     seal,
 )
-from app.calibration import Calibration
-from app.errors import InvalidBundleError, InvalidInputError
-from app.spectra import GRID_ID, FloatArray
+from gaia_redshift.errors import InvalidBundleError, InvalidInputError
+from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.spectra import DR3, FloatArray
 from training.calibrate import calibrate, coverage
 from training.card import CITATIONS, Tested, origin, write_card
 from training.dataset import Dataset
@@ -271,7 +271,7 @@ def draft(
         name=release.name,
         version=release.version,
         description=description,
-        grid=GRID_ID,
+        grid=DR3.name,
         output="point" if bin_edges is None else "density",
         bin_edges=None if bin_edges is None else tuple(bin_edges),
         redshift_range=(float(redshift.min()), float(redshift.max())),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from app.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 
 Axes: TypeAlias = Any
 """Axes, or an array of them, of matplotlib."""

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
-from app.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray
 from training.dataset import Dataset
 from training.loop import PREDICTION_BATCH, Loop
 from training.progress import Progress

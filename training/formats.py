@@ -16,8 +16,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from app.errors import InvalidInputError, MissingDependencyError
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.spectra import DR3, FloatArray
 
 Kind = Literal["number", "whole", "text", "array"]
 """What a column is read as: float32 with NaN for null, int64 with -1 for null, str with "" for null; (n, k) float32."""
@@ -186,7 +186,7 @@ def _lists(column: Any, what: str, row: int) -> FloatArray:
 def _stacked(lengths: NDArray[Any], values: Callable[[], FloatArray], what: str, row: int) -> FloatArray:
     """Return arrays of one length as shape (n, k); those of length 0 become NaN."""
     filled = lengths != 0
-    width = int(lengths[filled][0]) if filled.any() else FLUX_COUNT
+    width = int(lengths[filled][0]) if filled.any() else DR3.samples
     wrong = np.flatnonzero(filled & (lengths != width))
     if len(wrong):
         raise InvalidInputError(f"{what}: row {row + wrong[0]} has {lengths[wrong[0]]} numbers, others {width}")

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from app.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray
 from training.recipe import Recipe
 
 PREDICTION_BATCH = 256

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from app.spectra import FLUX_COUNT
+from gaia_redshift.spectra import DR3
 from training.recipe import Recipe
 
 
@@ -30,7 +30,7 @@ def build(recipe: Recipe) -> Any:
     ValueError
         If the convolutions leave nothing of the 186 samples.
     """
-    layers: list[Any] = [keras.Input((FLUX_COUNT, 1), name="scaled_flux")]
+    layers: list[Any] = [keras.Input((DR3.samples, 1), name="scaled_flux")]
     for convolution in recipe.convolutions:
         layers += [
             keras.layers.Conv1D(convolution.filters, convolution.kernel, activation=recipe.activation),

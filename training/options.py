@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.errors import MissingDependencyError
+from gaia_redshift.errors import MissingDependencyError
 
 DataArgument = Annotated[
     Path,

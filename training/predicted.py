@@ -1,4 +1,4 @@
-"""What a model says of labelled spectra, whatever kind of model it is. Imports `app.model` and `dataset`."""
+"""What a model says of labelled spectra, whatever kind of model it is. Imports `app.serving.registry` and `dataset`."""
 
 import sys
 from collections.abc import Mapping
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from app.bundle import MANIFEST, Bundle
-from app.errors import InvalidInputError
-from app.model import Model
-from app.prior import PriorName
-from app.redshift import Asked
-from app.settings import Settings
-from app.spectra import SpectrumBatch
+from gaia_redshift.bundle import MANIFEST, SHIPPED_MODELS
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import SpectrumBatch
 from training.dataset import Dataset
 
 Column = NDArray[np.float64]
@@ -66,31 +65,28 @@ class Predicted:
         )
 
 
-def load_model(wanted: str) -> Model:
+def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
     """Load a bundle by its folder, or by its name in the folder of the models.
 
     Raises
     ------
-    InvalidInputError
+    UnknownModelError
         If there is neither.
     InvalidBundleError
         If the bundle is not whole.
     """
-    settings = Settings()
-    for folder in (Path(wanted), settings.models / wanted):
-        if (folder / MANIFEST).is_file():
-            return Model(Bundle(folder, settings.bundle_public_key), settings)
-    raise InvalidInputError(f"{wanted} is neither the folder of a bundle nor the name of one in {settings.models}")
+    folder = Path(wanted)
+    return Predictor(folder if (folder / MANIFEST).is_file() else wanted, models=models)
 
 
 def predict(
-    model: Model, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
+    model: Predictor, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
 ) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would.
 
     Parameters
     ----------
-    model : Model
+    model : Predictor
     dataset : Dataset
     rows : ndarray of int, shape (n,)
     prior : {"survey", "flat"}
@@ -110,7 +106,7 @@ def predict(
     UnsupportedByModelError
         If a point model is asked for another prior than `survey`.
     """
-    grid = model.bundle.grid
+    grid = model.bundle.bins
     asked = Asked(prior, pdf=grid is not None)
     model.check(asked)
     answers: dict[str, list[NDArray[Any]]] = {}

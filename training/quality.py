@@ -1,4 +1,4 @@
-"""What the quality flags must know of the training galaxies. Imports `app.quality`; scikit-learn.
+"""What the quality flags must know of the training galaxies. Imports `interpretation.quality`; scikit-learn.
 
 A mixture of Gaussians over few features, not a network: it says how likely a spectrum is among galaxies as bright,
 costs little beside the network, and was never shown what it must refuse.
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from app.quality import STELLAR_KINDS, Mixture, QualityParameters, features
-from app.spectra import FloatArray
+from gaia_redshift.interpretation.quality import STELLAR_KINDS, Mixture, QualityParameters, features
+from gaia_redshift.spectra import FloatArray
 
 COMPONENTS = 12
 GAUSSIANS = 24

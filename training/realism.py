@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidInputError
-from app.spectra import BP_COUNT, BP_KEPT, FLUX_COUNT, RP_KEPT, grid
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import DR3
 from training.simulation import constants
 from training.simulation.instrument import (
     BANDS,
@@ -87,7 +87,7 @@ def high_pass_rms(flux: NDArray[np.float32]) -> dict[Band, FloatArray]:
     """Return each spectrum's rms about its own Gaussian-smoothed self, shape (n,), per band."""
     from scipy.ndimage import gaussian_filter1d
 
-    halves: dict[Band, NDArray[np.float32]] = {"BP": flux[:, :BP_COUNT], "RP": flux[:, BP_COUNT:]}
+    halves: dict[Band, NDArray[np.float32]] = {"BP": flux[:, : DR3.bp.count], "RP": flux[:, DR3.bp.count :]}
     rms = {}
     for band, values in halves.items():
         smooth = gaussian_filter1d(values, HIGH_PASS_SIGMA, axis=1, mode="nearest")
@@ -152,7 +152,7 @@ def forward_spectra(star: Star) -> tuple[FloatArray, FloatArray]:
     light = np.where(
         transmitted > 0, photons * energy / (constants.APERTURE_M2.value * np.maximum(transmitted, 1e-9)), 0
     )
-    pseudo = grid().pseudo_wavelength[grid().band == band][BP_KEPT if band == "BP" else RP_KEPT]
+    pseudo = DR3.positions.pseudo_wavelength[DR3.positions.band == band][DR3.bp.kept if band == "BP" else DR3.rp.kept]
     return star.coefficients @ bases(band, pseudo), light_per_pixel(band, pseudo, table_nm) @ light
 
 
@@ -178,7 +178,7 @@ def read_spectra(path: Path) -> tuple[FloatArray, NDArray[np.float32], NDArray[n
     from pyarrow import parquet
 
     table = parquet.read_table(path, columns=["z", "flux", "parent_id", "part"])
-    flux = table.column("flux").combine_chunks().flatten().to_numpy().reshape(-1, FLUX_COUNT)
+    flux = table.column("flux").combine_chunks().flatten().to_numpy().reshape(-1, DR3.samples)
     part = table.column("part").combine_chunks()
     names = np.array(part.dictionary.to_pylist())[part.indices.to_numpy()]
     return table.column("z").to_numpy(), flux, table.column("parent_id").to_numpy().astype(np.int64), names

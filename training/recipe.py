@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-from app.errors import Detail, InvalidInputError
+from gaia_redshift.errors import Detail, InvalidInputError
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
 

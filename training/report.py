@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.errors import InvalidInputError
+from gaia_redshift.bundle import SHIPPED_MODELS
+from gaia_redshift.commands.options import Models
+from gaia_redshift.errors import InvalidInputError
 from training import page
 from training.options import DataArgument, PolicyOption
 
@@ -60,13 +62,14 @@ def evaluate(
         typer.Option(help="What densities are weighed with; a point model knows survey alone."),
     ] = "survey",
     policy: PolicyOption = "refuse",
+    models: Models = SHIPPED_MODELS,
 ) -> None:
     """Judge a model on labelled spectra: the dissertation's tables and figures, photo-z metrics, its intervals."""
     from training.dataset import load, say_dropped
     from training.evaluation import draw, judge
     from training.predicted import load_model
 
-    loaded = load_model(model)
+    loaded = load_model(model, models)
     dataset = load(data, policy)
     say_dropped(dataset)
     found = judge(loaded, dataset, part, prior)

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training.dataset import Dataset
 from training.networks import build, compile_for_training
 from training.recipe import HISTORY_FILE, RECIPE_FILE, Recipe, read_recipe

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras_tuner
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training.dataset import Dataset
 from training.fit import fit
 from training.networks import build

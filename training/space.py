@@ -7,7 +7,7 @@ by hand there and are given here.
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from app.spectra import FLUX_COUNT
+from gaia_redshift.spectra import DR3
 from training.recipe import Convolution, Recipe
 
 CONVOLUTIONS = (1, 5)
@@ -35,7 +35,7 @@ def draw(choices: Any, base: Recipe) -> Recipe:
         Of a network that can be built: a kernel wider than what the layers before it leave is narrowed to it.
     """
     convolutions: list[Convolution] = []
-    left = FLUX_COUNT
+    left = DR3.samples
     for filters, kernel in _layers(choices, "convolutions", CONVOLUTIONS, {"filters": FILTERS, "kernel": KERNEL}):
         fitting = min(kernel, left - 1)
         if fitting < 1:  # not even one pair of samples is left to pool

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bundle import TrainingRecord
-from app.errors import InvalidInputError
+from gaia_redshift.bundle import TrainingRecord
+from gaia_redshift.errors import InvalidInputError
 from training.dataset import Dataset
 
 PARTS = ("train", "validation", "test")

@@ -9,8 +9,8 @@ from typing import Any
 import joblib
 import keras
 
-from app.bundle import KERAS_FILE, SCALER_FILE, Bundle
-from app.errors import InvalidInputError
+from gaia_redshift.bundle import KERAS_FILE, SCALER_FILE, Bundle
+from gaia_redshift.errors import InvalidInputError
 from training.networks import build
 from training.recipe import RECIPE_FILE, Recipe
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from app.errors import MissingDependencyError
+from gaia_redshift.errors import MissingDependencyError
 from training.run import Epoch
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training.options import DataArgument, PolicyOption, require_packages
 from training.recipe import Recipe
 

@@ -5,7 +5,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from app.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray
 
 REDSHIFT_RANGE = (0.0, 0.6)
 """Kiraleos 2023, section 3.1: beyond 0.6 the survey holds too few galaxies to learn from."""

@@ -4,9 +4,9 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from app import metrics
 from app.errors import NotReadyError
-from app.schemas import ErrorReply, Wire
+from app.serving import metrics
+from gaia_redshift.client.messages import ErrorReply, Wire
 
 router = APIRouter(tags=["health"])
 

@@ -7,12 +7,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 
-from app import metrics
-from app.bundle import Manifest
-from app.errors import RedshiftError
-from app.model import Model, Models
-from app.quality import QualityFlag
-from app.schemas import ErrorReply, Wire
+from app.serving import metrics
+from app.serving.registry import Model, Models
+from gaia_redshift.bundle import Manifest
+from gaia_redshift.client.messages import ErrorReply, Wire
+from gaia_redshift.errors import RedshiftError
+from gaia_redshift.interpretation.quality import QualityFlag
 
 router = APIRouter(tags=["models"])
 
@@ -82,7 +82,7 @@ def get_model(name: str, request: Request) -> ModelDescription:
 
 
 def _describe(model: Model, models: Models) -> ModelDescription:
-    grid = model.bundle.grid
+    grid = model.bundle.bins
     return ModelDescription(
         default=model is models.default,
         engine=model.engine.name,

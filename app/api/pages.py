@@ -4,19 +4,18 @@ import base64
 import hashlib
 import re
 from importlib.resources import files
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from app.schemas import PredictRequest
-from app.spectra import FLUX_COUNT
+from app.wire.schemas import PredictRequest
+from gaia_redshift.spectra import DR3
 
 router = APIRouter(include_in_schema=False)
 
-EXAMPLE_TABLE = Path(__file__).parent.parent / "data" / "example_galaxies.csv"
+EXAMPLE_TABLE = files("gaia_redshift") / "data" / "example_galaxies.csv"
 """Four simulated galaxies in the dissertation's format, `z` first."""
 
 _REF = "#/components/schemas/{model}"
@@ -57,7 +56,7 @@ def _example_request() -> dict[str, object]:
     """Return a request with the first galaxy of the example table."""
     lines = EXAMPLE_TABLE.read_text(encoding="ascii").splitlines()
     galaxy = dict(zip(lines[0].split(","), map(float, lines[1].split(",")), strict=True))
-    return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(FLUX_COUNT)]}]}
+    return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(DR3.samples)]}]}
 
 
 def mount_static(app: FastAPI) -> None:

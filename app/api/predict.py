@@ -7,20 +7,22 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api import binary
-from app.api.body import negotiate, uploaded_table
-from app.api.reply import Draft
 from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
-from app.limits import ARROW, JSON, NPY, media_type
-from app.model import Model, Models
-from app.prior import PriorName, name_of
-from app.protocol import IN_SERVICE
-from app.reading import read_request
-from app.redshift import Asked, Predictions
-from app.schemas import ErrorReply, PredictOptions, PredictReply, reply_rows
+from app.serving.http_protocol import IN_SERVICE
+from app.serving.registry import Model, Models
 from app.settings import Settings
-from app.spectra import SpectrumBatch
-from app.tables.csv import read_csv, write_csv
+from app.wire import binary
+from app.wire.json import read_request
+from app.wire.media import media_type
+from app.wire.replies import reply_rows
+from app.wire.spooled import Draft
+from app.wire.uploads import negotiate, uploaded_table
+from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
+from gaia_redshift.interpretation.prior import PriorName, name_of
+from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.media import ARROW, JSON, NPY
+from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.tables.csv import read_csv, write_csv
 
 router = APIRouter(tags=["predict"])
 
@@ -106,13 +108,15 @@ async def predict(request: Request) -> Response:
     batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
     model = models.get(options.model)
     asked = options.asked()
-    model.check(asked)
+    model.predictor.check(asked)
     request.scope["state"]["spectra"] = len(batch)
     with model.in_use():
         alone = len(request.scope.get(IN_SERVICE, ())) == 1
         predictions = await model.predict_merged(batch, asked, alone=alone)
     if reply_type == ARROW:
-        return await _off_loop(request, len(body), lambda: binary.arrow_reply(predictions, model.about(asked)))
+        return await _off_loop(
+            request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
+        )
     return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))
 
 
@@ -167,7 +171,7 @@ async def predict_csv(
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
     asked = Asked(prior, pdf)
-    chosen.check(asked)
+    chosen.predictor.check(asked)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
     name, version = chosen.manifest.name, chosen.manifest.version
     if chosen.batcher.full:

@@ -8,8 +8,8 @@ from tests.container.report import expect
 _BOTH = """
 import json
 from pathlib import Path
-from app.bundle import Bundle
-from app.engine import load_engine
+from gaia_redshift.bundle import Bundle
+from gaia_redshift.engine import load_engine
 import numpy as np
 bundle = Bundle(next(Path("/models").glob("*/manifest.json")).parent)
 flux = np.random.default_rng(1).uniform(0.1, 5, (256, 186)).astype(np.float32)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app import metrics
 from app.api import health
+from app.serving import metrics
 from app.settings import Settings
 from tests.container import __main__ as container_test
 

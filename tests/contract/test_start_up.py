@@ -15,15 +15,15 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["app.main", "app.client", "app.commands"])
+@pytest.mark.parametrize("module", ["app.main", "gaia_redshift.client", "gaia_redshift.commands.predict"])
 def test_importing_the_service_loads_nothing_of_the_training(module: str) -> None:
     assert not loaded_after(f"import {module}").intersection(HEAVY)
 
 
 def test_the_grid_needs_numpy_alone() -> None:
-    assert not loaded_after("import app.spectra").intersection({"pydantic", "fastapi", "pyarrow", *HEAVY})
+    assert not loaded_after("import gaia_redshift.spectra").intersection({"pydantic", "fastapi", "pyarrow", *HEAVY})
 
 
 def test_the_command_line_loads_no_network_runtime() -> None:
-    loaded = loaded_after("import app.cli; app.cli.build()")
+    loaded = loaded_after("import gaia_redshift.commands.main; gaia_redshift.commands.main.build()")
     assert not loaded.intersection({*HEAVY, "onnxruntime", "pyarrow"} - {"training"})

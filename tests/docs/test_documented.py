@@ -6,11 +6,12 @@ from typing import get_args
 
 import pytest
 
-from app import errors
-from app.cli import COMMANDS
-from app.redshift import QualityFlag
+from app.errors import HttpError
 from app.settings import Settings
-from app.spectra import Unusable
+from gaia_redshift import errors
+from gaia_redshift.commands.main import COMMANDS
+from gaia_redshift.interpretation.result import QualityFlag
+from gaia_redshift.spectra import Unusable
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
@@ -37,7 +38,7 @@ def test_every_setting_is_documented_with_its_title() -> None:
 
 
 def test_every_error_code_is_documented() -> None:
-    codes = all_errors(errors.RedshiftError) | set(errors.HttpError._CODES.values())
+    codes = all_errors(errors.RedshiftError) | set(HttpError._CODES.values())
     assert first_cells("errors.md") == codes
 
 

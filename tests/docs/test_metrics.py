@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from app import metrics
+from app.serving import metrics
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

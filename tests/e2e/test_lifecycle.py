@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from app.security import hash_key
+from app.serving.security import hash_key
 from tests.reliability.service import Service
 from tests.reliability.wire import Answer, Connection, Question, json_question
 from tests.tiny import write_tiny_bundle

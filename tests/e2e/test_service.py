@@ -12,12 +12,12 @@ import httpx
 import numpy as np
 import pytest
 
-from app.client import AsyncGaiaRedshiftClient, GaiaRedshiftClient
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.client import AsyncClient, Client
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.server import Server, Start
 from tests.tiny import REFERENCE, SHIPPED
 
-NAMES = [f"flux_{number}" for number in range(FLUX_COUNT)]
+NAMES = [f"flux_{number}" for number in range(DR3.samples)]
 TOLERANCE = 2e-6
 
 
@@ -52,18 +52,28 @@ def every_way(server: Server, table: Path, folder: Path) -> dict[str, list[float
     form = httpx.post(f"{server.url}/predict/csv", files={"file": (table.name, content)}, timeout=60)
     found["csv, upload"] = redshifts_of(form.text)
 
-    with GaiaRedshiftClient(server.url) as client:
+    with Client(server.url) as client:
         found["client"] = [one.redshift or np.nan for one in client.predict(flux)]
         found["client, csv"] = [one.redshift or np.nan for one in client.predict_csv(table)]
 
     async def asynchronously() -> list[float]:
-        async with AsyncGaiaRedshiftClient(server.url) as client:
+        async with AsyncClient(server.url) as client:
             return [one.redshift or np.nan for one in await client.predict(flux)]
 
     found["client, asynchronous"] = asyncio.run(asynchronously())
 
     output = folder / "out.csv"
-    command = [sys.executable, "-m", "app.cli", "predict", str(table), "-o", str(output), "--models", str(SHIPPED)]
+    command = [
+        sys.executable,
+        "-m",
+        "gaia_redshift.commands.main",
+        "predict",
+        str(table),
+        "-o",
+        str(output),
+        "--models",
+        str(SHIPPED),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     found["command"] = redshifts_of(output.read_text())
     return found
@@ -89,7 +99,7 @@ def test_a_real_galaxy_gets_one_plausible_redshift_every_way(server: Server, tmp
 
 def test_many_clients_at_once_each_get_their_own_answers(server: Server, simulated: FloatArray) -> None:
     async def ask() -> None:
-        async with AsyncGaiaRedshiftClient(server.url) as client:
+        async with AsyncClient(server.url) as client:
             alone = [one.redshift for one in await client.predict(simulated[:200])]
             replies = await asyncio.gather(
                 *(client.predict(simulated[start : start + size]) for start in range(0, 200, 10) for size in (1, 3, 10))
@@ -119,8 +129,8 @@ def test_the_service_is_ready_within_two_seconds_of_work(start: Start) -> None:
 def test_the_keras_server_answers_as_the_onnx_server_does(start: Start, server: Server, simulated: FloatArray) -> None:
     with (
         start(engine="keras") as keras,
-        GaiaRedshiftClient(keras.url) as client,
-        GaiaRedshiftClient(server.url) as other,
+        Client(keras.url) as client,
+        Client(server.url) as other,
     ):
         assert client.models()[0]["engine"] == "keras"
         expected = [one.redshift for one in other.predict(simulated)]

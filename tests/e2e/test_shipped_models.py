@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import pytest
 
-from app.bundle import ONNX_FILE, Bundle, discover
-from app.engine import load_engine
-from app.redshift import Asked, interpret
 from app.settings import Settings
-from app.spectra import FloatArray
+from gaia_redshift.bundle import ONNX_FILE, Bundle, discover
+from gaia_redshift.engine import load_engine
+from gaia_redshift.interpretation.result import Asked, interpret
+from gaia_redshift.spectra import FloatArray
 from tests.tiny import SHIPPED
 from training.graph import straighten
 
@@ -52,7 +52,7 @@ def test_keras_and_onnx_agree_on_a_thousand_galaxies(folder: Path, simulated: Fl
     engines = load_engine(bundle, "keras"), load_engine(bundle, "onnx")
     assert len(simulated) == 1000
     outputs = [engine(simulated) for engine in engines]
-    if bundle.grid is None:
+    if bundle.bins is None:
         assert np.abs(outputs[0] - outputs[1]).max() <= 5e-6
         return
     # The largest probabilities are about .1; medians are what is served.

@@ -15,19 +15,19 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["app"]):
-    from app import reading
-    from app.bundle import MANIFEST, Bundle
-    from app.errors import RedshiftError
-    from app.reading import read_request
-    from app.schemas import PredictRequest
-    from app.tables import csv as tables_csv
-    from app.tables.columns import find_layout
-    from app.tables.csv import read_csv, write_csv
-    from app.tables.npy import read_npy
-    from app.tables.stream import read_arrow
+    from app.wire import json as reading
+    from app.wire.arrow import read_arrow
+    from app.wire.json import read_request
+    from app.wire.npy import read_npy
+    from app.wire.schemas import PredictRequest
+    from gaia_redshift.bundle import MANIFEST, Bundle
+    from gaia_redshift.errors import RedshiftError
+    from gaia_redshift.tables import csv as tables_csv
+    from gaia_redshift.tables.columns import find_layout
+    from gaia_redshift.tables.csv import read_csv, write_csv
 
-from app.redshift import Predictions, Redshifts
-from app.spectra import FLUX_COUNT, SpectrumBatch
+from gaia_redshift.interpretation.result import Predictions, Redshifts
+from gaia_redshift.spectra import DR3, SpectrumBatch
 from tests.security.corpus import NAMES, ROW, arrays, documents, streams, tables
 from tests.tiny import write_tiny_bundle
 
@@ -38,7 +38,7 @@ def read_json(data: bytes) -> None:
     """Whatever the fast reader accepts, the schema accepts."""
     with suppress(RedshiftError):
         batch, _ = read_request(data, 50)
-        assert batch.flux.shape[1] == FLUX_COUNT
+        assert batch.flux.shape[1] == DR3.samples
         assert len(PredictRequest.model_validate_json(data).spectra) == len(batch)
     with suppress(RedshiftError):
         reading._refuse_bomb(data, 1)
@@ -80,7 +80,7 @@ def read_stream(data: bytes) -> None:
 def check_strict(batch: SpectrumBatch) -> None:
     """Touch every number and name of a batch that was read strictly."""
     assert 0 < len(batch) <= 50
-    assert batch.flux.shape[1] == FLUX_COUNT
+    assert batch.flux.shape[1] == DR3.samples
     assert not np.isnan(batch.flux).any()
     assert batch.source_id is None or len(batch.source_id) == len(batch)
 
@@ -89,7 +89,7 @@ def read_columns(data: bytes) -> None:
     """Any names at all make a layout or an error."""
     with suppress(RedshiftError):
         layout = find_layout(data.decode("utf-8", "replace").split(","))
-        assert len(layout.samples) >= FLUX_COUNT
+        assert len(layout.samples) >= DR3.samples
 
 
 def read_manifest(data: bytes) -> None:

@@ -58,7 +58,10 @@ class Service:
     def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve"], env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "gaia_redshift", "serve"],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.wait_until_ready()
         return self

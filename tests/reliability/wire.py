@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import tiny_redshift
 
 
@@ -93,7 +93,7 @@ class Question:
 
 def flux_of(rows: int, seed: int) -> FloatArray:
     """Return plausible spectra, different for every seed."""
-    return np.round(np.random.default_rng(seed).uniform(0.1, 0.9, (rows, FLUX_COUNT)), 4).astype(np.float32)
+    return np.round(np.random.default_rng(seed).uniform(0.1, 0.9, (rows, DR3.samples)), 4).astype(np.float32)
 
 
 def json_question(rows: int, seed: int, **headers: str) -> Question:
@@ -107,7 +107,7 @@ def json_question(rows: int, seed: int, **headers: str) -> Question:
 def csv_question(rows: int, seed: int) -> Question:
     """Return a CSV upload of `rows` spectra that asks for JSON."""
     flux = flux_of(rows, seed)
-    lines = [",".join(f"flux_{number}" for number in range(FLUX_COUNT))]
+    lines = [",".join(f"flux_{number}" for number in range(DR3.samples))]
     lines += [",".join(f"{value:.4f}" for value in row) for row in flux]
     body = "\n".join(lines).encode()
     return Question(request("/predict/csv", body, "text/csv", Accept="application/json"), tiny_redshift(flux).tolist())

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pyarrow
 
-from app.spectra import FLUX_COUNT
+from gaia_redshift.spectra import DR3
 
-NAMES = ",".join(f"flux_{number}" for number in range(FLUX_COUNT))
-ROW = ",".join(f"{0.1 + number / 1000:.3f}" for number in range(FLUX_COUNT))
+NAMES = ",".join(f"flux_{number}" for number in range(DR3.samples))
+ROW = ",".join(f"{0.1 + number / 1000:.3f}" for number in range(DR3.samples))
 
 
 def _zip_bomb() -> bytes:
@@ -63,10 +63,10 @@ def tables() -> Iterator[tuple[str, bytes]]:
     yield "only line ends", b"\n" * 1_000_000
     yield "only line ends below a header", NAMES.encode() + b"\n" * 1_000_000
     yield "carriage returns", NAMES.encode() + b"\r" * 100_000
-    yield "numbers without end", "\n".join([NAMES, ",".join(["9" * 400] * FLUX_COUNT)]).encode()
-    yield "exponents", "\n".join([NAMES, ",".join(["1e999999999"] * FLUX_COUNT)]).encode()
+    yield "numbers without end", "\n".join([NAMES, ",".join(["9" * 400] * DR3.samples)]).encode()
+    yield "exponents", "\n".join([NAMES, ",".join(["1e999999999"] * DR3.samples)]).encode()
     yield "formulas", "\n".join(["source_id," + NAMES, '"=HYPERLINK(""x"")",' + ROW]).encode()
-    yield "digits of other scripts", "\n".join([NAMES, ",".join(["١٢"] * FLUX_COUNT)]).encode()
+    yield "digits of other scripts", "\n".join([NAMES, ",".join(["١٢"] * DR3.samples)]).encode()
 
 
 def documents() -> Iterator[tuple[str, bytes]]:

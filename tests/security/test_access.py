@@ -11,12 +11,12 @@ import structlog
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
-from app import security
-from app.client import AsyncGaiaRedshiftClient, ServiceError
 from app.main import create_app
-from app.security import hash_key, make_key
+from app.serving import security
+from app.serving.security import hash_key, make_key
 from app.settings import Settings
-from app.spectra import FloatArray
+from gaia_redshift.client import AsyncClient, ServiceError
+from gaia_redshift.spectra import FloatArray
 from tests.app.api.test_predict import error_of
 
 Make = Callable[[int], FloatArray]
@@ -203,7 +203,7 @@ def test_the_client_sends_its_key(models: Path, make_flux: Make) -> None:
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),
-            AsyncGaiaRedshiftClient("http://service", api_key=key, transport=transport) as client,
+            AsyncClient("http://service", api_key=key, transport=transport) as client,
         ):
             return len(await client.predict(make_flux(2)))
 

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
 
-from app.bundle import MANIFEST, SCALER_FILE, SIGNATURE, Bundle, seal
-from app.errors import InvalidBundleError
 from app.main import create_app
 from app.settings import Settings
+from gaia_redshift.bundle import MANIFEST, SCALER_FILE, SIGNATURE, Bundle, seal
+from gaia_redshift.errors import InvalidBundleError
 from tests.tiny import write_tiny_bundle
 
 
@@ -119,14 +119,14 @@ _MAKE_AND_LOAD = """
 import sys
 from pathlib import Path
 import keras
-from app.bundle import KERAS_FILE, MANIFEST, Bundle, Manifest, seal
+from gaia_redshift.bundle import KERAS_FILE, MANIFEST, Bundle, Manifest, seal
 folder = Path(sys.argv[1])
 trap = keras.layers.Lambda(lambda x: print("SPRUNG") or x)
 keras.Sequential([keras.layers.Input((186, 1)), trap]).save(folder / KERAS_FILE)
 seal(folder, Manifest.model_validate_json((folder / MANIFEST).read_bytes()))
 print("MADE")
-import app.engine.keras
-app.engine.keras.load_source(Bundle(folder))
+import gaia_redshift.engine.keras
+gaia_redshift.engine.keras.load_source(Bundle(folder))
 """
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.limits import ARROW, NPY
-from app.schemas import ErrorReply, PredictReply
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.client.messages import ErrorReply, PredictReply
+from gaia_redshift.media import ARROW, NPY
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.app.api.test_predict_csv import CSV, NAMES, rows_of
 from tests.security.corpus import arrays, documents, streams, tables
 
@@ -113,7 +113,7 @@ def test_a_plain_number_is_no_formula(service: TestClient, make_flux: Make, numb
 
 
 def test_an_error_text_never_begins_a_formula(service: TestClient) -> None:
-    row = ",".join(["=1+1"] * FLUX_COUNT)
+    row = ",".join(["=1+1"] * DR3.samples)
     rows = rows_of(service.post("/predict/csv", content="\n".join([",".join(NAMES), row]).encode(), headers=CSV))
     assert rows[0]["error"].startswith("not_a_number: ")
 

@@ -12,8 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.bundle import Manifest
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.bundle import Manifest
+from gaia_redshift.spectra import DR3, FloatArray
 from training.dataset import Dataset, read
 from training.export import Release, export
 from training.fit import Fitted, fit
@@ -37,14 +37,14 @@ def galaxies(count: int, seed: int = 0) -> tuple[FloatArray, FloatArray]:
     """Return fluxes of shape (count, 186) and redshifts: a break that moves with z, brightness and noise."""
     random = np.random.default_rng(seed)
     redshift = random.uniform(0.02, 0.5, count)
-    sample = np.arange(FLUX_COUNT)
+    sample = np.arange(DR3.samples)
     spectrum = 0.2 + 1 / (1 + np.exp(-(sample - 30 - 200 * redshift[:, None]) / 6))
-    flux = random.lognormal(1.5, 0.3, (count, 1)) * spectrum + random.normal(0, 0.05, (count, FLUX_COUNT))
+    flux = random.lognormal(1.5, 0.3, (count, 1)) * spectrum + random.normal(0, 0.05, (count, DR3.samples))
     return flux.astype(np.float32), redshift.astype(np.float32)
 
 
 def csv_table(flux: FloatArray, redshift: FloatArray) -> pa.Table:
-    columns = {"z": redshift} | {f"flux_{index}": flux[:, index] for index in range(FLUX_COUNT)}
+    columns = {"z": redshift} | {f"flux_{index}": flux[:, index] for index in range(DR3.samples)}
     return pa.table(columns)
 
 
@@ -64,7 +64,7 @@ def write_parquet(tmp_path: Path) -> Callable[..., Path]:
 
     def write(flux: FloatArray, redshift: FloatArray, metadata: dict[str, str] | None = None, **more: object) -> Path:
         path = tmp_path / "galaxies.parquet"
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), FLUX_COUNT)
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), DR3.samples)
         table = pa.table({"z": redshift, "flux": lists, **more})
         pyarrow.parquet.write_table(table.replace_schema_metadata(metadata or {"simulated": "true"}), path)
         return path

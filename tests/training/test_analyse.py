@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from training.analyse import FIGURES, analyse, statistics
 from training.simulation.cli import simulate
 

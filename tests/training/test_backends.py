@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.csv
 import pytest
 
-from app.bundle import Bundle
-from app.engine import OnnxEngine
+from gaia_redshift.bundle import Bundle
+from gaia_redshift.engine import OnnxEngine
 from training.run import Epoch
 from training.tensorboard import board
 

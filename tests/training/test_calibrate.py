@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calibration import ENDS, Calibration
+from gaia_redshift.interpretation.calibration import ENDS, Calibration
 from training.calibrate import CLASS_GALAXIES, NODE_GALAXIES, NODE_WIDTH, calibrate, coverage, node_groups
 
 RANGE = np.zeros(186), np.ones(186)

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.bundle import Bundle
-from app.engine import OnnxEngine
-from app.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.bundle import Bundle
+from gaia_redshift.engine import OnnxEngine
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from training import cli
 from training.dataset import read
 from training.recipe import Recipe

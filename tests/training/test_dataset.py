@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.errors import InvalidInputError
-from app.spectra import FLUX_COUNT, GRID_ID
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import DR3
 from training.dataset import declare, load, read
 
 from .conftest import csv_table, galaxies
@@ -41,9 +41,9 @@ def test_parquet_brings_parents_parts_and_that_it_is_simulated(write_parquet: Wr
 
 
 def test_the_simulators_own_words_are_kept_for_the_card(write_parquet: WriteParquet) -> None:
-    metadata = {"simulated": "true", "simulator_version": "1.0", "seed": "7", "grid_id": GRID_ID, "pandas": "{}"}
+    metadata = {"simulated": "true", "simulator_version": "1.0", "seed": "7", "grid_id": DR3.name, "pandas": "{}"}
     dataset = read(write_parquet(*galaxies(120), metadata))
-    assert dataset.provenance == {"simulator_version": "1.0", "seed": "7", "grid_id": GRID_ID}
+    assert dataset.provenance == {"simulator_version": "1.0", "seed": "7", "grid_id": DR3.name}
 
 
 def test_another_grid_is_refused(write_parquet: WriteParquet) -> None:
@@ -68,7 +68,7 @@ def test_a_null_spectrum_is_reported_as_a_missing_value(tmp_path: Path) -> None:
     rows: list[list[float] | None] = [list(map(float, row)) for row in flux]
     rows[5] = None
     path = tmp_path / "null.parquet"
-    for kind in (pa.list_(pa.float32(), FLUX_COUNT), pa.list_(pa.float32())):
+    for kind in (pa.list_(pa.float32(), DR3.samples), pa.list_(pa.float32())):
         pa.parquet.write_table(pa.table({"z": redshift, "flux": pa.array(rows, kind)}), path)
         with pytest.raises(InvalidInputError) as caught:
             read(path)
@@ -82,14 +82,14 @@ def test_missing_columns_are_named_and_counted(write_csv: WriteCsv) -> None:
     with pytest.raises(InvalidInputError, match=r"1 columns are missing, flux_3 the first"):
         read(write_csv(table.drop_columns(["flux_3"])))
     with pytest.raises(InvalidInputError, match=r"186 columns are missing, flux_0 the first"):
-        read(write_csv(table.drop_columns([f"flux_{index}" for index in range(FLUX_COUNT)])))
+        read(write_csv(table.drop_columns([f"flux_{index}" for index in range(DR3.samples)])))
 
 
 def test_a_repeated_column_is_refused(write_csv: WriteCsv) -> None:
     path = write_csv(csv_table(*galaxies(120)))
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"flux_2"', '"flux_1"'), encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=r"galaxies\.csv: column flux_1 stands twice"):
+    with pytest.raises(InvalidInputError, match=r"galaxies\.csv: duplicate column flux_1"):
         read(path)
     lines = text.splitlines()
     path.write_text("\n".join(['"Z",' + lines[0], *(f"1,{line}" for line in lines[1:])]), encoding="utf-8")

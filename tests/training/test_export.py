@@ -13,9 +13,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from app.bundle import KERAS_FILE, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
-from app.errors import InvalidBundleError, InvalidInputError
-from app.spectra import GRID_ID
+from gaia_redshift.bundle import KERAS_FILE, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
+from gaia_redshift.errors import InvalidBundleError, InvalidInputError
+from gaia_redshift.spectra import DR3
 from training import card, export
 from training.evaluate import measure
 from training.fit import fit_scaler
@@ -36,7 +36,7 @@ def test_a_bundle_is_complete_sealed_and_says_how_it_was_made(trained: Trained) 
     bundle = Bundle(trained.folder)
     manifest = bundle.manifest
     assert set(manifest.files) == {*REQUIRED_FILES, "recipe.json", "history.csv"}
-    assert (manifest.name, manifest.version, manifest.grid, manifest.output) == ("small", "1.2.3", GRID_ID, "point")
+    assert (manifest.name, manifest.version, manifest.grid, manifest.output) == ("small", "1.2.3", DR3.name, "point")
     assert Recipe.model_validate_json(bundle.read("recipe.json")) == SMALL
     assert manifest.training.spectra == {"train": 378, "validation": 162, "test": 60}
     assert manifest.training.simulated is None
@@ -79,7 +79,7 @@ import sys
 for name in ("tensorflow", "keras", "sklearn", "joblib", "training"):
     sys.modules[name] = None
 import numpy, onnxruntime, pathlib
-from app.bundle import Bundle
+from gaia_redshift.bundle import Bundle
 bundle = Bundle(pathlib.Path({str(trained.folder)!r}))
 session = onnxruntime.InferenceSession(bundle.read("model.onnx"))
 print(float(session.run(["redshift"], {{"flux": numpy.full((1, 186), 2, "float32")}})[0][0]))

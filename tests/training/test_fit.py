@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training.dataset import Dataset
 from training.fit import Fitted, fit
 from training.recipe import Recipe

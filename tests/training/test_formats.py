@@ -16,8 +16,8 @@ from astropy.io import fits, votable
 from astropy.table import MaskedColumn
 from astropy.table import Table as AstropyTable
 
-from app.errors import InvalidInputError, MissingDependencyError
-from app.spectra import BAND_SAMPLES, assemble
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.spectra import DR3
 from training.dataset import load
 
 from .conftest import galaxies
@@ -95,11 +95,11 @@ def test_a_spectrum_may_be_186_columns_in_any_order_and_case(name: str, tmp_path
 @pytest.mark.parametrize("name", ARRAYS)
 def test_bp_and_rp_arrays_are_cut_and_joined(name: str, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
-    bp, rp = (random.normal(3, 1, (12, BAND_SAMPLES)).astype(np.float32) for _ in range(2))
+    bp, rp = (random.normal(3, 1, (12, DR3.bp.samples)).astype(np.float32) for _ in range(2))
     ARRAYS[name]({"z": REDSHIFT, "bp": bp, "rp": rp}, tmp_path / name)
-    np.testing.assert_array_equal(load(tmp_path / name).flux, assemble(bp, rp))
+    np.testing.assert_array_equal(load(tmp_path / name).flux, DR3.assemble(bp, rp))
     write_csv({"z": REDSHIFT, **single_columns(bp, "bp"), **single_columns(rp, "rp")}, tmp_path / "single.csv")
-    np.testing.assert_array_equal(load(tmp_path / "single.csv").flux, assemble(bp, rp))
+    np.testing.assert_array_equal(load(tmp_path / "single.csv").flux, DR3.assemble(bp, rp))
 
 
 @pytest.mark.parametrize("name", ["set.fits", "set.vot", "set.parquet", "set.csv"])

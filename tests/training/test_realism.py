@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training import realism
 from training.simulation import dataset, noise
 from training.simulation.instrument import BANDS, WINDOW_PX, Band

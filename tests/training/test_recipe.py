@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 from training.recipe import RECIPES, Recipe, choose, with_changes
 
 

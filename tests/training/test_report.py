@@ -15,11 +15,10 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from app.bundle import Bundle
-from app.errors import InvalidInputError, UnsupportedByModelError
-from app.redshift import Asked, Predictions
-from app.settings import SHIPPED_MODELS
-from app.spectra import SpectrumBatch
+from gaia_redshift.bundle import SHIPPED_MODELS, Bundle
+from gaia_redshift.errors import InvalidInputError, UnknownModelError, UnsupportedByModelError
+from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.spectra import SpectrumBatch
 from training import predicted
 from training.dataset import load
 from training.evaluate import measure
@@ -154,7 +153,7 @@ class DensityModel:
         self._model = load_model(NAME)
         self.manifest = self._model.manifest
         self.bundle = SimpleNamespace(
-            grid=SimpleNamespace(edges=EDGES, widths=np.diff(EDGES)), read=self._model.bundle.read
+            bins=SimpleNamespace(edges=EDGES, widths=np.diff(EDGES)), read=self._model.bundle.read
         )
         self.asked: list[Asked] = []
 
@@ -172,7 +171,7 @@ def test_a_density_gets_its_scores_and_figures(
     simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = DensityModel()
-    monkeypatch.setattr(predicted, "load_model", lambda _: model)
+    monkeypatch.setattr(predicted, "load_model", lambda *_: model)
     run(NAME, simulated, "--report", tmp_path, "--part", "all", "--prior", "flat")
     assert model.asked == [Asked("flat", pdf=True)]
     found = plain(tmp_path)
@@ -209,7 +208,7 @@ def test_figures_name_their_axes_with_units(report: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_named(simulated: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="nothing is neither the folder of a bundle nor the name of one"):
+    with pytest.raises(UnknownModelError, match="there is no model 'nothing'"):
         run("nothing", simulated, "--report", tmp_path)
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bundle import TrainingRecord
-from app.errors import InvalidInputError
+from gaia_redshift.bundle import TrainingRecord
+from gaia_redshift.errors import InvalidInputError
 from training.dataset import Dataset
 from training.split import Split, choose_rows, split
 

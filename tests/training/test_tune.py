@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from training import search, space
 from training.fit import fit
 from training.networks import build

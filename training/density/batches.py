@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from app.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray
 from training.density.data import KINDS, Sample
 from training.density.recipe import REDSHIFT_LIMIT, DensityRecipe
 

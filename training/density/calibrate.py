@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.calibration import Calibration, IntervalTable
-from app.density import cumulative_at, posterior, quantile
-from app.prior import PriorName
-from app.spectra import FloatArray
+from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
+from gaia_redshift.interpretation.density import cumulative_at, posterior, quantile
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.spectra import FloatArray
 from training.calibrate import brightness_edges, tables
 from training.density.batches import bin_edges
 from training.density.data import KINDS, Material

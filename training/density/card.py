@@ -1,6 +1,6 @@
 """The card of a density model. Imports `training.card` and what was `tested`; no network."""
 
-from app.bundle import Manifest
+from gaia_redshift.bundle import Manifest
 from training.card import biased, citing, lines, origin, point, use
 from training.density.data import GREY_REDSHIFT, Material
 from training.density.fit import FittedDensity

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.bundle import Manifest
+from gaia_redshift.bundle import Manifest
 from training.dataset import Dataset, Policy, declare, read, say_dropped
 from training.density.data import gather
 from training.density.export import export

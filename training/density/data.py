@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from app.errors import InvalidInputError
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import DR3, FloatArray
 from training.dataset import Dataset, file_sha256
 from training.split import PARTS, Split
 
@@ -160,13 +160,13 @@ def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], N
     """
     try:
         table = pyarrow.parquet.read_table(path, columns=["z", "flux", "part", "kind"])
-        flux = np.asarray(table["flux"].combine_chunks().flatten().to_numpy(), np.float32).reshape(-1, FLUX_COUNT)
+        flux = np.asarray(table["flux"].combine_chunks().flatten().to_numpy(), np.float32).reshape(-1, DR3.samples)
         redshift = np.asarray(table["z"].to_numpy(), np.float32)
         part, kind = (np.asarray(table[name].to_pylist(), np.str_) for name in ("part", "kind"))
     except (pa.ArrowException, KeyError, OSError, ValueError) as error:
         raise InvalidInputError(f"{path.name} cannot be read as the simulator's Parquet: {error}") from error
     if len(flux) != len(redshift):
-        raise InvalidInputError(f"{path.name}: every spectrum needs {FLUX_COUNT} fluxes")
+        raise InvalidInputError(f"{path.name}: every spectrum needs {DR3.samples} fluxes")
     for what, values, allowed in (("kind", kind, KINDS[1:]), ("part", part, PARTS)):
         unknown = sorted(set(np.unique(values)) - set(allowed))
         if unknown:

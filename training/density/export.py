@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.bundle import ONNX_FILE, Manifest, TrainingRecord
-from app.errors import InvalidBundleError
-from app.spectra import FloatArray
+from gaia_redshift.bundle import ONNX_FILE, Manifest, TrainingRecord
+from gaia_redshift.errors import InvalidBundleError
+from gaia_redshift.spectra import FloatArray
 from training.card import origin
 from training.density.batches import bin_edges
 from training.density.calibrate import calibrate, estimate

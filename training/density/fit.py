@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
-from app.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray
 from training.density.batches import Batches, soft_labels
 from training.density.data import Material, Sample
 from training.density.network import build, compile_for_training, standardise

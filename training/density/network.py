@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from training.density.data import KINDS
 from training.density.recipe import REDSHIFT_LIMIT, DensityRecipe
 
@@ -46,8 +46,8 @@ def build(recipe: DensityRecipe) -> Any:
         From min-max scaled fluxes, shape (n, 186, 1), to `density`, probability per bin of redshift, shape (n, bins),
         and `kind`, probability per kind of source, shape (n, 5). `standardise` must see spectra before it is trained.
     """
-    scaled = keras.Input((FLUX_COUNT, 1), name="scaled_flux")
-    flux = keras.layers.Normalization(name="unscale")(keras.layers.Reshape((FLUX_COUNT,))(scaled))
+    scaled = keras.Input((DR3.samples, 1), name="scaled_flux")
+    flux = keras.layers.Normalization(name="unscale")(keras.layers.Reshape((DR3.samples,))(scaled))
     mean_square = keras.ops.mean(keras.ops.square(flux), axis=1, keepdims=True)
     root = keras.ops.sqrt(mean_square + _FLOOR)
     shape = keras.layers.Normalization(name="shape")(keras.ops.divide(flux, root))

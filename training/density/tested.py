@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.calibration import Calibration, Intervals
-from app.density import posterior
-from app.prior import PriorName
-from app.quality import FLAGS, Quality, QualityFlag
-from app.spectra import FloatArray
+from gaia_redshift.interpretation.calibration import Calibration, Intervals
+from gaia_redshift.interpretation.density import posterior
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.quality import FLAGS, Quality, QualityFlag
+from gaia_redshift.spectra import FloatArray
 from training.calibrate import held
 from training.dataset import Dataset
 from training.densities import crps, kolmogorov_smirnov

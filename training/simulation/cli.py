@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError
 
 LARGEST_COUNT = 100_000_000
 

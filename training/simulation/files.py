@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from app.errors import InvalidInputError, MissingDependencyError
-from app.spectra import FLUX_COUNT, GRID_ID
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.spectra import DR3
 from training.simulation import archive, parts
 from training.simulation.contaminants import KINDS
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
@@ -86,7 +86,7 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
     """Return the Arrow schema of a simulated dataset, its metadata included."""
     fields = [
         pa.field("z", pa.float64(), nullable=False),
-        pa.field("flux", pa.list_(pa.float32(), FLUX_COUNT), nullable=False),
+        pa.field("flux", pa.list_(pa.float32(), DR3.samples), nullable=False),
         pa.field("parent_id", pa.int32()),
         pa.field("part", pa.dictionary(pa.int8(), pa.string())),
         pa.field("magnitude", pa.float32()),
@@ -98,7 +98,7 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
     metadata = {
         "simulated": "true",
         "simulator_version": SIMULATOR_VERSION,
-        "grid_id": GRID_ID,
+        "grid_id": DR3.name,
         "seed": str(recipe.seed),
         "count": str(recipe.count),
         "redshift_distribution": recipe.distribution,
@@ -117,7 +117,7 @@ def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
         )
     from pyarrow import csv
 
-    names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
+    names = ["z", *(f"flux_{sample}" for sample in range(DR3.samples))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
     return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
 
@@ -138,7 +138,7 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
     redshift = np.concatenate([block.redshift for block in blocks])
     flux = np.concatenate([block.flux for block in blocks])
     if suffix == ".csv":
-        names = ["z", *(f"flux_{sample}" for sample in range(FLUX_COUNT))]
+        names = ["z", *(f"flux_{sample}" for sample in range(DR3.samples))]
         columns = [np.round(redshift, 7), *np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)]
         return pa.table([pa.array(column) for column in columns], names=names)
 
@@ -151,7 +151,7 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
     schema = parquet_schema(pa, Recipe(0, 0)).remove_metadata()
     arrays = [
         pa.array(redshift),
-        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), FLUX_COUNT),
+        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), DR3.samples),
         pa.array(column("parent_id")),
         words(column("part"), parts.PARTS),
         pa.array(column("magnitude")),

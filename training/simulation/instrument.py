@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.spectra import BAND_SAMPLES, BP_KEPT, RP_KEPT, grid
+from gaia_redshift.spectra import DR3
 from training.simulation import constants
 
 FloatArray = NDArray[np.float64]
@@ -212,12 +212,12 @@ def fit_matrix(band: Band) -> FloatArray:
 @cache
 def sample_matrix(band: Band) -> FloatArray:
     """Return the matrix from coefficients to e-/s per sample, shape (55, 120), blue to red."""
-    positions = grid().pseudo_wavelength[grid().band == band]
-    if len(positions) != BAND_SAMPLES:
-        raise ValueError(f"the grid holds {len(positions)} samples of {band}, not {BAND_SAMPLES}")
+    positions = DR3.positions.pseudo_wavelength[DR3.positions.band == band]
+    if len(positions) != DR3.bp.samples:
+        raise ValueError(f"the grid holds {len(positions)} samples of {band}, not {DR3.bp.samples}")
     return np.asarray(bases(band, positions) * np.abs(np.diff(positions)).mean())
 
 
 def kept_matrix(band: Band) -> FloatArray:
     """Return `sample_matrix` for the kept samples alone, shape (55, 80) or (55, 106)."""
-    return sample_matrix(band)[:, BP_KEPT if band == "BP" else RP_KEPT]
+    return sample_matrix(band)[:, DR3.bp.kept if band == "BP" else DR3.rp.kept]

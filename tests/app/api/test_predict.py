@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from app.errors import OverloadedError
 from app.main import create_app
 from app.settings import Settings
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import tiny_redshift, write_tiny_bundle
 
 Make = Callable[[int], FloatArray]
@@ -61,7 +61,7 @@ def test_an_unusable_spectrum_gets_its_reason_and_the_others_their_redshift(
     service: TestClient, make_flux: Make
 ) -> None:
     good = make_flux(1)[0].tolist()
-    rows = send(service, {"flux": good}, {"flux": [0] * FLUX_COUNT}, {"flux": [1e-17 * f for f in good]}).json()
+    rows = send(service, {"flux": good}, {"flux": [0] * DR3.samples}, {"flux": [1e-17 * f for f in good]}).json()
     assert [row["status"] for row in rows["predictions"]] == ["ok", "error", "error"]
     codes = [row["error"]["code"] for row in rows["predictions"][1:]]
     assert codes == ["constant_spectrum", "implausible_units"]

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from app.limits import ARROW, NPY
 from app.main import create_app
 from app.settings import Settings
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.media import ARROW, NPY
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.app.api.test_predict import error_of
-from tests.app.tables.test_npy import npy
-from tests.app.tables.test_stream import body as arrow
-from tests.app.tables.test_stream import lists
+from tests.app.wire.test_arrow import body as arrow
+from tests.app.wire.test_arrow import lists
+from tests.app.wire.test_npy import npy
 from tests.tiny import tiny_redshift
 
 Make = Callable[[int], FloatArray]
@@ -53,7 +53,7 @@ def test_arrow_answers_on_request_whatever_was_sent(service: TestClient, make_fl
 
 
 def test_an_answer_that_cannot_be_given_is_refused_before_the_network_works(service: TestClient) -> None:
-    error_of(send(service, npy(np.ones((1, FLUX_COUNT))), NPY, accept="text/html"), 406, "not_acceptable")
+    error_of(send(service, npy(np.ones((1, DR3.samples))), NPY, accept="text/html"), 406, "not_acceptable")
 
 
 def test_the_options_stand_in_the_query(service: TestClient, make_flux: Make) -> None:
@@ -79,10 +79,10 @@ def test_options_in_the_query_of_a_json_body_are_not_overlooked(service: TestCli
         (b"rubbish", NPY, 400, "malformed_body"),
         (b"rubbish", ARROW, 400, "malformed_body"),
         (npy(np.ones((2, 3))), NPY, 422, "invalid_request"),
-        (npy(np.full((2, FLUX_COUNT), np.nan)), NPY, 422, "invalid_request"),
+        (npy(np.full((2, DR3.samples), np.nan)), NPY, 422, "invalid_request"),
         (arrow(a=[1]), ARROW, 422, "invalid_table"),
-        (npy(np.ones((2, FLUX_COUNT))), ARROW, 400, "malformed_body"),
-        (arrow(flux=lists(np.ones((1, FLUX_COUNT)))), NPY, 400, "malformed_body"),
+        (npy(np.ones((2, DR3.samples))), ARROW, 400, "malformed_body"),
+        (arrow(flux=lists(np.ones((1, DR3.samples)))), NPY, 400, "malformed_body"),
         (b"x", "application/octet-stream", 415, "unsupported_media_type"),
     ],
 )

@@ -9,13 +9,13 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.app.api.test_predict import error_of
 from tests.tiny import tiny_redshift
 
 Make = Callable[[int], FloatArray]
 CSV = {"Content-Type": "text/csv"}
-NAMES = [f"flux_{number}" for number in range(FLUX_COUNT)]
+NAMES = [f"flux_{number}" for number in range(DR3.samples)]
 
 
 def table(flux: FloatArray, names: list[str] = NAMES) -> bytes:

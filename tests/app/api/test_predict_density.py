@@ -14,15 +14,15 @@ from fastapi.testclient import TestClient
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from app.cli import build
-from app.client import AsyncGaiaRedshiftClient
-from app.limits import ARROW, NPY
 from app.main import create_app
 from app.settings import Settings
-from app.spectra import FLUX_COUNT, FloatArray
+from gaia_redshift.client import AsyncClient
+from gaia_redshift.commands.main import build
+from gaia_redshift.media import ARROW, NPY
+from gaia_redshift.spectra import DR3, FloatArray
 from tests.app.api.test_predict import error_of
-from tests.app.tables.test_npy import npy
-from tests.app.test_client import in_process
+from tests.app.wire.test_npy import npy
+from tests.gaia_redshift.client.test_client import in_process
 from tests.tiny import BIN_EDGES, tiny_density, write_tiny_bundle
 
 Make = Callable[[int], FloatArray]
@@ -54,7 +54,7 @@ def numbers(rows: list[dict[str, Any]]) -> np.ndarray:
 def upload(flux: FloatArray) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([f"flux_{sample}" for sample in range(FLUX_COUNT)])
+    writer.writerow([f"flux_{sample}" for sample in range(DR3.samples)])
     writer.writerows(flux.tolist())
     return text.getvalue().encode()
 
@@ -137,7 +137,7 @@ def test_the_client_returns_densities(density_models: Path, density_service: Tes
     flux = make_flux(3)
     wanted = ask(density_service, flux, prior=TABLE, pdf=True).json()
 
-    async def use(client: AsyncGaiaRedshiftClient) -> None:
+    async def use(client: AsyncClient) -> None:
         found = await client.predict(flux, prior=TABLE, pdf=True)
         assert found.prior == "table"
         assert [one.redshift for one in found] == [row["redshift"] for row in wanted["predictions"]]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.errors import InvalidBundleError
 from app.main import create_app
 from app.settings import Settings
+from gaia_redshift.errors import InvalidBundleError
 
 
 def test_models_describe_their_training_and_files(service: TestClient) -> None:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from app.bundle import ONNX_FILE, Bundle
-from app.cli import build
-from app.engine import KerasEngine, OnnxEngine
-from app.errors import InvalidInputError
-from app.model import Model
-from app.redshift import Asked
-from app.settings import Settings
-from app.spectra import SpectrumBatch
+from gaia_redshift.bundle import ONNX_FILE, Bundle
+from gaia_redshift.commands.main import build
+from gaia_redshift.engine import KerasEngine, OnnxEngine
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import SpectrumBatch
 from tests.training.conftest import KERAS_WARNS, runner
 from training.cli import train
 from training.dataset import read
@@ -63,8 +62,7 @@ def test_both_engines_give_the_same_densities_and_kinds(files: Files, folder: Pa
 
 
 def test_the_network_has_learnt_redshifts_and_tells_stars_and_sky_from_galaxies(files: Files, folder: Path) -> None:
-    settings = Settings(models=folder.parent, default_model="small", engine="onnx", threads=1)
-    model, survey = Model(Bundle(folder), settings), read(files.survey)
+    model, survey = Predictor(folder, engine="onnx", threads=1), read(files.survey)
     rows = np.flatnonzero(survey.part == "test")
     found = model.predict(SpectrumBatch(survey.flux[rows]), Asked()).redshifts
     constant = np.abs(survey.redshift[rows] - np.median(survey.redshift)).mean()

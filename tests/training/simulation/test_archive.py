@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from app.spectra import grid
+from gaia_redshift.spectra import DR3
 from training.simulation import archive, dataset, noise
 from training.simulation.cli import simulate
 from training.simulation.instrument import BANDS, sample_matrix
@@ -26,7 +26,7 @@ def test_rows_carry_the_archives_columns(tmp_path: Path) -> None:
 def test_coefficients_times_the_sample_matrix_are_the_fluxes() -> None:
     block = next(dataset.simulate(dataset.Recipe(20, 9, coefficients=True)))
     both = [block.coefficients[band] @ sample_matrix(band) for band in BANDS]
-    whole = np.concatenate(both, axis=1)[:, grid().kept]
+    whole = np.concatenate(both, axis=1)[:, DR3.positions.kept]
     np.testing.assert_allclose(whole, block.flux, atol=1e-3)
 
 
@@ -40,10 +40,10 @@ def test_gaiaxpy_reads_them_and_finds_the_same_fluxes_and_errors(tmp_path: Path)
     simulate(tmp_path / "set.parquet", count=5, seed=9)
     expected = np.array(parquet.read_table(tmp_path / "set.parquet").column("flux").to_pylist())
     block = next(dataset.simulate(dataset.Recipe(5, 9, coefficients=True)))
-    kept = grid().kept
+    kept = DR3.positions.kept
     for band, columns in (("BP", slice(0, 80)), ("RP", slice(80, 186))):
-        mine = grid().band == band
-        positions = grid().pseudo_wavelength[mine & kept]
+        mine = DR3.positions.band == band
+        positions = DR3.positions.pseudo_wavelength[mine & kept]
         step = np.abs(np.diff(positions)).mean()
         order = np.argsort(positions)
         spectra, _ = gaiaxpy.convert(tmp_path / "xp_continuous.csv", sampling=positions[order], save_file=False)

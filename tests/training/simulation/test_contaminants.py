@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from app.spectra import wavelength_nm
+from gaia_redshift.spectra import DR3
 from training.simulation import contaminants, dataset
 from training.simulation.cli import Kind, simulate
 from training.simulation.instrument import WAVELENGTH_NM
@@ -65,4 +65,4 @@ def test_a_blend_lies_between_its_galaxy_and_a_star() -> None:
     dip = {kind: np.median(block(kind).flux[:, edge].mean(axis=1) / block(kind).flux[:, 74:77].mean(axis=1))
            for kind in ("galaxy", "blend", "star")}  # fmt: skip
     assert dip["star"] < dip["blend"] < dip["galaxy"]
-    assert wavelength_nm()[81] < 626
+    assert DR3.wavelength_nm[81] < 626

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from app.errors import InvalidInputError, MissingDependencyError
-from app.spectra import GRID_ID
+from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.spectra import DR3
 from training.simulation import dataset, files, parts
 from training.simulation.cli import Distribution, simulate
 from training.simulation.galaxies import parents
@@ -71,7 +71,7 @@ def test_parquet_holds_the_documented_columns_and_metadata(tmp_path: Path) -> No
     metadata = table.schema.metadata
     assert (metadata[b"seed"], metadata[b"grid_id"], metadata[b"redshift_distribution"]) == (
         b"4",
-        GRID_ID.encode(),
+        DR3.name.encode(),
         b"uniform",
     )
     assert set(table.column("kind").to_pylist()) == {"galaxy"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.spectra import wavelength_nm
+from gaia_redshift.spectra import DR3
 from training.simulation.instrument import (
     BANDS,
     FREQUENCY,
@@ -45,7 +45,7 @@ def line(at_nm: float) -> np.ndarray:
 def test_a_redshifted_line_lands_on_the_sample_that_the_dispersion_predicts(observed_nm: float, z: float) -> None:
     rest_nm = observed_nm / (1 + z)
     flux = sampled("BP", line(rest_nm * (1 + z)))
-    nearest = np.argmin(np.abs(wavelength_nm()[:80] - observed_nm))
+    nearest = np.argmin(np.abs(DR3.wavelength_nm[:80] - observed_nm))
     assert abs(int(flux.argmax()) - int(nearest)) <= 1
 
 
@@ -77,7 +77,7 @@ def test_smear_widens_a_line_and_keeps_its_light(band: Band) -> None:
 
 def test_a_positive_shift_moves_a_line_to_smaller_pseudo_wavelength() -> None:
     light = line(550.0)
-    step = abs(np.diff(pseudo_wavelength("BP", wavelength_nm()[:80]))).mean()
+    step = abs(np.diff(pseudo_wavelength("BP", DR3.wavelength_nm[:80]))).mean()
     moved = int(sampled("BP", light, shift=2 * step).argmax()) - int(sampled("BP", light).argmax())
     assert moved == 2  # BP's samples run against u
 

@@ -1,4 +1,4 @@
-"""Write ``app/data/smsgen_grid.csv``, the 120 + 120 positions at which SMSgen samples the mean spectra.
+"""Write ``gaia_redshift/data/smsgen_grid.csv``, the 120 + 120 positions at which SMSgen samples the mean spectra.
 
 ESA has not published the table. It publishes the number of samples, that they are uniform in
 pseudo-wavelength, and that the kept 186 run from 366 to 996 nm; the rest is reconstructed: BP from 325.5 to
@@ -8,7 +8,7 @@ replaces this file and its id.
 
 import numpy as np
 
-from app.spectra import BAND_SAMPLES, GRID_FILE
+from gaia_redshift.spectra import DR3
 from training.simulation.build.gaiaxpy_tables import Band, FloatArray, pseudo_wavelength
 
 END_POINTS_NM: dict[Band, tuple[float, float]] = {"BP": (325.5, 674.4), "RP": (611.8, 1051.3)}
@@ -17,7 +17,7 @@ END_POINTS_NM: dict[Band, tuple[float, float]] = {"BP": (325.5, 674.4), "RP": (6
 def positions(band: Band) -> tuple[FloatArray, FloatArray]:
     """Return pseudo-wavelength and wavelength in nm of the 120 samples of one band, blue to red."""
     ends = pseudo_wavelength(band, np.array(END_POINTS_NM[band]))
-    sample = np.linspace(ends[0], ends[1], BAND_SAMPLES)
+    sample = np.linspace(ends[0], ends[1], DR3.bp.samples)
     fine_nm = np.arange(300.0, 1100.0, 0.02)
     fine = pseudo_wavelength(band, fine_nm)
     order = np.argsort(fine)
@@ -31,8 +31,8 @@ def main() -> None:
     for band in END_POINTS_NM:
         for index, (u, nm) in enumerate(zip(*positions(band), strict=True)):
             lines.append(f"{band},{index},{u:.8f},{nm:.5f}")
-    GRID_FILE.parent.mkdir(exist_ok=True)
-    GRID_FILE.write_text("\n".join(lines) + "\n", encoding="ascii")
+    DR3.file.parent.mkdir(exist_ok=True)
+    DR3.file.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":

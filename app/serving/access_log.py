@@ -1,0 +1,121 @@
+"""The outermost middleware: request ids, one log line and the metrics of each request, and errors in the one shape.
+
+Pure ASGI. Whatever the layers below raise ends here as a small JSON answer, and its trace only in the log.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.serving import metrics
+from app.serving.security import CONTENT_POLICY, HEADERS, NOTHING
+from gaia_redshift.errors import RedshiftError
+
+CLIENT_LEFT = 499
+"""What the log and the metrics call a request whose client left before the answer (nginx' number for it)."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = ("/health/live", "/health/ready", "/metrics")
+_SHOWN_PATH = 200
+
+_log: Any = structlog.get_logger()
+
+
+class Observe:
+    """Pure ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Watch one request from its headers to the end of its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = _Watched(scope, send)
+        scope.setdefault("state", {})
+        scope["task"] = asyncio.current_task()  # what the server cancels when the client leaves
+        structlog.contextvars.bind_contextvars(request_id=request.id)
+        metrics.IN_FLIGHT.inc()
+        try:
+            await self.app(scope, receive, request.send)
+        except RedshiftError as error:
+            await request.fail(error)
+        except asyncio.CancelledError:
+            if not scope.get("client_left"):
+                raise
+            request.status = CLIENT_LEFT
+        except Exception:
+            logging.getLogger("gaia_redshift").exception("unexpected error")
+            await request.fail(RedshiftError("an unexpected error; the service's log says more"))
+        finally:
+            metrics.IN_FLIGHT.dec()
+            request.done()
+
+
+class _Watched:
+    """One request while it is worked on."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._started = time.perf_counter()
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        """Send a message, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            if all(name != CONTENT_POLICY for name, _ in headers):
+                headers.append((CONTENT_POLICY, NOTHING))
+            message["headers"] = [*headers, *HEADERS, (b"x-request-id", self.id.encode())]
+        await self._send(message)
+
+    async def fail(self, error: RedshiftError) -> None:
+        """Answer with an error; where an answer has begun already, break it off so that nobody takes it for whole."""
+        if self.status:
+            raise error
+        metrics.ERRORS.labels(error.code).inc()
+        self._scope["state"]["error_code"] = error.code
+        await send_error(error, self.send)
+
+    def done(self) -> None:
+        """Log and count the request."""
+        seconds = time.perf_counter() - self._started
+        scope = self._scope
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        metrics.count_request(method, route, self.status, seconds)
+        write = _log.debug if route in _QUIET else _log.info
+        fields = {
+            name: scope["state"][name] for name in ("key_name", "error_code", "spectra") if name in scope["state"]
+        }
+        write(
+            "request",
+            request_id=self.id,
+            method=method,
+            path=scope["path"][:_SHOWN_PATH],
+            status=self.status,
+            seconds=round(seconds, 6),
+            client=scope["client"][0] if scope.get("client") else None,
+            **fields,
+        )
+
+
+async def send_error(error: RedshiftError, send: Send) -> None:
+    """Send an error as an HTTP answer in the one shape."""
+    body = orjson.dumps(error.body())
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,145 @@
+"""Middleware that bounds what one request may send and how long it may take. Imports `errors` and `settings`.
+
+A body is stopped at its size, announced or chunked; at its speed, judged every few seconds; and when the bodies of all
+requests together would fill the memory or the disk. A request is stopped when its time is up. Each ends with an error
+in the one shape, raised here and written by `observe`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import (
+    BodyTooLargeError,
+    OverloadedError,
+    RequestTooSlowError,
+    UnsupportedMediaTypeError,
+    WaitedTooLongError,
+)
+from app.settings import Settings
+from app.wire.media import media_type
+from gaia_redshift.errors import RedshiftError
+from gaia_redshift.media import ARROW, JSON, NPY
+
+_IN_MEMORY = frozenset({JSON, NPY, ARROW})
+"""Bodies that are read as a whole; others go through a file."""
+
+
+class _Allowance:
+    """How large bodies of one kind may be, and how many bytes of them are held now."""
+
+    def __init__(self, largest: int, held_at_once: int) -> None:
+        self.largest, self.held_at_once = largest, held_at_once
+        self.held = 0
+
+
+class Limits:
+    """Pure ASGI middleware; see the module.
+
+    Parameters
+    ----------
+    app : ASGI application
+    settings : Settings
+    seconds_to_drain : callable
+        How long the work that waits now will take: what Retry-After says.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, seconds_to_drain: Callable[[], float]) -> None:
+        self.app = app
+        self.settings = settings
+        self.seconds_to_drain = seconds_to_drain
+        self.memory = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
+        self.table = _Allowance(settings.max_body_bytes, settings.max_body_bytes_held)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a `receive` that counts."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"}:
+            raise UnsupportedMediaTypeError(
+                f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
+            )
+        in_memory = media_type(headers) in _IN_MEMORY
+        body = _Body(self, self.memory if in_memory else self.table, receive)
+        announced = headers.get("content-length", "0")
+        body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
+        body.complete = announced == "0" and "transfer-encoding" not in headers
+        seconds = self.settings.request_seconds if body.complete else self.settings.slow_seconds
+        try:
+            async with asyncio.timeout(seconds) as body.deadline:
+                await self.app(scope, body.receive, send)
+        except TimeoutError as error:
+            if not body.deadline.expired():
+                raise
+            raise body.why_expired() from error
+        finally:
+            body.allowance.held -= body.received
+
+
+class _Body:
+    """One request's body while it arrives."""
+
+    deadline: asyncio.Timeout
+
+    def __init__(self, limits: Limits, allowance: _Allowance, receive: Receive) -> None:
+        self._limits, self._settings = limits, limits.settings
+        self.allowance = allowance
+        self._receive = receive
+        self.too_large = False
+        self.received = 0
+        self.complete = False
+        self._loop = asyncio.get_running_loop()
+        self._start = self._judged_at = self._loop.time()
+        self._judged_bytes = 0
+
+    async def receive(self) -> Message:
+        """Return the next message, or raise what stops the body."""
+        if self.too_large:
+            raise self._size_error()
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self.received += size
+        self.allowance.held += size
+        if self.received > self.allowance.largest:
+            raise self._size_error()
+        if size and self.allowance.held > self.allowance.held_at_once:
+            raise OverloadedError(
+                "the bodies of other requests fill the space that bodies may take: try again in a moment",
+                self._limits.seconds_to_drain(),
+            )
+        if not self.complete:
+            self._judge(message)
+        return message
+
+    def _judge(self, message: Message) -> None:
+        """Give a body that keeps its speed more time, and the answer to a complete one all the time there is."""
+        end = self._start + self._settings.request_seconds
+        now = self._loop.time()
+        if not message.get("more_body", False):
+            self.complete = True
+            self.deadline.reschedule(end)
+        elif self.received - self._judged_bytes >= self._settings.min_bytes_per_second * self._settings.slow_seconds:
+            self._judged_at, self._judged_bytes = now, self.received
+            self.deadline.reschedule(min(end, now + self._settings.slow_seconds))
+
+    def why_expired(self) -> RedshiftError:
+        """Say whose time was up: the client's or the service's."""
+        if not self.complete:
+            return RequestTooSlowError(
+                f"the body arrives too slowly: less than {self._settings.min_bytes_per_second} bytes/s "
+                f"for {self._settings.slow_seconds:g} s"
+            )
+        return WaitedTooLongError(
+            f"not done after {self._settings.request_seconds:g} s: send fewer spectra at a time, or try again later",
+            self._limits.seconds_to_drain(),
+        )
+
+    def _size_error(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"the body is larger than {self.allowance.largest} bytes: split it, or raise the limit"
+        )

@@ -1,0 +1,155 @@
+"""Prometheus metrics, each described in docs/reference/metrics.md. Imports nothing of the project but types.
+
+One process keeps its numbers in memory. Several (``--workers``) keep them in small files of a folder that the
+supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import generate_latest as _generate
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from gaia_redshift.bundle import Bundle, Manifest
+from gaia_redshift.interpretation.result import Redshifts
+from gaia_redshift.spectra import FloatArray, Problem
+
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_MODEL = ("model", "version")
+
+
+class _ArrayHistogram(Histogram):
+    """A histogram that takes a whole array at once: a table's rows one by one would cost more than their decoding."""
+
+    def observe_all(self, values: ArrayLike) -> None:
+        array = np.asarray(values, dtype=np.float64)
+        if len(array) == 1:
+            self.observe(float(array[0]))
+            return
+        positions = np.searchsorted(self._upper_bounds, array)
+        for bucket, count in enumerate(np.bincount(positions, minlength=len(self._upper_bounds))):
+            if count:
+                self._buckets[bucket].inc(int(count))
+        self._sum.inc(float(array.sum()))
+
+
+REQUESTS = Counter(
+    "gaia_redshift_requests", "HTTP requests answered; status 499: the client left first", ("method", "route", "status")
+)
+REQUEST_SECONDS = Histogram(
+    "gaia_redshift_request_seconds",
+    "Seconds from a request's headers to the end of its answer",
+    ("route",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+ERRORS = Counter("gaia_redshift_errors", "Requests refused or failed, by error code", ("code",))
+IN_FLIGHT = Gauge("gaia_redshift_requests_in_flight", "Requests being worked on", multiprocess_mode="livesum")
+
+SPECTRA = Counter(
+    "gaia_redshift_spectra", "Spectra answered, with a redshift (ok) or a reason (error)", (*_MODEL, "status")
+)
+PROBLEMS = Counter("gaia_redshift_spectrum_problems", "Spectra without a redshift, by reason", (*_MODEL, "code"))
+FLAGS = Counter("gaia_redshift_quality_flags", "Quality flags given", (*_MODEL, "flag"))
+REDSHIFT = _ArrayHistogram(
+    "gaia_redshift_predicted_redshift",
+    "Predicted redshifts",
+    _MODEL,
+    buckets=tuple(np.round(np.arange(0.0, 0.601, 0.05), 2)),
+)
+DRIFT = _ArrayHistogram(
+    "gaia_redshift_drift_samples",
+    "Of a spectrum's 186 fluxes, how many lie outside the range of the training set",
+    _MODEL,
+    buckets=(0, 1, 2, 5, 10, 20, 50, 100, 185),
+)
+LEVEL = _ArrayHistogram(
+    "gaia_redshift_drift_level",
+    "Mean position of a spectrum's fluxes in the range of the training set: 0 its faintest, 1 its brightest",
+    _MODEL,
+    buckets=(0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
+
+QUEUED = Gauge("gaia_redshift_queued_rows", "Spectra that wait for the network", _MODEL, multiprocess_mode="livesum")
+QUEUE_LIMIT = Gauge(
+    "gaia_redshift_queue_limit_rows", "Spectra that may wait for one model", multiprocess_mode="livesum"
+)
+BATCH_ROWS = Histogram(
+    "gaia_redshift_batch_rows", "Spectra in one batch", _MODEL, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 16384)
+)
+BATCH_REQUESTS = Histogram(
+    "gaia_redshift_batch_requests", "Requests merged into one batch", _MODEL, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
+ENGINE_SECONDS = Counter("gaia_redshift_engine_seconds", "Seconds the network worked", _MODEL)
+READY = Gauge("gaia_redshift_ready", "1 where the process predicts", multiprocess_mode="livemin")
+RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
+
+
+def watch_batches(manifest: Manifest) -> Callable[[int, int, float, int], None]:
+    """Return what a batcher calls after each batch of this model."""
+    labels = (manifest.name, manifest.version)
+    rows_of, requests_of = BATCH_ROWS.labels(*labels), BATCH_REQUESTS.labels(*labels)
+    seconds_of, queued_of = ENGINE_SECONDS.labels(*labels), QUEUED.labels(*labels)
+
+    def watch(rows: int, requests: int, seconds: float, queued: int) -> None:
+        rows_of.observe(rows)
+        requests_of.observe(requests)
+        seconds_of.inc(seconds)
+        queued_of.set(queued)
+
+    return watch
+
+
+@cache
+def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(route)
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answered request; all three labels come from small sets, so they can be looked up once."""
+    requests, durations = _of_request(method, route, status)
+    requests.inc()
+    durations.observe(seconds)
+
+
+@cache
+def _of_model(name: str, version: str) -> tuple[Counter, _ArrayHistogram, _ArrayHistogram, _ArrayHistogram]:
+    labels = (name, version)
+    return SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels), DRIFT.labels(*labels), LEVEL.labels(*labels)
+
+
+def count_predictions(bundle: Bundle, flux: FloatArray, redshifts: Redshifts, problems: Mapping[int, Problem]) -> None:
+    """Count what was answered, the redshifts, the flags, and how far the input lies from the training set."""
+    labels = (bundle.manifest.name, bundle.manifest.version)
+    redshift = redshifts.redshift
+    if problems:
+        SPECTRA.labels(*labels, "error").inc(len(problems))
+        for problem in problems.values():
+            PROBLEMS.labels(*labels, problem.code).inc()
+        usable = ~np.isnan(redshift)
+        flux, redshift = flux[usable], redshift[usable]
+    if not len(redshift):
+        return
+    answered, distribution, drifts, levels = _of_model(*labels)
+    answered.inc(len(redshift))
+    distribution.observe_all(redshift)
+    for flags in redshifts.quality:
+        for flag in flags:
+            FLAGS.labels(*labels, flag).inc()
+    position = (flux - bundle.flux_low) * bundle.flux_scale
+    drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
+    levels.observe_all(position.mean(axis=1))
+
+
+def render() -> bytes:
+    """Return all metrics in Prometheus' text format; with several processes, those of all together."""
+    if MULTIPROCESS_FOLDER not in os.environ:
+        return _generate(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return _generate(registry)

@@ -1,0 +1,35 @@
+"""OpenTelemetry traces, where the extra ``otel`` is installed and the setting asks for them. Imports `errors`.
+
+Where they go is said in OpenTelemetry's own variables, such as ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+"""
+
+from fastapi import FastAPI
+
+from gaia_redshift.errors import MissingDependencyError
+
+
+def trace(app: FastAPI) -> None:
+    """Add the outermost layer, which makes a span of each request and takes up the caller's ``traceparent``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If OpenTelemetry is not installed.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise MissingDependencyError("traces need OpenTelemetry: pip install 'gaia-redshift[otel]'") from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "gaia-redshift"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    app.state.tracer_provider = provider
+    app.add_middleware(
+        OpenTelemetryMiddleware,
+        tracer_provider=provider,
+        excluded_urls="health/live,health/ready,metrics",
+        exclude_spans=["receive", "send"],
+    )

@@ -1,0 +1,41 @@
+"""Arrays of numbers that a request brings, judged as strictly as JSON. Imports `spectra` and `errors`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError
+
+
+def refuse_not_finite(columns: Mapping[str, NDArray[Any]], first_row: int = 0) -> None:
+    """Raise InvalidRequestError with the positions of the numbers that are NaN or infinite, column by column."""
+    details = []
+    count = 0
+    for name, values in columns.items():
+        if np.isfinite(values).all():
+            continue
+        places = np.argwhere(~np.isfinite(values))
+        count += len(places)
+        details += [
+            Detail(f"spectra[{first_row + row}].{name}[{n}]", "Input should be a finite number")
+            for row, n in places[:MAX_DETAILS]
+        ]
+    if count:
+        raise broken(count, details)
+
+
+def broken(count: int, details: list[Detail]) -> InvalidRequestError:
+    """Return the refusal of a request that breaks the schema in `count` places."""
+    return InvalidRequestError(
+        f"the request breaks the schema in {'1 place' if count == 1 else f'{count} places'}", details
+    )
+
+
+def too_many(count: int, most: int) -> InvalidRequestError:
+    """Return the refusal of a request with more than `most` spectra."""
+    return InvalidRequestError(
+        f"{count} spectra in one request: at most {most}; send several, or a table",
+        [Detail("spectra", f"at most {most} items")],
+    )

@@ -1,0 +1,143 @@
+"""Spectra as an Arrow IPC stream, and predictions as one. Imports `errors`, `spectra` and its neighbours in `tables`.
+
+What comes from strangers is bounded before it is decompressed, and validated by Arrow before it is touched.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow
+
+from app.wire.arrays import broken, refuse_not_finite, too_many
+from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join
+from gaia_redshift.tables.columns import SOURCE_ID
+
+_MOST_BYTES = 4096
+"""What one spectrum can need, decompressed: 240 numbers of eight bytes, an identifier, and room to spare."""
+_IDENTIFIER_LENGTH = 256
+
+
+def read_arrow(body: bytes, max_spectra: int) -> SpectrumBatch:
+    """Read the body of a request, an Arrow IPC stream; strict, as JSON is.
+
+    Parameters
+    ----------
+    body : bytes
+        Columns as `choose_columns` wants them; fluxes in e-/s per sample.
+    max_spectra : int
+        Most spectra allowed.
+
+    Raises
+    ------
+    MalformedBodyError
+        If the body is not an Arrow stream, or would take too much memory when decompressed.
+    InvalidTableError
+        If it has not the right columns.
+    InvalidRequestError
+        If there is no spectrum, or there are too many, or one is not complete and finite; details name the positions.
+    """
+    try:
+        batches = list(_record_batches(body, max_spectra))
+    except (pyarrow.ArrowException, OSError, struct.error, UnicodeDecodeError) as error:
+        raise MalformedBodyError(f"the body is not an Arrow stream: {str(error).splitlines()[0][:200]}") from error
+    if not batches:
+        raise InvalidRequestError("the stream holds no spectrum", [Detail("spectra", "at least 1 item")])
+    parts, row = [], 0
+    for batch in batches:
+        parts.append(_read_strictly(batch, row))
+        row += len(batch)
+    if len(parts) == 1:
+        return parts[0]
+    ids = [name for part in parts for name in part.source_id or ()]
+    return SpectrumBatch(np.concatenate([part.flux for part in parts]), ids or None)
+
+
+def _read_strictly(batch: pyarrow.RecordBatch, first_row: int) -> SpectrumBatch:
+    bands = bands_of(batch)
+    wrong = [
+        Detail(f"spectra[{first_row + row}].{at}", problem.message)
+        for samples in bands.values()
+        for row, (at, problem) in sorted(samples.problems.items())
+    ]
+    if wrong:
+        raise broken(len(wrong), wrong[:MAX_DETAILS])
+    refuse_not_finite({band: samples.values for band, samples in bands.items()}, first_row)
+    identifiers = identifiers_of(batch)
+    for row, name in enumerate(identifiers or ()):
+        if name is not None and len(name) > _IDENTIFIER_LENGTH:
+            at = f"spectra[{first_row + row}].{SOURCE_ID}"
+            raise broken(1, [Detail(at, f"at most {_IDENTIFIER_LENGTH} characters")])
+    return SpectrumBatch(join(bands), identifiers)
+
+
+def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBatch]:
+    """Yield the chosen columns of the stream's batches that have rows, each validated in full."""
+    _bound(body, max_spectra)
+    with pyarrow.ipc.open_stream(body) as stream:
+        schema = stream.schema
+    chosen = [schema.names.index(name) for name in choose_columns(schema)]
+    options = pyarrow.ipc.IpcReadOptions(included_fields=chosen, use_threads=False)
+    with pyarrow.ipc.open_stream(body, options=options) as stream:
+        for batch in stream:
+            batch.validate(full=True)
+            if len(batch):
+                yield batch
+
+
+def _bound(body: bytes, max_spectra: int) -> None:
+    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed."""
+    rows, size = 0, 0
+    messages = pyarrow.ipc.MessageReader.open_stream(pyarrow.py_buffer(body))
+    for message in messages:
+        if message.type == "schema":
+            continue
+        if message.type != "record batch":
+            raise pyarrow.ArrowInvalid(f"a {message.type} is not read here: send plain columns")
+        count, bytes_ = _claims(message.metadata.to_pybytes(), message.body)
+        rows, size = rows + count, size + bytes_
+        if rows > max_spectra:
+            raise too_many(rows, max_spectra)
+        if size > max_spectra * _MOST_BYTES:
+            raise pyarrow.ArrowInvalid(f"its buffers take {size} bytes, more than {max_spectra} spectra can need")
+
+
+def _claims(metadata: bytes, body: Any) -> tuple[int, int]:
+    """Return how many rows and bytes a record batch says it has when decompressed (Arrow's Message.fbs)."""
+    root = _unpack("<I", metadata, 0)
+    header = _follow(metadata, _member(metadata, root, 2))
+    length = _member(metadata, header, 0)
+    rows = _unpack("<q", metadata, length) if length else 0
+    if not _member(metadata, header, 3):
+        return rows, len(body)
+    buffers = _follow(metadata, _member(metadata, header, 2))
+    size = 0
+    for index in range(_unpack("<I", metadata, buffers)):
+        offset, packed = struct.unpack_from("<qq", metadata, buffers + 4 + 16 * index)
+        if packed >= 8:
+            if not 0 <= offset <= len(body) - 8:
+                raise pyarrow.ArrowInvalid("a buffer lies outside its message")
+            unpacked = _unpack("<q", body, offset)
+            size += packed if unpacked == -1 else max(0, unpacked)
+    return rows, size
+
+
+def _unpack(form: str, text: Any, position: int) -> int:
+    value: int = struct.unpack_from(form, text, position)[0]
+    return value
+
+
+def _follow(text: bytes, position: int) -> int:
+    """Return where a flatbuffer's reference leads."""
+    return position + _unpack("<I", text, position)
+
+
+def _member(text: bytes, table: int, number: int) -> int:
+    """Return where a flatbuffer table keeps a member, 0 where it has none."""
+    slots = table - _unpack("<i", text, table)
+    slot = 4 + 2 * number
+    offset = _unpack("<H", text, slots + slot) if slot < _unpack("<H", text, slots) else 0
+    return table + offset if offset else 0

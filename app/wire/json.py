@@ -1,0 +1,164 @@
+"""From a JSON body to spectra. Imports `schemas`, `spectra` and `errors` of the project.
+
+A plain good body is read straight into an array. Whenever something looks wrong, the schema is asked: it accepts, or
+finds the exact place. A test holds that the fast way accepts nothing that the schema refuses.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import ValidationError
+
+from app.wire.schemas import PredictRequest
+from gaia_redshift.client.messages import PredictOptions
+from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.interpretation.prior import MOST_NODES
+from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
+
+
+def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
+    """Read a JSON body into spectra and what was asked of them.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON in the shape of `PredictRequest`.
+    max_spectra : int
+        Most spectra allowed.
+
+    Returns
+    -------
+    SpectrumBatch, PredictOptions
+
+    Raises
+    ------
+    MalformedBodyError
+        If the body is not JSON.
+    InvalidRequestError
+        If it breaks the schema; details name positions such as ``spectra[17].flux[3]``.
+    """
+    if len(body) > _LARGE_BYTES:
+        _refuse_bomb(body, max_spectra)
+    try:
+        document = orjson.loads(body)
+        spectra = document.pop("spectra")
+        options = PredictOptions.model_validate(document) if document else _DEFAULTS
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValidationError):
+        return _judge(body, max_spectra)
+    if not isinstance(spectra, list) or not 0 < len(spectra) <= max_spectra:
+        return _judge(body, max_spectra)
+    flux = _flux_fast(spectra)
+    identifiers = [spectrum.get("source_id") for spectrum in spectra] if flux is not None else []
+    if flux is None or not all(map(_plain_identifier, identifiers)):
+        return _judge(body, max_spectra)
+    return SpectrumBatch(flux, _as_text(identifiers)), options
+
+
+_LARGE_BYTES = 128 << 10
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * DR3.bp.samples + 2}
+"""Most of each character that one spectrum can need, outside of strings."""
+_OPTIONS = 2 * MOST_NODES + 16
+"""The same for everything else in a request; the table of a prior is the largest part."""
+
+
+def _refuse_bomb(body: bytes, max_spectra: int) -> None:
+    """Refuse a body with more structure than `max_spectra` spectra have, before a parser builds objects of it.
+
+    A parser turns a byte into up to 125 bytes of objects (measured: 16 MB of ``[[0]],`` took 2 GB), so the size
+    of the body alone bounds nothing.
+    """
+
+    def too_many(text: bytes) -> bool:
+        view = np.frombuffer(text, np.uint8)
+        return any(np.count_nonzero(view == mark) > most * max_spectra + _OPTIONS for mark, most in _MOST.items())
+
+    if too_many(body) and too_many(_STRING.sub(b"", body)):
+        raise InvalidRequestError(
+            f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
+            [Detail("spectra", f"at most {max_spectra} items")],
+        )
+
+
+_DEFAULTS = PredictOptions()
+_NUMBERS = frozenset({float, int})
+_FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
+
+
+def _flux_fast(spectra: list[Any]) -> FloatArray | None:
+    """Return fluxes of shape (n, 186) if every spectrum is plain `flux` of finite numbers; None to ask the judge."""
+    rows = []
+    for spectrum in spectra:
+        if type(spectrum) is not dict or spectrum.keys() not in _FLUX_KEYS:
+            return None
+        row = spectrum["flux"]
+        if type(row) is not list or len(row) != DR3.samples or not _NUMBERS.issuperset(map(type, row)):
+            return None
+        rows.append(row)
+    try:
+        values = np.array(rows, dtype=np.float64)
+    except OverflowError:  # an integer beyond any float
+        return None
+    return narrow(values) if np.isfinite(values).all() else None
+
+
+def _numbers(values: Any) -> FloatArray:
+    return narrow(np.asarray(values, dtype=np.float64))
+
+
+def _plain_identifier(value: object) -> bool:
+    if type(value) is int:
+        return True  # orjson reads no integer outside 64 bits
+    return value is None or (type(value) is str and len(value) <= 256)
+
+
+def _as_text(identifiers: list[Any]) -> list[str | None] | None:
+    if not any(value is not None for value in identifiers):
+        return None
+    return [None if value is None else str(value) for value in identifiers]
+
+
+def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
+    """Read the body by its schema, which finds the exact position of what is wrong."""
+    try:
+        request = PredictRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise _explain(error) from error
+    if len(request.spectra) > max_spectra:
+        raise InvalidRequestError(
+            f"{len(request.spectra)} spectra in one request: at most {max_spectra}; send several, or a table",
+            [Detail("spectra", f"at most {max_spectra} items")],
+        )
+    rows = [
+        _numbers(spectrum.flux)
+        if spectrum.flux is not None
+        else DR3.assemble(_numbers(spectrum.bp), _numbers(spectrum.rp))
+        for spectrum in request.spectra
+    ]
+    return SpectrumBatch(np.stack(rows), _as_text([s.source_id for s in request.spectra])), request
+
+
+def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    if problems[0]["type"] == "json_invalid":
+        return MalformedBodyError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
+    messages: dict[str, str] = {}
+    for problem in problems:  # an identifier is refused once as an integer and once as a string: one place
+        at = _position(problem["loc"])
+        messages[at] = f"{messages[at]}, or: {problem['msg']}" if at in messages else problem["msg"]
+    places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
+    details = [Detail(at, message) for at, message in messages.items()]
+    return InvalidRequestError(f"the request breaks the schema in {places}", details)
+
+
+def _position(location: tuple[int | str, ...]) -> str:
+    """Write a location as ``spectra[17].flux[3]``, without the names pydantic gives to alternatives."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not part.startswith(("constrained-", "int", "str", "prior-")):
+            text += f".{part}" if text else part
+    return text or "body"

@@ -1,0 +1,81 @@
+"""Spectra as one NumPy array in the ``.npy`` format. Imports `spectra`, `errors` and `tables.arrays`.
+
+The header is the text of a Python dictionary. NumPy evaluates it; here a pattern reads it, and nothing but arrays of
+floats fits. The array is a view of the body.
+"""
+
+import re
+import struct
+
+import numpy as np
+
+from app.wire.arrays import refuse_not_finite, too_many
+from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.spectra import DR3, SpectrumBatch, narrow
+
+_MAGIC = re.compile(rb"\x93NUMPY([\x01-\x03])\x00")
+_HEADER = re.compile(
+    rb"\s*\{\s*'descr':\s*'(?P<type>[^']{1,20})',\s*'fortran_order':\s*(?P<by_columns>True|False),"
+    rb"\s*'shape':\s*\((?P<shape>[0-9, ]{0,80})\),?\s*\}\s*"
+)
+_HEADER_BYTES = 1000
+"""The header of an array of floats takes about 120."""
+
+_TYPES = {b"<f4", b">f4", b"<f8", b">f8"}
+
+
+def read_npy(body: bytes, max_spectra: int) -> SpectrumBatch:
+    """Read the body of a request; strict, as JSON is.
+
+    Parameters
+    ----------
+    body : bytes
+        float32 or float64 of shape (n, 186), or (n, 240): all 120 BP samples and then all 120 RP samples, which are
+        truncated. e-/s per sample.
+    max_spectra : int
+        Most spectra allowed.
+
+    Raises
+    ------
+    MalformedBodyError
+        If the body is not a ``.npy`` file of these types, or is shorter or longer than its header says.
+    InvalidRequestError
+        If the shape is wrong, there are too many spectra, or a number is not finite; details name its position.
+    """
+    header, start = _read_header(body)
+    if header["type"] not in _TYPES:
+        raise MalformedBodyError(
+            f"the array holds {header['type'].decode('ascii', 'replace')}: send float32 or float64"
+        )
+    dtype = np.dtype(header["type"].decode())
+    shape = [int(length) for length in header["shape"].replace(b" ", b"").split(b",") if length]
+    if len(shape) != 2 or shape[1] not in DR3.lengths["flux"] or shape[0] < 1:
+        wanted = f"(n, {DR3.samples}) or (n, {DR3.untruncated})"
+        found = ", ".join(map(str, shape))[:80]
+        raise InvalidRequestError(
+            f"the array has the wrong shape: send {wanted}", [Detail("spectra", f"shape ({found}), not {wanted}")]
+        )
+    rows, length = shape
+    if rows > max_spectra:
+        raise too_many(rows, max_spectra)
+    if len(body) - start != rows * length * dtype.itemsize:
+        raise MalformedBodyError(
+            f"the array's header tells of {rows * length * dtype.itemsize} bytes, and {len(body) - start} follow"
+        )
+    flat = np.frombuffer(body, dtype, offset=start)
+    values = flat.reshape(length, rows).T if header["by_columns"] == b"True" else flat.reshape(rows, length)
+    refuse_not_finite({"flux": values})
+    return SpectrumBatch(DR3.whole(narrow(values)))
+
+
+def _read_header(body: bytes) -> tuple[re.Match[bytes], int]:
+    """Return the parts of the header, and where the numbers start."""
+    magic = _MAGIC.match(body)
+    if magic is None:
+        raise MalformedBodyError("the body is not an .npy array: it does not begin as one")
+    size, text = ("<H", 10) if magic[1] == b"\x01" else ("<I", 12)
+    length = struct.unpack_from(size, body, 8)[0] if len(body) >= text else 0
+    header = _HEADER.fullmatch(body, text, text + min(length, _HEADER_BYTES))
+    if header is None:
+        raise MalformedBodyError("the body is not an .npy array of floats: its header is not that of one")
+    return header, text + length

@@ -1,0 +1,69 @@
+"""What goes over the wire. Imports `redshift` and `spectra` of the project.
+
+`PredictRequest` is the schema that the documentation shows, and the judge of a body that `reading` does not accept.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from gaia_redshift.client.messages import PredictOptions, Wire
+from gaia_redshift.spectra import DR3
+
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
+SourceId = Annotated[int, Field(ge=-(2**63), lt=2**64)] | Annotated[str, Field(max_length=256)]
+
+_BP_LENGTHS = DR3.bp.lengths
+_RP_LENGTHS = DR3.rp.lengths
+
+
+MOST_SPECTRA = 100_000
+"""No setting allows more in one JSON request: the errors of a hostile one must fit in memory."""
+
+
+class Spectrum(Wire):
+    """One spectrum: either `flux`, or `bp` and `rp`."""
+
+    source_id: SourceId | None = Field(None, description="Gaia source_id or any name; returned as a string")
+    flux: list[FiniteNumber] | None = Field(
+        None,
+        min_length=DR3.samples,
+        max_length=DR3.samples,
+        fail_fast=True,
+        description=f"{DR3.bp.count} BP and then {DR3.rp.count} RP fluxes in e-/s per sample, blue to red",
+    )
+    bp: list[FiniteNumber] | None = Field(
+        None,
+        min_length=DR3.bp.count,
+        max_length=DR3.bp.samples,
+        fail_fast=True,
+        description=f"BP fluxes, blue to red: {DR3.bp.count}, or all {DR3.bp.samples}, which the service truncates",
+    )
+    rp: list[FiniteNumber] | None = Field(
+        None,
+        min_length=DR3.rp.count,
+        max_length=DR3.rp.samples,
+        fail_fast=True,
+        description=f"RP fluxes, blue to red: {DR3.rp.count}, or all {DR3.rp.samples}, which the service truncates",
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Spectrum":
+        if (self.flux is None) == (self.bp is None and self.rp is None):
+            raise ValueError("give either flux, or bp and rp")
+        if self.flux is None:
+            if self.bp is None or self.rp is None:
+                raise ValueError("bp and rp belong together: one of them is missing")
+            if len(self.bp) not in _BP_LENGTHS:
+                raise ValueError(f"bp needs {DR3.bp.count} or {DR3.bp.samples} samples, not {len(self.bp)}")
+            if len(self.rp) not in _RP_LENGTHS:
+                raise ValueError(f"rp needs {DR3.rp.count} or {DR3.rp.samples} samples, not {len(self.rp)}")
+        return self
+
+
+class PredictRequest(PredictOptions):
+    """A batch of spectra."""
+
+    spectra: list[Spectrum] = Field(
+        min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order"
+    )

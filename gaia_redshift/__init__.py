@@ -1,0 +1,48 @@
+"""gaia-redshift: redshifts of galaxies from Gaia BP/RP spectra.
+
+>>> import gaia_redshift
+>>> gaia_redshift.predict(table)  # doctest: +SKIP
+
+`table` is an array of spectra, or a table of pyarrow, pandas, polars or astropy; the same comes back with columns
+added. What stands in `__all__` is the library's face; each part is loaded when it is first used.
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gaia_redshift.client import AsyncClient, Client
+    from gaia_redshift.predictor import Predictor
+    from gaia_redshift.tables.files import read
+
+__all__ = ["AsyncClient", "Client", "Predictor", "__version__", "load", "predict", "read"]
+__version__ = version("gaia-redshift")
+
+_PLACES = {
+    "AsyncClient": "gaia_redshift.client",
+    "Client": "gaia_redshift.client",
+    "Predictor": "gaia_redshift.predictor",
+    "read": "gaia_redshift.tables.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'gaia_redshift' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+@cache
+def load(model: str | Path = "default") -> "Predictor":
+    """Return the predictor of a model, the same one for the same name; see `Predictor` for what it raises."""
+    from gaia_redshift.predictor import Predictor
+
+    return Predictor(model)
+
+
+def predict(table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False) -> Any:
+    """Return the table with redshifts added; see `Predictor.__call__` for what goes in, comes out and is raised."""
+    return load(model)(table, prior=prior, pdf=pdf)

@@ -1,0 +1,156 @@
+"""A model bundle on disk: its manifest and its hashes. Imports `interpretation`, `spectra` and its neighbours.
+
+A bundle is a folder with everything that prediction needs. ``manifest.json`` lists each other file with size and
+SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the very bytes that were
+checked, so a file cannot change between the check and its use.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from gaia_redshift.bundle.manifest import MANIFEST, FileRecord, Manifest
+from gaia_redshift.bundle.signature import SIGNATURE, verify
+from gaia_redshift.errors import InvalidBundleError
+from gaia_redshift.interpretation.bins import Bins
+from gaia_redshift.interpretation.calibration import Calibration, Intervals
+from gaia_redshift.interpretation.quality import Quality, QualityFlag
+from gaia_redshift.spectra import GRIDS
+
+ONNX_FILE = "model.onnx"
+KERAS_FILE = "model.keras"
+SCALER_FILE = "scaler.joblib"
+CALIBRATION_FILE = "calibration.json"
+CARD_FILE = "CARD.md"
+REQUIRED_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, CALIBRATION_FILE, CARD_FILE)
+
+_MANIFEST_BYTES = 1 << 20
+
+
+class Bundle:
+    """A bundle whose files were all checked against its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle's folder.
+    public_key : Path, optional
+        Ed25519 public key in PEM; with it, a manifest that it did not sign is refused before it is parsed.
+
+    Raises
+    ------
+    InvalidBundleError
+        If a file is missing, unlisted or altered, the manifest does not fit this version, or its signature is not good.
+    """
+
+    def __init__(self, folder: Path, public_key: Path | None = None) -> None:
+        self.folder = folder
+        self.manifest, self.sha256 = read_manifest(folder, public_key)
+        if self.manifest.grid not in GRIDS:
+            raise InvalidBundleError(
+                f"{folder.name} was trained on the grid {self.manifest.grid!r}; this version knows {', '.join(GRIDS)}"
+            )
+        self.grid = GRIDS[self.manifest.grid]
+        missing = [name for name in REQUIRED_FILES if name not in self.manifest.files]
+        if missing:
+            raise InvalidBundleError(f"{folder.name}: {MANIFEST} does not list {', '.join(missing)}")
+        for name in self.manifest.files:
+            self.read(name)
+        try:
+            self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
+            self.calibration.refuse_misfit(
+                self.manifest.output, len(self.manifest.bin_edges or (0,)) - 1, self.grid.samples
+            )
+        except ValidationError as error:
+            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {_first(error)}") from error
+        except ValueError as error:
+            raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {error}") from error
+        held = self.calibration
+        self.intervals = Intervals(held)
+        self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
+        self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
+        """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (samples,)."""
+        self.bins = None if self.manifest.bin_edges is None else Bins(self.manifest.bin_edges, held)
+        self.quality, self.flags = self._make_quality()
+
+    @property
+    def output_widths(self) -> dict[str, int]:
+        """The network's outputs in the order of an engine's columns, and how many numbers each has per spectrum."""
+        edges = self.manifest.bin_edges
+        if edges is None:
+            return {"redshift": 1}
+        return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
+
+    def _make_quality(self) -> tuple[Quality, tuple[QualityFlag, ...]]:
+        """Return what judges quality, and the flags that this model can have: those that one spectrum is judged by."""
+        held, low, high = self.calibration, self.flux_low, self.flux_high
+        output = [np.ones((1, width), np.float32) for width in self.output_widths.values()]
+        try:
+            quality = Quality(held.quality, (low, high), self.manifest.redshift_range, held.kinds or ())
+            flags = quality.masks(
+                np.ones((1, self.grid.samples), np.float32), np.zeros(1), *(output if self.bins else ())
+            )
+        except (ValueError, IndexError, np.linalg.LinAlgError) as error:
+            raise InvalidBundleError(f"{self.folder.name}/{CALIBRATION_FILE}: quality: {error}") from error
+        return quality, tuple(flags)
+
+    def read(self, name: str) -> bytes:
+        """Return a listed file's bytes after they have matched the manifest."""
+        record = self.manifest.files[name]
+        where = f"{self.folder.name}/{name}"
+        try:
+            with (self.folder / name).open("rb") as file:
+                content = file.read(record.size + 1)
+        except OSError as error:
+            raise InvalidBundleError(f"{where} cannot be read: {error.strerror}") from error
+        if len(content) != record.size or hashlib.sha256(content).hexdigest() != record.sha256:
+            raise InvalidBundleError(
+                f"{where} is not the file that {MANIFEST} describes (size or SHA-256 differs): refused unread"
+            )
+        return content
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write ``manifest.json`` with the size and SHA-256 of each file of `folder`; return what was written."""
+    records = {}
+    for path in sorted(folder.iterdir()):
+        if path.name not in {MANIFEST, SIGNATURE} and path.is_file():
+            content = path.read_bytes()
+            records[path.name] = FileRecord(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    sealed = manifest.model_copy(update={"files": records})
+    (folder / MANIFEST).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return sealed
+
+
+def discover(models: Path) -> list[Path]:
+    """Return the bundle folders below `models`, by name: those that hold a manifest."""
+    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}"))
+
+
+def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]:
+    """Return the manifest and the SHA-256 of its bytes."""
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise InvalidBundleError(f"{folder.name} has no readable {MANIFEST}: {error.strerror}") from error
+    if len(content) > _MANIFEST_BYTES:
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is larger than {_MANIFEST_BYTES} bytes")
+    if public_key is not None:
+        verify(folder, content, public_key)
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST}: {_first(error)}") from error
+    outside = [name for name in manifest.files if Path(name).name != name or name in {"", ".", ".."}]
+    if outside:
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST} names a file outside its folder: {outside[0]!r}")
+    return manifest, hashlib.sha256(content).hexdigest()
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc'])) or 'content'}: {problem['msg']}"

@@ -1,0 +1,77 @@
+"""What ``manifest.json`` holds. Imports `interpretation` for the form of a bundle's JSON files."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gaia_redshift.interpretation.calibration import Strict, increase
+
+MANIFEST = "manifest.json"
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+
+_FILE_BYTES = 1 << 30
+
+
+class FileRecord(Strict):
+    """One file of a bundle."""
+
+    size: int = Field(ge=0, le=_FILE_BYTES)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class TrainingRecord(Strict):
+    """What a model was trained on, and how."""
+
+    simulated: bool | None
+    """None where the training set did not say."""
+    dataset: str
+    dataset_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    spectra: dict[str, int]
+    """Number of spectra in each part: train, validation, test."""
+    recipe: str
+    seed: int
+
+
+class Manifest(Strict):
+    """The contents of ``manifest.json``."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=VERSION_PATTERN)
+    description: str
+    grid: str
+    output: Literal["point", "density"]
+    """What the network gives: one redshift per spectrum, or a probability for each bin of redshift."""
+    bin_edges: tuple[float, ...] | None = None
+    """Edges of a density's bins; None for a point model."""
+    redshift_range: tuple[float, float]
+    """Range of the training redshifts: what the model can answer at all."""
+    training: TrainingRecord
+    metrics: dict[str, float]
+    """Measured on the test part; the card says more."""
+    libraries: dict[str, str]
+    created: datetime
+    licence: str
+    citations: list[str]
+    files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _bins_with_a_density(self) -> "Manifest":
+        if (self.output == "density") != (self.bin_edges is not None):
+            raise ValueError("bin_edges belong to a density, and to nothing else")
+        if self.bin_edges is not None and (len(self.bin_edges) < 3 or not increase(self.bin_edges)):
+            raise ValueError("bin_edges must increase and bound at least two bins")
+        return self
+
+    @property
+    def id(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def order(self) -> tuple[str, tuple[int, ...]]:
+        """What bundles are sorted by: name, then version as numbers."""
+        return self.name, tuple(map(int, self.version.split(".")))

@@ -1,0 +1,182 @@
+"""What turns a network's output into numbers with a promise: ``calibration.json``. Imports `prior` and `quality`.
+
+Interval ends come from tables over predicted redshift, one table per class of brightness: a faint galaxy's redshift is
+less certain than a bright one's at the same z. What a table holds depends on the model's output. For a point model it
+is offsets in z, added to the prediction. For a density it is cumulative probabilities: the ends are the redshifts below
+which the density holds that much.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.quality import QualityParameters
+from gaia_redshift.spectra import DR3, FloatArray
+
+ENDS = ("lower95", "lower68", "upper68", "upper95")
+"""Interval ends, in ascending order."""
+
+_SUM_ERROR = 1e-6
+
+
+def brightness(flux: FloatArray) -> NDArray[np.float32]:
+    """Return the mean of the 106 RP fluxes in e-/s per sample, shape (n,), of spectra of shape (n, 186)."""
+    mean: NDArray[np.float32] = flux[:, DR3.bp.count :].mean(axis=1)
+    return mean
+
+
+class Strict(BaseModel):
+    """Base of what a bundle's JSON files hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IntervalTable(Strict):
+    """Interval ends by predicted redshift, linear between nodes and constant beyond them."""
+
+    redshift: list[float]
+    lower95: list[float]
+    lower68: list[float]
+    upper68: list[float]
+    upper95: list[float]
+
+    @model_validator(mode="after")
+    def _nodes_and_ends_in_order(self) -> Self:
+        columns = [getattr(self, name) for name in ENDS]
+        if not self.redshift or any(len(column) != len(self.redshift) for column in columns):
+            raise ValueError("every interval end needs one value per redshift node, and there must be a node")
+        if not increase(self.redshift):
+            raise ValueError("redshift nodes must increase")
+        if not np.isfinite(columns).all() or (np.diff(columns, axis=0) < 0).any():
+            raise ValueError(f"at every node the ends must be finite and ascend: {', '.join(ENDS)}")
+        return self
+
+
+class Calibration(Strict):
+    """The contents of ``calibration.json``."""
+
+    flux_min: list[float]
+    flux_max: list[float]
+    """Per-sample range of the training part, e-/s per sample."""
+    brightness_edges: list[float]
+    """Where the classes of `brightness` meet, e-/s per sample; n edges part n + 1 classes."""
+    intervals: dict[PriorName, list[IntervalTable]]
+    """For each prior, a table per class of brightness, faintest first. A prior of the user's takes ``survey``."""
+    kinds: list[str] | None = None
+    """What a density network tells apart, galaxy first."""
+    prior_train: list[float] | None = None
+    """Probability per bin of the redshifts that a density network was trained on."""
+    prior_survey: list[float] | None = None
+    """Probability per bin of the redshifts of the survey."""
+    quality: QualityParameters | None = None
+    """What the quality flags have learnt."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "redshift" in content:
+            raise ValueError("it has the form of an earlier version: export the model again")
+        return content
+
+    @model_validator(mode="after")
+    def _a_table_per_class(self) -> Self:
+        if self.brightness_edges and not increase(self.brightness_edges):
+            raise ValueError("brightness_edges must increase")
+        classes = len(self.brightness_edges) + 1
+        if "survey" not in self.intervals or any(len(tables) != classes for tables in self.intervals.values()):
+            raise ValueError(f"intervals need the prior survey, and {classes} tables for each prior")
+        return self
+
+    def refuse_misfit(self, output: Literal["point", "density"], bins: int, samples: int) -> None:
+        """Raise ValueError if the calibration does not belong to a model of this output, so many bins and samples."""
+        _require(
+            len(self.flux_min) == len(self.flux_max) == samples,
+            f"flux_min and flux_max need {samples} values, one for each sample of the grid",
+        )
+        low, high = self._range("lower95", "lower68"), self._range("upper68", "upper95")
+        if output == "point":
+            _require(
+                set(self.intervals) == {"survey"} and not (self.kinds or self.prior_train or self.prior_survey),
+                "a point model has intervals for the prior survey alone, no kinds and no other priors",
+            )
+            _require(low[1] <= 0 <= high[0], "an interval does not hold its own prediction")
+            return
+        _require(set(self.intervals) == {"survey", "flat"}, "a density needs intervals for the priors survey and flat")
+        _require(bool(self.kinds) and (self.kinds or [""])[0] == "galaxy", "a density needs kinds, galaxy first")
+        for name, prior in (("prior_train", self.prior_train), ("prior_survey", self.prior_survey)):
+            _require(
+                prior is not None and len(prior) == bins and min(prior) >= 0 and abs(sum(prior) - 1) < _SUM_ERROR,
+                f"{name} needs a probability for each of the {bins} bins, summing to one",
+            )
+        _require(min(self.prior_train or [0]) > 0, "prior_train must be positive in every bin")
+        _require(
+            0 <= low[0] <= low[1] <= 0.5 <= high[0] <= high[1] <= 1,
+            "the ends of a density's intervals are cumulative probabilities on either side of 0.5",
+        )
+
+    def _range(self, *ends: str) -> tuple[float, float]:
+        """Return the least and the largest value of these interval ends in all tables."""
+        values = [
+            value
+            for tables in self.intervals.values()
+            for table in tables
+            for end in ends
+            for value in getattr(table, end)
+        ]
+        return min(values), max(values)
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+class Intervals:
+    """The interval tables as arrays, made once: turning lists into them for every request would cost more than both.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._edges = np.array(calibration.brightness_edges)
+        self._tables = {
+            prior: [(np.array(table.redshift), [np.array(getattr(table, end)) for end in ENDS]) for table in tables]
+            for prior, tables in calibration.intervals.items()
+        }
+
+    def at(self, prior: PriorName, flux: FloatArray, redshift: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the tables hold for predicted redshifts.
+
+        Parameters
+        ----------
+        prior : {"survey", "flat"}
+        flux : ndarray, shape (n, 186)
+            e-/s per sample: it decides the class of brightness.
+        redshift : ndarray, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (4, n)
+            In the order of `ENDS`.
+        """
+        tables = self._tables[prior]
+        found = np.empty((len(ENDS), len(redshift)))
+        classes = np.searchsorted(self._edges, brightness(flux), side="right")
+        for number in set(classes.tolist()):
+            nodes, columns = tables[number]
+            rows = (classes == number).nonzero()[0]
+            for end, column in enumerate(columns):
+                found[end, rows] = np.interp(redshift[rows], nodes, column)
+        return found
+
+
+def increase(values: Sequence[float]) -> bool:
+    """Say whether all values are finite and each is greater than the one before."""
+    return bool(np.isfinite(values).all()) and all(low < high for low, high in pairwise(values))

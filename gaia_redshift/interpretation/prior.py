@@ -1,0 +1,82 @@
+"""Priors on redshift: the two that every density model brings, and a table that the user supplies. Imports `errors`."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gaia_redshift.errors import Detail, InvalidRequestError
+
+PriorName = Literal["survey", "flat"]
+
+MOST_NODES = 2_000
+"""More nodes than this describe no prior: a spectrum's bins are some thousandths wide."""
+
+_Redshift = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+_Density = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PriorTable(BaseModel):
+    """A prior of the user's own: densities at redshifts, linear between them, zero outside; any scale will do."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"redshift": [0.0, 0.1, 0.3, 0.6], "density": [0.0, 4.0, 2.0, 0.0]}]},
+    )
+
+    redshift: list[_Redshift] = Field(
+        min_length=2, max_length=MOST_NODES, fail_fast=True, description="Nodes, increasing"
+    )
+    density: list[_Density] = Field(
+        min_length=2, max_length=MOST_NODES, fail_fast=True, description="Density at each node, not all zero"
+    )
+
+    @model_validator(mode="after")
+    def _one_density_per_increasing_node(self) -> "PriorTable":
+        if len(self.redshift) != len(self.density):
+            raise ValueError(f"{len(self.redshift)} redshifts but {len(self.density)} densities: give one for each")
+        for node, (before, after) in enumerate(pairwise(self.redshift), start=1):
+            if not before < after:
+                raise ValueError(f"redshift must increase, but redshift[{node}] = {after:g} follows {before:g}")
+        return self
+
+    def on_bins(self, bin_edges: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability in each bin, summing to one: the integral of the density over it.
+
+        Parameters
+        ----------
+        bin_edges : array_like, shape (bins + 1,)
+
+        Raises
+        ------
+        InvalidRequestError
+            If the prior is zero in all of them.
+        """
+        edges, nodes = np.asarray(bin_edges, np.float64), np.array(self.redshift)
+        largest = max(self.density)
+        # Between neighbours of nodes and edges together the density is linear, and the trapezium its integral.
+        corners = np.union1d(nodes, edges)
+        corners = corners[(corners >= max(nodes[0], edges[0])) & (corners <= min(nodes[-1], edges[-1]))]
+        density = np.interp(corners, nodes, np.array(self.density) / (largest or 1.0))
+        areas = (density[1:] + density[:-1]) / 2 * np.diff(corners)
+        total = float(areas.sum())
+        if not total > 0:
+            raise InvalidRequestError(
+                f"the prior is zero at every redshift from {edges[0]:g} to {edges[-1]:g}, where the model looks",
+                [Detail("prior.density", "zero in all bins")],
+            )
+        below = np.concatenate([[0.0], np.cumsum(areas)])
+        return np.asarray(np.diff(np.interp(edges, corners, below)) / total)
+
+
+Prior = PriorName | PriorTable
+"""What a request may ask for."""
+
+
+def name_of(prior: Prior) -> Literal["survey", "flat", "table"]:
+    """Return what an answer calls the prior that it used."""
+    return "table" if isinstance(prior, PriorTable) else prior

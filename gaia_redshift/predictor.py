@@ -1,0 +1,159 @@
+"""The one way from spectra to redshifts without a server. Imports every room of the library but the client.
+
+The service, the commands and jobs on clusters all predict through it, and give the same bits.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+import pyarrow
+from numpy.typing import NDArray
+
+from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
+from gaia_redshift.engine import Engine, load_engine
+from gaia_redshift.errors import InvalidBundleError, UnsupportedByModelError
+from gaia_redshift.interpretation.prior import Prior, name_of
+from gaia_redshift.interpretation.result import Asked, Predictions, interpret
+from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.tables.answers import to_arrow
+from gaia_redshift.tables.dataframes import add_columns, read_blocks
+
+
+class Predictor:
+    """A model that predicts in the calling thread; it may be called from several, and pickled.
+
+    Parameters
+    ----------
+    model : str, Path or Bundle
+        ``name``, which is its highest version, ``name@version``, or the path of a bundle's folder.
+    models : Path
+        Folder whose bundles have names; those that ship by default.
+    engine : {"auto", "onnx", "keras"}
+        ``auto`` is Keras where there is an NVIDIA GPU, else ONNX Runtime.
+    threads : int, optional
+        Of the network; all cores that the process may use if absent.
+    public_key : Path, optional
+        Ed25519 key in PEM that must have signed the bundle.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such bundle.
+    InvalidBundleError
+        If it is incomplete or was altered.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Bundle = "default",
+        *,
+        models: Path = SHIPPED_MODELS,
+        engine: Literal["auto", "onnx", "keras"] = "auto",
+        threads: int | None = None,
+        public_key: Path | None = None,
+    ) -> None:
+        self._made_with = {"models": models, "engine": engine, "threads": threads, "public_key": public_key}
+        self.bundle = model if isinstance(model, Bundle) else find_bundle(model, models, public_key)
+        self.engine: Engine = load_engine(self.bundle, engine, threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return where the bundle lies and what it is: the other side loads it again."""
+        return {**self._made_with, "model": self.bundle.folder, "manifest_sha256": self.bundle.sha256}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the same bundle; raises InvalidBundleError if another one lies there."""
+        wanted = state.pop("manifest_sha256")
+        self.__init__(**state)  # type: ignore[misc]
+        if self.bundle.sha256 != wanted:
+            raise InvalidBundleError(
+                f"{self.bundle.folder} holds another bundle here than where the predictor was made"
+            )
+
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's manifest."""
+        return self.bundle.manifest
+
+    def __call__(self, table: Any, *, prior: Prior = "survey", pdf: bool = False) -> Any:
+        """Predict the redshifts of spectra in memory.
+
+        Parameters
+        ----------
+        table : array, pyarrow RecordBatch or Table, pandas or polars DataFrame, astropy Table, SpectrumBatch
+            An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, blue to red, in
+            e-/s per sample. A table has a column ``flux``, or ``bp`` and ``rp``, of arrays, or ``flux_0`` and so on.
+        prior : {"survey", "flat"} or PriorTable
+            Prior on redshift; a point model knows ``survey`` alone.
+        pdf : bool
+            Add the probability density per bin of `bin_edges`; density models only.
+
+        Returns
+        -------
+        the same kind of table
+            With the columns redshift, redshift_lower, redshift_upper, redshift_lower95, redshift_upper95, quality (the
+            flags joined by ``|``), status (``ok`` or ``error``), error and, where asked for, pdf. A row that cannot be
+            used has NaN and the reason. Of an array, a structured array of
+            these columns; of a SpectrumBatch, a pyarrow Table of them.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTableError
+            If there are no spectra in it.
+        UnsupportedByModelError
+            If the model gives no density but one is asked for.
+        """
+        asked = Asked(prior, pdf)
+        self.check(asked)
+        if isinstance(table, SpectrumBatch):
+            return pyarrow.Table.from_batches([to_arrow(self.predict(table, asked))])
+        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid)]
+        return add_columns(table, pyarrow.Table.from_batches(answers))
+
+    @property
+    def bin_edges(self) -> NDArray[np.float64] | None:
+        """Edges of the bins of a density, shape (bins + 1,); None of a point model."""
+        return None if self.bundle.bins is None else self.bundle.bins.edges
+
+    def check(self, asked: Asked) -> None:
+        """Refuse what the model cannot give, before anything is predicted.
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If a point model, which has no p(z), is asked to return it or to weigh it with a prior.
+        InvalidRequestError
+            If the user's prior is zero wherever the model looks.
+        """
+        if self.bundle.bins is not None:
+            self.bundle.bins.prior(asked.prior)
+            return
+        for wanted, wish in ((asked.pdf, "pdf"), (asked.prior != "survey", f"the prior {name_of(asked.prior)}")):
+            if wanted:
+                raise UnsupportedByModelError(
+                    f"{self.manifest.name} gives one redshift, not a density: {wish} needs a density model"
+                )
+
+    def check_grid(self, batch: SpectrumBatch) -> None:
+        """Refuse spectra of another release; raises UnsupportedByModelError."""
+        if batch.grid.name != self.bundle.grid.name:
+            raise UnsupportedByModelError(
+                f"these are {batch.grid.release} spectra on the grid {batch.grid.name}; {self.manifest.id} reads "
+                f"{self.bundle.grid.release} on {self.bundle.grid.name}"
+            )
+
+    def about(self, asked: Asked) -> dict[str, str]:
+        """Return what a file of predictions says of how they were made."""
+        about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
+        if asked.pdf:
+            about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
+        return about
+
+    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
+        """Predict a batch; unusable rows keep their place with their reason."""
+        self.check_grid(batch)
+        batch = batch.checked()
+        usable = batch.usable()
+        redshifts = interpret(self.engine(batch.flux[usable]), batch.flux, usable, self.bundle, asked)
+        return Predictions(redshifts, batch.source_id, dict(batch.problems))

@@ -1,0 +1,67 @@
+"""Spectra in memory. Imports numpy alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia_redshift.spectra.checks import Problem, describe, validate
+from gaia_redshift.spectra.grid import DR3, FloatArray, Grid
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumBatch:
+    """Spectra in input order; a row that cannot be used stays in its place with its reason.
+
+    Attributes
+    ----------
+    flux : ndarray of float32, shape (n, samples of the grid)
+        e-/s per sample; rows named in `problems` hold anything.
+    source_id : sequence, optional
+        One identifier per row in the type that it came in, or None where the input gave none.
+    problems : mapping
+        Row number, from zero, to why that row cannot be predicted.
+    grid : Grid
+        Where the spectra are sampled.
+    carried : pyarrow.RecordBatch, optional
+        The input's other columns.
+    """
+
+    flux: FloatArray
+    source_id: Sequence[Any] | None = None
+    problems: Mapping[int, Problem] = field(default_factory=dict)
+    grid: Grid = DR3
+    carried: Any = None
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    @staticmethod
+    def join(batches: Sequence["SpectrumBatch"]) -> "SpectrumBatch":
+        """Return one batch of at least one, which share a grid; carried columns are left behind."""
+        if len(batches) == 1:
+            return batches[0]
+        problems: dict[int, Problem] = {}
+        first = 0
+        for batch in batches:
+            problems |= {first + row: problem for row, problem in batch.problems.items()}
+            first += len(batch)
+        named = batches[0].source_id is not None
+        source_id = [name for batch in batches for name in batch.source_id or ()] if named else None
+        return SpectrumBatch(np.concatenate([batch.flux for batch in batches]), source_id, problems, batches[0].grid)
+
+    def checked(self) -> "SpectrumBatch":
+        """Return the batch with the rows that `validate` refuses added to its problems."""
+        reasons = validate(self.flux, self.grid)
+        if not reasons.any():
+            return self
+        found = {int(row): describe(self.flux[row], int(reasons[row])) for row in np.flatnonzero(reasons)}
+        return replace(self, problems={**found, **self.problems})
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Return which rows can be predicted, shape (n,)."""
+        mask = np.ones(len(self), dtype=np.bool_)
+        mask[list(self.problems)] = False
+        return mask

@@ -1,0 +1,159 @@
+"""Spectra in Arrow's columns, whatever file or stream they come from. Imports `spectra`, `errors` and its neighbours.
+
+A column of lists (`flux`, or `bp` and `rp`) holds one spectrum a row; a table with a column for each sample is read as
+CSV is.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+
+from gaia_redshift.errors import Detail, InvalidTableError
+from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
+from gaia_redshift.tables.columns import SOURCE_ID, find_layout
+
+
+@dataclass(slots=True)
+class Samples:
+    """The samples of one band: values of shape (n, length), and what is wrong in which row."""
+
+    values: NDArray[Any]
+    problems: dict[int, tuple[str, Problem]] = field(default_factory=dict)
+    """Row number to where in the row, such as ``flux[3]``, and what."""
+
+
+def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
+    """Return the names of the columns to read, those of the samples first, then `source_id` if there is one.
+
+    Raises
+    ------
+    InvalidTableError
+        If there are no spectra, or a column that matters is duplicate or holds no numbers.
+    """
+    names = [name.strip().lower() for name in schema.names]
+    given = dict(zip(names, schema.names, strict=True))
+    lists = [band for band in ("flux", "bp", "rp") if band in names]
+    if not lists:
+        layout = find_layout(schema.names, grid)
+        samples = [schema.names[position] for position in layout.samples]
+    elif lists in (["flux"], ["bp", "rp"]):
+        samples = [given[band] for band in lists]
+    else:
+        raise InvalidTableError("give either the column flux, or bp and rp", [Detail(lists[0], "does not stand alone")])
+    chosen = [*samples, *([given[SOURCE_ID]] if SOURCE_ID in names else [])]
+    for name in chosen:
+        if names.count(name.strip().lower()) > 1:
+            raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
+        kind = schema.field(name).type
+        if not (_is_identifier(kind) if name.strip().lower() == SOURCE_ID else _holds_numbers(kind, bool(lists))):
+            raise InvalidTableError(
+                f"column {name[:40]} has the type {str(kind)[:40]}",
+                [Detail(name[:80], "needs numbers, or lists of them; source_id integers or strings")],
+            )
+    return chosen
+
+
+def _is_identifier(kind: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    return any(test(kind) for test in (types.is_integer, types.is_string, types.is_large_string, types.is_null))
+
+
+def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
+    types = pyarrow.types
+    if in_lists:
+        if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+            return False
+        kind = kind.value_type
+    return any(test(kind) for test in (types.is_floating, types.is_integer))
+
+
+def read_batch(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> SpectrumBatch:
+    """Read a record batch of the columns that `choose_columns` chose; lenient: a bad row stays with its reason."""
+    bands = bands_of(batch, grid)
+    problems: dict[int, Problem] = {}
+    for samples in bands.values():
+        problems = {row: problem for row, (_, problem) in samples.problems.items()} | problems
+    return SpectrumBatch(join(bands, grid), identifiers_of(batch), problems, grid)
+
+
+def join(bands: dict[str, Samples], grid: Grid = DR3) -> FloatArray:
+    """Return fluxes of shape (n, samples of the grid) from the samples of all bands."""
+    if "flux" in bands:
+        return grid.whole(narrow(bands["flux"].values))
+    return grid.assemble(narrow(bands["bp"].values), narrow(bands["rp"].values))
+
+
+def bands_of(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> dict[str, Samples]:
+    """Return the samples by band: `flux`, or `bp` and `rp`."""
+    named = {name.strip().lower(): batch.column(name) for name in batch.schema.names}
+    lists = {band: named[band] for band in ("flux", "bp", "rp") if band in named}
+    if lists:
+        return {band: _from_lists(band, column, grid.lengths[band]) for band, column in lists.items()}
+    layout = find_layout(batch.schema.names, grid)
+    columns = {"flux": layout.flux} if layout.flux else {"bp": layout.bp, "rp": layout.rp}
+    return {
+        band: _from_columns(band, [batch.column(position) for position in positions])
+        for band, positions in columns.items()
+    }
+
+
+def _from_columns(band: str, columns: list[Any]) -> Samples:
+    samples = Samples(np.empty((len(columns[0]), len(columns)), np.float64))
+    for index, column in enumerate(columns):
+        samples.values[:, index] = column.to_numpy(zero_copy_only=False)
+        if column.null_count:
+            for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)):
+                samples.problems.setdefault(int(row), _missing(f"{band}_{index}"))
+    return samples
+
+
+def _missing(at: str) -> tuple[str, Problem]:
+    return at, Problem("missing_value", f"{at} is empty")
+
+
+def _from_lists(band: str, column: Any, lengths_allowed: tuple[int, ...]) -> Samples:
+    """Return the lists as a matrix; a row of another length than the first good one is wrong."""
+    rows = len(column)
+    if pyarrow.types.is_fixed_size_list(column.type):
+        size = column.type.list_size
+        starts, lengths = np.arange(rows, dtype=np.int64) * size + column.offset * size, np.full(rows, size)
+    else:
+        offsets = column.offsets.to_numpy().astype(np.int64)
+        starts, lengths = offsets[:-1], np.diff(offsets)
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    good = there & np.isin(lengths, lengths_allowed)
+    length = int(lengths[np.argmax(good)]) if good.any() else lengths_allowed[0]
+    good &= lengths == length
+    samples = Samples(_gather(column.values, starts, good, length))
+    for row in np.flatnonzero(~good):
+        wanted = " or ".join(map(str, lengths_allowed))
+        message = f"{band} has {lengths[row]} samples, not {wanted} as every row"
+        samples.problems[int(row)] = (band, Problem("ragged_row", message)) if there[row] else _missing(band)
+    if column.values.null_count:
+        empty = _gather(column.values.is_null(), starts, good, length).astype(np.bool_)
+        for row in np.flatnonzero(empty.any(axis=1)):
+            samples.problems.setdefault(int(row), _missing(f"{band}[{int(np.argmax(empty[row]))}]"))
+    return samples
+
+
+def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[Any]:
+    """Return the good rows' values, shape (n, length); a view where they lie one behind the other."""
+    rows = len(starts)
+    if good.all() and rows and starts[-1] - starts[0] == (rows - 1) * length:
+        flat: NDArray[Any] = values.slice(starts[0], rows * length).to_numpy(zero_copy_only=False)
+        return flat.reshape(rows, length)
+    flat = values.to_numpy(zero_copy_only=False)
+    matrix = np.zeros((rows, length), flat.dtype)
+    matrix[good] = flat[starts[good][:, None] + np.arange(length)]
+    return matrix
+
+
+def identifiers_of(batch: pyarrow.RecordBatch) -> list[str | None] | None:
+    """Return the identifiers as text, or None where there is no column of them."""
+    name = next((name for name in batch.schema.names if name.strip().lower() == SOURCE_ID), None)
+    if name is None:
+        return None
+    return [None if value is None else str(value) for value in batch.column(name).to_pylist()]

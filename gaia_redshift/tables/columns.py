@@ -1,0 +1,93 @@
+"""Which columns of a table make its spectra, whatever the format. Imports `spectra` and `errors` of the project."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gaia_redshift.errors import Detail, InvalidTableError
+from gaia_redshift.spectra import DR3, FloatArray, Grid
+
+SOURCE_ID = "source_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a table keeps its spectra: column positions in the order of the samples."""
+
+    flux: tuple[int, ...] = ()
+    bp: tuple[int, ...] = ()
+    rp: tuple[int, ...] = ()
+    source_id: int | None = None
+    grid: Grid = DR3
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """Positions of all sample columns: fluxes, or BP and then RP."""
+        return self.flux or self.bp + self.rp
+
+    def arrange(self, values: FloatArray) -> FloatArray:
+        """Turn values of shape (n, len(samples)) into fluxes of shape (n, samples of the grid)."""
+        return values if self.flux else self.grid.assemble(values[:, : len(self.bp)], values[:, len(self.bp) :])
+
+
+def find_layout(names: Sequence[str], grid: Grid = DR3) -> Layout:
+    """Find the spectrum columns among a table's column names, in any order and any case.
+
+    Parameters
+    ----------
+    names : sequence of str
+        ``flux_0`` to ``flux_185``, or ``bp_0..`` (80 or 120) and ``rp_0..`` (106 or 120); ``source_id`` is
+        optional; every other column, ``z`` among them, is left alone.
+    grid : Grid
+        Says how many samples there are.
+
+    Raises
+    ------
+    InvalidTableError
+        If no complete set is there, or a column that matters is duplicate.
+    """
+    lowered = [name.strip().lower() for name in names]
+    position = {name: index for index, name in reversed(list(enumerate(lowered)))}
+    samples = {band: _numbered(lowered, f"{band}_") for band in ("flux", "bp", "rp")}
+    twice = [name for name, count in Counter(lowered).items() if count > 1 and _matters(name, samples)]
+    if twice:
+        raise InvalidTableError(f"duplicate column {twice[0]}", [Detail(name, "duplicate") for name in twice])
+    source_id = position.get(SOURCE_ID)
+    if samples["flux"] or not (samples["bp"] or samples["rp"]):
+        flux = _complete("flux", samples["flux"], (grid.samples,), position, grid)
+        return Layout(flux=flux, source_id=source_id, grid=grid)
+    bp = _complete("bp", samples["bp"], grid.bp.lengths, position, grid)
+    rp = _complete("rp", samples["rp"], grid.rp.lengths, position, grid)
+    return Layout(bp=bp, rp=rp, source_id=source_id, grid=grid)
+
+
+def _matters(name: str, samples: dict[str, set[int]]) -> bool:
+    prefix, _, number = name.rpartition("_")
+    return name == SOURCE_ID or (number.isdecimal() and int(number) in samples.get(prefix, ()))
+
+
+def _numbered(names: Sequence[str], prefix: str) -> set[int]:
+    """Return the numbers n of all columns named `prefix` + n."""
+    numbers = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return {int(number) for number in numbers if number.isascii() and number.isdecimal() and len(number) < 5}
+
+
+def _complete(
+    band: str, found: set[int], lengths: tuple[int, ...], position: dict[str, int], grid: Grid
+) -> tuple[int, ...]:
+    """Return the positions of columns 0 to length - 1, for the smallest of `lengths` that holds all found."""
+    length = next((length for length in lengths if max(found, default=0) < length), None)
+    if length is None:
+        raise InvalidTableError(
+            f"column {band}_{max(found)} is one too many: {band} has {' or '.join(map(str, lengths))} samples",
+            [Detail(f"{band}_{max(found)}", "unexpected")],
+        )
+    missing = [f"{band}_{number}" for number in range(length) if f"{band}_{number}" not in position]
+    if missing:
+        blue, red = (" or ".join(map(str, each.lengths)) for each in (grid.bp, grid.rp))
+        expected = f"flux_0 to flux_{grid.samples - 1}, or bp_0.. ({blue}) and rp_0.. ({red})"
+        raise InvalidTableError(
+            f"{len(missing)} columns are missing, {missing[0]} the first; a table needs {expected}",
+            [Detail(name, "missing") for name in missing],
+        )
+    return tuple(position[f"{band}_{number}"] for number in range(length))

@@ -1,0 +1,156 @@
+"""Thousands of random interleavings of clients and batches, all in one thread, so that each can be repeated."""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.errors import OverloadedError
+from app.serving.batcher import Batcher
+from gaia_redshift.spectra import FloatArray
+
+INTERLEAVINGS = 4000
+_WIDTH = 2
+_LARGEST = 30
+
+
+class Someday(Executor):
+    """Runs what it is given on the event loop, some turns of the loop later."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        loop = asyncio.get_running_loop()
+
+        def turn(left: int) -> None:
+            if left:
+                loop.call_soon(turn, left - 1)
+                return
+            try:
+                future.set_result(work(*arguments))
+            except RuntimeError as error:
+                future.set_exception(error)
+
+        turn(self._chance.randrange(6))
+        return future
+
+
+class World:
+    """One interleaving: a batcher, its clients, and what must hold between them."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)  # noqa: S311
+        self.slice_rows = self.chance.randint(1, 6)
+        self.batch_rows = self.slice_rows * self.chance.randint(1, 4)
+        self.most = self.chance.randint(1, 60)
+        self.batches = 0
+        self.computed: set[int] = set()
+        self.gone: set[int] = set()
+        self.answered = self.refused = 0
+        self.batcher = Batcher(
+            self.engine,
+            width=_WIDTH,
+            slice_rows=self.slice_rows,
+            batch_rows=self.batch_rows,
+            max_queued_rows=self.most,
+        )
+        self.batcher._thread = Someday(self.chance)  # type: ignore[assignment]
+        self._gone_before_batch: set[int] = set()
+        take = self.batcher._next_batch
+
+        def next_batch() -> Any:
+            self._gone_before_batch = set(self.gone)
+            return take()
+
+        self.batcher._next_batch = next_batch  # type: ignore[method-assign]
+
+    def engine(self, flux: FloatArray) -> FloatArray:
+        """Return each row's number and its negative; no row may come twice, or for a client that had left."""
+        self.batches += 1
+        rows = [int(number) for number in flux[:, 0]]
+        assert 0 < len(rows) <= self.batch_rows
+        assert not self.computed.intersection(rows)
+        assert not {row // 1000 for row in rows} & self._gone_before_batch
+        self.computed.update(rows)
+        if self.chance.random() < 0.02:
+            raise RuntimeError("the network broke")
+        return np.stack([flux[:, 0], -flux[:, 0]], axis=1)
+
+    async def client(self, number: int) -> None:
+        """Arrive sometime, ask, perhaps leave, and judge the answer."""
+        chance = self.chance
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0)
+        rows = chance.choice((1, 1, 1, 2, 5, _LARGEST))
+        flux = np.arange(1000 * number, 1000 * number + rows, dtype=np.float32)[:, None]
+        patient = chance.random() < 0.2
+        others = before = 0
+
+        async def ask() -> FloatArray:
+            nonlocal others, before
+            others, before = len(self.batcher._waiting), self.batches
+            return await self.batcher.submit(flux, patient=patient)
+
+        task = asyncio.create_task(ask())
+        if chance.random() < 0.2:
+            for _ in range(chance.randrange(8)):
+                await asyncio.sleep(0)
+            if task.cancel():
+                self.gone.add(number)
+        try:
+            output = await task
+        except (asyncio.CancelledError, RuntimeError):
+            return
+        except OverloadedError:
+            self.refused += 1
+            return
+        assert output.tolist() == [[row, -row] for row in flux[:, 0].tolist()]
+        self.answered += 1
+        if rows <= self.slice_rows and not patient:
+            # Two batches may be under way. Whoever waited before has one turn, which a batch's end may begin anew.
+            turns = math.ceil((others + 1) * 2 * self.slice_rows / self.batch_rows)
+            assert self.batches - before <= 2 + turns
+
+    async def watch(self) -> None:
+        """See that every row that waits is counted, and that no more wait than may.
+
+        Only a request that comes when nothing waits may be larger; the rows of one that was cancelled count until its
+        task has run.
+        """
+        while True:
+            waiting = sum(len(one.flux) - one.taken for one in self.batcher._waiting if not one.reply.done())
+            assert waiting <= self.batcher.queued_rows <= max(self.most, _LARGEST)
+            await asyncio.sleep(0)
+
+    async def run(self) -> None:
+        """Live through it."""
+        async with self.batcher:
+            watch = asyncio.create_task(self.watch())
+            await asyncio.gather(*(self.client(number) for number in range(1, self.chance.randint(2, 14))))
+            assert watch.cancel()
+            assert self.batcher.queued_rows == 0
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_interleaving_mixes_loses_or_starves_a_request(part: int) -> None:
+    async def run() -> tuple[int, int, int]:
+        answered = refused = gone = 0
+        for seed in range(part, INTERLEAVINGS, 4):
+            world = World(seed)
+            try:
+                await asyncio.wait_for(world.run(), 20)
+            except BaseException as error:
+                error.add_note(f"interleaving {seed}")
+                raise
+            answered, refused, gone = answered + world.answered, refused + world.refused, gone + len(world.gone)
+        return answered, refused, gone
+
+    answered, refused, gone = asyncio.run(run())
+    assert min(answered, refused, gone) > 100

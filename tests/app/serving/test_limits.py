@@ -1,0 +1,194 @@
+import asyncio
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from app.errors import LONGEST_WAIT, OverloadedError, RateLimitedError
+from app.main import create_app
+from app.serving.batcher import Batcher
+from app.serving.limits import Limits
+from app.settings import Settings
+from gaia_redshift.errors import RedshiftError
+from gaia_redshift.spectra import FloatArray
+from tests.app.api.test_predict import error_of, send
+from tests.app.api.test_predict_csv import CSV, rows_of, table
+
+Make = Callable[[int], FloatArray]
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+
+
+class Reader:
+    """An application that reads its body, and then works for a while."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.read = 0
+
+    async def __call__(self, _scope: Any, receive: Any, _send: Any) -> None:
+        more = True
+        while more:
+            message = await receive()
+            self.read += len(message["body"])
+            more = message["more_body"]
+        await asyncio.sleep(self.seconds)
+
+
+def run(settings: Settings, pieces: list[tuple[float, int]], app: Reader, headers: Any = JSON_HEADERS) -> Limits:
+    """Feed the middleware a body in pieces, each after some seconds."""
+
+    async def main() -> Limits:
+        limits = Limits(app, settings, lambda: 7.5)
+        left = list(pieces)
+
+        async def receive() -> dict[str, Any]:
+            seconds, size = left.pop(0)
+            await asyncio.sleep(seconds)
+            return {"type": "http.request", "body": b" " * size, "more_body": bool(left)}
+
+        try:
+            await limits({"type": "http", "headers": headers, "state": {}}, receive, None)  # type: ignore[arg-type]
+        finally:
+            assert limits.memory.held == limits.table.held == 0
+        return limits
+
+    return asyncio.run(main())
+
+
+def refused(code: str, *arguments: Any, **options: Any) -> RedshiftError:
+    with pytest.raises(RedshiftError) as caught:
+        run(*arguments, **options)
+    assert caught.value.code == code
+    return caught.value
+
+
+def test_a_body_that_keeps_its_speed_may_take_longer_than_the_judging_time() -> None:
+    app = Reader()
+    run(Settings(slow_seconds=0.2, min_bytes_per_second=1000), [(0.1, 300)] * 6, app)
+    assert app.read == 1800
+
+
+@pytest.mark.parametrize("pieces", [[(0.05, 1)] * 20, [(0.5, 1), (0, 1)], [(0, 5000), *[(0.05, 1)] * 20]])
+def test_a_body_that_is_slow_at_any_time_is_ended(pieces: list[tuple[float, int]]) -> None:
+    error = refused("request_too_slow", Settings(slow_seconds=0.2), pieces, Reader())
+    assert error.status == 408
+    assert "less than 1000 bytes/s for 0.2 s" in error.message
+
+
+def test_a_steady_body_still_has_to_end_within_the_time_of_a_request() -> None:
+    settings = Settings(slow_seconds=0.1, min_bytes_per_second=10, request_seconds=0.3)
+    refused("request_too_slow", settings, [(0.02, 100)] * 100, Reader())
+
+
+def test_an_answer_that_takes_too_long_is_429_with_the_time_that_the_queue_needs() -> None:
+    error = refused("waited_too_long", Settings(slow_seconds=5, request_seconds=0.1), [(0, 10)], Reader(3))
+    assert (error.status, error.headers()) == (429, {"Retry-After": "8"})
+
+
+def test_a_request_without_body_has_the_whole_time() -> None:
+    settings = Settings(slow_seconds=0.05, request_seconds=5)
+    run(settings, [(0, 0)], Reader(0.2), headers=[])
+
+
+def test_bodies_may_not_fill_the_memory_together() -> None:
+    settings = Settings(max_json_bytes=1000, max_json_bytes_held=1500)
+
+    async def main() -> list[Any]:
+        limits = Limits(Reader(0.1), settings, lambda: 0.0)
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b" " * 900, "more_body": False}
+
+        scope = {"type": "http", "headers": JSON_HEADERS, "state": {}}
+        both = asyncio.gather(*(limits(scope, receive, None) for _ in range(2)), return_exceptions=True)  # type: ignore[arg-type]
+        answers = list(await both)
+        assert limits.memory.held == 0
+        await limits(scope, receive, None)  # type: ignore[arg-type]
+        return answers
+
+    first, second = asyncio.run(main())
+    assert first is None
+    assert (second.status, second.code) == (429, "overloaded")
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/csv"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_a_compressed_body_is_refused_unread(service: TestClient, path: str, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding, "Content-Type": "text/csv"}
+    error = error_of(service.post(path, content=b"\x1f\x8b" * 9, headers=headers), 415, "unsupported_media_type")
+    assert "send the body as it is" in error["message"]
+
+
+def test_json_bodies_have_their_own_smaller_limit(models: Path, make_flux: Make) -> None:
+    settings = Settings(models=models, default_model="tiny", engine="onnx", max_json_bytes=5000, max_body_bytes=50_000)
+    with TestClient(create_app(settings)) as service:
+        assert len(rows_of(service.post("/predict/csv", content=table(make_flux(20)), headers=CSV))) == 20
+        error_of(send(service, *[{"flux": row.tolist()} for row in make_flux(20)]), 413, "body_too_large")
+
+
+def test_retry_after_is_the_measured_time_of_the_rows_that_wait() -> None:
+    def engine(flux: FloatArray) -> FloatArray:
+        import time
+
+        time.sleep(0.02 * len(flux))
+        return flux[:, :1]
+
+    async def main() -> None:
+        async with Batcher(engine, slice_rows=5, batch_rows=5, max_queued_rows=60) as batcher:
+            await batcher.submit(np.zeros((10, 186), np.float32))
+            waiting = asyncio.create_task(batcher.submit(np.zeros((60, 186), np.float32)))
+            await asyncio.sleep(0.01)
+            with pytest.raises(OverloadedError) as caught:
+                await batcher.submit(np.zeros((10, 186), np.float32))
+            promised = caught.value.retry_after
+            assert promised == 2
+            await asyncio.wait_for(waiting, 2 * promised)
+            assert batcher.seconds_to_drain() == 0
+
+    asyncio.run(main())
+
+
+def test_a_lone_request_is_never_refused_and_a_patient_one_waits_for_room() -> None:
+    async def main() -> None:
+        async with Batcher(lambda flux: flux[:, :1], max_queued_rows=10) as batcher:
+            flux = np.ones((50, 186), np.float32)
+            answers = await asyncio.gather(*(batcher.submit(flux, patient=True) for _ in range(5)))
+            assert [len(answer) for answer in answers] == [50] * 5
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.2, "2"), (1e9, str(LONGEST_WAIT))])
+def test_retry_after_is_whole_seconds_within_reason(seconds: float, header: str) -> None:
+    assert RateLimitedError("slow down", seconds).headers() == {"Retry-After": header}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/csv"])
+def test_a_full_queue_refuses_before_the_body_is_decoded(service: TestClient, path: str) -> None:
+    batcher = service.app.state.models.default.batcher  # type: ignore[attr-defined]
+    batcher.queued_rows = 49_000
+    response = service.post(path, content=b"rubbish", headers={"Content-Type": "application/json"})
+    batcher.queued_rows = 0
+    error_of(response, 429, "overloaded")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_full_disk_is_503_for_a_large_upload_and_nothing_for_others(
+    service: TestClient, make_flux: Make, monkeypatch: pytest.MonkeyPatch, form: bool
+) -> None:
+    def rollover(_file: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", rollover)
+    content = table(make_flux(1200))
+    assert len(content) > 1 << 20
+    sent: dict[str, Any] = {"files": {"file": ("a.csv", content)}} if form else {"content": content, "headers": CSV}
+    response = service.post("/predict/csv", **sent)
+    error_of(response, 503, "storage_full")
+    assert response.headers["retry-after"] == "30"
+    assert len(rows_of(service.post("/predict/csv", content=table(make_flux(5)), headers=CSV))) == 5

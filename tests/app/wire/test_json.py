@@ -1,0 +1,197 @@
+import json
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.wire import json as reading
+from app.wire.json import read_request
+from app.wire.schemas import PredictRequest
+from gaia_redshift.errors import InvalidRequestError, MalformedBodyError
+from gaia_redshift.spectra import DR3
+
+GOOD = [round(0.1 * number, 3) for number in range(DR3.samples)]
+
+
+def body(*spectra: Any, **options: Any) -> bytes:
+    return json.dumps({"spectra": spectra, **options}).encode()
+
+
+def with_flux(position: int, value: Any) -> list[Any]:
+    return [value if index == position else flux for index, flux in enumerate(GOOD)]
+
+
+def refusal(content: bytes, kind: type = InvalidRequestError) -> list[tuple[str, str]]:
+    with pytest.raises(kind) as caught:
+        read_request(content, 1000)
+    return [(detail.at, detail.message) for detail in caught.value.details]
+
+
+def test_fluxes_and_identifiers_arrive_in_order() -> None:
+    batch, options = read_request(body({"flux": GOOD, "source_id": 2**63 + 1}, {"flux": GOOD[::-1]}), 10)
+    assert batch.flux.tolist() == np.array([GOOD, GOOD[::-1]], np.float32).tolist()
+    assert batch.source_id == ["9223372036854775809", None]
+    assert (options.model, options.prior, options.pdf) == (None, "survey", False)
+
+
+def test_no_identifiers_means_none_at_all() -> None:
+    assert read_request(body({"flux": GOOD}), 10)[0].source_id is None
+
+
+def test_both_band_forms_give_the_same_fluxes_as_the_truncated_vector() -> None:
+    edge = [999.0] * 120
+    bp = edge[:34] + GOOD[:80] + edge[:6]
+    rp = edge[:4] + GOOD[80:] + edge[:10]
+    spectra = ({"flux": GOOD}, {"bp": GOOD[:80], "rp": GOOD[80:]}, {"bp": bp, "rp": rp}, {"bp": bp, "rp": GOOD[80:]})
+    flux = read_request(body(*spectra), 10)[0].flux
+    assert flux.shape == (4, DR3.samples)
+    assert (flux == flux[0]).all()
+
+
+@pytest.mark.parametrize("value", ["1.5", True, False, None, [1], {}, ""])
+@pytest.mark.parametrize("position", [0, 3, 185])
+def test_anything_but_a_number_is_refused_at_its_exact_position(value: Any, position: int) -> None:
+    content = body({"flux": GOOD}, {"flux": with_flux(position, value)})
+    assert [at for at, _ in refusal(content)] == [f"spectra[1].flux[{position}]"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
+def test_numbers_that_are_not_finite_are_refused_at_their_position(number: str) -> None:
+    content = body({"flux": with_flux(3, "HERE")}).replace(b'"HERE"', number.encode())
+    assert refusal(content) == [("spectra[0].flux[3]", "Input should be a finite number")]
+
+
+def test_an_integer_too_large_for_any_float_is_refused_with_its_position() -> None:
+    content = body({"flux": with_flux(3, "HERE")}).replace(b'"HERE"', b"1" + b"0" * 400)
+    assert [at for at, _ in refusal(content)] == ["spectra[0].flux[3]"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 185, 187])
+def test_a_wrong_length_is_refused_with_the_right_one(length: int) -> None:
+    ((at, message),) = refusal(body({"flux": (GOOD * 2)[:length]}))
+    assert at == "spectra[0].flux"
+    assert "186" in message
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "at", "message"),
+    [
+        ({}, "spectra[0]", "either flux, or bp and rp"),
+        ({"flux": GOOD, "bp": GOOD[:80], "rp": GOOD[80:]}, "spectra[0]", "either flux, or bp and rp"),
+        ({"bp": GOOD[:80]}, "spectra[0]", "one of them is missing"),
+        ({"rp": GOOD[80:]}, "spectra[0]", "one of them is missing"),
+        ({"bp": GOOD[:81], "rp": GOOD[80:]}, "spectra[0]", "bp needs 80 or 120 samples, not 81"),
+        ({"bp": GOOD[:80], "rp": GOOD[:107]}, "spectra[0]", "rp needs 106 or 120 samples, not 107"),
+        ({"bp": GOOD[:79], "rp": GOOD[80:]}, "spectra[0].bp", "at least 80"),
+        ({"bp": GOOD[:80], "rp": GOOD[:121]}, "spectra[0].rp", "at most 120"),
+        ({"flux": GOOD, "redshift": 0.1}, "spectra[0].redshift", "not permitted"),
+        ({"flux": GOOD, "source_id": 1.5}, "spectra[0].source_id", "valid integer"),
+        ({"flux": GOOD, "source_id": True}, "spectra[0].source_id", "valid"),
+        ({"flux": GOOD, "source_id": "x" * 257}, "spectra[0].source_id", "at most 256"),
+        ({"flux": "1,2,3"}, "spectra[0].flux", "valid array"),
+        (7, "spectra[0]", "object"),
+    ],
+)
+def test_each_broken_spectrum_is_refused_at_its_place(spectrum: Any, at: str, message: str) -> None:
+    ((found, text),) = refusal(body(spectrum))
+    assert found == at
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("content", "at"),
+    [
+        (b"{}", "spectra"),
+        (b'{"spectra": []}', "spectra"),
+        (b'{"spectra": {}}', "spectra"),
+        (b"[]", "body"),
+        (b"1", "body"),
+        (body({"flux": GOOD}, model=5), "model"),
+        (body({"flux": GOOD}, prior="none"), "prior"),
+        (body({"flux": GOOD}, pdf="yes"), "pdf"),
+        (body({"flux": GOOD}, extra=1), "extra"),
+    ],
+)
+def test_each_broken_document_is_refused_at_its_place(content: bytes, at: str) -> None:
+    assert [found for found, _ in refusal(content)] == [at]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"PK\x03\x04", b"[" * 100_000, b'{"spectra": [1,]}'])
+def test_what_is_not_json_is_malformed(content: bytes) -> None:
+    assert refusal(content, MalformedBodyError) == []
+
+
+def test_rubbish_gets_a_small_reply() -> None:
+    content = body(*({"flux": [None] * DR3.samples} for _ in range(900)))
+    details = refusal(content)
+    assert len(details) == 20
+    assert sum(len(at) + len(message) for at, message in details) < 2000
+
+
+def test_more_spectra_than_allowed_are_refused() -> None:
+    read_request(body(*[{"flux": GOOD}] * 3), 3)
+    for spectrum in ({"flux": GOOD}, {"bp": GOOD[:80], "rp": GOOD[80:]}):
+        with pytest.raises(InvalidRequestError, match="at most 3"):
+            read_request(body(*[spectrum] * 4), 3)
+
+
+def test_a_plain_request_never_goes_to_the_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_judge", None)
+    batch, options = read_request(body({"flux": GOOD, "source_id": "a"}, model="tiny", prior="flat", pdf=True), 10)
+    assert len(batch) == 1
+    assert (options.model, options.prior, options.pdf) == ("tiny", "flat", True)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["flux", "bp", "model"]), inner),
+    max_leaves=10,
+)
+numbers = st.lists(st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6), min_size=DR3.samples, max_size=DR3.samples)
+spectrum = st.fixed_dictionaries(
+    {"flux": numbers | anything}, optional={"source_id": anything, "bp": anything, "other": anything}
+)
+request = st.fixed_dictionaries(
+    {"spectra": st.lists(spectrum | anything, max_size=3) | anything}, optional={"model": anything, "pdf": anything}
+)
+
+
+@given(request)
+def test_the_fast_reader_accepts_only_what_the_schema_accepts_and_reads_the_same(document: Any) -> None:
+    content = json.dumps(document).encode()
+    try:
+        expected = PredictRequest.model_validate_json(content)
+    except ValueError:
+        expected = None
+    try:
+        batch, options = read_request(content, 10)
+    except (InvalidRequestError, MalformedBodyError):
+        assert expected is None
+        return
+    assert expected is not None
+    assert (options.model, options.pdf) == (expected.model, expected.pdf)
+    fluxes = [one.flux for one in expected.spectra if one.flux is not None]
+    assert len(fluxes) == len(batch)
+    assert batch.flux.tolist() == np.array(fluxes, np.float64).astype(np.float32).tolist()
+
+
+def test_the_fast_reader_refuses_a_boolean_that_numpy_would_take_for_a_number() -> None:
+    assert np.array([1.0, True]).dtype == np.float64
+    assert refusal(orjson.dumps({"spectra": [{"flux": with_flux(0, True)}]}))[0][0] == "spectra[0].flux[0]"
+
+
+def test_a_long_text_among_the_fluxes_takes_no_more_memory_than_itself() -> None:
+    text = "x" * 50_000
+    hostile = orjson.dumps({"spectra": [{"flux": with_flux(0, text)}] * 10})
+    tracemalloc.start()
+    try:
+        details = refusal(hostile)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert details[0][0] == "spectra[0].flux[0]"
+    assert peak < 20 * len(hostile)  # as NumPy's array of texts, each element as long as the longest: 740 times
