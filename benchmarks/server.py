@@ -4,9 +4,9 @@
     python benchmarks/server.py [--model FOLDER] [--rounds N] [--seconds S] [--only NAME ...]
 
 Every server runs the same ONNX graph with the same settings of ONNX Runtime, but for the naive one, which calls Keras'
-`predict`. All are up at the same time; `wrk` (Debian: ``apt-get install wrk``) asks one after the other, round after
-round, and the median round is shown. Latencies and processor time a request are in ms, memory is that of the process
-tree.
+`predict`, and the floor, which predicts nothing (floor.py). All are up at the same time; `wrk` (Debian: ``apt-get
+install wrk``) asks one after the other, round after round, and the median round is shown. Latencies and processor time
+a request are in ms, memory is that of the process tree.
 """
 
 import argparse
@@ -72,17 +72,13 @@ def contestants(bundle: Bundle) -> dict[str, Contestant]:
     ours = json.dumps({"spectra": [{"flux": flux}]}).encode()
     tensor = {"name": "flux", "shape": [1, 186], "datatype": "FP32", "data": flux}
     inference = json.dumps({"inputs": [tensor]}).encode()
-    serve = [
-        sys.executable,
-        "-m",
-        "gaia_redshift.commands.main",
-        "serve",
-        "--port",
-        "{port}",
-        "--models",
-        str(bundle.folder.parent),
-    ]
-    found = {OURS: Contestant(serve, "/predict", ours)}
+    python = [sys.executable, "-m"]
+    serve = [*python, "gaia_redshift", "serve", "--port", "{port}", "--models", str(bundle.folder.parent)]
+    floor = [*python, "uvicorn", "floor:application", "--app-dir", str(PEERS.parent), "--port", "{port}"]
+    found = {
+        OURS: Contestant(serve, "/predict", ours),
+        "floor": Contestant([*floor, "--no-access-log"], "/predict", ours),
+    }
     for name in sorted(path.parent.name for path in PEERS.glob("*/app.py")):
         binaries = ENVIRONMENTS / name / "bin"
         if not binaries.exists():
