@@ -5,10 +5,12 @@ computes a convolution over one axis as one over two, and squeezes and unsqueeze
 between, which keeps them apart. `straighten` lets the squeezes sink to the end, where they meet their opposite.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 _ELEMENTWISE = frozenset(
@@ -46,7 +48,7 @@ class Graph:
     """The nodes of a graph by what they make and who reads it."""
 
     def __init__(self, model: Any) -> None:
-        self.graph = model.graph
+        self.model, self.graph = model, model.graph
         self.constant = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
         self.outputs = {each.name for each in self.graph.output}
 
@@ -57,6 +59,27 @@ class Graph:
     def readers(self, name: str) -> list[Any]:
         """Return the nodes that read `name`."""
         return [node for node in self.graph.node if name in node.input]
+
+    def shapes(self) -> dict[str, list[int]]:
+        """Return the shape of each value that has one, zero for a length that is not known."""
+        graph = onnx.shape_inference.infer_shapes(self.model).graph
+        return {
+            value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+            for value in [*graph.value_info, *graph.input, *graph.output]
+        }
+
+    def add_constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a constant; return its name."""
+        self.constant[name] = value
+        self.graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+    def replace(self, node: Any, others: Sequence[Any]) -> None:
+        """Put other nodes in a node's place."""
+        place = list(self.graph.node).index(node)
+        self.graph.node.remove(node)
+        for offset, each in enumerate(others):
+            self.graph.node.insert(place + offset, each)
 
     def squeezed_axis(self, name: str) -> int | None:
         """Return the one axis that was squeezed to make `name`, or None."""
@@ -92,10 +115,7 @@ class Graph:
         if value.ndim < _SQUEEZED_RANK:
             return name
         new = f"{name}/unsqueezed"
-        if new not in self.constant:
-            self.constant[new] = np.expand_dims(value, axis)
-            self.graph.initializer.append(numpy_helper.from_array(self.constant[new], new))
-        return new
+        return new if new in self.constant else self.add_constant(new, np.expand_dims(value, axis))
 
     def cancel(self) -> None:
         """Remove each unsqueeze of what the same axis was squeezed from."""

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from training.graph import Graph
 
@@ -98,7 +97,8 @@ def shorten(model: Any, worth: float = WORTH) -> Any:
         A graph that computes the same to some 1e-6 of the largest output of each convolution. Its metadata has
         `SPARED`, if any was replaced.
     """
-    graph, shapes, before = Graph(model), _shapes(model), len(model.graph.node)
+    graph, before = Graph(model), len(model.graph.node)
+    shapes = graph.shapes()
     spared = sum(_replace(graph, node, shapes, worth) for node in list(model.graph.node) if node.op_type == "Conv")
     if len(model.graph.node) > before:
         graph.sweep()
@@ -155,15 +155,6 @@ def bases(outputs: int, taps: int) -> tuple[NDArray[np.float64], NDArray[np.floa
     return a.T, g * scale, b / scale
 
 
-def _shapes(model: Any) -> dict[str, list[int]]:
-    """Return the shape of each value that has one, zero for a length that is not known."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    return {
-        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
-        for value in [*graph.value_info, *graph.input, *graph.output]
-    }
-
-
 def _replace(graph: Graph, node: Any, shapes: dict[str, list[int]], worth: float) -> int:
     """Replace a convolution where that pays; return how many multiply-adds of a spectrum this spares."""
     shape = shapes.get(node.input[0], [])
@@ -184,11 +175,9 @@ def _replace(graph: Graph, node: Any, shapes: dict[str, list[int]], worth: float
     nodes = _Writer(graph, chain[-1].output[0])
     products = nodes.products(node.input[0], kernel[:, :, 0].astype(np.float64), bias, samples, tiling)
     nodes.outputs(products, activation, filters, tiling)
-    place = list(graph.graph.node).index(node)
-    for each in chain:
+    graph.replace(node, nodes.written)
+    for each in chain[1:]:
         graph.graph.node.remove(each)
-    for offset, each in enumerate(nodes.written):
-        graph.graph.node.insert(place + offset, each)
     done = tiling.products(channels, filters) + tiling.transforms(channels, filters)
     return int(tiling.length * kernel.size) - done
 
@@ -231,9 +220,7 @@ class _Writer:
 
     def constant(self, value: NDArray[Any]) -> str:
         """Add a constant; return its name."""
-        name = f"{self.name}/shortened/constant_{len(self.graph.graph.initializer)}"
-        self.graph.graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
+        return self.graph.add_constant(f"{self.name}/shortened/constant_{len(self.graph.graph.initializer)}", value)
 
     def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node; return the name of its output."""
