@@ -20,6 +20,7 @@ from robustness import answers, draw, robustness
 
 from gaia_redshift.bundle import ONNX_FILE
 from gaia_redshift.interpretation.calibration import brightness
+from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
@@ -167,7 +168,7 @@ def flagged(model: Predictor, flux: np.ndarray, names: tuple[str, ...]) -> float
 
 def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
     """Return the fraction of answers with any of these flags."""
-    return float(np.mean([not set(names).isdisjoint(flags) for flags in found.quality]))
+    return float(np.mean([not set(names).isdisjoint(flag_names(bits)) for bits in found.flags.tolist()]))
 
 
 def flags(
@@ -234,8 +235,12 @@ def real(table: Table, models: tuple[Predictor, Predictor], reference: Path) -> 
     table.add("real stars flagged, as they are and as bright as galaxies", *shown, "all", share[1] == 1)
     galaxy = np.loadtxt(reference / "real_galaxy.csv", delimiter=",", skiprows=1)[None]
     found = [answers(model, galaxy) for model in models]
-    shown = [f"{each.redshift[0]:.4f}, flags: {', '.join(each.quality[0]) or 'none'}" for each in found]
-    table.add("the real galaxy", *shown, "no flag", not found[1].quality[0])
+    flags = [flag_names(int(each.flags[0])) for each in found]
+    shown = [
+        f"{each.redshift[0]:.4f}, flags: {', '.join(raised) or 'none'}"
+        for each, raised in zip(found, flags, strict=True)
+    ]
+    table.add("the real galaxy", *shown, "no flag", not flags[1])
 
 
 def cost(table: Table, point: Predictor, density: Predictor, flux: np.ndarray) -> None:

@@ -60,7 +60,7 @@ def readers(rows: int) -> dict[str, tuple[Callable[[bytes], object], bytes]]:
 def writers(rows: int) -> dict[str, Callable[[], object]]:
     """Return every writer of an answer."""
     values = np.random.default_rng(1).uniform(0, 0.5, rows).round(6)
-    redshifts = Redshifts(values, values, values, values, values, [[] for _ in range(rows)])
+    redshifts = Redshifts(np.tile(values[:, None], (1, 5)), np.zeros(rows, np.int32))
     predictions = Predictions(redshifts, [str(4295806720 + row) for row in range(rows)], {})
     return {
         "answer in JSON": lambda: orjson.dumps(reply_rows(predictions)),

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from gaia_redshift.interpretation.calibration import Intervals
 from gaia_redshift.predictor import Predictor
 from training.calibrate import tables
 from training.dataset import Dataset
 from training.densities import pit
 from training.evaluate import BIN_EDGES
 from training.predicted import Predicted, predict
+from training.reference.intervals import Intervals
 
 FULL_BIN = 500
 """Galaxies from which on a bin's coverage is held against its target."""

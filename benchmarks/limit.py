@@ -28,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 from robustness import answers
 
-from gaia_redshift.interpretation.calibration import brightness
-from gaia_redshift.interpretation.density import quantile
 from training.evaluate import measure
 from training.figures import figure
 from training.predicted import load_model
+from training.reference.density import quantile
+from training.reference.intervals import brightness
 from training.simulation import constants, galaxies, noise, parts, population
 from training.simulation.dataset import BLOCK_ROWS, Recipe, simulator
 from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, SingleArray, fit_matrix, kept_matrix

@@ -15,7 +15,7 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, UnsupportedByModelError
 from gaia_redshift.interpretation.prior import Prior, name_of
-from gaia_redshift.interpretation.result import Asked, Predictions, interpret
+from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import add_columns, read_blocks
@@ -155,5 +155,8 @@ class Predictor:
         self.check_grid(batch)
         batch = batch.checked()
         usable = batch.usable()
-        redshifts = interpret(self.engine(batch.flux[usable]), batch.flux, usable, self.bundle, asked)
-        return Predictions(redshifts, batch.source_id, dict(batch.problems))
+        flux = batch.flux[usable] if batch.problems else batch.flux
+        priors, (number,) = (None, (0,)) if self.bundle.bins is None else self.bundle.bins.stack([asked.prior])
+        index = np.full(len(flux), number, np.int32) if number else None
+        redshifts = self.engine(flux, index, priors if number else None, pdf=asked.pdf)
+        return Predictions(redshifts.spread(usable), batch.source_id, dict(batch.problems))

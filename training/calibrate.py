@@ -17,9 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.interpretation.calibration import ENDS, Calibration, Intervals, IntervalTable, brightness
+from gaia_redshift.interpretation.calibration import ENDS, Calibration, IntervalTable
 from gaia_redshift.interpretation.quality import QualityParameters
 from gaia_redshift.spectra import DR3, FloatArray
+from training.reference.intervals import Intervals, brightness
 
 NODE_WIDTH = 0.02
 """Least range of predicted redshift behind one node: Gaia's UGC calibrates in the same steps."""

@@ -1,4 +1,4 @@
-"""How good probability densities of redshift are. Imports `gaia_redshift.interpretation.density`.
+"""How good probability densities of redshift are. Imports `training.reference.density`.
 
 A density is a probability per bin, uniform within each bin; so its cumulative distribution is piecewise linear, and
 every integral below is exact.
@@ -7,7 +7,7 @@ every integral below is exact.
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.interpretation.density import cumulative_at
+from training.reference.density import cumulative_at
 
 Column = NDArray[np.float64]
 Densities = NDArray[np.floating]

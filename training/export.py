@@ -19,7 +19,6 @@ from typing import Any
 import joblib
 import keras
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -27,6 +26,7 @@ from gaia_redshift.bundle import (
     CALIBRATION_FILE,
     CARD_FILE,
     KERAS_FILE,
+    MANIFEST,
     ONNX_FILE,
     SCALER_FILE,
     Bundle,
@@ -41,6 +41,7 @@ from training.calibrate import calibrate, coverage
 from training.card import CITATIONS, Tested, origin, write_card
 from training.dataset import Dataset
 from training.evaluate import measure
+from training.exported import run_onnx
 from training.fit import Fitted, fit_scaler
 from training.quality import LEARNING_ROWS, learn
 from training.recipe import HISTORY_FILE, RECIPE_FILE
@@ -51,7 +52,6 @@ AGREEMENT = 5e-6
 REDUCED_PRECISION = "ONEDNN_DEFAULT_FPMATH_MODE"
 """Environment variable that lets TensorFlow multiply in bfloat16: fast in training, wrong in a comparison."""
 
-_ONNX_CHUNK = 64
 _LIBRARIES = ("keras", "tensorflow", "numpy", "scikit-learn", "tf2onnx", "onnx", "onnxruntime")
 
 
@@ -96,12 +96,15 @@ def export(fitted: Fitted, dataset: Dataset, parts: Split, run: Path, release: R
         As `check_ready`.
     """
     check_ready(run, release)
-    contents = Contents(fitted.network, fitted.scaler, fitted.recipe, _calibrate(fitted, dataset, parts))
+    calibration = _calibrate(fitted, dataset, parts)
+    manifest = _draft(fitted, dataset, parts, release)
+    contents = Contents(fitted.network, fitted.scaler, fitted.recipe, calibration, manifest)
 
     def finish(staged: Path) -> tuple[Manifest, str]:
-        tested = _test(fitted, dataset, parts, contents.calibration, staged)
-        manifest = _manifest(fitted, dataset, parts, tested, release)
-        return manifest, write_card(manifest, fitted, dataset, parts, tested)
+        tested = _test(fitted, dataset, parts, calibration, staged)
+        held68, held95 = tested.coverage
+        measured = with_metrics(manifest, tested.metrics.as_dict() | {"coverage_68": held68, "coverage_95": held95})
+        return measured, write_card(measured, fitted, dataset, parts, tested)
 
     return assemble(contents, run, release, finish)
 
@@ -130,6 +133,8 @@ class Contents:
     scaler: Any
     recipe: BaseModel
     calibration: Calibration
+    draft: Manifest
+    """Without metrics and files."""
 
 
 def assemble(
@@ -144,7 +149,8 @@ def assemble(
         The run folder, for ``history.csv``.
     release : Release
     finish : callable
-        Called with the folder that holds the converted network: tests it, and returns manifest and card.
+        Called with the folder that holds the converted network: tests it, and returns the manifest with what was
+        measured, and the card.
 
     Returns
     -------
@@ -161,6 +167,7 @@ def assemble(
         (staged / RECIPE_FILE).write_text(contents.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (staged / CALIBRATION_FILE).write_text(contents.calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (staged / HISTORY_FILE).write_bytes((run / HISTORY_FILE).read_bytes())
+        (staged / MANIFEST).write_text(contents.draft.model_dump_json(), encoding="utf-8")
         _convert(staged)
         manifest, card = finish(staged)
         (staged / CARD_FILE).write_text(card, encoding="utf-8")
@@ -215,23 +222,13 @@ def _test(fitted: Fitted, dataset: Dataset, parts: Split, calibration: Calibrati
     )
 
 
-def _predict_onnx(graph: bytes, flux: FloatArray) -> NDArray[np.float32]:
-    (redshift,) = run_onnx(graph, flux, ("redshift",))
-    return redshift
+def _predict_onnx(graph: bytes, flux: FloatArray) -> NDArray[np.float64]:
+    (answers,) = run_onnx(graph, flux, ("redshift",))
+    return answers[:, 0]
 
 
-def run_onnx(graph: bytes, flux: FloatArray, outputs: Sequence[str]) -> list[NDArray[np.float32]]:
-    """Return the named outputs of an ONNX network for raw spectra, shape (n, 186), each with n rows."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    chunks = (flux[start : start + _ONNX_CHUNK] for start in range(0, len(flux), _ONNX_CHUNK))
-    found = [session.run(list(outputs), {"flux": chunk}) for chunk in chunks]
-    return [np.concatenate(values) for values in zip(*found, strict=True)]
-
-
-def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, release: Release) -> Manifest:
+def _draft(fitted: Fitted, dataset: Dataset, parts: Split, release: Release) -> Manifest:
     redshift = dataset.redshift[parts.train]
-    held68, held95 = tested.coverage
-    metrics = tested.metrics.as_dict() | {"coverage_68": held68, "coverage_95": held95}
     description = f"Convolutional network of the {fitted.recipe.name} recipe. {origin(dataset, fitted.recipe.start)}"
     training = TrainingRecord(
         simulated=dataset.simulated,
@@ -241,7 +238,7 @@ def _manifest(fitted: Fitted, dataset: Dataset, parts: Split, tested: Tested, re
         recipe=fitted.recipe.name,
         seed=fitted.recipe.seed,
     )
-    return draft(release, description, training, redshift, metrics)
+    return draft(release, description, training, redshift)
 
 
 def draft(
@@ -249,11 +246,10 @@ def draft(
     description: str,
     training: TrainingRecord,
     redshift: FloatArray,
-    metrics: Mapping[str, float],
     *,
     bin_edges: Sequence[float] | None = None,
 ) -> Manifest:
-    """Return a manifest that still lacks its files.
+    """Return a manifest that still lacks its metrics and its files.
 
     Parameters
     ----------
@@ -262,8 +258,6 @@ def draft(
     training : TrainingRecord
     redshift : ndarray, shape (n,)
         What the network was trained on.
-    metrics : mapping
-        Measured on the test part.
     bin_edges : sequence of float, optional
         Of a density; a network without gives one redshift.
     """
@@ -276,13 +270,18 @@ def draft(
         bin_edges=None if bin_edges is None else tuple(bin_edges),
         redshift_range=(float(redshift.min()), float(redshift.max())),
         training=training,
-        metrics={name: round(value, 6) for name, value in metrics.items()},
+        metrics={},
         libraries=_libraries(),
         created=datetime.now(UTC).replace(microsecond=0),
         licence="BSD-3-Clause",
         citations=list(CITATIONS),
         files={},
     )
+
+
+def with_metrics(manifest: Manifest, metrics: Mapping[str, float]) -> Manifest:
+    """Return a manifest with what was measured on the test part."""
+    return manifest.model_copy(update={"metrics": {name: round(value, 6) for name, value in metrics.items()}})
 
 
 def _libraries() -> dict[str, str]:

@@ -14,7 +14,7 @@ from rich.progress import track
 from gaia_redshift.bundle import MANIFEST, SHIPPED_MODELS
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.interpretation.prior import PriorName
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import COLUMNS, Asked
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 from training.dataset import Dataset
@@ -114,7 +114,7 @@ def predict(
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
         found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]]), asked).redshifts
-        for name in (*found.INTERVALS, *(["pdf"] if grid else [])):
+        for name in (*COLUMNS, *(["pdf"] if grid else [])):
             answers.setdefault(name, []).append(getattr(found, name))
     columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}
     answered = np.isfinite(columns["redshift"])

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from gaia_redshift.interpretation.quality import STELLAR_KINDS, Mixture, QualityParameters, features
+from gaia_redshift.interpretation.quality import STELLAR_KINDS, QualityParameters
 from gaia_redshift.spectra import FloatArray
+from training.reference.quality import Mixture, features
 
 COMPONENTS = 12
 GAUSSIANS = 24

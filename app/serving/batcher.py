@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import NotReadyError, OverloadedError
 from gaia_redshift.spectra import FloatArray
@@ -37,6 +38,9 @@ _TURNS = 5
 """Turns that the event loop gets between two batches, as many as a request takes: the last batch's answers are made,
 interpreted and written, the next requests read and decoded."""
 
+Answers = NDArray[np.float64]
+"""What an engine gives, shape (n, width)."""
+
 Watch = Callable[[int, int, float, int], None]
 """Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
 
@@ -44,8 +48,9 @@ Watch = Callable[[int, int, float, int], None]
 @dataclass(slots=True)
 class _Request:
     flux: FloatArray
-    reply: asyncio.Future[FloatArray]
-    output: FloatArray
+    wish: object
+    reply: asyncio.Future[Answers]
+    output: Answers
     taken: int = 0
     done: int = 0
 
@@ -64,7 +69,7 @@ class Batcher:
     ----------
     engine : callable
         (n, 186) fluxes to (n, width) outputs; called in a thread of its own but for what is done at once, never twice
-        at a time.
+        at a time. Where a request has a wish, it also gets the wishes, a pair of each and its number of rows.
     width : int
         Numbers that the engine gives per spectrum.
     slice_rows : int
@@ -79,7 +84,7 @@ class Batcher:
 
     def __init__(
         self,
-        engine: Callable[[FloatArray], FloatArray],
+        engine: Callable[..., Answers],
         *,
         width: int = 1,
         slice_rows: int = 64,
@@ -131,12 +136,24 @@ class Batcher:
             f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
         )
 
-    async def submit(self, flux: FloatArray, *, patient: bool = False, alone: bool = False) -> FloatArray:
-        """Return the network's output, shape (n, width), for fluxes of shape (n, 186).
+    async def submit(
+        self,
+        flux: FloatArray,
+        *,
+        wish: object = None,
+        width: int | None = None,
+        patient: bool = False,
+        alone: bool = False,
+    ) -> Answers:
+        """Return the engine's output, shape (n, width), for fluxes of shape (n, 186).
 
         Parameters
         ----------
         flux : ndarray of float32, shape (n, 186)
+        wish : optional
+            What the engine shall know of these rows.
+        width : int, optional
+            Of these rows' output, if it is another than that of others: the first numbers of what the engine gives.
         patient : bool
             Wait for room instead of being refused: for the later blocks of a table whose first was accepted.
         alone : bool
@@ -151,12 +168,12 @@ class Batcher:
         """
         if self._worker is None:
             raise NotReadyError("the service is shutting down")
-        output = np.empty((len(flux), self._width), np.float32)
+        output = np.empty((len(flux), width or self._width))
         if not len(flux):
             return output
         if self._lonely(alone) and self._fast(len(flux)):
             started = time.perf_counter()
-            output[:] = self._engine(flux)
+            output[:] = self._run(flux, [(wish, len(flux))])[:, : output.shape[1]]
             self._measure(1, len(flux), time.perf_counter() - started)
             return output
         while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
@@ -164,7 +181,7 @@ class Batcher:
                 raise self.overloaded()
             self._room.clear()
             await self._room.wait()
-        request = _Request(flux, asyncio.get_running_loop().create_future(), output)
+        request = _Request(flux, wish, asyncio.get_running_loop().create_future(), output)
         self._waiting.append(request)
         self.queued_rows += len(flux)
         self._wake.set()
@@ -205,7 +222,8 @@ class Batcher:
             started = time.perf_counter()
             self._busy = True
             try:
-                output = await loop.run_in_executor(self._thread, self._engine, flux)
+                wishes = [(part.request.wish, part.stop - part.start) for part in batch]
+                output = await loop.run_in_executor(self._thread, self._run, flux, wishes)
             except Exception as error:  # whatever fails, its clients must hear of it
                 for part in batch:
                     if not part.request.reply.done():
@@ -217,6 +235,9 @@ class Batcher:
             self._hand_out(batch, output)
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
+
+    def _run(self, flux: FloatArray, wishes: list[tuple[object, int]]) -> Answers:
+        return self._engine(flux) if all(wish is None for wish, _ in wishes) else self._engine(flux, wishes)
 
     def _measure(self, requests: int, rows: int, seconds: float) -> None:
         self._done_rows = _MEMORY * self._done_rows + rows
@@ -246,12 +267,12 @@ class Batcher:
         return batch
 
     @staticmethod
-    def _hand_out(batch: list[_Slice], output: FloatArray) -> None:
+    def _hand_out(batch: list[_Slice], output: Answers) -> None:
         start = 0
         for part in batch:
             rows = part.stop - part.start
             request = part.request
-            request.output[part.start : part.stop] = output[start : start + rows]
+            request.output[part.start : part.stop] = output[start : start + rows, : request.output.shape[1]]
             request.done += rows
             start += rows
             if request.done == len(request.flux) and not request.reply.done():

@@ -15,6 +15,7 @@ from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gaia_redshift.bundle import Bundle, Manifest
+from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray, Problem
 
@@ -138,8 +139,8 @@ def count_predictions(bundle: Bundle, flux: FloatArray, redshifts: Redshifts, pr
     answered, distribution, drifts, levels = _of_model(*labels)
     answered.inc(len(redshift))
     distribution.observe_all(redshift)
-    for flags in redshifts.quality:
-        for flag in flags:
+    for bits in redshifts.flags[redshifts.flags > 0].tolist():
+        for flag in flag_names(bits):
             FLAGS.labels(*labels, flag).inc()
     position = (flux - bundle.flux_low) * bundle.flux_scale
     drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))

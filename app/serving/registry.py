@@ -2,28 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.serving.batcher import Batcher, Watch
-from app.serving.together import Together
 from app.settings import Settings
 from gaia_redshift.bundle import Bundle, Manifest, discover
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, UnknownModelError
-from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts, interpret
+from gaia_redshift.interpretation.result import COLUMNS, Asked, Predictions, Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch
 
 _log = logging.getLogger("gaia_redshift")
 
-_IN_THREAD_VALUES = 1 << 16
-"""Interpreting more outputs than this in the event loop would hold up the other clients for milliseconds."""
-
-_FEW_ROWS = 64
-"""Larger requests gain nothing from being interpreted with others."""
+_WIDTH = len(COLUMNS) + 1
+"""Numbers that the batcher carries for a spectrum: the columns and the flags; the density follows."""
 
 MakeWatch = Callable[[Manifest], Watch]
 
@@ -57,17 +54,15 @@ class Model:
         threads = settings.threads or max(1, available_cores() // settings.workers)
         self.predictor = Predictor(bundle, engine=settings.engine, threads=threads)
         self.engine = self.predictor.engine
-        width = sum(bundle.output_widths.values())
         self.batcher = Batcher(
-            self.engine,
-            width=width,
+            self._answer,
+            width=_WIDTH,
             slice_rows=self.engine.chunk,
             batch_rows=4 * self.engine.chunk,
             max_queued_rows=settings.max_queued_rows,
             watch=make_watch(bundle.manifest) if make_watch else None,
         )
         self._count = count
-        self._together = Together(self._interpret_usable, max(_FEW_ROWS, _IN_THREAD_VALUES // width // 4))
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -83,28 +78,27 @@ class Model:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         batch = batch.checked()
         usable = batch.flux[batch.usable()] if batch.problems else batch.flux
-        output = await self.batcher.submit(usable, patient=patient, alone=alone)
-        if asked == Asked() and not batch.problems and len(batch) <= _FEW_ROWS:
-            if alone:
-                return Predictions(self._interpret_usable(output, batch.flux), batch.source_id, {})
-            return Predictions(await self._together(output, batch.flux), batch.source_id, {})
-        if output.size > _IN_THREAD_VALUES:
-            predictions = await asyncio.to_thread(self._finish, batch, output, asked)
-        else:
-            predictions = self._finish(batch, output, asked)
-        if self._count is not None:
-            self._count(self.bundle, batch.flux, predictions.redshifts, predictions.problems)
-        return predictions
-
-    def _interpret_usable(self, output: FloatArray, flux: FloatArray) -> Redshifts:
-        redshifts = interpret(output, flux, np.ones(len(flux), np.bool_), self.bundle, Asked())
+        bins = 0 if self.bundle.bins is None else len(self.bundle.bins.widths)
+        width = _WIDTH + bins if asked.pdf else _WIDTH
+        wish = None if asked == Asked() else asked
+        output = await self.batcher.submit(usable, wish=wish, width=width, patient=patient, alone=alone)
+        values, flags = output[:, : len(COLUMNS)].copy(), output[:, len(COLUMNS)].astype(np.int32)
+        redshifts = Redshifts(values, flags, output[:, _WIDTH:].copy() if asked.pdf else None)
+        redshifts = redshifts.spread(batch.usable()) if batch.problems else redshifts
         if self._count is not None:  # when the answers are on their way
-            asyncio.get_running_loop().call_soon(self._count, self.bundle, flux, redshifts, {})
-        return redshifts
-
-    def _finish(self, batch: SpectrumBatch, output: FloatArray, asked: Asked) -> Predictions:
-        redshifts = interpret(output, batch.flux, batch.usable(), self.bundle, asked)
+            asyncio.get_running_loop().call_soon(self._count, self.bundle, batch.flux, redshifts, batch.problems)
         return Predictions(redshifts, batch.source_id, dict(batch.problems))
+
+    def _answer(self, flux: FloatArray, wishes: Sequence[tuple[Asked | None, int]] = ()) -> NDArray[np.float64]:
+        """Return the answers, flags and, where anybody wants them, densities of a batch side by side."""
+        index = priors = None
+        asked = [wish or Asked() for wish, _ in wishes]
+        pdf = any(each.pdf for each in asked)
+        if wishes and self.bundle.bins is not None:
+            priors, numbers = self.bundle.bins.stack([each.prior for each in asked])
+            index = np.repeat(np.array(numbers, np.int32), [rows for _, rows in wishes])
+        found = self.engine(flux, index, priors, pdf=pdf)
+        return np.concatenate([found.values, found.flags[:, None], *([] if found.pdf is None else [found.pdf])], axis=1)
 
     @contextmanager
     def in_use(self) -> Iterator["Model"]:

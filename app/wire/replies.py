@@ -2,23 +2,24 @@
 
 from typing import Any
 
-from gaia_redshift.interpretation.result import Predictions, Redshifts
+from gaia_redshift.interpretation.quality import flag_names
+from gaia_redshift.interpretation.result import COLUMNS, Predictions
 
 
 def reply_rows(predictions: Predictions) -> list[dict[str, Any]]:
     """Return the predictions as rows in the shape of `Prediction`, ready for JSON but for the arrays `pdf`."""
-    columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
+    flags = predictions.redshifts.flags.tolist()
     pdf = predictions.redshifts.pdf
     rows: list[dict[str, Any]] = []
-    for row, values in enumerate(zip(*columns, strict=True)):
+    for row, values in enumerate(predictions.redshifts.values.tolist()):
         answer: dict[str, Any] = {}
         if predictions.source_id is not None:
             answer["source_id"] = predictions.source_id[row]
         problem = predictions.problems.get(row)
         if problem is None:
             answer["status"] = "ok"
-            answer.update(zip(Redshifts.INTERVALS, values, strict=True))
-            answer["quality"] = predictions.redshifts.quality[row]
+            answer.update(zip(COLUMNS, values, strict=True))
+            answer["quality"] = flag_names(flags[row])
             if pdf is not None:
                 answer["pdf"] = pdf[row]
         else:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from gaia_redshift.bundle.manifest import MANIFEST, FileRecord, Manifest
 from gaia_redshift.bundle.signature import SIGNATURE, verify
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
-from gaia_redshift.interpretation.calibration import Calibration, Intervals
-from gaia_redshift.interpretation.quality import Quality, QualityFlag
+from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.interpretation.quality import possible_flags
 from gaia_redshift.spectra import GRIDS
 
 ONNX_FILE = "model.onnx"
@@ -68,48 +69,31 @@ class Bundle:
         except ValueError as error:
             raise InvalidBundleError(f"{folder.name}/{CALIBRATION_FILE}: {error}") from error
         held = self.calibration
-        self.intervals = Intervals(held)
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (samples,)."""
         self.bins = None if self.manifest.bin_edges is None else Bins(self.manifest.bin_edges, held)
-        self.quality, self.flags = self._make_quality()
-
-    @property
-    def output_widths(self) -> dict[str, int]:
-        """The network's outputs in the order of an engine's columns, and how many numbers each has per spectrum."""
-        edges = self.manifest.bin_edges
-        if edges is None:
-            return {"redshift": 1}
-        return {"density": len(edges) - 1, "kind": len(self.calibration.kinds or ())}
-
-    def _make_quality(self) -> tuple[Quality, tuple[QualityFlag, ...]]:
-        """Return what judges quality, and the flags that this model can have: those that one spectrum is judged by."""
-        held, low, high = self.calibration, self.flux_low, self.flux_high
-        output = [np.ones((1, width), np.float32) for width in self.output_widths.values()]
-        try:
-            quality = Quality(held.quality, (low, high), self.manifest.redshift_range, held.kinds or ())
-            flags = quality.masks(
-                np.ones((1, self.grid.samples), np.float32), np.zeros(1), *(output if self.bins else ())
-            )
-        except (ValueError, IndexError, np.linalg.LinAlgError) as error:
-            raise InvalidBundleError(f"{self.folder.name}/{CALIBRATION_FILE}: quality: {error}") from error
-        return quality, tuple(flags)
+        self.flags = possible_flags(held.quality, density=self.bins is not None)
 
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
-        record = self.manifest.files[name]
-        where = f"{self.folder.name}/{name}"
-        try:
-            with (self.folder / name).open("rb") as file:
-                content = file.read(record.size + 1)
-        except OSError as error:
-            raise InvalidBundleError(f"{where} cannot be read: {error.strerror}") from error
-        if len(content) != record.size or hashlib.sha256(content).hexdigest() != record.sha256:
-            raise InvalidBundleError(
-                f"{where} is not the file that {MANIFEST} describes (size or SHA-256 differs): refused unread"
-            )
-        return content
+        return read_listed(self.folder, name, self.manifest)
+
+
+def read_listed(folder: Path, name: str, manifest: Manifest) -> bytes:
+    """Return a listed file's bytes; raises InvalidBundleError unless they match the manifest."""
+    record = manifest.files[name]
+    where = f"{folder.name}/{name}"
+    try:
+        with (folder / name).open("rb") as file:
+            content = file.read(record.size + 1)
+    except OSError as error:
+        raise InvalidBundleError(f"{where} cannot be read: {error.strerror}") from error
+    if len(content) != record.size or hashlib.sha256(content).hexdigest() != record.sha256:
+        raise InvalidBundleError(
+            f"{where} is not the file that {MANIFEST} describes (size or SHA-256 differs): refused unread"
+        )
+    return content
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
@@ -131,6 +115,17 @@ def discover(models: Path) -> list[Path]:
 
 def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]:
     """Return the manifest and the SHA-256 of its bytes."""
+    content = manifest_bytes(folder, public_key)
+    if _schema_version(content) == 1:
+        raise InvalidBundleError(
+            f"{folder.name} is a bundle of schema version 1, whose graph ends at the network's output: convert it, "
+            f"without training, with `gaia-redshift upgrade {folder.name} NEW`"
+        )
+    return parse_manifest(folder, content), hashlib.sha256(content).hexdigest()
+
+
+def manifest_bytes(folder: Path, public_key: Path | None) -> bytes:
+    """Return the manifest as it lies there; raises InvalidBundleError if it is not signed by a key that is given."""
     path = folder / MANIFEST
     try:
         with path.open("rb") as file:
@@ -141,6 +136,11 @@ def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]
         raise InvalidBundleError(f"{folder.name}/{MANIFEST} is larger than {_MANIFEST_BYTES} bytes")
     if public_key is not None:
         verify(folder, content, public_key)
+    return content
+
+
+def parse_manifest(folder: Path, content: bytes) -> Manifest:
+    """Return what a manifest's bytes say; raises InvalidBundleError, which names `folder`, if they do not fit."""
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -148,7 +148,16 @@ def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]
     outside = [name for name in manifest.files if Path(name).name != name or name in {"", ".", ".."}]
     if outside:
         raise InvalidBundleError(f"{folder.name}/{MANIFEST} names a file outside its folder: {outside[0]!r}")
-    return manifest, hashlib.sha256(content).hexdigest()
+    return manifest
+
+
+def _schema_version(content: bytes) -> object:
+    """Return what a manifest says of its form, or None where it says nothing that can be read."""
+    try:
+        manifest = from_json(content)
+    except ValueError:
+        return None
+    return manifest.get("schema_version") if isinstance(manifest, dict) else None
 
 
 def _first(error: ValidationError) -> str:

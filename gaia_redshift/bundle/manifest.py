@@ -38,7 +38,7 @@ class TrainingRecord(Strict):
 class Manifest(Strict):
     """The contents of ``manifest.json``."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str = Field(pattern=NAME_PATTERN)
     version: str = Field(pattern=VERSION_PATTERN)
     description: str

@@ -12,7 +12,7 @@ from gaia_redshift.errors import MissingDependencyError, RedshiftError
 COMMANDS = "gaia_redshift.commands"
 """Entry-point group; each entry names a function with Typer annotations."""
 
-_ORDER = ("serve", "predict", "models", "key", "simulate", "analyse", "train", "evaluate", "tune")
+_ORDER = ("serve", "predict", "models", "key", "simulate", "analyse", "train", "evaluate", "tune", "upgrade")
 
 
 def build() -> typer.Typer:

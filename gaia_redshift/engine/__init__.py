@@ -1,4 +1,4 @@
-"""Compiled inference: raw fluxes in, network output out. The only package that imports a network runtime.
+"""Compiled inference: raw fluxes in, answers out. The only package that imports a network runtime.
 
 ONNX Runtime is the CPU's engine: in memory within 0.2 s and as fast as the processor multiplies. Keras, on TensorFlow
 or JAX, is the GPU's.
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import Bundle
-from gaia_redshift.engine.chunks import CPU_CHUNK
+from gaia_redshift.engine.chunks import CPU_CHUNK, PriorIndex
 from gaia_redshift.engine.cores import available_cores
 from gaia_redshift.engine.keras import KerasEngine
 from gaia_redshift.engine.onnx import OnnxEngine
+from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
 
 EngineName = Literal["onnx", "keras"]
@@ -26,6 +28,7 @@ __all__ = [
     "EngineName",
     "KerasEngine",
     "OnnxEngine",
+    "PriorIndex",
     "available_cores",
     "choose_engine",
     "load_engine",
@@ -33,15 +36,39 @@ __all__ = [
 
 
 class Engine(Protocol):
-    """What runs a bundle's network; its outputs stand side by side, in the order of `Bundle.output_widths`."""
+    """What runs a bundle's network and the answer behind it."""
 
     name: EngineName
     device: str
     chunk: int
     """Spectra given to the network at a time."""
 
-    def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n, width), for raw fluxes of shape (n, 186) in e-/s per sample."""
+    def __call__(
+        self,
+        flux: FloatArray,
+        prior_index: PriorIndex | None = None,
+        priors: NDArray[np.float64] | None = None,
+        *,
+        pdf: bool = False,
+    ) -> Redshifts:
+        """Answer for n spectra.
+
+        Parameters
+        ----------
+        flux : ndarray of float32, shape (n, samples)
+            e-/s per sample, each spectrum usable.
+        prior_index : ndarray of int32, shape (n,), optional
+            The row of `priors` for each spectrum; the survey's prior if absent. Densities only.
+        priors : ndarray of float64, shape (k, bins), optional
+            Probability per bin. The first two rows are those of `Bundle.bins.priors`, which are known if absent; row 1
+            takes the interval tables of the flat prior, every other those of the survey.
+        pdf : bool
+            Whether the densities are returned.
+
+        Returns
+        -------
+        Redshifts
+        """
         ...
 
 

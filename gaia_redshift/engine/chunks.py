@@ -1,14 +1,17 @@
-"""Spectra through a network in chunks of fixed sizes. Imports `bundle`, `errors` and `spectra` of the project.
+"""Spectra through a compiled graph in chunks of fixed sizes. Imports `bundle`, `errors`, `interpretation`, `spectra`.
 
 Larger chunks than a processor can use gain nothing, and their memory grows without bound (docs/performance.md).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.errors import InvalidBundleError
+from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 CPU_CHUNK = 64
@@ -19,34 +22,51 @@ GPU_CHUNKS = (256, 1024, 4096, 16_384, 65_536)
 _WORTH = 1.1
 """A larger chunk must be this much faster: it makes small requests wait for longer."""
 
-Run = Callable[[FloatArray], Iterable[FloatArray]]
-"""A network: fluxes of shape (n, 186) to its outputs, each (n,) or (n, width)."""
+PriorIndex = NDArray[np.int32]
+
+Run = Callable[[FloatArray, PriorIndex | None], Sequence[NDArray[np.generic]]]
+"""A graph: fluxes of shape (n, samples) and rows of the priors, (n,) or none, to its outputs by `output_shapes`."""
+
+
+def output_shapes(bundle: Bundle, *, pdf: bool) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one spectrum's part of each output, in the order that a graph is asked for them."""
+    shapes: dict[str, tuple[int, ...]] = {"redshift": (len(COLUMNS),), "quality": ()}
+    return shapes | ({"pdf": (len(bundle.bins.widths),)} if pdf and bundle.bins else {})
 
 
 def run_in_chunks(
-    flux: FloatArray, chunk: int, widths: Mapping[str, int], run: Run, *, sizes: Sequence[int] = ()
-) -> FloatArray:
-    """Run the network over chunks of `flux` and place its outputs, named by `widths`, side by side.
+    flux: FloatArray,
+    prior_index: PriorIndex | None,
+    chunk: int,
+    shapes: Mapping[str, tuple[int, ...]],
+    run: Run,
+    *,
+    sizes: Sequence[int] = (),
+) -> Redshifts:
+    """Run a graph over chunks of `flux`, whose outputs have `shapes` for each spectrum.
 
     A runtime that compiles for each number of rows names the `sizes` it knows: the rest of `flux` is filled up with
     zeros to the next of them.
     """
-    output = np.empty((len(flux), sum(widths.values())), np.float32)
+    values, flags = np.empty((len(flux), len(COLUMNS))), np.empty(len(flux), np.int32)
+    pdf = np.empty((len(flux), *shapes["pdf"])) if "pdf" in shapes else None
+    outputs: list[NDArray[Any]] = [values, flags, *([] if pdf is None else [pdf])]
     for start in range(0, len(flux), chunk):
-        part = np.ascontiguousarray(flux[start : start + chunk], dtype=np.float32)
-        rows = len(part)
-        full = next((size for size in sizes if size >= rows), rows)
-        if full > rows:
-            part = np.concatenate([part, np.zeros((full - rows, part.shape[1]), np.float32)])
-        column = 0
-        for (name, width), values in zip(widths.items(), run(part), strict=True):
-            if values.size != full * width:
+        rows = slice(start, start + chunk)
+        part = np.ascontiguousarray(flux[rows], dtype=np.float32)
+        index = None if prior_index is None else prior_index[rows]
+        count = len(part)
+        full = next((size for size in sizes if size >= count), count)
+        if full > count:
+            part = np.concatenate([part, np.zeros((full - count, part.shape[1]), np.float32)])
+            index = None if index is None else np.concatenate([index, np.zeros(full - count, np.int32)])
+        for (name, shape), output, found in zip(shapes.items(), outputs, run(part, index), strict=True):
+            if found.shape != (full, *shape):
                 raise InvalidBundleError(
-                    f"the network's {name} has shape {values.shape} for {full} spectra, not ({full}, {width})"
+                    f"the graph's {name} has shape {found.shape} for {full} spectra, not {(full, *shape)}"
                 )
-            output[start : start + rows, column : column + width] = values.reshape(full, width)[:rows]
-            column += width
-    return output
+            output[rows] = found[:count]
+    return Redshifts(values, flags, pdf)
 
 
 def sizes_up_to(chunk: int) -> tuple[int, ...]:
@@ -81,13 +101,3 @@ def choose_chunk(seconds: Callable[[int], float], candidates: Sequence[int]) -> 
         if found > _WORTH * rate:
             best, rate = chunk, found
     return best
-
-
-def refuse_missing(bundle: Bundle, file: str, found: Iterable[str]) -> None:
-    """Raise InvalidBundleError if the network lacks an output that its manifest tells of."""
-    missing = bundle.output_widths.keys() - set(found)
-    if missing:
-        raise InvalidBundleError(
-            f"{bundle.manifest.name}/{file}: the network has no output {', '.join(sorted(missing))}, "
-            f"which a {bundle.manifest.output} model needs"
-        )

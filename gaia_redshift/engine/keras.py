@@ -1,4 +1,4 @@
-"""Keras, on TensorFlow or JAX. Imports `bundle`, `errors`, `spectra` and its neighbours.
+"""Keras, on TensorFlow or JAX. Imports `bundle`, `errors`, `interpretation`, `spectra` and its neighbours.
 
 ``KERAS_BACKEND`` chooses, as everywhere in Keras; where it is not set, TensorFlow if it is installed, else JAX.
 """
@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,27 +15,55 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import KERAS_FILE, SCALER_FILE, Bundle
-from gaia_redshift.engine.chunks import CPU_CHUNK, GPU_CHUNKS, choose_chunk, refuse_missing, run_in_chunks, sizes_up_to
+from gaia_redshift.engine.chunks import (
+    CPU_CHUNK,
+    GPU_CHUNKS,
+    PriorIndex,
+    choose_chunk,
+    output_shapes,
+    run_in_chunks,
+    sizes_up_to,
+)
 from gaia_redshift.errors import InvalidBundleError, MissingDependencyError
+from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
-_Function = Callable[[FloatArray], dict[str, Any]]
+_Function = Callable[..., dict[str, Any]]
+"""Fluxes, and of a density priors and their rows, to the outputs by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Backend:
-    """What a backend found, and how it compiles a network with its scaler into one function from raw fluxes."""
+    """What a backend found, and how it compiles a network with its scaler and its answer into one function."""
 
     device: str
-    compile_network: Callable[[Any, Any], _Function]
+    compile_graph: Callable[["Source", Any], _Function]
     any_size: bool
     """Whether what is compiled once takes any number of rows at full speed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a bundle's graph is made from."""
+
+    network: Any
+    """Keras network, scaled fluxes in."""
+    scaler: Any
+    """MinMaxScaler."""
+
+    def scaled(self, flux: Any) -> Any:
+        """Return the network's input, shape (n, samples, 1), for a tensor of fluxes, shape (n, samples)."""
+        from keras import ops
+
+        scaled = flux * self.scaler.scale_.astype(np.float32) + self.scaler.min_.astype(np.float32)
+        return ops.expand_dims(scaled, 2)
+
+
 class KerasEngine:
-    """Runs the bundle's source network and scaler, on a GPU where the backend sees one."""
+    """Runs the bundle's source network and scaler, and the answer behind them, on a GPU where the backend sees one."""
 
     name: Literal["onnx", "keras"] = "keras"
 
@@ -47,34 +75,60 @@ class KerasEngine:
             )
         backend = prepare(threads)
         self.device = backend.device
-        self._widths, self._samples = bundle.output_widths, bundle.grid.samples
-        self._function = backend.compile_network(*load_source(bundle))
-        refuse_missing(bundle, KERAS_FILE, self._function(np.ones((1, self._samples), np.float32)))
+        self._bundle = bundle
+        source = load_source(bundle)
+        _refuse_another_output(bundle, source.network)
+        self._function = backend.compile_graph(source, bundle)
+        self._sizes: Sequence[int] = ()
         self.chunk = CPU_CHUNK if self.device == "CPU" else choose_chunk(self._seconds, GPU_CHUNKS)
         self._sizes = () if backend.any_size else sizes_up_to(self.chunk)
         for size in self._sizes:  # compile now, and not while a client waits
-            self._run(np.ones((size, self._samples), np.float32))
+            self(np.ones((size, bundle.grid.samples), np.float32))
 
-    def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n, width)."""
-        return run_in_chunks(flux, self.chunk, self._widths, self._run, sizes=self._sizes)
+    def __call__(
+        self,
+        flux: FloatArray,
+        prior_index: PriorIndex | None = None,
+        priors: NDArray[np.float64] | None = None,
+        *,
+        pdf: bool = False,
+    ) -> Redshifts:
+        """Answer for n spectra, as `gaia_redshift.engine.Engine` does."""
+        shapes = output_shapes(self._bundle, pdf=pdf)
+        bins = self._bundle.bins
+        known = None if bins is None else _filled(bins.priors if priors is None else priors)
 
-    def _run(self, flux: FloatArray) -> list[FloatArray]:
-        outputs = self._function(flux)
-        return [np.asarray(outputs[name]) for name in self._widths]
+        def run(part: FloatArray, index: PriorIndex | None) -> Sequence[NDArray[np.generic]]:
+            rows = np.zeros(len(part), np.int32) if index is None else index
+            found = self._function(part) if known is None else self._function(part, known, rows)
+            # XLA multiplies where the last step of rounding divides.
+            return [_rounded(np.asarray(found[name])) for name in shapes]
+
+        return run_in_chunks(flux, prior_index, self.chunk, shapes, run, sizes=self._sizes)
 
     def _seconds(self, rows: int) -> float:
         """Return how long a chunk takes, compiled and warm; raise MemoryError if it does not fit."""
-        flux = np.ones((rows, self._samples), np.float32)
+        flux = np.ones((rows, self._bundle.grid.samples), np.float32)
+        self.chunk = rows
         try:
-            self._run(flux)
+            self(flux)
             started = time.perf_counter()
-            self._run(flux)
+            self(flux)
         except Exception as error:  # the backends' exceptions share no base class
             if "RESOURCE_EXHAUSTED" in str(error) or "ResourceExhausted" in type(error).__name__:
                 raise MemoryError(f"{rows} spectra do not fit") from error
             raise
         return time.perf_counter() - started
+
+
+def _rounded(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    return values.round(DECIMALS) if values.dtype == np.float64 else values
+
+
+def _filled(priors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return priors filled up to a power of two rows: a backend may compile for each number of them."""
+    rows = 2 ** (len(priors) - 1).bit_length()
+    return np.concatenate([priors, np.repeat(priors[:1], rows - len(priors), axis=0)])
 
 
 def _choose_backend() -> str:
@@ -98,19 +152,22 @@ def _prepare_tensorflow(threads: int) -> _Backend:
         with suppress(RuntimeError):  # TensorFlow already runs, with the threads somebody chose before
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
 
-    def compile_network(network: Any, scaler: Any) -> _Function:
-        scale, offset = scaler.scale_.astype(np.float32), scaler.min_.astype(np.float32)
+    def compile_graph(source: Source, bundle: Bundle) -> _Function:
+        from gaia_redshift.engine.answer import Answer
 
-        @tensorflow.function(  # type: ignore[untyped-decorator]
-            input_signature=[tensorflow.TensorSpec((None, len(scale)), tensorflow.float32)]
-        )
-        def predict(flux: Any) -> Any:
-            output = network((flux * scale + offset)[..., None], training=False)
-            return output if isinstance(output, dict) else {"redshift": output}
+        answer = Answer(bundle.manifest, bundle.calibration)
+        signature = [tensorflow.TensorSpec((None, bundle.grid.samples), tensorflow.float32)]
+        if bundle.bins:
+            signature.append(tensorflow.TensorSpec((None, len(bundle.bins.widths)), tensorflow.float64))
+            signature.append(tensorflow.TensorSpec((None,), tensorflow.int32))
+
+        @tensorflow.function(input_signature=signature)  # type: ignore[untyped-decorator]
+        def predict(flux: Any, *priors: Any) -> Any:
+            return answer(flux, named(source.network(source.scaled(flux), training=False)), *priors)
 
         return predict  # type: ignore[no-any-return]
 
-    return _Backend(gpus[0].name if gpus else "CPU", compile_network, any_size=not gpus)
+    return _Backend(gpus[0].name if gpus else "CPU", compile_graph, any_size=not gpus)
 
 
 def _prepare_jax(_threads: int) -> _Backend:
@@ -118,25 +175,35 @@ def _prepare_jax(_threads: int) -> _Backend:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave the card's memory to be shared
     import jax
 
-    def compile_network(network: Any, scaler: Any) -> _Function:
-        scale, offset = scaler.scale_.astype(np.float32), scaler.min_.astype(np.float32)
+    # Probabilities are summed in double precision; the network's layers stay single.
+    jax.config.update("jax_enable_x64", True)
+
+    def compile_graph(source: Source, bundle: Bundle) -> _Function:
+        from gaia_redshift.engine.answer import Answer
+
+        answer = Answer(bundle.manifest, bundle.calibration)
+        network = source.network
         weights = [
             [weight.value for weight in kind] for kind in (network.trainable_variables, network.non_trainable_variables)
         ]
 
         @jax.jit  # type: ignore[untyped-decorator]
-        def predict(trainable: Any, fixed: Any, flux: Any) -> Any:
-            spectra = (flux * scale + offset)[..., None]
-            output, _ = network.stateless_call(trainable, fixed, spectra, training=False)
-            return output if isinstance(output, dict) else {"redshift": output}
+        def predict(trainable: Any, fixed: Any, flux: Any, *priors: Any) -> Any:
+            output, _ = network.stateless_call(trainable, fixed, source.scaled(flux), training=False)
+            return answer(flux, named(output), *priors)
 
-        return lambda flux: predict(*weights, flux)
+        return lambda *inputs: predict(*weights, *inputs)
 
     device = jax.devices()[0]
-    return _Backend("CPU" if device.platform == "cpu" else str(device), compile_network, any_size=False)
+    return _Backend("CPU" if device.platform == "cpu" else str(device), compile_graph, any_size=False)
 
 
-def load_source(bundle: Bundle) -> tuple[Any, Any]:
+def named(output: Any) -> Any:
+    """Return a network's outputs by name; one that has a single output gives redshifts."""
+    return output if isinstance(output, dict) else {"redshift": output}
+
+
+def load_source(bundle: Bundle) -> Source:
     """Load the network and the scaler from bytes that match the manifest; the scaler is a pickle."""
     import joblib
     import keras
@@ -148,4 +215,22 @@ def load_source(bundle: Bundle) -> tuple[Any, Any]:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # whatever a damaged or hostile archive provokes
             raise InvalidBundleError(f"{bundle.manifest.name}/{KERAS_FILE} cannot be loaded: {error}") from error
-    return network, joblib.load(io.BytesIO(bundle.read(SCALER_FILE)))
+    return Source(network, joblib.load(io.BytesIO(bundle.read(SCALER_FILE))))
+
+
+def _refuse_another_output(bundle: Bundle, network: Any) -> None:
+    """Raise InvalidBundleError unless the network gives what its manifest tells of."""
+    bins, kinds = bundle.bins, len(bundle.calibration.kinds or ())
+    wanted = {"redshift": 1} if bins is None else {"density": len(bins.widths), "kind": kinds}
+    shape = network.compute_output_shape((None, bundle.grid.samples, 1))
+    found = shape if isinstance(shape, dict) else {"redshift": shape}
+    for name, width in wanted.items():
+        if name not in found:
+            raise InvalidBundleError(
+                f"{bundle.manifest.name}/{KERAS_FILE}: the network has no output {name}, "
+                f"which a {bundle.manifest.output} model needs"
+            )
+        if tuple(found[name]) != (None, width):
+            raise InvalidBundleError(
+                f"{bundle.manifest.name}/{KERAS_FILE}: the network's {name} has shape {found[name]}, not (n, {width})"
+            )

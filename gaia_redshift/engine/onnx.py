@@ -1,13 +1,16 @@
-"""ONNX Runtime on the CPU. Imports `bundle`, `errors`, `spectra` and its neighbours."""
+"""ONNX Runtime on the CPU. Imports `bundle`, `errors`, `interpretation`, `spectra` and its neighbours."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import ONNX_FILE, Bundle
-from gaia_redshift.engine.chunks import CPU_CHUNK, refuse_missing, run_in_chunks
+from gaia_redshift.engine.chunks import CPU_CHUNK, PriorIndex, output_shapes, run_in_chunks
 from gaia_redshift.errors import InvalidBundleError
+from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _QUICK_SECONDS = 0.3e-3
@@ -19,7 +22,7 @@ _SPIN_MICROSECONDS = 20
 
 
 class OnnxEngine:
-    """Runs the bundle's graph, which takes raw fluxes, its scaler folded in.
+    """Runs the bundle's graph, from raw fluxes to answers.
 
     Parameters
     ----------
@@ -42,32 +45,57 @@ class OnnxEngine:
             graph = bundle.read(ONNX_FILE)
             self._session = _load(graph, threads)
             self._one_thread = _load(graph, 1) if threads > 1 else self._session
-            (self._input,) = (node.name for node in self._session.get_inputs())
         except Exception as error:  # the runtime's exceptions share no base class
             raise InvalidBundleError(f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded: {error}") from error
-        self._widths, self._samples = bundle.output_widths, bundle.grid.samples
-        refuse_missing(bundle, ONNX_FILE, (node.name for node in self._session.get_outputs()))
+        self._bundle, self._shapes = bundle, {pdf: output_shapes(bundle, pdf=pdf) for pdf in (False, True)}
+        _refuse_another_interface(bundle, self._session)
         self.few = self._measure_few() if threads > 1 else 0
 
-    def __call__(self, flux: FloatArray) -> FloatArray:
-        """Return the network's output, shape (n, width)."""
-        return run_in_chunks(flux, self.chunk, self._widths, self._run)
+    def __call__(
+        self,
+        flux: FloatArray,
+        prior_index: PriorIndex | None = None,
+        priors: NDArray[np.float64] | None = None,
+        *,
+        pdf: bool = False,
+    ) -> Redshifts:
+        """Answer for n spectra, as `gaia_redshift.engine.Engine` does."""
+        shapes = self._shapes[pdf]
+        names = list(shapes)
+        fixed = {} if priors is None else {"priors": priors}
 
-    def _run(self, flux: FloatArray) -> list[FloatArray]:
-        session = self._one_thread if len(flux) <= self.few else self._session
-        outputs: list[FloatArray] = session.run(list(self._widths), {self._input: flux})
-        return outputs
+        def run(part: FloatArray, index: PriorIndex | None) -> Sequence[NDArray[np.generic]]:
+            session = self._one_thread if len(part) <= self.few else self._session
+            inputs = {"flux": part, **fixed, **({} if index is None else {"prior_index": index})}
+            found: Sequence[NDArray[np.generic]] = session.run(names, inputs)
+            return found
+
+        return run_in_chunks(flux, prior_index, self.chunk, shapes, run)
 
     def _measure_few(self) -> int:
         """Return how many rows are quick work for one thread, by its speed now."""
-        flux = np.ones((_TRIAL_ROWS, self._samples), np.float32)
+        flux = np.ones((_TRIAL_ROWS, self._bundle.grid.samples), np.float32)
         seconds = []
         for _ in range(_TRIALS):
             started = time.perf_counter()
-            self._one_thread.run(list(self._widths), {self._input: flux})
+            self._one_thread.run(list(self._shapes[False]), {"flux": flux})
             seconds.append(time.perf_counter() - started)
         # The least: what else the machine does only ever adds.
         return int(_TRIAL_ROWS * _QUICK_SECONDS / min(seconds))
+
+
+def _refuse_another_interface(bundle: Bundle, session: Any) -> None:
+    """Raise InvalidBundleError unless the graph takes and gives what a graph of this schema does."""
+    inputs = {"flux"} | ({"priors", "prior_index"} if bundle.bins else set())
+    found = {node.name for node in (*session.get_inputs(), *session.get_overridable_initializers())}
+    required = {node.name for node in session.get_inputs()}
+    missing = output_shapes(bundle, pdf=True).keys() - {node.name for node in session.get_outputs()}
+    for what, names in (("input", (inputs - found) | (required - {"flux"})), ("output", missing)):
+        if names:
+            raise InvalidBundleError(
+                f"{bundle.manifest.name}/{ONNX_FILE} is no graph of a {bundle.manifest.output} model: "
+                f"{what} {', '.join(sorted(names))}"
+            )
 
 
 def _load(graph: bytes, threads: int) -> Any:

@@ -1,6 +1,8 @@
 """The bins of redshift of a density, and the priors on them. Imports `prior` and `calibration`."""
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,40 @@ class Bins:
             "survey": np.array(calibration.prior_survey),
             "flat": self.widths / self.widths.sum(),
         }
+
+    @cached_property
+    def priors(self) -> NDArray[np.float64]:
+        """The priors that every engine knows, shape (2, bins): the survey's and a flat one."""
+        return np.stack([self._priors[name] for name in get_args(PriorName)])
+
+    def stack(self, wanted: Sequence[Prior]) -> tuple[NDArray[np.float64], list[int]]:
+        """Return priors as an engine takes them.
+
+        Parameters
+        ----------
+        wanted : sequence of Prior
+
+        Returns
+        -------
+        priors : ndarray, shape (k, bins)
+            `priors`, and below them each other one once.
+        rows : list of int
+            Where each one of `wanted` lies in them.
+
+        Raises
+        ------
+        InvalidRequestError
+            If one is zero in all bins.
+        """
+        names, tables, rows = get_args(PriorName), [], []
+        for each in wanted:
+            if not isinstance(each, PriorTable):
+                rows.append(names.index(each))
+                continue
+            if each not in tables:
+                tables.append(each)
+            rows.append(len(names) + tables.index(each))
+        return np.concatenate([self.priors, *(self.prior(table)[None] for table in tables)]), rows
 
     def prior(self, wanted: Prior) -> NDArray[np.float64]:
         """Return a prior as probability per bin, shape (bins,); raises InvalidRequestError if it is zero in all."""

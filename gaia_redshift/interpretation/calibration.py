@@ -11,23 +11,15 @@ from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.quality import QualityParameters
-from gaia_redshift.spectra import DR3, FloatArray
 
 ENDS = ("lower95", "lower68", "upper68", "upper95")
 """Interval ends, in ascending order."""
 
 _SUM_ERROR = 1e-6
-
-
-def brightness(flux: FloatArray) -> NDArray[np.float32]:
-    """Return the mean of the 106 RP fluxes in e-/s per sample, shape (n,), of spectra of shape (n, 186)."""
-    mean: NDArray[np.float32] = flux[:, DR3.bp.count :].mean(axis=1)
-    return mean
 
 
 class Strict(BaseModel):
@@ -64,7 +56,7 @@ class Calibration(Strict):
     flux_max: list[float]
     """Per-sample range of the training part, e-/s per sample."""
     brightness_edges: list[float]
-    """Where the classes of `brightness` meet, e-/s per sample; n edges part n + 1 classes."""
+    """Where the classes of brightness, the mean of the RP fluxes, meet, e-/s per sample; n edges part n + 1 classes."""
     intervals: dict[PriorName, list[IntervalTable]]
     """For each prior, a table per class of brightness, faintest first. A prior of the user's takes ``survey``."""
     kinds: list[str] | None = None
@@ -98,6 +90,11 @@ class Calibration(Strict):
             len(self.flux_min) == len(self.flux_max) == samples,
             f"flux_min and flux_max need {samples} values, one for each sample of the grid",
         )
+        if self.quality is not None:
+            try:
+                self.quality.refuse_misfit(samples)
+            except ValueError as error:
+                raise ValueError(f"quality: {error}") from error
         low, high = self._range("lower95", "lower68"), self._range("upper68", "upper95")
         if output == "point":
             _require(
@@ -134,47 +131,6 @@ class Calibration(Strict):
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ValueError(otherwise)
-
-
-class Intervals:
-    """The interval tables as arrays, made once: turning lists into them for every request would cost more than both.
-
-    Parameters
-    ----------
-    calibration : Calibration
-    """
-
-    def __init__(self, calibration: Calibration) -> None:
-        self._edges = np.array(calibration.brightness_edges)
-        self._tables = {
-            prior: [(np.array(table.redshift), [np.array(getattr(table, end)) for end in ENDS]) for table in tables]
-            for prior, tables in calibration.intervals.items()
-        }
-
-    def at(self, prior: PriorName, flux: FloatArray, redshift: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the tables hold for predicted redshifts.
-
-        Parameters
-        ----------
-        prior : {"survey", "flat"}
-        flux : ndarray, shape (n, 186)
-            e-/s per sample: it decides the class of brightness.
-        redshift : ndarray, shape (n,)
-
-        Returns
-        -------
-        ndarray, shape (4, n)
-            In the order of `ENDS`.
-        """
-        tables = self._tables[prior]
-        found = np.empty((len(ENDS), len(redshift)))
-        classes = np.searchsorted(self._edges, brightness(flux), side="right")
-        for number in set(classes.tolist()):
-            nodes, columns = tables[number]
-            rows = (classes == number).nonzero()[0]
-            for end, column in enumerate(columns):
-                found[end, rows] = np.interp(redshift[rows], nodes, column)
-        return found
 
 
 def increase(values: Sequence[float]) -> bool:

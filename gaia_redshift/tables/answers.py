@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pyarrow
 
-from gaia_redshift.interpretation.result import Predictions, Redshifts
+from gaia_redshift.interpretation.quality import flag_names
+from gaia_redshift.interpretation.result import COLUMNS, Predictions
 from gaia_redshift.tables.columns import SOURCE_ID
 
 
@@ -14,7 +15,7 @@ def answer_schema(*, named: bool, bins: int = 0, about: Mapping[str, str] | None
     `about` goes into the metadata: which model answered, with which prior.
     """
     columns = [(SOURCE_ID, pyarrow.string())] if named else []
-    columns += [(name, pyarrow.float64()) for name in Redshifts.INTERVALS]
+    columns += [(name, pyarrow.float64()) for name in COLUMNS]
     columns += [(name, pyarrow.string()) for name in ("quality", "status", "error")]
     columns += [("pdf", pyarrow.list_(pyarrow.float64(), bins))] if bins else []
     return pyarrow.schema(columns, metadata=dict(about) if about else None)
@@ -26,11 +27,11 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
     schema = answer_schema(named=predictions.source_id is not None, bins=bins, about=about)
     columns = [pyarrow.array(predictions.source_id, pyarrow.string())] if predictions.source_id is not None else []
-    columns += [pyarrow.array(getattr(redshifts, name), from_pandas=True) for name in Redshifts.INTERVALS]
+    columns += [pyarrow.array(column, from_pandas=True) for column in redshifts.values.T]
     rows = range(len(predictions))
     errors = [f"{problems[row].code}: {problems[row].message}" if row in problems else None for row in rows]
     columns += [
-        pyarrow.array(["|".join(flags) for flags in redshifts.quality], pyarrow.string()),
+        pyarrow.array(["|".join(flag_names(bits)) for bits in redshifts.flags.tolist()], pyarrow.string()),
         pyarrow.array(["error" if row in problems else "ok" for row in rows], pyarrow.string()),
         pyarrow.array(errors, pyarrow.string()),
     ]

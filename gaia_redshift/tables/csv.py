@@ -15,7 +15,8 @@ import orjson
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
-from gaia_redshift.interpretation.result import Predictions, Redshifts
+from gaia_redshift.interpretation.quality import flag_names
+from gaia_redshift.interpretation.result import COLUMNS, Predictions
 from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch
 from gaia_redshift.tables.columns import Layout, find_layout
 
@@ -207,18 +208,16 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     if header:
         bins = 0 if pdf is None else pdf.shape[1]
         densities = [f"pdf_{number}" for number in range(bins)]
-        writer.writerow(
-            [*(["source_id"] if named else []), *Redshifts.INTERVALS, "quality", "status", "error", *densities]
-        )
-    columns = [getattr(predictions.redshifts, name).tolist() for name in Redshifts.INTERVALS]
-    for row, values in enumerate(zip(*columns, strict=True)):
+        writer.writerow([*(["source_id"] if named else []), *COLUMNS, "quality", "status", "error", *densities])
+    flags = predictions.redshifts.flags.tolist()
+    for row, values in enumerate(predictions.redshifts.values.tolist()):
         name = [_inert(predictions.source_id[row] or "")] if predictions.source_id is not None else []
         problem = predictions.problems.get(row)
         if problem is None:
-            flags = "|".join(predictions.redshifts.quality[row])
-            writer.writerow([*name, *(f"{value:.6f}" for value in values), flags, "ok", "", *cells[row]])
+            words = "|".join(flag_names(flags[row]))
+            writer.writerow([*name, *(f"{value:.6f}" for value in values), words, "ok", "", *cells[row]])
         else:
-            empty = [""] * len(Redshifts.INTERVALS)
+            empty = [""] * len(COLUMNS)
             reason = f"{problem.code}: {problem.message}"
             writer.writerow([*name, *empty, "", "error", reason, *([""] * len(cells[row]))])
     return text.getvalue()

@@ -10,7 +10,7 @@ from app.errors import HttpError
 from app.settings import Settings
 from gaia_redshift import errors
 from gaia_redshift.commands.main import COMMANDS
-from gaia_redshift.interpretation.result import QualityFlag
+from gaia_redshift.interpretation.quality import QualityFlag
 from gaia_redshift.spectra import Unusable
 
 DOCS = Path(__file__).parents[2] / "docs"

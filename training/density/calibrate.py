@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
-from gaia_redshift.interpretation.density import cumulative_at, posterior, quantile
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.spectra import FloatArray
 from training.calibrate import brightness_edges, tables
@@ -15,6 +14,7 @@ from training.density.batches import bin_edges
 from training.density.data import KINDS, Material
 from training.density.fit import FittedDensity
 from training.quality import LEARNING_ROWS, learn
+from training.reference.density import cumulative_at, posterior, quantile
 
 Column = NDArray[np.float64]
 

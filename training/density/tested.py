@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.interpretation.calibration import Calibration, Intervals
-from gaia_redshift.interpretation.density import posterior
+from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.prior import PriorName
-from gaia_redshift.interpretation.quality import FLAGS, Quality, QualityFlag
+from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.spectra import FloatArray
 from training.calibrate import held
 from training.dataset import Dataset
@@ -18,6 +17,9 @@ from training.density.calibrate import Estimates, estimate, priors
 from training.density.data import KINDS, Material
 from training.density.fit import FittedDensity
 from training.evaluate import Metrics, measure
+from training.reference.density import posterior
+from training.reference.intervals import Intervals
+from training.reference.quality import Quality
 
 _ROWS_AT_ONCE = 1 << 14
 

@@ -74,7 +74,8 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, name: str) -> 
     ("changes", "message"),
     [
         ({"grid": "another-grid"}, "trained on the grid 'another-grid'"),
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 3}, "schema_version"),
+        ({"schema_version": 1}, "gaia-redshift upgrade tiny NEW"),
         ({"output": "cloud"}, "output"),
         ({"output": "density"}, "bin_edges belong to a density"),
         ({"bin_edges": [0.0, 0.3, 0.6]}, "bin_edges belong to a density"),

@@ -12,15 +12,15 @@ from gaia_redshift.bundle import Bundle, seal
 from gaia_redshift.engine import CPU_CHUNK, OnnxEngine, available_cores, choose_engine, chunks, cores, load_engine
 from gaia_redshift.errors import InvalidBundleError, MissingDependencyError
 from gaia_redshift.spectra import DR3, FloatArray
-from tests.tiny import SHIPPED, tiny_redshift, write_tiny_bundle
+from tests.tiny import ANSWERS, SHIPPED, tiny_graph, tiny_redshift, write_tiny_bundle
 
 
 @pytest.mark.parametrize("rows", [0, 1, CPU_CHUNK - 1, CPU_CHUNK, CPU_CHUNK + 1, 1000])
 def test_onnx_answers_every_row_in_order_whatever_the_chunks(tmp_path: Path, make_flux, rows: int) -> None:  # noqa: ANN001
     run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=1)
     flux = make_flux(rows)
-    assert run(flux).shape == (rows, 1)
-    assert run(flux)[:, 0] == pytest.approx(tiny_redshift(flux), abs=1e-6)
+    assert run(flux).values.shape == (rows, 5)
+    assert run(flux).redshift == pytest.approx(tiny_redshift(flux), abs=1e-6)
 
 
 @pytest.mark.parametrize("few", [0, 3, 64])
@@ -29,7 +29,7 @@ def test_onnx_answers_alike_with_one_thread_and_with_all(tmp_path: Path, make_fl
     run.few = few
     for rows in (1, 3, 4, CPU_CHUNK + 2):
         flux = make_flux(rows)
-        assert run(flux)[:, 0] == pytest.approx(tiny_redshift(flux), abs=1e-6)
+        assert run(flux).redshift == pytest.approx(tiny_redshift(flux), abs=1e-6)
 
 
 def test_only_what_is_quick_is_left_to_one_thread(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_only_what_is_quick_is_left_to_one_thread(tmp_path: Path) -> None:
 def test_onnx_takes_a_view_that_is_not_contiguous(tmp_path: Path, make_flux) -> None:  # noqa: ANN001
     run = OnnxEngine(Bundle(write_tiny_bundle(tmp_path / "tiny")), threads=1)
     flux = make_flux(20)
-    assert run(flux[::-2])[:, 0] == pytest.approx(tiny_redshift(flux)[::-2], abs=1e-6)
+    assert run(flux[::-2]).redshift == pytest.approx(tiny_redshift(flux)[::-2], abs=1e-6)
 
 
 def test_a_graph_that_is_no_network_is_refused_by_name(tmp_path: Path) -> None:
@@ -91,33 +91,53 @@ def test_a_container_quota_of_either_cgroup_version_bounds_the_threads(
     assert available_cores() == count
 
 
-def test_a_network_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_of_another_shape_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = Bundle(write_tiny_bundle(tmp_path / "tiny"))
-    monkeypatch.setattr(Bundle, "output_widths", {"redshift": 2})
-    with pytest.raises(InvalidBundleError, match=r"redshift has shape \(1,\) for 1 spectra, not \(1, 2\)"):
+    monkeypatch.setattr(chunks, "COLUMNS", ("redshift", "another"))
+    with pytest.raises(InvalidBundleError, match=r"redshift has shape \(1, 5\) for 1 spectra, not \(1, 2\)"):
         load_engine(bundle, "onnx")
 
 
-def test_a_network_without_a_promised_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = Bundle(write_tiny_bundle(tmp_path / "tiny"))
-    monkeypatch.setattr(Bundle, "output_widths", {"density": 2, "kind": 3})
-    with pytest.raises(InvalidBundleError, match="no output density, kind, which a point model needs"):
-        load_engine(bundle, "onnx")
+@pytest.mark.parametrize(("density", "missing"), [(False, "input prior_index, priors"), (True, "input density, kind")])
+def test_a_graph_that_takes_something_else_is_refused(tmp_path: Path, density: bool, missing: str) -> None:
+    folder = write_tiny_bundle(tmp_path / "tiny", density=True)
+    manifest = Bundle(folder).manifest
+    (folder / "model.onnx").write_bytes(
+        ANSWERS["density"].read_bytes() if density else tiny_graph().SerializeToString()
+    )
+    seal(folder, manifest)
+    with pytest.raises(InvalidBundleError, match=f"tiny/model.onnx is no graph of a density model: {missing}"):
+        load_engine(Bundle(folder), "onnx")
+
+
+def test_a_graph_without_a_promised_output_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "tiny", density=True)
+    manifest, graph = Bundle(folder).manifest, tiny_graph(density=True)
+    del graph.graph.output[[node.name for node in graph.graph.output].index("pdf")]
+    (folder / "model.onnx").write_bytes(graph.SerializeToString())
+    seal(folder, manifest)
+    with pytest.raises(InvalidBundleError, match="is no graph of a density model: output pdf"):
+        load_engine(Bundle(folder), "onnx")
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 5, 16, 17, 40])
-def test_a_network_compiled_for_some_sizes_is_never_given_another_and_answers_only_what_was_asked(rows: int) -> None:
+def test_a_graph_compiled_for_some_sizes_is_never_given_another_and_answers_only_what_was_asked(rows: int) -> None:
     given = []
 
-    def run(flux: FloatArray) -> list[FloatArray]:
-        given.append(len(flux))
-        return [flux[:, 0], flux[:, 1:3]]
+    def run(flux: FloatArray, index: np.ndarray | None) -> list[np.ndarray]:
+        assert index is not None
+        given.append((len(flux), len(index)))
+        return [flux[:, :5].astype(np.float64), index, flux[:, 5:8].astype(np.float64)]
 
     flux = np.arange(rows * DR3.samples, dtype=np.float32).reshape(rows, DR3.samples)
-    sizes = chunks.sizes_up_to(16)
-    output = chunks.run_in_chunks(flux, 16, {"a": 1, "b": 2}, run, sizes=sizes)
-    assert (output == flux[:, :3]).all()
-    assert set(given) <= {1, 4, 16} == set(sizes)
+    index = np.arange(rows, dtype=np.int32)
+    shapes = {"redshift": (5,), "quality": (), "pdf": (3,)}
+    found = chunks.run_in_chunks(flux, index, 16, shapes, run, sizes=chunks.sizes_up_to(16))
+    assert (found.values == flux[:, :5]).all()
+    assert (found.flags == index).all()
+    assert (found.pdf == flux[:, 5:8]).all()
+    assert set(given) <= {(1, 1), (4, 4), (16, 16)}
+    assert set(chunks.sizes_up_to(16)) == {1, 4, 16}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +179,7 @@ engine = load_engine(Bundle(Path(sys.argv[1])), "keras")
 flux = np.random.default_rng(1).uniform(0.1, 9, (150, 186)).astype(np.float32)
 onnx = load_engine(Bundle(Path(sys.argv[1])), "onnx")
 print(sorted(name for name in ("jax", "tensorflow") if name in sys.modules))
-print(engine.name, *(float(np.abs(engine(flux[:rows]) - onnx(flux[:rows])).max()) for rows in (150, 3)))
+print(engine.name, *(float(np.abs(engine(flux[:rows]).values - onnx(flux[:rows]).values).max()) for rows in (150, 3)))
 """
 
 

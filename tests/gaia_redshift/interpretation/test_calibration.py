@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-from gaia_redshift.interpretation.calibration import ENDS, Calibration, Intervals
+from gaia_redshift.interpretation.calibration import ENDS, Calibration
 from gaia_redshift.spectra import DR3
 from tests.tiny import tiny_calibration
-
-FLUX = np.tile(np.linspace(4, 6, DR3.samples, dtype=np.float32), (2, 1)) * np.array([[1], [3]], np.float32)
 
 
 def changed(changes: dict[str, Any], *, density: bool = False) -> Calibration:
@@ -71,8 +68,3 @@ def test_a_density_needs_levels_on_either_side_of_one_half_and_a_point_offsets_a
 def both(level: float) -> dict[str, Any]:
     one = {"redshift": [0.1], "lower95": [0.1], "lower68": [level], "upper68": [0.8], "upper95": [0.9]}
     return {"intervals": {"survey": [one, one], "flat": [one, one]}}
-
-
-def test_each_brightness_finds_its_own_table() -> None:
-    found = Intervals(tiny_calibration(density=True)).at("survey", FLUX, np.array([0.2, 0.2]))
-    assert found.T.tolist() == [[0.01, 0.1, 0.9, 0.99], [0.025, 0.16, 0.84, 0.975]]

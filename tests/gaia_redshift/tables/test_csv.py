@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.result import Predictions, Redshifts
 from gaia_redshift.spectra import DR3, Problem, SpectrumBatch
 from gaia_redshift.tables import csv as tables_csv
@@ -158,8 +159,8 @@ def test_no_row_is_lost_or_doubled_at_the_edges_of_blocks(block_bytes: int) -> N
 
 
 def predictions(*, named: bool) -> Predictions:
-    values = np.array([0.1, np.nan])
-    redshifts = Redshifts(values, values - 0.01, values + 0.01, values - 0.02, values + 0.02, [["near_range_edge"], []])
+    values = np.array([[0.1, 0.09, 0.11, 0.08, 0.12], [np.nan] * 5])
+    redshifts = Redshifts(values, np.array([1 << FLAGS.index("near_range_edge"), 0], np.int32))
     problem = Problem("not_a_number", "flux_3 is 'a,b'")
     return Predictions(redshifts, ["5", None] if named else None, {1: problem})
 

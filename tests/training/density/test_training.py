@@ -52,13 +52,13 @@ def folder(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "small"
 
 
-def test_both_engines_give_the_same_densities_and_kinds(files: Files, folder: Path) -> None:
+def test_both_engines_give_the_same_densities_and_flags(files: Files, folder: Path) -> None:
     bundle, flux = Bundle(folder), read(files.survey).flux[:200]
-    onnx, keras = OnnxEngine(bundle, 1)(flux), KerasEngine(bundle, 1)(flux)
-    assert onnx.shape == (200, 24 + 5)
-    np.testing.assert_allclose(onnx, keras, atol=2e-6)
-    np.testing.assert_allclose(onnx[:, :24].sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(onnx[:, 24:].sum(axis=1), 1, atol=1e-5)
+    onnx, keras = (engine(bundle, 1)(flux, pdf=True) for engine in (OnnxEngine, KerasEngine))
+    assert onnx.pdf.shape == (200, 24)
+    np.testing.assert_allclose(onnx.pdf * bundle.bins.widths, keras.pdf * bundle.bins.widths, atol=2e-6)
+    np.testing.assert_allclose((onnx.pdf * bundle.bins.widths).sum(axis=1), 1, atol=1e-5)
+    assert (onnx.flags == keras.flags).all()
 
 
 def test_the_network_has_learnt_redshifts_and_tells_stars_and_sky_from_galaxies(files: Files, folder: Path) -> None:

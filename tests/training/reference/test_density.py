@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaia_redshift.interpretation.density import cumulative_at, posterior, quantile
+from training.reference.density import cumulative_at, posterior, quantile
 
 EDGES = np.linspace(0, 0.6, 13)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS, Quality, bimodal, missing_band
+from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS
 from gaia_redshift.spectra import DR3
 from tests.training.conftest import galaxies
 from training.quality import learn
+from training.reference.quality import Quality, bimodal, missing_band
 
 FLUX, REDSHIFT = galaxies(3000, 1)
 RANGE = (FLUX.min(axis=0) - 1, FLUX.max(axis=0) + 1)

@@ -1,0 +1,94 @@
+"""From fluxes and a network's output to the answer, written once in `keras.ops`. Imports its neighbours.
+
+ONNX is exported from this function, and TensorFlow and JAX compile it behind the network: whatever the engine, nothing
+is computed by row in Python.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from gaia_redshift.bundle import Manifest
+from gaia_redshift.engine.flags import Flags
+from gaia_redshift.engine.intervals import Intervals, Take
+from gaia_redshift.engine.posterior import Cumulative, posterior, valley
+from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.spectra import GRIDS
+
+_SCALE = 1e6
+"""Answers are rounded to six decimals, for redshifts a thousandth of the best scatter, so that every format gives the
+same number."""
+
+
+def _take(matrix: Any, rows: Any) -> Any:
+    return ops.take(matrix, rows, axis=0)
+
+
+class Answer:
+    """What follows a model's network.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    calibration : Calibration
+    take : callable, optional
+        Returns the rows of a matrix with these numbers. Keras' own counts negative numbers from the end, which becomes
+        a dozen operations in an exported graph.
+
+    Notes
+    -----
+    Intervals are split-conformal: quantiles of the validation part near the predicted redshift and brightness (Lei et
+    al. 2018, JASA 113, 1094), of its residuals for a point model, of p(< z true) for a density. The redshift of a
+    density is its median. A point model's lower limit can lie slightly below zero; flags never change the number.
+    """
+
+    def __init__(self, manifest: Manifest, calibration: Calibration, take: Take = _take) -> None:
+        self._take = take
+        grid = GRIDS[manifest.grid]
+        self._intervals = Intervals(calibration, grid, take)
+        self._flags = Flags(calibration, manifest.redshift_range, grid)
+        self._edges = np.array(manifest.bin_edges or ())
+        self._prior_train = np.array(calibration.prior_train or ())
+
+    def __call__(
+        self, flux: Any, output: Mapping[str, Any], priors: Any = None, prior_index: Any = None
+    ) -> dict[str, Any]:
+        """Answer for n spectra.
+
+        Parameters
+        ----------
+        flux : tensor of float32, shape (n, samples)
+            e-/s per sample, finite.
+        output : mapping
+            What the network gives: ``redshift``, shape (n, 1), or ``density`` (n, bins) and ``kind`` (n, kinds).
+        priors : tensor of float64, shape (k, bins)
+            Probability per bin: the survey's, flat, and any others; of a point model None.
+        prior_index : tensor of int32, shape (n,) or (1,)
+            The prior of each spectrum, or of all; of a point model None.
+
+        Returns
+        -------
+        dict
+            ``redshift``, float64 of shape (n, 5), in the order of `COLUMNS`; ``quality``, int32 of shape (n,), bits in
+            the order of `FLAGS`; of a density ``pdf``, float64 of shape (n, bins).
+        """
+        if not len(self._edges):
+            redshift = _rounded(ops.cast(output["redshift"], "float64"))
+            ends = _rounded(redshift + self._intervals.at(redshift, flux))
+            return {"redshift": ops.concatenate([redshift, ends], axis=1), "quality": self._flags(flux, redshift)}
+        densities = posterior(output["density"], self._take(priors, prior_index), self._prior_train)
+        cumulative = Cumulative(densities, self._edges)
+        redshift = _rounded(cumulative.quantile(np.full((1, 1), 0.5)))
+        levels = self._intervals.at(redshift, flux, prior_index)
+        ends = _rounded(cumulative.quantile(ops.expand_dims(levels, 2)))
+        return {
+            "redshift": ops.concatenate([redshift, ends], axis=1),
+            "quality": self._flags(flux, redshift, valley(densities, cumulative.at_upper_edge), output["kind"]),
+            "pdf": _rounded(densities / np.diff(self._edges)),
+        }
+
+
+def _rounded(values: Any) -> Any:
+    return ops.round(values * _SCALE) / _SCALE

@@ -1,0 +1,58 @@
+"""Interval tables in NumPy: what `gaia_redshift.engine.intervals` computes, as it is defined. Imports `interpretation`.
+
+The calibration's coverage is measured with it, and the tests compare the compiled graph with it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia_redshift.interpretation.calibration import ENDS, Calibration
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.spectra import DR3, FloatArray
+
+
+def brightness(flux: FloatArray) -> NDArray[np.float32]:
+    """Return the mean of the 106 RP fluxes in e-/s per sample, shape (n,), of spectra of shape (n, 186)."""
+    mean: NDArray[np.float32] = flux[:, DR3.bp.count :].mean(axis=1)
+    return mean
+
+
+class Intervals:
+    """The interval tables as arrays, made once: turning lists into them for every request would cost more than both.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._edges = np.array(calibration.brightness_edges)
+        self._tables = {
+            prior: [(np.array(table.redshift), [np.array(getattr(table, end)) for end in ENDS]) for table in tables]
+            for prior, tables in calibration.intervals.items()
+        }
+
+    def at(self, prior: PriorName, flux: FloatArray, redshift: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the tables hold for predicted redshifts.
+
+        Parameters
+        ----------
+        prior : {"survey", "flat"}
+        flux : ndarray, shape (n, 186)
+            e-/s per sample: it decides the class of brightness.
+        redshift : ndarray, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (4, n)
+            In the order of `ENDS`.
+        """
+        tables = self._tables[prior]
+        found = np.empty((len(ENDS), len(redshift)))
+        classes = np.searchsorted(self._edges, brightness(flux), side="right")
+        for number in set(classes.tolist()):
+            nodes, columns = tables[number]
+            rows = (classes == number).nonzero()[0]
+            for end, column in enumerate(columns):
+                found[end, rows] = np.interp(redshift[rows], nodes, column)
+        return found
