@@ -94,11 +94,16 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    app.state.models = Models(settings, metrics.watch_batches, metrics.count_predictions, app.state.when_loaded)
+    app.state.models = Models(settings, metrics.watch_batches, app.state.when_loaded)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
     async with app.state.models as models:
         for model in models:
-            _log.info("model %s ready on %s (%s)", model.manifest.id, model.engine.name, model.engine.device)
+            _log.info(
+                "model %s ready on %s (%s)",
+                model.manifest.id,
+                model.predictor.engine.name,
+                model.predictor.engine.device,
+            )
         with _listen_to_signals(app):
             _set_ready(app, ready=True)
             try:

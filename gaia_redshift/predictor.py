@@ -3,6 +3,7 @@
 The service, the commands and jobs on clusters all predict through it, and give the same bits.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, UnsupportedByModelError
 from gaia_redshift.interpretation.prior import Prior, name_of
-from gaia_redshift.interpretation.result import Asked, Predictions
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
+from gaia_redshift.spectra import FloatArray, SpectrumBatch, validate
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import add_columns, read_blocks
 
@@ -153,10 +154,31 @@ class Predictor:
     def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
         """Predict a batch; unusable rows keep their place with their reason."""
         self.check_grid(batch)
-        batch = batch.checked()
-        usable = batch.usable()
-        flux = batch.flux[usable] if batch.problems else batch.flux
-        priors, (number,) = (None, (0,)) if self.bundle.bins is None else self.bundle.bins.stack([asked.prior])
-        index = np.full(len(flux), number, np.int32) if number else None
-        redshifts = self.engine(flux, index, priors if number else None, pdf=asked.pdf)
-        return Predictions(redshifts.spread(usable), batch.source_id, dict(batch.problems))
+        priors = [] if asked.prior == "survey" else [(len(batch), asked.prior)]
+        return self.name_problems(batch, self.answer(batch.usable_flux(), priors, pdf=asked.pdf))
+
+    def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
+        """Return the redshifts of spectra on the model's grid, NaN where a spectrum cannot be used.
+
+        Parameters
+        ----------
+        flux : ndarray of float32, shape (n, samples)
+        priors : sequence of (int, Prior)
+            How many rows have which prior, in their order; empty where all have the survey's.
+        pdf : bool
+            Give the densities too.
+        """
+        index = matrix = None
+        if priors and self.bundle.bins is not None:
+            matrix, numbers = self.bundle.bins.stack([prior for _, prior in priors])
+            index = np.repeat(np.array(numbers, np.int32), [rows for rows, _ in priors])
+        reasons = validate(flux, self.bundle.grid)
+        found = self.engine(flux, index, matrix, pdf=pdf)
+        return found.without(reasons > 0) if reasons.any() else found
+
+    @staticmethod
+    def name_problems(batch: SpectrumBatch, found: Redshifts) -> Predictions:
+        """Return redshifts with the reasons of the rows that have none."""
+        if np.isnan(found.redshift).any():
+            batch = batch.checked()
+        return Predictions(found, batch.source_id, dict(batch.problems))

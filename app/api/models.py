@@ -85,8 +85,8 @@ def _describe(model: Model, models: Models) -> ModelDescription:
     grid = model.bundle.bins
     return ModelDescription(
         default=model is models.default,
-        engine=model.engine.name,
-        device=model.engine.device,
+        engine=model.predictor.engine.name,
+        device=model.predictor.engine.device,
         bins=None if grid is None else len(grid.widths),
         priors=["survey"] if grid is None else ["survey", "flat", "table"],
         quality_flags=list(model.bundle.flags),

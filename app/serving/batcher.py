@@ -1,4 +1,4 @@
-"""Merges concurrent requests into batches for the network. Imports `errors` and `spectra` of the project.
+"""Merges concurrent requests into batches for the network. Imports `errors` and the library.
 
 Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
 lone client two thirds of its throughput (docs/performance.md). Between two batches the event loop gets through what it
@@ -12,14 +12,17 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import NotReadyError, OverloadedError
+from gaia_redshift.interpretation.prior import Prior
+from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _MEMORY = 0.95
@@ -35,22 +38,50 @@ _LONELY_SECONDS = 0.05
 thread cost more than that network. Among 16 clients it would cost 7% of the throughput: batches get smaller."""
 
 _TURNS = 5
-"""Turns that the event loop gets between two batches, as many as a request takes: the last batch's answers are made,
-interpreted and written, the next requests read and decoded."""
+"""Turns that the event loop gets between two batches, as many as a request takes: the last batch's answers are written,
+the next requests read and decoded."""
 
-Answers = NDArray[np.float64]
-"""What an engine gives, shape (n, width)."""
 
-Watch = Callable[[int, int, float, int], None]
-"""Called after each batch with its rows, its requests, its seconds, and the rows that still wait."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was done at once."""
+
+    flux: FloatArray
+    found: Redshifts
+    requests: int
+    seconds: float
+    queued_rows: int
+    """Rows that still wait."""
+
+
+Watch = Callable[[Batch], None]
+"""Called in the batcher's thread when the answers are on their way."""
+
+
+class Work(Protocol):
+    """What a batch is given to: a model's way from fluxes to redshifts, row by row the same in whatever company."""
+
+    def __call__(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
+        """Return the redshifts of n spectra.
+
+        Parameters
+        ----------
+        flux : ndarray of float32, shape (n, samples)
+        priors : sequence of (int, Prior)
+            How many rows have which prior, in their order; empty where all have the survey's.
+        pdf : bool
+            Give the densities too.
+        """
+        ...
 
 
 @dataclass(slots=True)
 class _Request:
     flux: FloatArray
-    wish: object
-    reply: asyncio.Future[Answers]
-    output: Answers
+    prior: Prior
+    pdf: bool
+    reply: asyncio.Future[Redshifts]
+    parts: list[Redshifts]
     taken: int = 0
     done: int = 0
 
@@ -67,11 +98,8 @@ class Batcher:
 
     Parameters
     ----------
-    engine : callable
-        (n, 186) fluxes to (n, width) outputs; called in a thread of its own but for what is done at once, never twice
-        at a time. Where a request has a wish, it also gets the wishes, a pair of each and its number of rows.
-    width : int
-        Numbers that the engine gives per spectrum.
+    work : Work
+        Called in a thread of its own but for what is done at once, never twice at a time.
     slice_rows : int
         Rows a request may take per turn.
     batch_rows : int
@@ -84,15 +112,14 @@ class Batcher:
 
     def __init__(
         self,
-        engine: Callable[..., Answers],
+        work: Work,
         *,
-        width: int = 1,
         slice_rows: int = 64,
         batch_rows: int = 256,
         max_queued_rows: int = 50_000,
         watch: Watch | None = None,
     ) -> None:
-        self._engine, self._width, self._watch = engine, width, watch
+        self._work_on, self._watch = work, watch
         # A turn longer than a batch would never end, and the others never get theirs.
         self._slice_rows = min(slice_rows, batch_rows)
         self._batch_rows, self._max_queued_rows = batch_rows, max_queued_rows
@@ -139,21 +166,21 @@ class Batcher:
     async def submit(
         self,
         flux: FloatArray,
+        prior: Prior = "survey",
         *,
-        wish: object = None,
-        width: int | None = None,
+        pdf: bool = False,
         patient: bool = False,
         alone: bool = False,
-    ) -> Answers:
-        """Return the engine's output, shape (n, width), for fluxes of shape (n, 186).
+    ) -> Redshifts:
+        """Return the redshifts of spectra.
 
         Parameters
         ----------
-        flux : ndarray of float32, shape (n, 186)
-        wish : optional
-            What the engine shall know of these rows.
-        width : int, optional
-            Of these rows' output, if it is another than that of others: the first numbers of what the engine gives.
+        flux : ndarray of float32, shape (n, samples)
+        prior : Prior
+            Of all of them.
+        pdf : bool
+            Return the densities too.
         patient : bool
             Wait for room instead of being refused: for the later blocks of a table whose first was accepted.
         alone : bool
@@ -168,20 +195,19 @@ class Batcher:
         """
         if self._worker is None:
             raise NotReadyError("the service is shutting down")
-        output = np.empty((len(flux), width or self._width))
         if not len(flux):
-            return output
+            return Redshifts(np.empty((0, len(COLUMNS))), np.empty(0, np.int32))
         if self._lonely(alone) and self._fast(len(flux)):
             started = time.perf_counter()
-            output[:] = self._run(flux, [(wish, len(flux))])[:, : output.shape[1]]
-            self._measure(1, len(flux), time.perf_counter() - started)
-            return output
+            found = self._work_on(flux, _runs([(len(flux), prior)]), pdf=pdf)
+            self._measure(flux, found, 1, time.perf_counter() - started)
+            return found
         while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
             if not patient:
                 raise self.overloaded()
             self._room.clear()
             await self._room.wait()
-        request = _Request(flux, wish, asyncio.get_running_loop().create_future(), output)
+        request = _Request(flux, prior, pdf, asyncio.get_running_loop().create_future(), [])
         self._waiting.append(request)
         self.queued_rows += len(flux)
         self._wake.set()
@@ -219,11 +245,12 @@ class Batcher:
                 continue
             parts = [part.request.flux[part.start : part.stop] for part in batch]
             flux = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            runs = _runs([(part.stop - part.start, part.request.prior) for part in batch])
+            work = partial(self._work_on, flux, runs, pdf=any(part.request.pdf for part in batch))
             started = time.perf_counter()
             self._busy = True
             try:
-                wishes = [(part.request.wish, part.stop - part.start) for part in batch]
-                output = await loop.run_in_executor(self._thread, self._run, flux, wishes)
+                found = await loop.run_in_executor(self._thread, work)
             except Exception as error:  # whatever fails, its clients must hear of it
                 for part in batch:
                     if not part.request.reply.done():
@@ -231,19 +258,17 @@ class Batcher:
                 continue
             finally:
                 self._busy = False
-            self._measure(len(batch), len(flux), time.perf_counter() - started)
-            self._hand_out(batch, output)
+            seconds = time.perf_counter() - started
+            self._hand_out(batch, found)
+            self._measure(flux, found, len(batch), seconds)
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
 
-    def _run(self, flux: FloatArray, wishes: list[tuple[object, int]]) -> Answers:
-        return self._engine(flux) if all(wish is None for wish, _ in wishes) else self._engine(flux, wishes)
-
-    def _measure(self, requests: int, rows: int, seconds: float) -> None:
-        self._done_rows = _MEMORY * self._done_rows + rows
+    def _measure(self, flux: FloatArray, found: Redshifts, requests: int, seconds: float) -> None:
+        self._done_rows = _MEMORY * self._done_rows + len(flux)
         self._done_seconds = _MEMORY * self._done_seconds + seconds
         if self._watch is not None:
-            self._watch(rows, requests, seconds, self.queued_rows)
+            self._thread.submit(self._watch, Batch(flux, found, requests, seconds, self.queued_rows))
 
     def _next_batch(self) -> list[_Slice]:
         """Take a slice of each waiting request in turn, until the batch is full or nobody waits."""
@@ -267,13 +292,18 @@ class Batcher:
         return batch
 
     @staticmethod
-    def _hand_out(batch: list[_Slice], output: Answers) -> None:
+    def _hand_out(batch: list[_Slice], found: Redshifts) -> None:
         start = 0
         for part in batch:
             rows = part.stop - part.start
             request = part.request
-            request.output[part.start : part.stop] = output[start : start + rows, : request.output.shape[1]]
+            request.parts.append(found.part(start, start + rows, pdf=request.pdf))
             request.done += rows
             start += rows
             if request.done == len(request.flux) and not request.reply.done():
-                request.reply.set_result(request.output)
+                request.reply.set_result(Redshifts.join(request.parts))
+
+
+def _runs(priors: list[tuple[int, Prior]]) -> list[tuple[int, Prior]]:
+    """Return how many rows have which prior; nothing where all have the survey's."""
+    return priors if any(prior != "survey" for _, prior in priors) else []

@@ -5,6 +5,7 @@ supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked
 """
 
 import os
+from collections import Counter as Counts
 from collections.abc import Callable, Mapping
 from functools import cache
 
@@ -14,10 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from gaia_redshift.bundle import Bundle, Manifest
-from gaia_redshift.interpretation.quality import flag_names
-from gaia_redshift.interpretation.result import Redshifts
-from gaia_redshift.spectra import FloatArray, Problem
+from app.serving.batcher import Batch
+from gaia_redshift.bundle import Bundle
+from gaia_redshift.interpretation.quality import FLAGS as FLAG_NAMES
+from gaia_redshift.spectra import Problem
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -91,17 +92,35 @@ READY = Gauge("gaia_redshift_ready", "1 where the process predicts", multiproces
 RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
 
 
-def watch_batches(manifest: Manifest) -> Callable[[int, int, float, int], None]:
-    """Return what a batcher calls after each batch of this model."""
-    labels = (manifest.name, manifest.version)
+def watch_batches(bundle: Bundle) -> Callable[[Batch], None]:
+    """Return what counts each batch of a model: redshifts, flags, and how far the input lies from the training set."""
+    labels = (bundle.manifest.name, bundle.manifest.version)
     rows_of, requests_of = BATCH_ROWS.labels(*labels), BATCH_REQUESTS.labels(*labels)
     seconds_of, queued_of = ENGINE_SECONDS.labels(*labels), QUEUED.labels(*labels)
+    answered, distribution = SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels)
+    drifts, levels = DRIFT.labels(*labels), LEVEL.labels(*labels)
+    flags = [(1 << bit, FLAGS.labels(*labels, name)) for bit, name in enumerate(FLAG_NAMES)]
 
-    def watch(rows: int, requests: int, seconds: float, queued: int) -> None:
-        rows_of.observe(rows)
-        requests_of.observe(requests)
-        seconds_of.inc(seconds)
-        queued_of.set(queued)
+    def watch(batch: Batch) -> None:
+        rows_of.observe(len(batch.flux))
+        requests_of.observe(batch.requests)
+        seconds_of.inc(batch.seconds)
+        queued_of.set(batch.queued_rows)
+        flux, redshift = batch.flux, batch.found.redshift
+        usable = ~np.isnan(redshift)
+        if not usable.all():
+            flux, redshift = flux[usable], redshift[usable]
+        if not len(redshift):
+            return
+        answered.inc(len(redshift))
+        distribution.observe_all(redshift)
+        if batch.found.flags.any():
+            for bit, counter in flags:
+                if given := np.count_nonzero(batch.found.flags & bit):
+                    counter.inc(int(given))
+        position = (flux - bundle.flux_low) * bundle.flux_scale
+        drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
+        levels.observe_all(position.mean(axis=1))
 
     return watch
 
@@ -118,33 +137,12 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
     durations.observe(seconds)
 
 
-@cache
-def _of_model(name: str, version: str) -> tuple[Counter, _ArrayHistogram, _ArrayHistogram, _ArrayHistogram]:
-    labels = (name, version)
-    return SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels), DRIFT.labels(*labels), LEVEL.labels(*labels)
-
-
-def count_predictions(bundle: Bundle, flux: FloatArray, redshifts: Redshifts, problems: Mapping[int, Problem]) -> None:
-    """Count what was answered, the redshifts, the flags, and how far the input lies from the training set."""
+def count_problems(bundle: Bundle, problems: Mapping[int, Problem]) -> None:
+    """Count the spectra without a redshift, by reason."""
     labels = (bundle.manifest.name, bundle.manifest.version)
-    redshift = redshifts.redshift
-    if problems:
-        SPECTRA.labels(*labels, "error").inc(len(problems))
-        for problem in problems.values():
-            PROBLEMS.labels(*labels, problem.code).inc()
-        usable = ~np.isnan(redshift)
-        flux, redshift = flux[usable], redshift[usable]
-    if not len(redshift):
-        return
-    answered, distribution, drifts, levels = _of_model(*labels)
-    answered.inc(len(redshift))
-    distribution.observe_all(redshift)
-    for bits in redshifts.flags[redshifts.flags > 0].tolist():
-        for flag in flag_names(bits):
-            FLAGS.labels(*labels, flag).inc()
-    position = (flux - bundle.flux_low) * bundle.flux_scale
-    drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
-    levels.observe_all(position.mean(axis=1))
+    SPECTRA.labels(*labels, "error").inc(len(problems))
+    for code, count in Counts(problem.code for problem in problems.values()).items():
+        PROBLEMS.labels(*labels, code).inc(count)
 
 
 def render() -> bytes:

@@ -2,30 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.serving.batcher import Batcher, Watch
+from app.serving.metrics import count_problems
 from app.settings import Settings
 from gaia_redshift.bundle import Bundle, Manifest, discover
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, UnknownModelError
-from gaia_redshift.interpretation.result import COLUMNS, Asked, Predictions, Redshifts
+from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch
 
 _log = logging.getLogger("gaia_redshift")
 
-_WIDTH = len(COLUMNS) + 1
-"""Numbers that the batcher carries for a spectrum: the columns and the flags; the density follows."""
+_FEW_ROWS = 256
+"""Putting the problems of more rows into words would hold up the other clients."""
 
-MakeWatch = Callable[[Manifest], Watch]
-
-Count = Callable[[Bundle, FloatArray, Redshifts, Mapping[int, Problem]], None]
-"""Who wants to know of the redshifts that are served, and of the spectra without one."""
+MakeWatch = Callable[[Bundle], Watch]
 
 
 class Model:
@@ -39,7 +34,6 @@ class Model:
         Chooses the engine and its threads.
     make_watch : callable, optional
         Makes who wants to know of each batch.
-    count : callable, optional
 
     Raises
     ------
@@ -47,22 +41,18 @@ class Model:
         If the bundle's network cannot be loaded.
     """
 
-    def __init__(
-        self, bundle: Bundle, settings: Settings, make_watch: MakeWatch | None = None, count: Count | None = None
-    ) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, make_watch: MakeWatch | None = None) -> None:
         self.bundle = bundle
         threads = settings.threads or max(1, available_cores() // settings.workers)
         self.predictor = Predictor(bundle, engine=settings.engine, threads=threads)
-        self.engine = self.predictor.engine
+        chunk = self.predictor.engine.chunk
         self.batcher = Batcher(
-            self._answer,
-            width=_WIDTH,
-            slice_rows=self.engine.chunk,
-            batch_rows=4 * self.engine.chunk,
+            self.predictor.answer,
+            slice_rows=chunk,
+            batch_rows=4 * chunk,
             max_queued_rows=settings.max_queued_rows,
-            watch=make_watch(bundle.manifest) if make_watch else None,
+            watch=make_watch(bundle) if make_watch else None,
         )
-        self._count = count
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -76,29 +66,15 @@ class Model:
         self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False, alone: bool = False
     ) -> Predictions:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
-        batch = batch.checked()
-        usable = batch.flux[batch.usable()] if batch.problems else batch.flux
-        bins = 0 if self.bundle.bins is None else len(self.bundle.bins.widths)
-        width = _WIDTH + bins if asked.pdf else _WIDTH
-        wish = None if asked == Asked() else asked
-        output = await self.batcher.submit(usable, wish=wish, width=width, patient=patient, alone=alone)
-        values, flags = output[:, : len(COLUMNS)].copy(), output[:, len(COLUMNS)].astype(np.int32)
-        redshifts = Redshifts(values, flags, output[:, _WIDTH:].copy() if asked.pdf else None)
-        redshifts = redshifts.spread(batch.usable()) if batch.problems else redshifts
-        if self._count is not None:  # when the answers are on their way
-            asyncio.get_running_loop().call_soon(self._count, self.bundle, batch.flux, redshifts, batch.problems)
-        return Predictions(redshifts, batch.source_id, dict(batch.problems))
-
-    def _answer(self, flux: FloatArray, wishes: Sequence[tuple[Asked | None, int]] = ()) -> NDArray[np.float64]:
-        """Return the answers, flags and, where anybody wants them, densities of a batch side by side."""
-        index = priors = None
-        asked = [wish or Asked() for wish, _ in wishes]
-        pdf = any(each.pdf for each in asked)
-        if wishes and self.bundle.bins is not None:
-            priors, numbers = self.bundle.bins.stack([each.prior for each in asked])
-            index = np.repeat(np.array(numbers, np.int32), [rows for _, rows in wishes])
-        found = self.engine(flux, index, priors, pdf=pdf)
-        return np.concatenate([found.values, found.flags[:, None], *([] if found.pdf is None else [found.pdf])], axis=1)
+        self.predictor.check_grid(batch)
+        found = await self.batcher.submit(batch.usable_flux(), asked.prior, pdf=asked.pdf, patient=patient, alone=alone)
+        if len(batch) <= _FEW_ROWS:
+            predictions = self.predictor.name_problems(batch, found)
+        else:
+            predictions = await asyncio.to_thread(self.predictor.name_problems, batch, found)
+        if predictions.problems:
+            count_problems(self.bundle, predictions.problems)
+        return predictions
 
     @contextmanager
     def in_use(self) -> Iterator["Model"]:
@@ -126,8 +102,8 @@ class Models:
     Parameters
     ----------
     settings : Settings
-    make_watch, count : callable, optional
-        As each `Model` takes them.
+    make_watch : callable, optional
+        As each `Model` takes it.
     when_loaded : callable, optional
         Called when the models are ready, and again after each reload.
 
@@ -141,10 +117,9 @@ class Models:
         self,
         settings: Settings,
         make_watch: MakeWatch | None = None,
-        count: Count | None = None,
         when_loaded: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings, self._make_watch, self._count = settings, make_watch, count
+        self._settings, self._make_watch = settings, make_watch
         self._when_loaded = when_loaded
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -161,8 +136,7 @@ class Models:
         bundles.sort(key=lambda bundle: bundle.manifest.order, reverse=True)
         loaded = {model.manifest.model_dump_json(): model for model in self._models}
         return [
-            loaded.get(bundle.manifest.model_dump_json())
-            or Model(bundle, self._settings, self._make_watch, self._count)
+            loaded.get(bundle.manifest.model_dump_json()) or Model(bundle, self._settings, self._make_watch)
             for bundle in bundles
         ]
 

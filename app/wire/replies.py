@@ -8,20 +8,19 @@ from gaia_redshift.interpretation.result import COLUMNS, Predictions
 
 def reply_rows(predictions: Predictions) -> list[dict[str, Any]]:
     """Return the predictions as rows in the shape of `Prediction`, ready for JSON but for the arrays `pdf`."""
-    flags = predictions.redshifts.flags.tolist()
-    pdf = predictions.redshifts.pdf
+    redshifts, problems, source_id = predictions.redshifts, predictions.problems, predictions.source_id
     rows: list[dict[str, Any]] = []
-    for row, values in enumerate(predictions.redshifts.values.tolist()):
+    for row, (values, flags) in enumerate(zip(redshifts.values.tolist(), redshifts.flags.tolist(), strict=True)):
         answer: dict[str, Any] = {}
-        if predictions.source_id is not None:
-            answer["source_id"] = predictions.source_id[row]
-        problem = predictions.problems.get(row)
+        if source_id is not None:
+            answer["source_id"] = None if source_id[row] is None else str(source_id[row])
+        problem = problems.get(row)
         if problem is None:
             answer["status"] = "ok"
             answer.update(zip(COLUMNS, values, strict=True))
-            answer["quality"] = flag_names(flags[row])
-            if pdf is not None:
-                answer["pdf"] = pdf[row]
+            answer["quality"] = flag_names(flags)
+            if redshifts.pdf is not None:
+                answer["pdf"] = redshifts.pdf[row]
         else:
             answer["status"] = "error"
             answer["error"] = {"code": problem.code, "message": problem.message}

@@ -64,21 +64,28 @@ class Redshifts:
         """Upper ends of the 95% intervals, shape (n,)."""
         return self.values[:, 4]
 
-    def part(self, rows: slice) -> "Redshifts":
-        """Return some of the rows."""
-        return Redshifts(self.values[rows], self.flags[rows], None if self.pdf is None else self.pdf[rows])
+    def part(self, start: int, stop: int, *, pdf: bool = True) -> "Redshifts":
+        """Return the rows from `start` to `stop`, with or without their densities."""
+        density = self.pdf[start:stop] if pdf and self.pdf is not None else None
+        return Redshifts(self.values[start:stop], self.flags[start:stop], density)
 
-    def spread(self, rows: NDArray[np.bool_]) -> "Redshifts":
-        """Return these answers in the places where `rows`, shape (m,), is true, and NaN in the others."""
-        if rows.all():
-            return self
-        values, flags = np.full((len(rows), len(COLUMNS)), np.nan), np.zeros(len(rows), np.int32)
-        values[rows], flags[rows] = self.values, self.flags
-        if self.pdf is None:
-            return Redshifts(values, flags)
-        pdf = np.full((len(rows), self.pdf.shape[1]), np.nan)
-        pdf[rows] = self.pdf
-        return Redshifts(values, flags, pdf)
+    def without(self, rows: NDArray[np.bool_]) -> "Redshifts":
+        """Return the same with NaN and no flags where `rows`, shape (n,), is true."""
+        values = np.where(rows[:, None], np.nan, self.values)
+        pdf = None if self.pdf is None else np.where(rows[:, None], np.nan, self.pdf)
+        return Redshifts(values, np.where(rows, np.int32(0), self.flags), pdf)
+
+    @staticmethod
+    def join(parts: Sequence["Redshifts"]) -> "Redshifts":
+        """Return the rows of at least one part, one behind the other."""
+        if len(parts) == 1:
+            return parts[0]
+        densities = [part.pdf for part in parts if part.pdf is not None]
+        return Redshifts(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.flags for part in parts]),
+            np.concatenate(densities) if densities else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

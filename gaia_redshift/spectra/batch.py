@@ -60,6 +60,14 @@ class SpectrumBatch:
         found = {int(row): describe(self.flux[row], int(reasons[row])) for row in np.flatnonzero(reasons)}
         return replace(self, problems={**found, **self.problems})
 
+    def usable_flux(self) -> FloatArray:
+        """Return the fluxes with NaN in the rows that have a problem, shape (n, samples)."""
+        if not self.problems:
+            return self.flux
+        flux = self.flux.copy()
+        flux[list(self.problems)] = np.nan
+        return flux
+
     def usable(self) -> NDArray[np.bool_]:
         """Return which rows can be predicted, shape (n,)."""
         mask = np.ones(len(self), dtype=np.bool_)

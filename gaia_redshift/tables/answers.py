@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import COLUMNS, Predictions
@@ -27,11 +29,11 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
     schema = answer_schema(named=predictions.source_id is not None, bins=bins, about=about)
     columns = [pyarrow.array(predictions.source_id, pyarrow.string())] if predictions.source_id is not None else []
-    columns += [pyarrow.array(column, from_pandas=True) for column in redshifts.values.T]
+    columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
     rows = range(len(predictions))
     errors = [f"{problems[row].code}: {problems[row].message}" if row in problems else None for row in rows]
     columns += [
-        pyarrow.array(["|".join(flag_names(bits)) for bits in redshifts.flags.tolist()], pyarrow.string()),
+        _words(redshifts.flags),
         pyarrow.array(["error" if row in problems else "ok" for row in rows], pyarrow.string()),
         pyarrow.array(errors, pyarrow.string()),
     ]
@@ -39,6 +41,12 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
         missing = pyarrow.array([row in problems for row in rows])
         columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=missing))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _words(flags: NDArray[np.int32]) -> pyarrow.StringArray:
+    """Return each row's flags joined by ``|``: there are few combinations, so each is written once."""
+    kinds, rows = np.unique(flags, return_inverse=True)
+    return pyarrow.array(["|".join(flag_names(kind)) for kind in kinds.tolist()], pyarrow.string()).take(rows)
 
 
 def write_arrow(predictions: Predictions, about: Mapping[str, str]) -> bytes:

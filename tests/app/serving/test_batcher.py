@@ -2,7 +2,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -12,18 +12,21 @@ from hypothesis import strategies as st
 
 from app.errors import NotReadyError, OverloadedError
 from app.serving.batcher import Batcher
+from gaia_redshift.interpretation.prior import Prior
+from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import DR3, FloatArray
 
 
-def first_flux(flux: FloatArray) -> FloatArray:
-    """Return each spectrum's first flux: the answer tells whose row it was."""
-    return flux[:, :1].copy()
+def first_flux(flux: FloatArray, _priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
+    """Return each spectrum's first flux as its redshift: the answer tells whose row it was."""
+    values = np.repeat(flux[:, :1].astype(np.float64), len(COLUMNS), axis=1)
+    return Redshifts(values, np.zeros(len(flux), np.int32), values[:, :2] if pdf else None)
 
 
-def unlucky(flux: FloatArray) -> FloatArray:
+def unlucky(flux: FloatArray, _priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
     if (flux[:, 0] == 13).any():
         raise RuntimeError("out of memory")
-    return first_flux(flux)
+    return first_flux(flux, pdf=pdf)
 
 
 def spectra(start: int, rows: int) -> FloatArray:
@@ -39,10 +42,10 @@ class Gate:
         self.open = threading.Event()
         self.batches: list[list[float]] = []
 
-    def __call__(self, flux: FloatArray) -> FloatArray:
+    def __call__(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
         self.open.wait(10)
         self.batches.append(flux[:, 0].tolist())
-        return first_flux(flux)
+        return first_flux(flux, priors, pdf=pdf)
 
 
 @settings(max_examples=60)
@@ -65,7 +68,7 @@ def test_replies_are_never_mixed_whatever_the_sizes_arrivals_and_cancellations(d
                     await asyncio.sleep(0)
                     task.cancel()
                 with suppress(asyncio.CancelledError):
-                    assert (await task)[:, 0].tolist() == flux[:, 0].tolist()
+                    assert (await task).redshift.tolist() == flux[:, 0].tolist()
 
             await asyncio.gather(*(client(number, rows) for number, rows in enumerate(sizes)))
             assert batcher.queued_rows == 0
@@ -154,7 +157,7 @@ def test_a_cancelled_client_frees_its_rows_at_once_and_is_not_computed() -> None
         assert batcher.queued_rows == 0
         gate.open.set()
         await first
-        assert (await batcher.submit(spectra(7, 1))).tolist() == [[7]]
+        assert (await batcher.submit(spectra(7, 1))).redshift.tolist() == [7]
 
     gate = run_gated(scenario, max_queued_rows=100)
     assert [row for batch in gate.batches for row in batch] == [0, 7]
@@ -165,7 +168,7 @@ def test_an_engine_that_fails_fails_only_its_own_batch() -> None:
         async with Batcher(unlucky) as batcher:
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1))
-            assert (await batcher.submit(spectra(14, 2))).tolist() == [[14], [15]]
+            assert (await batcher.submit(spectra(14, 2))).redshift.tolist() == [14, 15]
             assert batcher.queued_rows == 0
 
     asyncio.run(run())
@@ -180,8 +183,8 @@ def test_shutting_down_answers_who_was_accepted_and_refuses_the_rest() -> None:
             second = asyncio.create_task(batcher.submit(spectra(1, 1)))
             await asyncio.sleep(0)
             asyncio.get_running_loop().call_later(0.05, gate.open.set)
-        assert (await asyncio.wait_for(first, 1)).tolist() == [[0]]
-        assert (await asyncio.wait_for(second, 1)).tolist() == [[1]]
+        assert (await asyncio.wait_for(first, 1)).redshift.tolist() == [0]
+        assert (await asyncio.wait_for(second, 1)).redshift.tolist() == [1]
         with pytest.raises(NotReadyError):
             await batcher.submit(spectra(0, 1))
 
@@ -197,21 +200,20 @@ def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fa
     seen: list[tuple[int, int]] = []
     pause = 0.0
 
-    def engine(flux: FloatArray) -> FloatArray:
+    def engine(flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
         threads.append("here" if threading.current_thread() is threading.main_thread() else "there")
         time.sleep(pause)
-        return first_flux(flux)
+        return first_flux(flux, priors, pdf=pdf)
 
     async def run() -> None:
         nonlocal pause
-        async with Batcher(engine, watch=lambda rows, requests, *_: seen.append((rows, requests))) as batcher:
+        async with Batcher(engine, watch=lambda batch: seen.append((len(batch.flux), batch.requests))) as batcher:
             await batcher.submit(spectra(0, 1), alone=True)  # how fast it is, nobody knows yet
-            assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
+            assert (await batcher.submit(spectra(1, 1), alone=True)).redshift.tolist() == [1]
             await batcher.submit(spectra(2, 2), alone=True)
             await batcher.submit(spectra(4, 1))
             await batcher.submit(spectra(5, 1), alone=True)  # somebody else was there a moment ago
             assert threads == ["there", "here", "there", "there", "there"]
-            assert seen == [(1, 1), (1, 1), (2, 1), (1, 1), (1, 1)]
             await asyncio.sleep(0.3)
             await batcher.submit(spectra(6, 1), alone=True)
             assert threads[5:] == ["here"]
@@ -220,6 +222,7 @@ def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fa
             await asyncio.sleep(0.3)
             await batcher.submit(spectra(4, 1), alone=True)  # it has become slow
             assert "here" not in threads[6:]
+        assert seen[:5] == [(1, 1), (1, 1), (2, 1), (1, 1), (1, 1)]
 
     asyncio.run(run())
 
@@ -232,16 +235,16 @@ def test_a_lone_row_that_fails_tells_its_client(monkeypatch: pytest.MonkeyPatch)
             await batcher.submit(spectra(0, 1), alone=True)
             with pytest.raises(RuntimeError, match="out of memory"):
                 await batcher.submit(spectra(13, 1), alone=True)
-            assert (await batcher.submit(spectra(1, 1), alone=True)).tolist() == [[1]]
+            assert (await batcher.submit(spectra(1, 1), alone=True)).redshift.tolist() == [1]
             assert batcher.queued_rows == 0
 
     asyncio.run(run())
 
 
 def test_the_event_loop_stays_free_while_the_network_works() -> None:
-    def slow(flux: FloatArray) -> FloatArray:
+    def slow(flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
         time.sleep(0.3)
-        return first_flux(flux)
+        return first_flux(flux, priors, pdf=pdf)
 
     async def run() -> None:
         async with Batcher(slow) as batcher:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -12,11 +12,13 @@ import pytest
 
 from app.errors import OverloadedError
 from app.serving.batcher import Batcher
+from gaia_redshift.interpretation.prior import Prior, PriorName
+from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 INTERLEAVINGS = 4000
-_WIDTH = 2
 _LARGEST = 30
+NAMES: tuple[PriorName, ...] = ("survey", "flat")
 
 
 class Someday(Executor):
@@ -56,7 +58,6 @@ class World:
         self.answered = self.refused = 0
         self.batcher = Batcher(
             self.engine,
-            width=_WIDTH,
             slice_rows=self.slice_rows,
             batch_rows=self.batch_rows,
             max_queued_rows=self.most,
@@ -71,8 +72,8 @@ class World:
 
         self.batcher._next_batch = next_batch  # type: ignore[method-assign]
 
-    def engine(self, flux: FloatArray) -> FloatArray:
-        """Return each row's number and its negative; no row may come twice, or for a client that had left."""
+    def engine(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
+        """Return each row's number and its prior's; no row may come twice, or for a client that had left."""
         self.batches += 1
         rows = [int(number) for number in flux[:, 0]]
         assert 0 < len(rows) <= self.batch_rows
@@ -81,7 +82,9 @@ class World:
         self.computed.update(rows)
         if self.chance.random() < 0.02:
             raise RuntimeError("the network broke")
-        return np.stack([flux[:, 0], -flux[:, 0]], axis=1)
+        prior = np.repeat([NAMES.index(name) for _, name in priors] or [0], [n for n, _ in priors] or [len(rows)])
+        values = np.repeat(flux[:, :1].astype(np.float64), len(COLUMNS), axis=1)
+        return Redshifts(values, prior.astype(np.int32), values if pdf else None)
 
     async def client(self, number: int) -> None:
         """Arrive sometime, ask, perhaps leave, and judge the answer."""
@@ -91,12 +94,13 @@ class World:
         rows = chance.choice((1, 1, 1, 2, 5, _LARGEST))
         flux = np.arange(1000 * number, 1000 * number + rows, dtype=np.float32)[:, None]
         patient = chance.random() < 0.2
+        prior, pdf = chance.choice(NAMES), chance.random() < 0.3
         others = before = 0
 
-        async def ask() -> FloatArray:
+        async def ask() -> Redshifts:
             nonlocal others, before
             others, before = len(self.batcher._waiting), self.batches
-            return await self.batcher.submit(flux, patient=patient)
+            return await self.batcher.submit(flux, prior, pdf=pdf, patient=patient)
 
         task = asyncio.create_task(ask())
         if chance.random() < 0.2:
@@ -111,7 +115,10 @@ class World:
         except OverloadedError:
             self.refused += 1
             return
-        assert output.tolist() == [[row, -row] for row in flux[:, 0].tolist()]
+        assert output.redshift.tolist() == flux[:, 0].tolist()
+        assert set(output.flags.tolist()) == {NAMES.index(prior)}
+        assert (output.pdf is not None) == pdf
+        assert output.pdf is None or output.pdf[:, 0].tolist() == flux[:, 0].tolist()
         self.answered += 1
         if rows <= self.slice_rows and not patient:
             # Two batches may be under way. Whoever waited before has one turn, which a batch's end may begin anew.

@@ -14,6 +14,7 @@ from app.serving.batcher import Batcher
 from app.serving.limits import Limits
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
+from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 from tests.app.api.test_predict import error_of, send
 from tests.app.api.test_predict_csv import CSV, rows_of, table
@@ -130,12 +131,16 @@ def test_json_bodies_have_their_own_smaller_limit(models: Path, make_flux: Make)
         error_of(send(service, *[{"flux": row.tolist()} for row in make_flux(20)]), 413, "body_too_large")
 
 
+def nothing(flux: FloatArray) -> Redshifts:
+    return Redshifts(np.zeros((len(flux), len(COLUMNS))), np.zeros(len(flux), np.int32))
+
+
 def test_retry_after_is_the_measured_time_of_the_rows_that_wait() -> None:
-    def engine(flux: FloatArray) -> FloatArray:
+    def engine(flux: FloatArray, _priors: object, *, pdf: bool) -> Redshifts:
         import time
 
         time.sleep(0.02 * len(flux))
-        return flux[:, :1]
+        return nothing(flux)
 
     async def main() -> None:
         async with Batcher(engine, slice_rows=5, batch_rows=5, max_queued_rows=60) as batcher:
@@ -154,7 +159,7 @@ def test_retry_after_is_the_measured_time_of_the_rows_that_wait() -> None:
 
 def test_a_lone_request_is_never_refused_and_a_patient_one_waits_for_room() -> None:
     async def main() -> None:
-        async with Batcher(lambda flux: flux[:, :1], max_queued_rows=10) as batcher:
+        async with Batcher(lambda flux, *_, **_options: nothing(flux), max_queued_rows=10) as batcher:
             flux = np.ones((50, 186), np.float32)
             answers = await asyncio.gather(*(batcher.submit(flux, patient=True) for _ in range(5)))
             assert [len(answer) for answer in answers] == [50] * 5

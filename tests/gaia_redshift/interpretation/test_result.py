@@ -18,23 +18,33 @@ def test_every_column_has_its_name() -> None:
 
 @pytest.mark.parametrize("bins", [0, 4])
 def test_rows_that_were_not_predicted_hold_nan_and_the_others_keep_their_places(bins: int) -> None:
-    found = answers(2, bins).spread(np.array([True, False, True]))
+    found = answers(3, bins).without(np.array([False, True, False]))
     assert len(found) == 3
-    assert found.values[[0, 2]].tolist() == answers(2).values.tolist()
+    assert found.values[[0, 2]].tolist() == answers(3).values[[0, 2]].tolist()
     assert np.isnan(found.values[1]).all()
-    assert found.flags.tolist() == [1, 0, 2]
+    assert found.flags.tolist() == [1, 0, 3]
+    assert found.flags.dtype == np.int32
     if bins:
-        assert found.pdf[[0, 2]].tolist() == answers(2, bins).pdf.tolist()
+        assert found.pdf[[0, 2]].tolist() == answers(3, bins).pdf[[0, 2]].tolist()
         assert np.isnan(found.pdf[1]).all()
     else:
         assert found.pdf is None
 
 
 def test_a_part_keeps_its_densities() -> None:
-    part = answers(5, 3).part(slice(1, 3))
+    part = answers(5, 3).part(1, 3)
     assert (part.values == answers(5).values[1:3]).all()
     assert part.flags.tolist() == [2, 3]
     assert (part.pdf == answers(5, 3).pdf[1:3]).all()
+    assert answers(5, 3).part(1, 3, pdf=False).pdf is None
+
+
+def test_parts_are_joined_in_their_order() -> None:
+    whole = answers(5, 3)
+    joined = Redshifts.join([whole.part(0, 2), whole.part(2, 5)])
+    assert (joined.values == whole.values).all()
+    assert (joined.flags == whole.flags).all()
+    assert (joined.pdf == whole.pdf).all()
 
 
 def test_bits_are_flags_in_their_order() -> None:
