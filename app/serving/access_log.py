@@ -112,6 +112,38 @@ class _Watched:
         )
 
 
+_LINES_PER_SECOND = 10
+_refusals = {"second": 0, "lines": 0, "left_out": 0}
+
+
+def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list[tuple[bytes, bytes]]:
+    """Count and log what the connection itself refuses, where there is no request; return the answer's headers.
+
+    A flood of connections is counted in full, and logged with at most `_LINES_PER_SECOND` lines.
+    """
+    metrics.ERRORS.labels(error.code).inc()
+    metrics.count_request("other", "unmatched", error.status, 0.0)
+    request_id = secrets.token_hex(8)
+    now = int(time.monotonic())
+    if now != _refusals["second"]:
+        _refusals.update(second=now, lines=0)
+    if _refusals["lines"] < _LINES_PER_SECOND:
+        left_out = {"left_out": _refusals["left_out"]} if _refusals["left_out"] else {}
+        _refusals["lines"] += 1
+        _refusals["left_out"] = 0
+        _log.info(
+            "refused",
+            request_id=request_id,
+            status=error.status,
+            error_code=error.code,
+            client=client[0] if client else None,
+            **left_out,
+        )
+    else:
+        _refusals["left_out"] += 1
+    return [(CONTENT_POLICY, NOTHING), *HEADERS, (b"x-request-id", request_id.encode())]
+
+
 async def send_error(error: RedshiftError, send: Send) -> None:
     """Send an error as an HTTP answer in the one shape."""
     body = orjson.dumps(error.body())
