@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import tempfile
 import threading
 from functools import partial
 from socket import socket
@@ -18,11 +17,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
 from app.main import UNREADY, create_app
-from app.serving import logs, metrics
+from app.serving import logs, metrics_files
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
@@ -52,8 +50,8 @@ def serve(settings: Settings) -> None:
     if settings.workers == 1:
         Server(config, settings.drain_seconds).run(sockets)
         return
-    with tempfile.TemporaryDirectory(prefix="gaia-redshift-metrics-") as folder:
-        os.environ[metrics.MULTIPROCESS_FOLDER] = folder
+    with metrics_files.files_for(settings.workers) as folder:
+        os.environ[metrics_files.FOLDER] = str(folder)
         Supervisor(config, sockets, settings.drain_seconds).run()
 
 
@@ -132,12 +130,9 @@ class Supervisor(Multiprocess):
         self._leave_the_pipes_to_the_workers()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers, and forget how many rows waited in them."""
-        before = {process.pid for process in self.processes}
+        """Replace dead workers; the new one takes over the old one's metrics."""
         super().keep_subprocess_alive()
         self._leave_the_pipes_to_the_workers()
-        for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def _leave_the_pipes_to_the_workers(self) -> None:
         """Close our copy of the end that a worker answers through.

@@ -1,4 +1,4 @@
-"""Prometheus metrics, each described in docs/reference/metrics.md. Imports nothing of the project but types.
+"""Prometheus metrics, each described in docs/reference/metrics.md. Imports `metrics_files`, and types.
 
 One process keeps its numbers in memory. Several (``--workers``) keep them in small files of a folder that the
 supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
@@ -14,11 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.serving import metrics_files
 from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray, Problem
 
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+if metrics_files.FOLDER in os.environ:  # a worker: the metrics below are made in its files
+    metrics_files.claim()
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _MODEL = ("model", "version")
@@ -148,7 +151,7 @@ def count_predictions(bundle: Bundle, flux: FloatArray, redshifts: Redshifts, pr
 
 def render() -> bytes:
     """Return all metrics in Prometheus' text format; with several processes, those of all together."""
-    if MULTIPROCESS_FOLDER not in os.environ:
+    if metrics_files.FOLDER not in os.environ:
         return _generate(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
