@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         None, gt=0, title="Requests per second that one key may send to one process, twice that in a burst; unset: any"
     )
     cors_origins: list[str] = Field([], title="Origins whose web pages may call the service, as JSON; none by default")
+    allowed_hosts: list[str] | None = Field(
+        None,
+        title="Names that the service goes by, as JSON, *.name for all below one; unset: any, "
+        "but names without a dot and addresses alone where it listens on a loopback address",
+    )
 
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", title="Log lines as JSON, or coloured for a person; auto: coloured on a terminal, else JSON"

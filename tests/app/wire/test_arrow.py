@@ -212,7 +212,7 @@ def test_densities_are_lists_of_a_fixed_length_and_null_where_there_is_no_redshi
 def test_a_stream_of_old_metadata_is_refused_wherever_it_names_its_codec(name: str) -> None:
     forms = {"hidden": {}, "stated": {"hidden": False, "stated": True}, "both": {"stated": True}}
     for schema, batch in ((V4, V4), (V5, V4), (V4, V5), (V5, 0)):
-        with pytest.raises(MalformedBodyError, match="older than version 5|not an Arrow stream"):
+        with pytest.raises(MalformedBodyError, match=r"older than version 5|not an Arrow stream"):
             read_arrow(bomb(100, schema_version=schema, version=batch, **forms[name]), 10)
 
 
