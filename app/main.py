@@ -98,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     app.state.models = Models(settings, metrics.watch_batches, metrics.count_predictions, app.state.when_loaded)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
+    metrics.BUNDLES_REFUSED.set(len(app.state.models.refused))
     async with app.state.models as models:
         for model in models:
             _log.info("model %s ready on %s (%s)", model.manifest.id, model.engine.name, model.engine.device)
@@ -137,6 +138,7 @@ def _listen_to_signals(app: FastAPI) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
     loop.add_signal_handler(UNREADY, lambda: _set_ready(app, ready=False))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP, UNREADY))  # what came during the start comes now
     try:
         yield
     finally:

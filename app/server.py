@@ -10,6 +10,8 @@ import os
 import resource
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from socket import socket
 from types import FrameType
@@ -117,21 +119,34 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let processes that are started here begin with these signals held back: they have no handlers yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, UNREADY))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Supervisor(Multiprocess):
     """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # its handler is there
 
     def init_processes(self) -> None:
         """Start the workers."""
-        super().init_processes()
+        with _signals_held_back():
+            super().init_processes()
         self._leave_the_pipes_to_the_workers()
 
     def keep_subprocess_alive(self) -> None:
         """Replace dead workers; the new one takes over the old one's metrics."""
-        super().keep_subprocess_alive()
+        with _signals_held_back():
+            super().keep_subprocess_alive()
         self._leave_the_pipes_to_the_workers()
 
     def _leave_the_pipes_to_the_workers(self) -> None:

@@ -59,8 +59,9 @@ class _Allowance:
             return False
         self._looked_at = now
         slow = [(seconds, other) for other in self.arriving if (seconds := other.seconds_to_resend()) > _RESEND_SECONDS]
+        enough = most - min(self.largest, most // 2)  # for all of this body, and not its next piece alone
         for _, other in sorted(slow, key=lambda item: item[0], reverse=True):
-            if self.held > most and other is not body:
+            if self.held > enough and other is not body:
                 other.give_way()
         return self.held <= most
 

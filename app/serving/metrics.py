@@ -90,6 +90,9 @@ BATCH_REQUESTS = Histogram(
 )
 ENGINE_SECONDS = Counter("gaia_redshift_engine_seconds", "Seconds the network worked", _MODEL)
 READY = Gauge("gaia_redshift_ready", "1 where the process predicts", multiprocess_mode="livemin")
+BUNDLES_REFUSED = Gauge(
+    "gaia_redshift_bundles_refused", "Bundles in the models folder that cannot be served", multiprocess_mode="livemin"
+)
 RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from gaia_redshift.bundle.external import has_external_data
 from gaia_redshift.bundle.manifest import MANIFEST, FileRecord, Manifest
+from gaia_redshift.bundle.reading import read_file
 from gaia_redshift.bundle.signature import SIGNATURE, verify
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
@@ -57,7 +59,9 @@ class Bundle:
         if missing:
             raise InvalidBundleError(f"{folder.name}: {MANIFEST} does not list {', '.join(missing)}")
         for name in self.manifest.files:
-            self.read(name)
+            content = self.read(name)
+            if name.endswith(".onnx"):
+                self._refuse_external_data(name, content)
         try:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
             self.calibration.refuse_misfit(
@@ -74,6 +78,16 @@ class Bundle:
         """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (samples,)."""
         self.bins = None if self.manifest.bin_edges is None else Bins(self.manifest.bin_edges, held)
         self.quality, self.flags = self._make_quality()
+
+    def _refuse_external_data(self, name: str, graph: bytes) -> None:
+        try:
+            external = has_external_data(graph)
+        except ValueError as error:
+            raise InvalidBundleError(f"{self.folder.name}/{name} is not an ONNX graph: {error}") from error
+        if external:
+            raise InvalidBundleError(
+                f"{self.folder.name}/{name} keeps data in another file, which no manifest vouches for: export it whole"
+            )
 
     @property
     def output_widths(self) -> dict[str, int]:
@@ -101,8 +115,7 @@ class Bundle:
         record = self.manifest.files[name]
         where = f"{self.folder.name}/{name}"
         try:
-            with (self.folder / name).open("rb") as file:
-                content = file.read(record.size + 1)
+            content = read_file(self.folder / name, record.size + 1)
         except OSError as error:
             raise InvalidBundleError(f"{where} cannot be read: {error.strerror}") from error
         if len(content) != record.size or hashlib.sha256(content).hexdigest() != record.sha256:
@@ -125,16 +138,15 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def discover(models: Path) -> list[Path]:
-    """Return the bundle folders below `models`, by name: those that hold a manifest."""
-    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}"))
+    """Return the bundle folders below `models`, by name: those that hold a manifest, but for hidden ones."""
+    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
 
 
 def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]:
     """Return the manifest and the SHA-256 of its bytes."""
     path = folder / MANIFEST
     try:
-        with path.open("rb") as file:
-            content = file.read(_MANIFEST_BYTES + 1)
+        content = read_file(path, _MANIFEST_BYTES + 1)
     except OSError as error:
         raise InvalidBundleError(f"{folder.name} has no readable {MANIFEST}: {error.strerror}") from error
     if len(content) > _MANIFEST_BYTES:
