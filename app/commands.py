@@ -1,14 +1,15 @@
 """The commands ``serve`` and ``key``."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.settings import Settings
-from gaia_redshift.bundle import Bundle, discover
 from gaia_redshift.errors import Detail, InvalidInputError
 
 
@@ -21,6 +22,10 @@ def _settings(**chosen: Any) -> Settings:
             Detail(f"GAIA_REDSHIFT_{str(problem['loc'][0]).upper()}", problem["msg"]) for problem in error.errors()
         ]
         raise InvalidInputError("a setting is wrong", details) from error
+    except SettingsError as error:
+        name = re.search(r'"(\w+)"', str(error))
+        place = f"GAIA_REDSHIFT_{name[1].upper()}" if name else "GAIA_REDSHIFT_..."
+        raise InvalidInputError("a setting is wrong", [Detail(place, f"needs JSON: {error.__cause__}")]) from error
 
 
 def serve(
@@ -31,10 +36,12 @@ def serve(
 ) -> None:
     """Start the service; every setting is an environment variable (docs/reference/settings.md)."""
     from app import server
+    from app.serving.bundles import find_bundles
 
     settings = _settings(host=host, port=port, models=models, workers=workers)
-    for folder in discover(settings.models):
-        Bundle(folder, settings.bundle_public_key)  # an altered bundle is refused in one line, before a server stands
+    found = find_bundles(settings)
+    for error in found.refused.values() if not found.bundles else ():
+        raise error  # in one line, before a server stands
     server.serve(settings)
 
 

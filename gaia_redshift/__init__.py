@@ -7,6 +7,7 @@
 added. What stands in `__all__` is the library's face; each part is loaded when it is first used.
 """
 
+import os
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient", "Client", "Predictor", "__version__", "load", "predict", "read"]
 __version__ = version("gaia-redshift")
+
+# ONNX Runtime's wheels report to their maker since 1.29, unless told before they are first imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _PLACES = {
     "AsyncClient": "gaia_redshift.client",

@@ -11,6 +11,23 @@ MAX_DETAILS = 20
 """Details beyond this many are dropped, so that a reply to rubbish stays small."""
 
 
+MAX_MESSAGE, MAX_DETAIL = 1000, 300
+"""Characters of a message, and of each part of a detail; of a longer one the middle is left out."""
+MAX_BYTES = 8000
+"""Of the error as JSON; details that would exceed it are dropped, too."""
+
+
+def _shorten(text: str, most: int) -> str:
+    """Return a text, which may hold what a stranger sent, without what cannot be printed and at most so long."""
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]} ... {text[-(most // 3 - 5) :]}"
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
+def _json_bytes(text: str) -> int:
+    return len(text.encode()) + text.count('"') + text.count("\\")
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
     """One place where the input is wrong."""
@@ -42,9 +59,17 @@ class RedshiftError(Exception):
         self.details = tuple(details[:MAX_DETAILS])
 
     def body(self) -> dict[str, object]:
-        """Return the error in the one shape."""
-        details = [{"at": detail.at, "message": detail.message} for detail in self.details]
-        return {"error": {"code": self.code, "message": self.message, "details": details}}
+        """Return the error in the one shape, small whatever it repeats of what was sent."""
+        message = _shorten(self.message, MAX_MESSAGE)
+        left = MAX_BYTES - _json_bytes(message) - 80
+        details = []
+        for detail in self.details:
+            at, why = _shorten(detail.at, MAX_DETAIL), _shorten(detail.message, MAX_DETAIL)
+            left -= _json_bytes(at) + _json_bytes(why) + 24  # and the names around them
+            if left < 0:
+                break
+            details.append({"at": at, "message": why})
+        return {"error": {"code": self.code, "message": message, "details": details}}
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that belong to the error."""

@@ -72,6 +72,7 @@ async def reload_here(models: Models) -> None:
         metrics.RELOADS.labels("refused").inc()
         raise
     metrics.RELOADS.labels("done").inc()
+    metrics.BUNDLES_REFUSED.set(0)
 
 
 @router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}, 422: {"model": ErrorReply}})

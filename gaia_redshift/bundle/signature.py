@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gaia_redshift.bundle.manifest import MANIFEST
+from gaia_redshift.bundle.reading import read_file
 from gaia_redshift.errors import InvalidBundleError, MissingDependencyError
 
 SIGNATURE = "manifest.json.sig"
@@ -24,7 +25,7 @@ def verify(folder: Path, content: bytes, public_key: Path) -> None:
     if not isinstance(key, Ed25519PublicKey):
         raise InvalidBundleError(f"the public key {public_key.name} is not an Ed25519 key")
     try:
-        key.verify((folder / SIGNATURE).read_bytes()[:65], content)
+        key.verify(read_file(folder / SIGNATURE, 65), content)
     except OSError as error:
         raise InvalidBundleError(f"{folder.name} is not signed: it has no readable {SIGNATURE}") from error
     except InvalidSignature as error:
