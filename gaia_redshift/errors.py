@@ -4,11 +4,21 @@ Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "deta
 message and its details on standard error and exits with 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_DETAILS = 20
 """Details beyond this many are dropped, so that a reply to rubbish stays small."""
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a name that nobody knows: the known one it resembles most, or all of them."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    lowered = {name.lower(): name for name in names}
+    near = get_close_matches(wrong.lower(), lowered, 1, 0.6)
+    return f"did you mean {lowered[near[0]]}?" if near else f"there are: {', '.join(names) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
