@@ -17,8 +17,9 @@ from gaia_redshift.errors import InvalidBundleError, InvalidInputError, Unsuppor
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions, interpret
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
+from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
-from gaia_redshift.tables.dataframes import add_columns, read_blocks
+from gaia_redshift.tables.dataframes import read_blocks
 
 
 class Predictor:

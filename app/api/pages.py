@@ -76,6 +76,7 @@ def describe_request_body(app: FastAPI) -> None:
         schema = PredictRequest.model_json_schema(ref_template=_REF)
         components = document["components"]["schemas"]
         components.update(schema.pop("$defs"))
+        schema["properties"]["spectra"]["maxItems"] = app.state.settings.max_spectra
         components[PredictRequest.__name__] = {**schema, "example": _example_request()}
         if app.state.settings.api_keys:
             document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

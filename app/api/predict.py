@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.wire import binary
 from app.wire.json import read_request
 from app.wire.media import media_type
-from app.wire.query import refuse_unknown_parameters
+from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.replies import reply_rows
 from app.wire.spooled import Draft
 from app.wire.uploads import negotiate, uploaded_table
@@ -58,7 +58,14 @@ _CSV_BODY = {
             "schema": {
                 "type": "object",
                 "required": ["file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {
+                    "file": {"type": "string", "format": "binary", "description": "The table"},
+                    "prior": {
+                        "type": "string",
+                        "description": "A prior of your own as JSON: redshift nodes and the density at each",
+                    },
+                },
+                "additionalProperties": False,
             }
         },
     },
@@ -196,6 +203,9 @@ async def predict_csv(
             begun = True
 
         async with uploaded_table(request, (CSV,)) as file:
+            if media_type(request.headers) == "multipart/form-data":
+                asked = Asked(prior_of_form(await request.form(), prior), pdf)
+                chosen.predictor.check(asked)
             if reply_type == JSON:
                 draft.file.write(orjson.dumps(_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
@@ -204,7 +214,7 @@ async def predict_csv(
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
-        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": prior})
+        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior)})
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:

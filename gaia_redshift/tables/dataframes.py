@@ -13,13 +13,23 @@ import numpy as np
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
-from gaia_redshift.spectra import FLOAT_IDS, FloatArray, Grid, Problem, SpectrumBatch, Unit, declared_unit, narrow
+from gaia_redshift.spectra import (
+    FLOAT_IDS,
+    FloatArray,
+    Grid,
+    Problem,
+    SpectrumBatch,
+    Unit,
+    declared_unit,
+    narrow,
+)
 from gaia_redshift.tables.arrow import choose_columns, read_batch
 from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.kinds import column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, split_mask, to_arrow_column, unit_of
 
 _BLOCK_ROWS = 1 << 16
-_WANTED = re.compile(r"\s*((flux|bp|rp)(_\d+)?|source_id)\s*", re.IGNORECASE)
+_SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
 
 
 def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
@@ -27,10 +37,10 @@ def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[Sp
 
     Parameters
     ----------
-    table : array, Series, RecordBatch, Table or DataFrame
+    table : array, Series, RecordBatch, Table, DataFrame or dict
         An array has shape (n, samples) or (n, untruncated), or is one spectrum; blue to red. A Series holds an array in
-        each row. A table has the columns ``flux``, or ``bp`` and ``rp``, of arrays, or a column for each sample. What
-        is masked is missing.
+        each row. A dict holds columns, or the tables of astroquery's DataLink. A table has the columns ``flux``, or
+        ``bp`` and ``rp``, of arrays, or a column for each sample. What is masked is missing.
     grid : Grid
     unit : {"per_sample", "per_pixel"}, optional
         Of the fluxes, in e-/s; what the table's columns declare if absent, else per sample.
@@ -47,11 +57,17 @@ def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[Sp
     InvalidTableError
         If the columns do not make spectra, or its identifiers are floats.
     """
-    kind = _kind(table)
+    kind = kind_of(table)
+    if kind == "products":
+        for product in products(table):
+            yield from read_blocks(product, grid, unit)
+        return
     if kind == "series":
-        table, kind = pyarrow.table({"flux": to_arrow_column(_values(table))}), "pyarrow"
+        table, kind = pyarrow.table({"flux": to_arrow_column(list(table))}), "pyarrow"
+    if kind == "dict":
+        table, kind = _to_arrow(table, 0, sys.maxsize), "pyarrow"
     if kind == "numpy":
-        unit = _agreed(unit, [unit_of(table)])
+        unit = agreed(unit, [unit_of(table)])
         values, mask = _whole(table, grid)
     rows = len(values) if kind == "numpy" else len(table)
     for start in range(0, max(rows, 1), _BLOCK_ROWS):
@@ -63,43 +79,7 @@ def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[Sp
             yield _from_arrow(_to_arrow(table, start, stop), grid, unit)
 
 
-def add_columns(table: Any, answers: pyarrow.Table) -> Any:
-    """Return a table of the same kind with the columns of `answers` added, or in place of those of their names.
-
-    Of an array it is a structured array of the answers alone, of a Series a DataFrame of them with its index.
-    """
-    return _ADD[_kind(table)](table, answers)
-
-
-def is_table(table: Any) -> bool:
-    """Say whether this is a table or a Series of another library, and not an array."""
-    try:
-        return _kind(table) != "numpy"
-    except InvalidInputError:
-        return False
-
-
-def _kind(table: Any) -> str:
-    """Return the library that a table belongs to."""
-    if isinstance(table, np.ndarray | list | tuple) or hasattr(table, "unmasked"):
-        return "numpy"
-    if type(table).__name__ == "Series":
-        return "series"
-    library = type(table).__module__.partition(".")[0]
-    kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), library)
-    if kind not in _ADD:
-        raise InvalidInputError(
-            f"{type(table).__name__} is no table: give an array of spectra, or a table of pyarrow, pandas, polars or "
-            "astropy"
-        )
-    return kind
-
-
-def _is_table(base: type) -> bool:
-    return base.__name__ in {"RecordBatch", "Table", "DataFrame"} and base.__module__.partition(".")[0] in _ADD
-
-
-def _agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
+def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
     """Return the unit of the fluxes from what the caller says and what the columns declare."""
     try:
         said = {found for text in declared if (found := declared_unit(text)) is not None}
@@ -111,10 +91,6 @@ def _agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
             f"the fluxes are said to be {' and '.join(sorted(wanted))}: convert one band, or take the wrong unit off"
         )
     return next(iter(said), unit)
-
-
-def _values(series: Any) -> Any:
-    return list(series)
 
 
 def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
@@ -154,9 +130,11 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
     for field in table.schema:
         if field.name.strip().lower() == SOURCE_ID and pyarrow.types.is_floating(field.type):
             raise InvalidTableError(FLOAT_IDS, [Detail(field.name, "floats")])
+        if _SAMPLES.fullmatch(field.name):  # before the columns are: XP_SAMPLED's are of another shape
+            agreed(None, [(field.metadata or {}).get(UNIT, b"").decode()])
     chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
     declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema]
-    unit = _agreed(unit, declared)
+    unit = agreed(unit, declared)
     chosen = chosen.cast(pyarrow.schema([field.remove_metadata() for field in chosen.schema]))
     batches = chosen.to_batches()
     batch = batches[0] if batches else pyarrow.RecordBatch.from_pylist([], schema=chosen.schema)
@@ -165,16 +143,22 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
 
 def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:
     """Return some rows of the columns that may hold spectra, or name them."""
-    if _kind(table) == "pyarrow":
+    if kind_of(table) == "pyarrow":
         part = table.slice(start, stop - start)
         return part if isinstance(part, pyarrow.Table) else pyarrow.Table.from_batches([part])
-    names = list(table.colnames if _kind(table) == "astropy" else table.columns)
-    wanted = [name for name in names if isinstance(name, str) and _WANTED.fullmatch(name)]
-    if _kind(table) == "polars":
+    names = column_names(table)
+    wanted = [name for name in names if isinstance(name, str) and _SAMPLES.fullmatch(name)]
+    naming = named_by(table)
+    if naming is not None and naming in names and naming.strip().lower() == SOURCE_ID:
+        wanted.append(naming)
+    if kind_of(table) == "polars":
         return table.select(wanted).slice(start, stop - start).to_arrow()
-    if _kind(table) == "pandas":
+    if kind_of(table) == "pandas":
         return _from_pandas(table, wanted, start, stop)
     columns = {name: to_arrow_column(table[name][start:stop]) for name in wanted}
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in list(columns.items())[:4])
+        raise InvalidTableError(f"the columns have different lengths: {lengths}")
     units = {name: unit_of(table[name]) for name in wanted}
     fields = [
         pyarrow.field(name, column.type, metadata={UNIT: units[name]} if units[name] else None)
@@ -184,84 +168,9 @@ def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:
 
 
 def _from_pandas(table: Any, wanted: list[str], start: int, stop: int) -> pyarrow.Table:
-    """Return some rows; an index that is called source_id is what names them."""
     part = table[wanted].iloc[start:stop]
     columns = {
         name: to_arrow_column(list(part[name])) if part[name].dtype.kind == "O" else pyarrow.array(part[name])
         for name in wanted
     }
-    if SOURCE_ID not in (name.strip().lower() for name in wanted) and _lower(table.index.name) == SOURCE_ID:
-        columns[SOURCE_ID] = pyarrow.array(part.index)
     return pyarrow.table(columns)
-
-
-def _lower(name: Any) -> str:
-    return name.strip().lower() if isinstance(name, str) else ""
-
-
-def _plain(answers: pyarrow.Table) -> dict[str, Any]:
-    """Return the columns as NumPy arrays: text as objects, densities with a second axis."""
-    columns = {}
-    for name in answers.column_names:
-        column = answers[name].combine_chunks()
-        if pyarrow.types.is_fixed_size_list(column.type):
-            columns[name] = column.values.to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
-        else:
-            columns[name] = column.to_numpy(zero_copy_only=False)
-    return columns
-
-
-def _to_structured(_table: Any, answers: pyarrow.Table) -> Any:
-    columns = _plain(answers)
-    texts = {name: np.array([text or "" for text in values]) for name, values in columns.items() if values.dtype == "O"}
-    columns |= texts
-    types = [(name, values.dtype, values.shape[1:]) for name, values in columns.items()]
-    filled = np.empty(len(answers), types)
-    for name, values in columns.items():
-        filled[name] = values
-    return filled
-
-
-def _to_pyarrow(table: Any, answers: pyarrow.Table) -> Any:
-    made = table if isinstance(table, pyarrow.Table) else pyarrow.Table.from_batches([table])
-    made = made.drop_columns([name for name in answers.column_names if name in made.column_names])
-    for name in answers.column_names:
-        made = made.append_column(answers.schema.field(name), answers[name])
-    if isinstance(table, pyarrow.Table):
-        return made
-    return made.combine_chunks().to_batches()[0] if len(made) else pyarrow.RecordBatch.from_pylist([], made.schema)
-
-
-def _to_pandas(table: Any, answers: pyarrow.Table) -> Any:
-    columns = _plain(answers)
-    return table.assign(**{name: list(values) if values.ndim > 1 else values for name, values in columns.items()})
-
-
-def _to_frame(series: Any, answers: pyarrow.Table) -> Any:
-    library = sys.modules[type(series).__module__.partition(".")[0]]
-    if library.__name__ == "polars":
-        return library.from_arrow(answers)
-    return library.DataFrame(
-        {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}, series.index
-    )
-
-
-def _to_polars(table: Any, answers: pyarrow.Table) -> Any:
-    return table.with_columns(sys.modules["polars"].from_arrow(answers).get_columns())
-
-
-def _to_astropy(table: Any, answers: pyarrow.Table) -> Any:
-    made = table.copy(copy_data=False)
-    for name, values in _plain(answers).items():
-        made[name] = [text or "" for text in values] if values.dtype == "O" else values
-    return made
-
-
-_ADD = {
-    "numpy": _to_structured,
-    "series": _to_frame,
-    "pyarrow": _to_pyarrow,
-    "pandas": _to_pandas,
-    "polars": _to_polars,
-    "astropy": _to_astropy,
-}

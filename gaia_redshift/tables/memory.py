@@ -61,8 +61,11 @@ def to_arrow_column(values: Any) -> pyarrow.Array:
     if data.dtype.kind == "S":
         data = np.char.decode(data, "ascii", "replace")
     if data.dtype.kind == "O" or data.ndim > 2:
-        hidden: list[bool] = _mask(data, mask).reshape(len(data), -1).all(axis=1).tolist()
-        return _objects([None if gone else row for row, gone in zip(data, hidden, strict=True)])
+        hidden = np.flatnonzero(_mask(data, mask).reshape(len(data), -1).all(axis=1))
+        rows: list[Any] = list(data)
+        for row in hidden:
+            rows[row] = None
+        return _objects(rows)
     if data.dtype.kind == "U":
         return pyarrow.array([None if gone else text for text, gone in zip(data, _mask(data, mask), strict=True)])
     data = np.ascontiguousarray(data)

@@ -183,3 +183,28 @@ def test_calibrated_units_of_a_table_are_refused_with_the_way_out(service: TestC
     reply = service.post("/predict/csv", content=b"x", headers=headers, params={"unit": "W m-2 nm-1"})
     assert reply.status_code == 422
     assert "XP_CONTINUOUS" in reply.text
+
+
+def test_options_that_stand_in_the_form_are_not_overlooked(service: TestClient, make_flux: Make) -> None:
+    files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
+    for name in ("model", "pdf", "piror"):
+        reply = service.post("/predict/csv", files=files, data={name: "true"})
+        error = error_of(reply, 422, "invalid_request")
+        assert error["details"] == [{"at": name, "message": "stands in the form"}]
+    assert service.post("/predict/csv", files=files, data={"prior": "survey"}).headers["x-prior"] == "survey"
+    error_of(service.post("/predict/csv", files=files, data={"prior": "flat"}), 422, "unsupported_by_model")
+
+
+@pytest.mark.parametrize(
+    "text", ["mine", "{}", '{"redshift": [0, 1], "density": [1]}', '{"redshift": [1, 0], "density": [1, 1]}']
+)
+def test_a_prior_in_the_form_that_is_none_is_refused(service: TestClient, make_flux: Make, text: str) -> None:
+    files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
+    error = error_of(service.post("/predict/csv", files=files, data={"prior": text}), 422, "invalid_request")
+    assert error["details"][0]["at"].startswith("prior")
+
+
+def test_the_document_tells_the_limits_that_are_set(settings: Settings) -> None:
+    with TestClient(create_app(settings.model_copy(update={"max_spectra": 123}))) as service:
+        schemas = service.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["PredictRequest"]["properties"]["spectra"]["maxItems"] == 123
