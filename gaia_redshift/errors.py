@@ -11,6 +11,11 @@ MAX_DETAILS = 20
 """Details beyond this many are dropped, so that a reply to rubbish stays small."""
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun: ``1 row``, ``2 rows``."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return the end of a sentence about a name that nobody knows: the known one it resembles most, or all of them."""
     from difflib import get_close_matches

@@ -14,6 +14,7 @@ import numpy as np
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine.chunks import CPU_CHUNK
 from gaia_redshift.engine.cores import available_cores
+from gaia_redshift.engine.installed import check_installed
 from gaia_redshift.engine.keras import KerasEngine
 from gaia_redshift.engine.onnx import OnnxEngine
 from gaia_redshift.spectra import FloatArray
@@ -27,6 +28,7 @@ __all__ = [
     "KerasEngine",
     "OnnxEngine",
     "available_cores",
+    "check_installed",
     "choose_engine",
     "load_engine",
 ]
