@@ -47,13 +47,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorReply, "description": "The service is starting up, shutting down, or out of disk"},
 }
 
-_CSV_BODY = {
+_CSV_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        CSV: {
-            "schema": {"type": "string"},
-            "example": "source_id,flux_0,...,flux_185\n4295806720,0.35,...,5.12\n",
-        },
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -62,12 +58,15 @@ _CSV_BODY = {
                     "file": {"type": "string", "format": "binary", "description": "The table"},
                     "prior": {
                         "type": "string",
-                        "description": "A prior of your own as JSON: redshift nodes and the density at each",
+                        "description": "Instead of the query's: a prior of your own as JSON, such as "
+                        '{"redshift": [0, 0.1, 0.6], "density": [0, 4, 1]}',
+                        "example": "",
                     },
                 },
                 "additionalProperties": False,
             }
         },
+        CSV: {"schema": {"type": "string"}},
     },
 }
 

@@ -28,11 +28,12 @@ BODY = {
 _OPTIONS = PredictOptions.model_fields
 _SCHEMAS: dict[str, dict[str, object]] = {
     "model": {"type": "string", "maxLength": 128},
-    "prior": {"type": "string", "enum": list(get_args(PriorName)), "default": "survey"},
-    "pdf": {"type": "boolean", "default": False},
-    "unit": {"type": "string", "enum": list(UNITS), "default": UNITS[0]},
-    "rows": {"type": "string", "enum": ["strict", "lenient"], "default": "lenient"},
+    "prior": {"type": "string", "enum": list(get_args(PriorName))},
+    "pdf": {"type": "boolean"},
+    "unit": {"type": "string", "enum": list(UNITS)},
+    "rows": {"type": "string", "enum": ["strict", "lenient"]},
 }
+"""Without defaults: a page that filled them in would send them with a JSON body too, which refuses them."""
 PARAMETERS = [
     {
         "name": name,
