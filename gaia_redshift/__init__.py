@@ -4,7 +4,8 @@
 >>> gaia_redshift.predict(table)  # doctest: +SKIP
 
 `table` is an array of spectra, or a table of pyarrow, pandas, polars or astropy; the same comes back with columns
-added. What stands in `__all__` is the library's face; each part is loaded when it is first used.
+added. Fluxes are in e-/s per sample, or with ``unit="per_pixel"`` as GaiaXPy gives them. What stands in `__all__` is
+the library's face; each part is loaded when it is first used.
 """
 
 import os
@@ -47,6 +48,8 @@ def load(model: str | Path = "default") -> "Predictor":
     return Predictor(model)
 
 
-def predict(table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False) -> Any:
+def predict(
+    table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
+) -> Any:
     """Return the table with redshifts added; see `Predictor.__call__` for what goes in, comes out and is raised."""
-    return load(model)(table, prior=prior, pdf=pdf)
+    return load(model)(table, prior=prior, pdf=pdf, unit=unit)

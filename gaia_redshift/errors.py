@@ -4,7 +4,7 @@ Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "deta
 message and its details on standard error and exits with 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_DETAILS = 20
@@ -26,6 +26,21 @@ def _shorten(text: str, most: int) -> str:
 
 def _json_bytes(text: str) -> int:
     return len(text.encode()) + text.count('"') + text.count("\\")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun: ``1 row``, ``2 rows``."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a name that nobody knows: the known one it resembles most, or all of them."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    lowered = {name.lower(): name for name in names}
+    near = get_close_matches(wrong.lower(), lowered, 1, 0.6)
+    return f"did you mean {lowered[near[0]]}?" if near else f"there are: {', '.join(names) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def negotiate(request: Request, offered: Sequence[str]) -> str:
 async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
     """Yield the uploaded table as a file: the part ``file`` of a multipart form, or the raw body.
 
+    A form is left in ``request.state.form``, for the options that stand in it.
+
     Raises
     ------
     UnsupportedMediaTypeError
@@ -82,7 +84,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
     kind = media_type(request.headers)
     if kind == "multipart/form-data":
-        form = await _read_form(request)
+        form = request.state.form = await _read_form(request)
         try:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):

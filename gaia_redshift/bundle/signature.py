@@ -5,6 +5,7 @@ from pathlib import Path
 from gaia_redshift.bundle.manifest import MANIFEST
 from gaia_redshift.bundle.reading import read_file
 from gaia_redshift.errors import InvalidBundleError, MissingDependencyError
+from gaia_redshift.installation import how_to_install
 
 SIGNATURE = "manifest.json.sig"
 """Ed25519 signature of the manifest's bytes, 64 bytes; SECURITY.md shows how to make it."""
@@ -17,7 +18,7 @@ def verify(folder: Path, content: bytes, public_key: Path) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
-        raise MissingDependencyError("signed bundles need cryptography: pip install 'gaia-redshift[signed]'") from error
+        raise MissingDependencyError(f"signed bundles need cryptography: {how_to_install('signed')}") from error
     try:
         key = load_pem_public_key(public_key.read_bytes())
     except (OSError, ValueError) as error:

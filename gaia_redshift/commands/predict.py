@@ -1,29 +1,42 @@
 """The command ``predict``. Importing this loads no network runtime."""
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
-from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.commands.streams import named, open_input, replacing
+from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.result import Asked
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables import files
 from gaia_redshift.tables.prior import find_prior
 
+EXAMPLES = """
+gaia-redshift predict spectra.csv -o redshifts.csv
+gaia-redshift predict spectra.parquet -o densities.parquet --pdf --prior flat
+gaia-redshift predict converted.csv -o redshifts.csv --unit per_pixel
+zcat spectra.csv.gz | gaia-redshift predict - -o - | head
+"""
+
 
 def predict(
-    table: Annotated[Path, typer.Argument(metavar="IN", help="Table of spectra, .csv or .parquet.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="IN", help="Table of spectra, .csv or .parquet; - for CSV from standard input.")
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the redshifts, .csv or .parquet.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Redshifts, .csv or .parquet; - writes CSV to standard output.",
+        ),
     ],
     *,
     model: options.Model = "default",
@@ -37,34 +50,59 @@ def predict(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Add the probability density as columns pdf_0.. (density models only).")
     ] = False,
+    unit: Annotated[
+        str,
+        typer.Option(
+            metavar="per_sample|per_pixel",
+            help="Of the fluxes, in e-/s. GaiaXPy's convert gives them per pixel, of which a sample is 0.33342 in BP "
+            "and 0.35680 in RP.",
+        ),
+    ] = "per_sample",
     models: options.Models = SHIPPED_MODELS,
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     public_key: options.PublicKey = None,
 ) -> None:
-    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
+    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift.
+
+    IN has a row for each spectrum: columns flux_0 to flux_185, which are 80 BP and then 106 RP samples; or bp_0.. (80
+    or 120) and rp_0.. (106 or 120); in Parquet also columns flux, or bp and rp, of lists. Both bands go from blue to
+    red. Fluxes are in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. A column source_id
+    is optional.
+
+    OUT has the columns source_id, redshift, redshift_lower and redshift_upper (68%), redshift_lower95 and
+    redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
+    """
     from gaia_redshift.predictor import Predictor
 
-    files.check_format(output)
-    read = files.reader(table)
+    said = _unit(unit)
+    files.check_format(named(output))
+    read = files.reader(named(table))
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = 0
-    with _open_input(table) as source, _replacing(output) as target:
-        writer = files.writer(output, target, chosen.about(asked))
+    with open_input(table) as source, replacing(output) as target:
+        writer = files.writer(named(output), target, chosen.about(asked))
         for batch in _ahead(read(source)):
-            predictions = chosen.predict(batch, asked)
+            predictions = chosen.predict(batch.in_samples(said), asked)
             writer.write(predictions)
             rows += len(predictions)
             failed += len(predictions.problems)
         writer.close()
-    spectra = "1 spectrum" if rows == 1 else f"{rows} spectra"
     Console(stderr=True, highlight=False).print(
-        f"{spectra}, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}"
+        f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
+        f"{chosen.manifest.version} -> {output}"
     )
     if failed:
         raise typer.Exit(1)
+
+
+def _unit(text: str) -> Unit:
+    try:
+        return find_unit(text)
+    except ValueError as error:
+        raise InvalidInputError(f"--unit: {error}") from None
 
 
 def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
@@ -74,40 +112,3 @@ def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
         while (block := coming.result()) is not None:
             coming = thread.submit(next, blocks, None)
             yield block
-
-
-@contextmanager
-def _open_input(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, with a progress bar over its bytes on a terminal."""
-    console = Console(stderr=True)
-    progress = Progress(
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
-    with file, progress, progress.wrap_file(file, path.stat().st_size, description=path.name) as watched:
-        yield watched
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
-    part = path.with_name(path.name + ".part")
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
