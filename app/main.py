@@ -17,10 +17,9 @@ from app.api import health, models, pages, predict
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AnswerErrors, Observe
-from app.serving.fast_path import Shortcut
 from app.serving.limits import Limits
 from app.serving.registry import Models
-from app.serving.security import Guard
+from app.serving.security import Access, Guard
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
@@ -64,6 +63,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.settings = settings or Settings()
     app.state.ready, app.state.when_loaded = False, when_loaded
     app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
     for module in (predict, models, health, pages):
         app.include_router(module.router)
@@ -76,9 +76,8 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the layers, innermost first; what any of them raises becomes an answer in the outermost."""
-    app.add_middleware(Shortcut, path="/predict", endpoint=predict.predict)
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, access=app.state.access)
     if settings.cors_origins:
         app.add_middleware(AnswerErrors)
         app.add_middleware(
@@ -96,7 +95,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    app.state.models = Models(settings, metrics.watch_batches, app.state.when_loaded)
+    app.state.models = Models(settings, metrics.BatchCounter, app.state.when_loaded)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
     metrics.BUNDLES_REFUSED.set(len(app.state.models.refused))
     async with app.state.models as models:

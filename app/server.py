@@ -18,11 +18,14 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.supervisors import Multiprocess
 
+from app.api.predict import SmallRequests
 from app.main import UNREADY, create_app
 from app.serving import logs, metrics_files
+from app.serving.fast_path import FastPath
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
@@ -45,6 +48,7 @@ def serve(settings: Settings) -> None:
         ws="none",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the fast path reads them where there are any
         log_config=logs.configuration(settings.log_format, settings.log_level),
         timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
     )
@@ -57,13 +61,16 @@ def serve(settings: Settings) -> None:
         Supervisor(config, sockets, settings.drain_seconds).run()
 
 
-def make_application(settings: Settings) -> FastAPI:
+def make_application(settings: Settings) -> ASGIApp:
     """Make the application in the process that serves it."""
     logs.configure(settings.log_format, settings.log_level)
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
-    return create_app(settings, when_loaded=spare_the_collector)
+    app = create_app(settings, when_loaded=spare_the_collector)
+    if settings.cors_origins or settings.tracing:  # these want to see every request
+        return ProxyHeadersMiddleware(app)  # type: ignore[arg-type,return-value]
+    return FastPath(app, SmallRequests(app), app.state.access)
 
 
 _COLLECT_AFTER = 50_000

@@ -150,11 +150,13 @@ def show(figures: dict[tuple[str, int], list[Figures]], memory: dict[str, float]
             ours = statistics.median(one.requests_per_second for one in figures[OURS, clients])
             rate = statistics.median(one.requests_per_second for one in rounds)
             ratio = "" if name == OURS or not rate else f" (1/{ours / rate:.1f})"
-            names = ("p50_ms", "p99_ms", "processor_ms")
-            times = (statistics.median(getattr(one, key) for one in rounds) for key in names)
+            names = {"p50_ms": 1, "p99_ms": 1, "processor_ms": 3}
+            times = [
+                f"{statistics.median(getattr(one, key) for one in rounds):.{digits}f}" for key, digits in names.items()
+            ]
             errors = sum(one.errors for one in rounds)
             failed = f" ({errors:.0f} errors)" if errors else ""
-            cells += [f"{rate:,.0f}{ratio}{failed}", *(f"{time:.1f}" for time in times)]
+            cells += [f"{rate:,.0f}{ratio}{failed}", *times]
         print(f"| {name} | {' | '.join(cells)} | {megabytes:,.0f} |")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
-from gaia_redshift.interpretation.prior import Prior, name_of
+from gaia_redshift.interpretation.prior import Prior, PriorTable, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
 from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
@@ -134,7 +134,8 @@ class Predictor:
             If the user's prior is zero wherever the model looks.
         """
         if self.bundle.bins is not None:
-            self.bundle.bins.prior(asked.prior)
+            if isinstance(asked.prior, PriorTable):
+                self.bundle.bins.prior(asked.prior)
             return
         for wanted, wish in ((asked.pdf, "pdf"), (asked.prior != "survey", f"the prior {name_of(asked.prior)}")):
             if wanted:

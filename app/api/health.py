@@ -1,5 +1,6 @@
 """``GET /health/live``, ``/health/ready`` and ``/metrics``, for whoever restarts, routes to or watches the service."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -39,6 +40,7 @@ async def ready(request: Request) -> Ready:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-def get_metrics() -> Response:
+async def get_metrics() -> Response:
     """Return the metrics of all worker processes in Prometheus' text format (docs/reference/metrics.md)."""
-    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+    metrics.count_waiting()
+    return Response(await asyncio.to_thread(metrics.render), media_type=metrics.CONTENT_TYPE)

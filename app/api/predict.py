@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BeforeValidator
+from starlette.types import Scope
 
 from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from app.serving.http_protocol import IN_SERVICE
@@ -26,7 +27,7 @@ from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.csv import read_csv, write_csv
 
-router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(tags=["predict"])
 
 CSV = "text/csv"
 
@@ -117,18 +118,49 @@ async def predict(request: Request) -> Response:
     models.refuse_if_full()
     body = await request.body()
     batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
-    model = models.get(options.model)
-    asked = options.asked()
-    model.predictor.check(asked)
-    request.scope["state"]["spectra"] = len(batch)
-    with model.in_use():
-        alone = len(request.scope.get(IN_SERVICE, ())) == 1
-        predictions = await model.predict_merged(batch, asked, alone=alone)
+    model, asked, predictions = await _answer(request.scope, batch, options)
     if reply_type == ARROW:
         return await _off_loop(
             request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
         )
-    return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))
+    content = await _off_loop(request, len(body), lambda: _write_json(model, asked, predictions))
+    return Response(content, media_type=JSON)
+
+
+async def _answer(scope: Scope, batch: SpectrumBatch, options: PredictOptions) -> tuple[Model, Asked, Predictions]:
+    models: Models = scope["app"].state.models
+    model = models.get(options.model)
+    asked = options.asked()
+    model.predictor.check(asked)
+    scope["state"]["spectra"] = len(batch)
+    with model:
+        alone = len(scope.get(IN_SERVICE, ())) == 1
+        return model, asked, await model.predict_merged(batch, asked, alone=alone)
+
+
+_FEW_BYTES = 64 << 10
+_FEW_ROWS = 1024
+
+
+class SmallRequests:
+    """``POST /predict`` for a small JSON body that has come whole, as `FastPath` asks for it."""
+
+    path = "/predict"
+
+    def __init__(self, app: FastAPI) -> None:
+        self._state = app.state
+        settings: Settings = app.state.settings
+        self._max_spectra = settings.max_spectra
+        self.largest = min(_FEW_BYTES, settings.max_json_bytes)
+
+    def busy(self) -> bool:
+        """Say whether more spectra wait than are done in a fraction of a second."""
+        return any(model.batcher.queued_rows > _FEW_ROWS for model in self._state.models)
+
+    async def answer(self, scope: Scope, body: bytes) -> bytes:
+        """Return the reply's JSON."""
+        batch, options = read_request(body, self._max_spectra)
+        return _write_json(*await _answer(scope, batch.in_samples(options.unit), options))
 
 
 def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
@@ -153,14 +185,15 @@ def _head(model: Model, asked: Asked) -> dict[str, Any]:
     return head
 
 
-def _json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
-    content = {**head, "predictions": reply_rows(predictions)}
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
+def _write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
+    content = {**_head(model, asked), "predictions": reply_rows(predictions)}
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 @router.post(
     "/predict/csv",
     summary="Redshifts of an uploaded CSV table",
+    dependencies=[Depends(refuse_unknown_parameters)],
     response_model=PredictReply,
     responses={
         200: {"description": "CSV or JSON, as Accept says; CSV where it says nothing", "content": {CSV: {}}},
@@ -194,7 +227,7 @@ async def predict_csv(
     begun = False
 
     # In use from now on: a reload while the upload arrives must not end the model.
-    with chosen.in_use(), Draft() as draft:
+    with chosen, Draft() as draft:
 
         async def keep(predictions: Predictions) -> None:
             nonlocal begun

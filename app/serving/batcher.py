@@ -55,7 +55,7 @@ class Batch:
 
 
 Watch = Callable[[Batch], None]
-"""Called in the batcher's thread when the answers are on their way."""
+"""Called when the answers are on their way."""
 
 
 class Work(Protocol):
@@ -268,7 +268,7 @@ class Batcher:
         self._done_rows = _MEMORY * self._done_rows + len(flux)
         self._done_seconds = _MEMORY * self._done_seconds + seconds
         if self._watch is not None:
-            self._thread.submit(self._watch, Batch(flux, found, requests, seconds, self.queued_rows))
+            self._watch(Batch(flux, found, requests, seconds, self.queued_rows))
 
     def _next_batch(self) -> list[_Slice]:
         """Take a slice of each waiting request in turn, until the batch is full or nobody waits."""

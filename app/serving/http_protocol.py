@@ -17,7 +17,7 @@ import orjson
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import record_refusal
 from app.serving.http import surplus
-from app.serving.http.exchange import HIGH_WATER, Exchange, write_head
+from app.serving.http.exchange import HIGH_WATER, WHOLE_BODY, Exchange, write_head
 from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
 from app.serving.http.patience import Patience
 from app.settings import Settings
@@ -206,6 +206,7 @@ class ImpatientProtocol(asyncio.Protocol):
         scope.update(server=self._server, client=self._client, state=self._app_state.copy())
         scope[IN_SERVICE] = self._state.tasks
         exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head)
+        scope[WHOLE_BODY] = exchange.whole_body
         if head.chunked or head.length:
             self._body = Chunked(self.settings.max_head_bytes) if head.chunked else Counted(head.length)
         else:

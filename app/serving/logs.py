@@ -1,16 +1,17 @@
 """Log lines as JSON, the service's own and its libraries'. Imports nothing of the project."""
 
+import asyncio
 import logging
 import logging.config
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
 
 _SHARED: list[Any] = [
-    structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
@@ -65,12 +66,47 @@ def configuration(log_format: str, level: str) -> dict[str, Any]:
     }
 
 
+class _Lines:
+    """JSON lines that are written together once a turn of the event loop: each write is a call of the system."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+
+    def add(self, fields: dict[str, Any], level: str) -> None:
+        """Write one line, with those that come in the same turn."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write)
+        timestamp = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+        self._waiting.append(orjson.dumps({**fields, "event": "request", "level": level, "timestamp": timestamp}))
+
+    def _write(self) -> None:
+        lines, self._waiting = self._waiting, []
+        sys.stdout.buffer.write(b"\n".join(lines) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+_lines = _Lines()
+_ranks = {name: rank for rank, name in enumerate(("debug", "info", "warning", "error"))}
+_chosen: dict[str, Any] = {"least": "info", "json": False}
+
+
+def log_request(fields: dict[str, Any], level: str) -> None:
+    """Log one request, at ``debug`` or ``info``."""
+    if _ranks[level] < _ranks[_chosen["least"]]:
+        return
+    if _chosen["json"]:
+        _lines.add(fields, level)
+    else:
+        getattr(structlog.get_logger(), level)("request", **fields)
+
+
 def configure(log_format: str, level: str) -> None:
     """Set up logging for this process.
 
     structlog's own loggers write past the standard library's, in a tenth of its time: every request writes a line.
     """
     logging.config.dictConfig(configuration(log_format, level))
+    _chosen.update(least=level, json=choose_format(log_format) == "json")
     render: Any = structlog.processors.JSONRenderer(serializer=orjson.dumps)
     factory: Any = structlog.BytesLoggerFactory(sys.stdout.buffer)
     if choose_format(log_format) == "console":

@@ -4,13 +4,15 @@ One process keeps its numbers in memory. Several (``--workers``) keep them in sm
 supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
 """
 
+import asyncio
 import os
 from collections import Counter as Counts
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
+from weakref import WeakSet
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -19,7 +21,7 @@ from app.serving import metrics_files
 from app.serving.batcher import Batch
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.interpretation.quality import FLAGS as FLAG_NAMES
-from gaia_redshift.spectra import Problem
+from gaia_redshift.spectra import FloatArray, Problem
 
 if metrics_files.FOLDER in os.environ:  # a worker: the metrics below are made in its files
     metrics_files.claim()
@@ -84,10 +86,10 @@ QUEUED = Gauge("gaia_redshift_queued_rows", "Spectra that wait for the network",
 QUEUE_LIMIT = Gauge(
     "gaia_redshift_queue_limit_rows", "Spectra that may wait for one model", multiprocess_mode="livesum"
 )
-BATCH_ROWS = Histogram(
+BATCH_ROWS = _ArrayHistogram(
     "gaia_redshift_batch_rows", "Spectra in one batch", _MODEL, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 16384)
 )
-BATCH_REQUESTS = Histogram(
+BATCH_REQUESTS = _ArrayHistogram(
     "gaia_redshift_batch_requests", "Requests merged into one batch", _MODEL, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 ENGINE_SECONDS = Counter("gaia_redshift_engine_seconds", "Seconds the network worked", _MODEL)
@@ -98,37 +100,76 @@ BUNDLES_REFUSED = Gauge(
 RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
 
 
-def watch_batches(bundle: Bundle) -> Callable[[Batch], None]:
-    """Return what counts each batch of a model: redshifts, flags, and how far the input lies from the training set."""
-    labels = (bundle.manifest.name, bundle.manifest.version)
-    rows_of, requests_of = BATCH_ROWS.labels(*labels), BATCH_REQUESTS.labels(*labels)
-    seconds_of, queued_of = ENGINE_SECONDS.labels(*labels), QUEUED.labels(*labels)
-    answered, distribution = SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels)
-    drifts, levels = DRIFT.labels(*labels), LEVEL.labels(*labels)
-    flags = [(1 << bit, FLAGS.labels(*labels, name)) for bit, name in enumerate(FLAG_NAMES)]
+_COUNT_ROWS = 256
+_COUNT_SECONDS = 0.25
+"""Batches are counted when they hold so many spectra, after so long, or when the metrics are asked for: counting each
+by itself took a fifth of the time of a lone spectrum."""
 
-    def watch(batch: Batch) -> None:
-        rows_of.observe(len(batch.flux))
-        requests_of.observe(batch.requests)
-        seconds_of.inc(batch.seconds)
-        queued_of.set(batch.queued_rows)
-        flux, redshift = batch.flux, batch.found.redshift
-        usable = ~np.isnan(redshift)
-        if not usable.all():
-            flux, redshift = flux[usable], redshift[usable]
+
+class BatchCounter:
+    """Counts the batches of one model: redshifts, flags, and how far the input lies from the training set.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        labels = (bundle.manifest.name, bundle.manifest.version)
+        self._bundle = bundle
+        self._rows_of, self._requests_of = BATCH_ROWS.labels(*labels), BATCH_REQUESTS.labels(*labels)
+        self._seconds_of, self._queued_of = ENGINE_SECONDS.labels(*labels), QUEUED.labels(*labels)
+        self._answered, self._redshift = SPECTRA.labels(*labels, "ok"), REDSHIFT.labels(*labels)
+        self._drift, self._level = DRIFT.labels(*labels), LEVEL.labels(*labels)
+        self._flags = [(1 << bit, FLAGS.labels(*labels, name)) for bit, name in enumerate(FLAG_NAMES)]
+        self._waiting: list[Batch] = []
+        self._waiting_rows = 0
+        self._timer: asyncio.TimerHandle | None = None
+        _counters.add(self)
+
+    def __call__(self, batch: Batch) -> None:
+        """Count a batch, now or soon; called by the event loop."""
+        self._waiting.append(batch)
+        self._waiting_rows += len(batch.flux)
+        if self._waiting_rows >= _COUNT_ROWS:
+            self.count()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_COUNT_SECONDS, self.count)
+
+    def count(self) -> None:
+        """Count what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batches, self._waiting, self._waiting_rows = self._waiting, [], 0
+        if not batches:
+            return
+        self._rows_of.observe_all([len(batch.flux) for batch in batches])
+        self._requests_of.observe_all([batch.requests for batch in batches])
+        self._seconds_of.inc(sum(batch.seconds for batch in batches))
+        self._queued_of.set(batches[-1].queued_rows)
+        flux, redshift = (np.concatenate(parts) for parts in zip(*map(_usable, batches), strict=True))
         if not len(redshift):
             return
-        answered.inc(len(redshift))
-        distribution.observe_all(redshift)
-        if batch.found.flags.any():
-            for bit, counter in flags:
-                if given := np.count_nonzero(batch.found.flags & bit):
-                    counter.inc(int(given))
-        position = (flux - bundle.flux_low) * bundle.flux_scale
-        drifts.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
-        levels.observe_all(position.mean(axis=1))
+        self._answered.inc(len(redshift))
+        self._redshift.observe_all(redshift)
+        flags = np.concatenate([batch.found.flags for batch in batches])
+        for bit, counter in self._flags if flags.any() else ():
+            if given := np.count_nonzero(flags & bit):
+                counter.inc(int(given))
+        position = (flux - self._bundle.flux_low) * self._bundle.flux_scale
+        self._drift.observe_all(np.count_nonzero((position < 0) | (position > 1), axis=1))
+        self._level.observe_all(position.mean(axis=1))
 
-    return watch
+
+_counters: WeakSet[BatchCounter] = WeakSet()
+
+
+def _usable(batch: Batch) -> tuple[FloatArray, NDArray[np.float64]]:
+    """Return the spectra that have a redshift, and their redshifts."""
+    redshift = batch.found.redshift
+    good = ~np.isnan(redshift)
+    return (batch.flux, redshift) if good.all() else (batch.flux[good], redshift[good])
 
 
 @cache
@@ -149,6 +190,12 @@ def count_problems(bundle: Bundle, problems: Mapping[int, Problem]) -> None:
     SPECTRA.labels(*labels, "error").inc(len(problems))
     for code, count in Counts(problem.code for problem in problems.values()).items():
         PROBLEMS.labels(*labels, code).inc(count)
+
+
+def count_waiting() -> None:
+    """Count the batches that wait for it; called by the event loop."""
+    for counter in _counters:
+        counter.count()
 
 
 def render() -> bytes:

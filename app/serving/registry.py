@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from app.serving.batcher import Batcher, Watch
 from app.serving.bundles import find_bundles
@@ -77,17 +77,16 @@ class Model:
             count_problems(self.bundle, predictions.problems)
         return predictions
 
-    @contextmanager
-    def in_use(self) -> Iterator["Model"]:
+    def __enter__(self) -> Self:
         """Keep the model running while a request needs it, even if a reload replaces it meanwhile."""
         self._users += 1
         self._unused.clear()
-        try:
-            yield self
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._unused.set()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
 
     async def retire(self) -> None:
         """End the model when its last user is done."""

@@ -70,24 +70,18 @@ class _Bucket:
         return 0.0
 
 
-class Guard:
-    """Pure ASGI middleware that asks by which name and whose page it is called, and for a key where there are keys."""
+class Access:
+    """What is asked of every request: by which name and whose page it comes, and a key where there are keys."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
+    def __init__(self, settings: Settings) -> None:
         self._admins, self._users = settings.admin_keys, settings.api_keys
         self._rate = settings.requests_per_second
         self._buckets: dict[str, _Bucket] = {}
         self._origins = Origins(settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise WrongHostError, UnauthorizedError, ForbiddenError or RateLimitedError, or pass the request on."""
-        if scope["type"] == "http":
-            self._origins.check(scope)
-            self._check(scope)
-        await self.app(scope, receive, send)
-
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raise WrongHostError, UnauthorizedError, ForbiddenError or RateLimitedError, or let the request pass."""
+        self._origins.check(scope)
         path: str = scope["path"]
         admin_only = path in ADMIN
         if not admin_only and (not self._users or path == "/" or path.startswith(OPEN)):
@@ -108,6 +102,19 @@ class Guard:
             wait = self._buckets.setdefault(digest, _Bucket(self._rate)).take()
             if wait:
                 raise RateLimitedError(f"this key may send {self._rate:g} requests a second", wait)
+
+
+class Guard:
+    """Pure ASGI middleware that lets `Access` check each request."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise what `Access.check` raises, or pass the request on."""
+        if scope["type"] == "http":
+            self._access.check(scope)
+        await self.app(scope, receive, send)
 
 
 def _digest_of(scope: Scope) -> str:

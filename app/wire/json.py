@@ -84,6 +84,7 @@ def _refuse_bomb(body: bytes, max_spectra: int) -> None:
 
 
 _DEFAULTS = PredictOptions()
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _NUMBERS = frozenset({float, int})
 _FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
 
@@ -102,6 +103,8 @@ def _flux_fast(spectra: list[Any]) -> FloatArray | None:
         values = np.array(rows, dtype=np.float64)
     except OverflowError:  # an integer beyond any float
         return None
+    if np.abs(values).max() <= _LARGEST_FLOAT:  # false for what is not finite
+        return values.astype(np.float32)
     return narrow(values) if np.isfinite(values).all() else None
 
 

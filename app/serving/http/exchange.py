@@ -14,6 +14,10 @@ from gaia_redshift.errors import RedshiftError
 HIGH_WATER = 64 << 10
 """Bytes of a body that wait for the application before no more are read."""
 
+WHOLE_BODY = "gaia_redshift.whole_body"
+"""In an ASGI scope: a function that returns the body and leaves none to be received, or None if more of it is to come
+or it is larger than the function is told."""
+
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus if status >= 200
 }
@@ -151,6 +155,13 @@ class Exchange:
             self._waiter.set_result(None)
 
     # What the application calls.
+    def whole_body(self, most_bytes: int) -> bytes | None:
+        """Return the body if all of it is here and no larger, and leave none to be received."""
+        if self.more_body or self.waiting_bytes > most_bytes or self._error is not None or self.disconnected:
+            return None
+        pieces, self._pieces, self.waiting_bytes, self._news = self._pieces, [], 0, False
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     async def receive(self) -> Message:
         """Return what came of the body since the last call, or wait for more; after the last part, for the end."""
         if not self._news and not self.answered:
