@@ -42,7 +42,7 @@ def write_csv(predictions: Predictions, *, header: bool) -> str:
     """Write predictions as CSV text, one row per spectrum.
 
     Columns: ``source_id`` where the input had one, ``redshift`` and its interval ends, ``quality`` (flags joined by
-    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``), and ``pdf_0..`` where it was asked for; text
-    is safe to open in a spreadsheet (see `CsvWriter`).
+    ``|``), ``status`` (``ok`` or ``error``), ``error`` (``code: message``), and ``pdf_0..`` where it was asked for. The
+    text is safe to open in a spreadsheet (see `CsvWriter`).
     """
     return csv_text(to_arrow(predictions), header=header)

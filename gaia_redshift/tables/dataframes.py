@@ -6,7 +6,8 @@ NumPy arrays. Nothing here makes a user install any of them.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ import pyarrow
 
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import Grid, SpectrumBatch, narrow
-from gaia_redshift.tables.arrow import choose_columns, read_batch
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import read_spectra
+from gaia_redshift.tables.table import Block, PlainTable
 
 _BLOCK_ROWS = 1 << 16
-_OF_SPECTRA = re.compile(r"\s*(flux|bp|rp)(_\d+)?\s*", re.IGNORECASE)
+_OF_SPECTRA = re.compile(
+    r"\s*((flux|bp|rp)(_\d+)?|(bp|rp)_coefficients|wavelength|lambda|wl|\d{1,3})\s*", re.IGNORECASE
+)
 
 
 def read_blocks(table: Any, grid: Grid) -> Iterator[SpectrumBatch]:
@@ -27,7 +32,8 @@ def read_blocks(table: Any, grid: Grid) -> Iterator[SpectrumBatch]:
     ----------
     table : array, RecordBatch, Table or DataFrame
         An array has shape (n, samples) or (n, untruncated), or is one spectrum; e-/s per sample, blue to red. A table
-        has the columns ``flux``, or ``bp`` and ``rp``, of arrays, or a column for each sample.
+        has the columns that `recognise` knows: ``flux``, or ``bp`` and ``rp``, of arrays, a column for each sample, or
+        the archive's coefficients.
     grid : Grid
 
     Raises
@@ -38,12 +44,16 @@ def read_blocks(table: Any, grid: Grid) -> Iterator[SpectrumBatch]:
         If the columns do not make spectra.
     """
     rows = _rows(table)
-    for start in range(0, max(rows, 1), _BLOCK_ROWS):
-        stop = min(start + _BLOCK_ROWS, rows)
-        if _kind(table) == "numpy":
-            yield _from_array(np.atleast_2d(table)[start:stop], grid)
-        else:
-            yield _from_arrow(_to_arrow(table, start, stop), grid)
+    if _kind(table) == "numpy":
+        for start in range(0, max(rows, 1), _BLOCK_ROWS):
+            yield _from_array(np.atleast_2d(table)[start : start + _BLOCK_ROWS], grid)
+        return
+    read = _in_memory(table, rows)
+    found = recognise(read, grid)
+    if rows:
+        yield from read_spectra(read, replace(found, source_id=None))
+    else:
+        yield SpectrumBatch(np.empty((0, found.grid.samples), np.float32), grid=found.grid)
 
 
 def add_columns(table: Any, answers: pyarrow.Table) -> Any:
@@ -84,11 +94,15 @@ def _from_array(values: Any, grid: Grid) -> SpectrumBatch:
     return SpectrumBatch(grid.whole(narrow(array)), grid=grid)
 
 
-def _from_arrow(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
-    chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
-    batches = chosen.to_batches()
-    batch = batches[0] if batches else pyarrow.RecordBatch.from_pylist([], schema=chosen.schema)
-    return read_batch(batch, grid)
+def _in_memory(table: Any, rows: int) -> PlainTable:
+    """Return a table in memory as a reader would open it."""
+
+    def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
+        for start in range(0, rows, _BLOCK_ROWS):
+            part = _to_arrow(table, start, min(start + _BLOCK_ROWS, rows)).select(columns)
+            yield Block(part.combine_chunks().to_batches()[0])
+
+    return PlainTable("table", _to_arrow(table, 0, min(rows, 1)).schema, blocks)
 
 
 def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:

@@ -167,7 +167,8 @@ def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | No
             [Detail(table.schema.field(position).name, "one number a row") for (position,) in bands.values()],
         )
     found: list[int | None] = [None, None]
-    for block in table.blocks([position for (position,) in bands.values()]):
+    positions = [position for (position,) in bands.values()]
+    for block in table.blocks(positions, positions):
         for index, column in enumerate(block.columns.columns):
             if not (is_array(column.type) or is_text(column.type) or pyarrow.types.is_null(column.type)):
                 raise InvalidTableError(
@@ -269,7 +270,7 @@ def _refuse_calibrated_arrays(table: Table, bands: Mapping[str, tuple[int, ...]]
     positions = [position for (position,) in bands.values()]
     if any(_CALIBRATED_UNIT.search(about(table.schema.field(position), UNIT)) for position in positions):
         raise _calibrated()
-    for block in table.blocks(positions):
+    for block in table.blocks(positions, positions):
         if any(_CALIBRATED_SAMPLES in lengths_of(column) for column in block.columns.columns):
             raise _calibrated()
         return

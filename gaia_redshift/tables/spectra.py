@@ -1,6 +1,7 @@
 """Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, narrow
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
-from gaia_redshift.tables.table import Block, Table
+from gaia_redshift.tables.table import Block, Table, described
 
 _MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
+_RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
 
 
 def read_spectra(
@@ -53,11 +55,12 @@ def read_spectra(
     parts = _error_columns(found) if errors else ()
     columns = [*found.columns, *others, *parts]
     total = 0
-    for block in table.blocks(columns, found.columns if found.kind == "samples" else ()):
+    for block in table.blocks(columns, [*found.columns, *parts]):
         total += len(block.columns)
-        yield _batch(block, found, basis, others=others, carry=carry, errors=errors)
+        batch = _batch(block, found, basis, others=others, errors=errors)
+        yield replace(batch, carried=_as_it_was(batch.carried, table, others)) if carry else batch
     if not total:
-        raise InvalidTableError(f"the table has {'a header but ' if table.format == 'csv' else ''}no rows")
+        raise InvalidTableError(f"the table has {'a header but ' if table.format.startswith('csv') else ''}no rows")
 
 
 def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
@@ -104,7 +107,7 @@ def _error_columns(found: Recognised) -> tuple[int, ...]:
 
 
 def _batch(
-    block: Block, found: Recognised, basis: Basis | None, *, others: Sequence[int], carry: bool, errors: bool
+    block: Block, found: Recognised, basis: Basis | None, *, others: Sequence[int], errors: bool
 ) -> SpectrumBatch:
     columns, names = block.columns.columns, block.columns.schema.names
     bands: dict[str, Samples] = {}
@@ -125,12 +128,20 @@ def _batch(
     if found.source_id is not None:
         identifiers = _identifiers(columns[first + list(others).index(found.source_id)])
     carried = None
-    if carry:
-        fields = [block.columns.schema.field(place) for place in range(first, after)]
+    if others or snr:
         made = [*columns[first:after], *(pyarrow.array(values, from_pandas=True) for values in snr.values())]
-        fields += [pyarrow.field(name, pyarrow.float64()) for name in snr]
-        carried = pyarrow.RecordBatch.from_arrays(made, schema=pyarrow.schema(fields)) if fields else None
+        carried = pyarrow.RecordBatch.from_arrays(made, [*names[first:after], *snr])
     return SpectrumBatch(flux, identifiers, problems, found.grid, carried)
+
+
+def _as_it_was(carried: pyarrow.RecordBatch | None, table: Table, others: Sequence[int]) -> pyarrow.RecordBatch | None:
+    """Return carried columns with the units, descriptions and UCDs that the table gives them."""
+    if carried is None:
+        return None
+    known = [table.schema.field(place) for place in others]
+    known += [described(name, pyarrow.float64(), "", *_RATIO) for name in carried.schema.names[len(others) :]]
+    fields = [field.with_type(column.type) for field, column in zip(known, carried.columns, strict=True)]
+    return pyarrow.RecordBatch.from_arrays(carried.columns, schema=pyarrow.schema(fields))
 
 
 def _samples(

@@ -55,8 +55,8 @@ class Table(Protocol):
         columns : sequence of int
             Positions in the schema; a block has these columns, in this order.
         numbers : sequence of int
-            Positions of columns that should hold numbers: where a format has no types, they are read as such if that
-            is possible.
+            Positions of columns that should hold numbers or arrays of them: a format that keeps them as text reads
+            them as such if that is possible, and gives the text where it is not.
 
         Raises
         ------
@@ -79,18 +79,18 @@ class PlainTable:
     format : str
     schema : pyarrow.Schema
     read : callable
-        From positions of columns to blocks.
+        From positions of columns, and of those that should hold numbers, to blocks.
     said : mapping
     """
 
     format: str
     schema: pyarrow.Schema
-    read: Callable[[Sequence[int]], Iterator[Block]]
+    read: Callable[[Sequence[int], Sequence[int]], Iterator[Block]]
     said: Mapping[str, str] = field(default_factory=dict)
 
-    def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:  # noqa: ARG002
+    def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:
         """Read some columns from the start."""
-        return self.read(columns)
+        return self.read(columns, numbers)
 
     def settle(self, columns: Sequence[int]) -> None:
         """Do nothing: the types are known."""

@@ -98,7 +98,7 @@ def blocks(file: IO[bytes], rest: bytes, delimiter: bytes, block_bytes: int) -> 
             raise MalformedBodyError(f"the file is not CSV: a row is longer than {ROW_BYTES} bytes (an open quote?)")
 
 
-def split(text: bytes, delimiter: bytes, *, last: bool) -> tuple[Rows, int]:
+def split(text: bytes, delimiter: bytes, *, last: bool, quoting: bool = True) -> tuple[Rows, int]:
     """Find the rows of a text that starts with a row.
 
     Parameters
@@ -108,6 +108,8 @@ def split(text: bytes, delimiter: bytes, *, last: bool) -> tuple[Rows, int]:
         One byte.
     last : bool
         Whether the text ends the file: then what follows the last line end is a row too.
+    quoting : bool
+        Whether a quote has a meaning.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def split(text: bytes, delimiter: bytes, *, last: bool) -> tuple[Rows, int]:
         How many bytes they take; the rest is an unfinished row.
     """
     codes = np.frombuffer(text, np.uint8)
-    quotes = np.flatnonzero(codes == _QUOTE) if b'"' in text else np.empty(0, np.int64)
+    quotes = np.flatnonzero(codes == _QUOTE) if quoting and b'"' in text else np.empty(0, np.int64)
     spans = _spans(text, codes, quotes, delimiter) if len(quotes) else quotes
     breaks = np.flatnonzero(codes == _LF)
     if b"\r" in text:

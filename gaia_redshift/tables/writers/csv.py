@@ -1,6 +1,7 @@
 """CSV out. Imports its neighbours and `text`."""
 
 import re
+from collections.abc import Mapping
 from typing import IO
 
 import orjson
@@ -49,6 +50,11 @@ class CsvWriter:
         """Do nothing: every row is written."""
 
 
+def open_writer(file: IO[bytes], about: Mapping[str, str]) -> CsvWriter:  # noqa: ARG001
+    """Return a writer; CSV has no place for what else is known."""
+    return CsvWriter(file)
+
+
 def csv_text(rows: pyarrow.RecordBatch, *, header: bool) -> str:
     """Return rows as CSV text."""
     rows = plain(rows)
@@ -62,7 +68,7 @@ def csv_text(rows: pyarrow.RecordBatch, *, header: bool) -> str:
             names.append(field.name)
             cells.append(_cells(field.name, column, first=not cells))
     lines = (
-        [",".join(pc.fill_null(_quoted(_inert(pyarrow.array(names), first=False)), "").to_pylist())] if header else []
+        [",".join(pc.fill_null(quoted(_inert(pyarrow.array(names), first=False)), "").to_pylist())] if header else []
     )
     if len(rows):
         filled = [pc.fill_null(column, "") for column in cells]
@@ -72,15 +78,15 @@ def csv_text(rows: pyarrow.RecordBatch, *, header: bool) -> str:
 
 def _cells(name: str, column: pyarrow.Array, *, first: bool) -> pyarrow.Array:
     if pyarrow.types.is_string(column.type):
-        return _quoted(_inert(column, first=first))
+        return quoted(_inert(column, first=first))
     if is_array(column.type):
-        return _quoted(array_text(column))
+        return quoted(array_text(column))
     if name in COLUMNS and pyarrow.types.is_floating(column.type):
         return decimals(column)
     return pc.cast(column, pyarrow.string())
 
 
-def _quoted(column: pyarrow.Array) -> pyarrow.Array:
+def quoted(column: pyarrow.Array) -> pyarrow.Array:
     """Put quotes around the cells that need them."""
     needed = pc.fill_null(pc.match_substring_regex(column, '[",;\t\r\n]'), fill_value=False)
     if not pc.any(needed).as_py():

@@ -113,8 +113,9 @@ def test_an_unreadable_table_exits_with_2_and_leaves_the_output_alone(
     ("arguments", "message"),
     [
         (("predict", "missing.csv", "-o", "out.csv"), "missing.csv cannot be read: No such file"),
-        (("predict", "in.fits", "-o", "out.csv"), "in.fits: tables are read and written as .csv or .parquet"),
-        (("predict", "in.csv", "-o", "out.txt"), "out.txt: tables are read and written as .csv or .parquet"),
+        (("predict", "in.fits", "-o", "out.csv"), "in.fits cannot be read: No such file"),
+        (("predict", "in.csv", "-o", "out.txt"), "out.txt: tables are written as .csv, .ecsv, .fits, .vot, .parquet"),
+        (("predict", "in.csv", "-o", "out.csv.gz"), "out.csv.gz: tables are written as .csv"),
         (("predict", "in.csv", "-o", "nowhere/out.csv"), "cannot be"),
         (("predict", "in.csv", "-o", "out.csv", "-m", "other"), "there is no model 'other'"),
         (("predict", "in.csv"), "Missing option"),

@@ -13,7 +13,7 @@ from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.result import Predictions, Redshifts
 from gaia_redshift.spectra import DR3, Problem, SpectrumBatch
 from gaia_redshift.tables.csv import read_csv, write_csv
-from gaia_redshift.tables.readers import csv as reader
+from gaia_redshift.tables.readers.delimited import Delimited
 
 NAMES = [f"flux_{number}" for number in range(DR3.samples)]
 HEADER = ",".join(["source_id", *NAMES])
@@ -138,7 +138,7 @@ def test_the_fast_reader_reads_what_the_slow_one_reads(changes: list[tuple[int, 
     content = table(*rows)
     fast = read_all(content, block_bytes=block_rows * 1000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader.CsvTable, "_parse", as_text)
+        patch.setattr(Delimited, "_parse", as_text)
         slow = read_all(content)
     assert fast.source_id == slow.source_id
     assert fast.problems == slow.problems
@@ -153,7 +153,7 @@ def as_text(self: Any, content: bytes, quoted: bool, columns: Any, typed: Any, p
     return PARSE(self, content, quoted, columns, typed, point)
 
 
-PARSE = reader.CsvTable._parse
+PARSE = Delimited._parse
 
 
 def test_a_large_clean_block_is_read_by_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
