@@ -33,7 +33,7 @@ _Result = TypeVar("_Result")
 _IN_THREAD_BYTES = 128 << 10
 """Decoding more than this in the event loop would hold up the other clients."""
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "The body is not what its Content-Type says"},
     404: {"model": ErrorReply, "description": "There is no such model"},
     413: {"model": ErrorReply, "description": "The body is too large"},
@@ -81,7 +81,7 @@ async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) ->
     responses={
         200: {"description": "JSON, or an Arrow stream if Accept prefers it", "content": {ARROW: {}}},
         406: {"model": ErrorReply, "description": "Neither JSON nor an Arrow stream is acceptable"},
-        **_ERRORS,
+        **ERRORS,
     },
     openapi_extra={"requestBody": binary.BODY, "parameters": binary.PARAMETERS},
 )
@@ -152,7 +152,7 @@ def _json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
     responses={
         200: {"description": "CSV or JSON, as Accept says; CSV where it says nothing", "content": {CSV: {}}},
         406: {"model": ErrorReply, "description": "Neither CSV nor JSON is acceptable"},
-        **_ERRORS,
+        **ERRORS,
     },
     openapi_extra={"requestBody": _CSV_BODY},
 )

@@ -83,9 +83,11 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     schema = table.schema
     names = [name.strip().lower() for name in schema.names]
     says = _named_by(table)
-    found = _coefficients(table, names) or _arrays(table, names, grid or _grid(table, says))
+    found = _coefficients(table, names)
     if found is None:
         _refuse_calibrated_columns(schema, names)
+        found = None if _has_samples(names) else _arrays(table, names, grid or _grid(table, says))
+    if found is None:
         found = _samples(schema, grid or _grid(table, says))
     if says is not None and says.name != found.release:
         raise InvalidTableError(
@@ -203,6 +205,11 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
     lengths = " and ".join(f"{band} of {' or '.join(map(str, grid.lengths[band]))} samples" for band in found)
     sentence = f"{grid.release} samples in e-/s, from the array column{'s' * (len(found) > 1)} {lengths}"
     return Recognised("arrays", bands, _release(grid), grid, _place(names, SOURCE_ID), {}, (), sentence)
+
+
+def _has_samples(names: Sequence[str]) -> bool:
+    """Say whether there are columns for single samples: then one named `bp` is a magnitude rather than an array."""
+    return sum(name.startswith(("flux_", "bp_", "rp_")) and name[3:].lstrip("x_").isdecimal() for name in names) > 1
 
 
 def _samples(schema: pyarrow.Schema, grid: Grid) -> Recognised:

@@ -163,6 +163,8 @@ def lengths_of(column: pyarrow.Array) -> set[int]:
         return text.lengths(as_text(column))
     if types.is_null(column.type):
         return {0}
+    if not is_array(column.type):
+        return {1}
     _, lengths = places(column)
     there = column.is_valid().to_numpy(zero_copy_only=False)
     return set(np.where(there, lengths, 0).tolist())

@@ -39,7 +39,7 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
     most = size * MOST_RATIO + FREE_BYTES
     try:
         if start.startswith(GZIP):
-            return _spooled(_pieces(gzip.GzipFile(fileobj=file)), most), "gzip"
+            return _spooled(_pieces(gzip.GzipFile(fileobj=file, mode="rb")), most), "gzip"
         if start == ZSTD:
             return _spooled(_zstd(file), most), "zstd"
         if start == ZIP:

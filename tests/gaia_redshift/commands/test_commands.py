@@ -72,7 +72,8 @@ def test_every_format_in_and_out_gives_the_same_redshifts_in_order(
         found = parquet.read_table(tmp_path / "out.parquet")
         assert found.schema.metadata[b"model"] == b"tiny@1.2.3"
         rows = found.to_pylist()
-    assert [row["source_id"] for row in rows] == [str(number) for number in range(9000)]
+    identifiers = [str(number) for number in range(9000)] if target == "csv" else list(range(9000))
+    assert [row["source_id"] for row in rows] == identifiers
     assert [float(row["redshift"]) for row in rows] == pytest.approx(tiny_redshift(flux).tolist(), abs=1e-6)
 
 
