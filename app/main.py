@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, models, pages, predict, tables
+from app.api import health, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import Observe
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.ready, app.state.when_loaded = False, when_loaded
     app.state.large_bodies = asyncio.Semaphore(1)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, models, health, pages):
+    for module in (predict, tables, sources, models, health, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     pages.describe_request_body(app)

@@ -117,7 +117,7 @@ async def predict(request: Request) -> Response:
         return await _off_loop(
             request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
         )
-    return await _off_loop(request, len(body), lambda: _json_reply(_head(model, asked), predictions))
+    return await _off_loop(request, len(body), lambda: json_reply(reply_head(model, asked), predictions))
 
 
 def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
@@ -129,7 +129,7 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return binary.read_binary(kind, body, max_spectra), options
 
 
-def _head(model: Model, asked: Asked) -> dict[str, Any]:
+def reply_head(model: Model, asked: Asked) -> dict[str, Any]:
     """Return what a JSON reply says before its predictions."""
     head: dict[str, Any] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
@@ -140,7 +140,8 @@ def _head(model: Model, asked: Asked) -> dict[str, Any]:
     return head
 
 
-def _json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
+def json_reply(head: dict[str, Any], predictions: Predictions) -> Response:
+    """Return a JSON reply: its head, and then the predictions."""
     content = {**head, "predictions": reply_rows(predictions)}
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
 
@@ -188,7 +189,7 @@ async def predict_csv(
 
         async with uploaded_table(request, (CSV,)) as file:
             if reply_type == JSON:
-                draft.file.write(orjson.dumps(_head(chosen, asked))[:-1] + b',"predictions":[')
+                draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
             rows = await _predict_blocks(read_csv(file), chosen, asked, max_rows, keep)
             if reply_type == JSON:

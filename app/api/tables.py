@@ -98,7 +98,7 @@ async def predict_table(
                 check_readable(found, grid, chosen.manifest.id)
                 await _in_thread(lambda: settle(table, found, written))
                 blocks = read_spectra(table, found, carry=True, errors=snr)
-                writer = written.writer(draft.file, about)  # type: ignore[arg-type]
+                writer = written.writer(draft.file, about)
                 most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
                 rows = await _predict(blocks, chosen, asked, most, lambda batch: _keep(writer, batch))
                 await _in_thread(writer.close)

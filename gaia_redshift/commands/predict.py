@@ -17,6 +17,7 @@ from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import beside
+from gaia_redshift.tables.files import replacing
 from gaia_redshift.tables.formats import format_to_write, opened, settle
 from gaia_redshift.tables.prior import find_prior
 from gaia_redshift.tables.recognise import recognise
@@ -73,7 +74,7 @@ def predict(
     rows = failed = 0
     about = chosen.about(asked)
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
-    with _open_input(table) as source, opened(source, table.name) as content, _replacing(output) as target:
+    with _open_input(table) as source, opened(source, table.name) as content, replacing(output) as target:
         found = recognise(content, chosen.bundle.grid)
         say(f"{table.name}: {found.sentence}", markup=False)
         check_readable(found, chosen.bundle.grid, chosen.manifest.id)
@@ -119,19 +120,3 @@ def _open_input(path: Path) -> Iterator[IO[bytes]]:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
     with file, progress, progress.wrap_file(file, path.stat().st_size, description=path.name) as watched:
         yield file if progress.disable else watched
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
-    part = path.with_name(path.name + ".part")
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

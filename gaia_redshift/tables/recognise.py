@@ -5,7 +5,7 @@ was recognised is said in a sentence, so that nothing is guessed in silence.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -239,8 +239,8 @@ def _place(names: Sequence[str], name: str) -> int | None:
     return names.index(name) if name in names else None
 
 
-def _refuse_duplicates(names: Sequence[str], wanted: Sequence[str] | object) -> None:
-    for name in wanted:  # type: ignore[attr-defined]
+def _refuse_duplicates(names: Sequence[str], wanted: Iterable[str]) -> None:
+    for name in wanted:
         if names.count(name) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
 

@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from gaia_redshift.errors import MalformedBodyError
 
@@ -51,7 +51,7 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
     return file, ""
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+def _pieces(stream: Any) -> Iterator[bytes]:
     while piece := stream.read(_PIECE_BYTES):
         yield piece
 

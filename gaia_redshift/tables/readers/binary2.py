@@ -128,7 +128,9 @@ class RowReader:
 
     def _arranged(self) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the sizes of the parts that arrays of any length end, and each field's part and place in it."""
-        segments, places, at = [], [], self._flags
+        segments: list[int] = []
+        places: list[tuple[int, int]] = []
+        at = self._flags
         for field in self._fields:
             places.append((len(segments), at))
             at += field.size
