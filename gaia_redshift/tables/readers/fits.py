@@ -64,7 +64,15 @@ def open_fits(file: IO[bytes]) -> PlainTable:
     MalformedBodyError
         If it is damaged, or shorter than its header says.
     """
-    size = file.seek(0, 2)
+    from astropy.io import fits
+
+    try:
+        return _first_table(file, file.seek(0, 2))
+    except (fits.VerifyError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise MalformedBodyError(f"the FITS file is damaged: {str(error)[:200]}") from error
+
+
+def _first_table(file: IO[bytes], size: int) -> PlainTable:
     place = 0
     while place < size:
         header, start = _header(file, place)

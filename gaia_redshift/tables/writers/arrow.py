@@ -32,7 +32,7 @@ class ParquetWriter:
 
     def write(self, rows: pyarrow.RecordBatch) -> None:
         """Add rows."""
-        self._batches.append(rows)
+        self._batches.append(_with_error_text(rows))
         self._rows += len(rows)
         if self._rows >= _GROUP_ROWS:
             self._flush()
@@ -53,6 +53,14 @@ class ParquetWriter:
             self._schema = schema
         self._writer.write_table(table.cast(self._schema), row_group_size=_GROUP_ROWS)
         self._batches, self._rows = [], 0
+
+
+def _with_error_text(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Return the rows with an empty text where there is no error: astropy reads no Parquet whose text has nulls."""
+    if "error" not in rows.schema.names:
+        return rows
+    place = rows.schema.names.index("error")
+    return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(""))
 
 
 def _described(schema: pyarrow.Schema, about_: Mapping[str, str]) -> pyarrow.Schema:

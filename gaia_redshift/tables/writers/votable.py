@@ -32,6 +32,9 @@ _CODES = {
     "boolean": "S1", "unsignedByte": "u1", "short": ">i2", "int": ">i4", "long": ">i8", "float": ">f4", "double": ">f8",
 }  # fmt: skip
 
+_ASCII = ("quality", "status")
+"""Columns whose text has no letters but ASCII's, which is all that VOTable's ``char`` can hold."""
+
 Bytes = NDArray[np.uint8]
 
 
@@ -105,7 +108,7 @@ def _table(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
     lines = [f"<INFO name={quoteattr(name)} value={quoteattr(_xml(text))}/>" for name, text in about_.items()]
     lines.append("<TABLE>")
     for name, field in zip(unique_names(schema.names), schema, strict=True):
-        attributes = {"name": _xml(name), **_datatype(field.type)}
+        attributes = {"name": _xml(name), **_datatype(name, field.type)}
         attributes |= {key: text for key, what in (("unit", UNIT), ("ucd", UCD)) if (text := about(field, what))}
         opened = "".join(f" {key}={quoteattr(text)}" for key, text in attributes.items())
         described = about(field, DESCRIPTION)
@@ -119,9 +122,9 @@ def _xml(text: str) -> str:
     return "".join(one for one in text if one in "\t\n\r" or " " <= one < "\ufffe")
 
 
-def _datatype(kind: pyarrow.DataType) -> dict[str, str]:
+def _datatype(name: str, kind: pyarrow.DataType) -> dict[str, str]:
     if pyarrow.types.is_string(kind):
-        return {"datatype": "char", "arraysize": "*"}
+        return {"datatype": "char" if name in _ASCII else "unicodeChar", "arraysize": "*"}
     if not is_array(kind):
         return {"datatype": _TYPES[str(kind)]}
     size = str(kind.list_size) if pyarrow.types.is_fixed_size_list(kind) else "*"
@@ -136,8 +139,8 @@ def _rows(batch: pyarrow.RecordBatch) -> Bytes:
         if column.null_count:
             nulls[:, index] = column.is_null().to_numpy(zero_copy_only=False)
     parts: list[tuple[Bytes, NDArray[np.int64]]] = [_fixed(np.packbits(nulls, axis=1))]
-    for column in batch.columns:
-        parts += _parts(column)
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        parts += _parts(name, column)
     return _interleaved(_merged(parts), count)
 
 
@@ -146,13 +149,15 @@ def _fixed(table: Bytes) -> tuple[Bytes, NDArray[np.int64]]:
     return table, np.full(len(table), table.shape[1], np.int64)
 
 
-def _parts(column: pyarrow.Array) -> list[tuple[Bytes, NDArray[np.int64]]]:
+def _parts(name: str, column: pyarrow.Array) -> list[tuple[Bytes, NDArray[np.int64]]]:
     """Return a column's bytes by row, of shape (n, k) where all have the same length, else flat."""
     kind = column.type
     if pyarrow.types.is_string(kind):
-        raw = pc.fill_null(column, "").cast(pyarrow.large_binary())
-        flat, lengths = _flat_text(raw)
-        return [_fixed(_bytes(lengths.astype(">i4"))), (flat, lengths)]
+        flat, lengths = _flat_text(pc.fill_null(column, ""))
+        if name not in _ASCII:
+            flat, lengths = _utf16(column, flat, lengths)
+        counts = lengths if name in _ASCII else lengths // 2
+        return [_fixed(_bytes(counts.astype(">i4"))), (flat, lengths)]
     if not is_array(kind):
         return [_fixed(_numbers(column, _CODES[_TYPES[str(kind)]]))]
     code = _CODES[_TYPES[str(kind.value_type)]]
@@ -180,7 +185,18 @@ def _bytes(values: NDArray[Any]) -> Bytes:
     return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.dtype.itemsize)
 
 
-def _flat_text(column: pyarrow.Array) -> tuple[Bytes, NDArray[np.int64]]:
+def _utf16(column: pyarrow.Array, flat: Bytes, lengths: NDArray[np.int64]) -> tuple[Bytes, NDArray[np.int64]]:
+    """Return text as ``unicodeChar`` has it."""
+    if not (flat & 128).any():
+        wide = np.zeros(2 * len(flat), np.uint8)
+        wide[1::2] = flat
+        return wide, 2 * lengths
+    rows = [(text or "").encode("utf-16-be") for text in column.to_pylist()]
+    return np.frombuffer(b"".join(rows), np.uint8), np.array([len(row) for row in rows], np.int64)
+
+
+def _flat_text(text: pyarrow.Array) -> tuple[Bytes, NDArray[np.int64]]:
+    column = text.cast(pyarrow.large_binary())
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     buffer = column.buffers()[2]
     flat = np.frombuffer(buffer, np.uint8)[offsets[0] : offsets[-1]] if buffer is not None else np.empty(0, np.uint8)
