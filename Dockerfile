@@ -55,6 +55,7 @@ LABEL org.opencontainers.image.title="gaia-redshift" \
 ENV PATH=/opt/gaia-redshift/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     GAIA_REDSHIFT_HOST=0.0.0.0 \
     GAIA_REDSHIFT_MODELS=/models
 COPY deploy/container/healthcheck.py /usr/local/bin/healthcheck

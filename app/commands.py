@@ -1,26 +1,112 @@
 """The commands ``serve`` and ``key``."""
 
+import errno
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.settings import Settings
-from gaia_redshift.bundle import Bundle, discover
-from gaia_redshift.errors import Detail, InvalidInputError
+from gaia_redshift.engine.installed import check_installed
+from gaia_redshift.errors import Detail, InvalidInputError, suggestion
+
+_ENVIRONMENT = "GAIA_REDSHIFT_"
 
 
 def _settings(**chosen: Any) -> Settings:
     """Return the settings of the environment, with what the command line chose on top."""
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})
+    except SettingsError as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        name = f"{_ENVIRONMENT}{found[1].upper()}" if found else "a setting"
+        raise InvalidInputError(f"{name} is not JSON: write it as docs/reference/settings.md shows") from None
     except ValidationError as error:
-        details = [
-            Detail(f"GAIA_REDSHIFT_{str(problem['loc'][0]).upper()}", problem["msg"]) for problem in error.errors()
-        ]
-        raise InvalidInputError("a setting is wrong", details) from error
+        details = [Detail(_name(problem["loc"]), _what(problem)) for problem in error.errors()]
+        if len(details) == 1:
+            raise InvalidInputError(f"{details[0].at}: {details[0].message}") from None
+        raise InvalidInputError(f"{len(details)} settings are wrong", details) from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    setting, *inside = map(str, location)
+    return f"{_ENVIRONMENT}{setting.upper()}{''.join(f'[{part}]' for part in inside)}"
+
+
+def _what(problem: Any) -> str:
+    if problem["loc"][0] in {"api_keys", "admin_keys"} and problem["type"] == "string_pattern_mismatch":
+        return "is no SHA-256 of a key: `gaia-redshift key NAME` prints one"
+    message: str = problem["msg"]
+    return message
+
+
+def _check(settings: Settings) -> None:
+    """Refuse in one line what would end the service after it said that it runs.
+
+    Raises
+    ------
+    RedshiftError
+        If the models, the default one, the engine or the address cannot be had.
+    """
+    if not settings.models.is_dir():
+        raise InvalidInputError(
+            f"there is no folder {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the one with the bundles"
+        )
+    from app.serving.bundles import find_bundles
+
+    found = find_bundles(settings)
+    names = {name for bundle in found.bundles for name in (bundle.manifest.name, bundle.manifest.id)}
+    for error in found.refused.values() if not names else ():
+        raise error
+    if not names:
+        raise InvalidInputError(
+            f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"
+        )
+    _check_default(settings, sorted(bundle.manifest.id for bundle in found.bundles), names)
+    check_installed(settings.engine)
+    _check_address(settings.host, settings.port)
+
+
+def _check_default(settings: Settings, listed: list[str], names: set[str]) -> None:
+    wanted = settings.default_model
+    if wanted in names:
+        return
+    if (Path(wanted) / "manifest.json").is_file():
+        folder = Path(wanted).resolve()
+        raise InvalidInputError(
+            f"GAIA_REDSHIFT_DEFAULT_MODEL is a folder, {wanted}; a service takes models by name from one folder: "
+            f"--models {folder.parent}, and the model's name"
+        )
+    near = suggestion(wanted, names)
+    hint = f"; {near}" if near.startswith("did") else ""
+    raise InvalidInputError(
+        f"there is no model {wanted!r} (GAIA_REDSHIFT_DEFAULT_MODEL) in {settings.models}; there are: "
+        f"{', '.join(listed)}{hint}; models that lie elsewhere need --models FOLDER"
+    )
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on; whoever takes it in the moments after is told by the server."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except socket.gaierror:
+            raise InvalidInputError(f"there is no address {host!r} here: see --host") from None
+        except PermissionError:
+            raise InvalidInputError(f"port {port} may not be used by this user: choose another with --port") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise InvalidInputError(
+                    f"port {port} of {host} is in use: stop what listens there, or choose another with --port"
+                ) from None
+            raise InvalidInputError(f"{host} cannot be listened on: {error.strerror}; see --host") from None
 
 
 def serve(
@@ -33,8 +119,7 @@ def serve(
     from app import server
 
     settings = _settings(host=host, port=port, models=models, workers=workers)
-    for folder in discover(settings.models):
-        Bundle(folder, settings.bundle_public_key)  # an altered bundle is refused in one line, before a server stands
+    _check(settings)
     server.serve(settings)
 
 

@@ -60,10 +60,17 @@ class UnauthorizedError(RedshiftError):
 
 
 class ForbiddenError(RedshiftError):
-    """The key is known but may not do this."""
+    """The key is known but may not do this, or the web page that asks may not."""
 
     code = "forbidden"
     status = 403
+
+
+class WrongHostError(RedshiftError):
+    """The service does not go by the name in ``Host``."""
+
+    code = "wrong_host"
+    status = 421
 
 
 class RequestTooSlowError(RedshiftError):

@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api import health, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
-from app.serving.access_log import Observe
+from app.serving.access_log import AnswerErrors, Observe
 from app.serving.fast_path import Shortcut
 from app.serving.limits import Limits
 from app.serving.registry import Models
@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the address would repeat the client's Host
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` do it
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     )
@@ -79,6 +80,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
+        app.add_middleware(AnswerErrors)
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -96,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     app.state.models = Models(settings, metrics.watch_batches, app.state.when_loaded)
     metrics.QUEUE_LIMIT.set(settings.max_queued_rows)
+    metrics.BUNDLES_REFUSED.set(len(app.state.models.refused))
     async with app.state.models as models:
         for model in models:
             _log.info(
@@ -140,6 +143,7 @@ def _listen_to_signals(app: FastAPI) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
     loop.add_signal_handler(UNREADY, lambda: _set_ready(app, ready=False))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP, UNREADY))  # what came during the start comes now
     try:
         yield
     finally:

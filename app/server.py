@@ -9,8 +9,9 @@ import multiprocessing
 import os
 import resource
 import signal
-import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from socket import socket
 from types import FrameType
@@ -18,11 +19,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
 from app.main import UNREADY, create_app
-from app.serving import logs, metrics
+from app.serving import logs, metrics_files
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
@@ -52,8 +52,8 @@ def serve(settings: Settings) -> None:
     if settings.workers == 1:
         Server(config, settings.drain_seconds).run(sockets)
         return
-    with tempfile.TemporaryDirectory(prefix="gaia-redshift-metrics-") as folder:
-        os.environ[metrics.MULTIPROCESS_FOLDER] = folder
+    with metrics_files.files_for(settings.workers) as folder:
+        os.environ[metrics_files.FOLDER] = str(folder)
         Supervisor(config, sockets, settings.drain_seconds).run()
 
 
@@ -119,25 +119,35 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let processes that are started here begin with these signals held back: they have no handlers yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, UNREADY))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Supervisor(Multiprocess):
     """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # its handler is there
 
     def init_processes(self) -> None:
         """Start the workers."""
-        super().init_processes()
+        with _signals_held_back():
+            super().init_processes()
         self._leave_the_pipes_to_the_workers()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers, and forget how many rows waited in them."""
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
+        """Replace dead workers; the new one takes over the old one's metrics."""
+        with _signals_held_back():
+            super().keep_subprocess_alive()
         self._leave_the_pipes_to_the_workers()
-        for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def _leave_the_pipes_to_the_workers(self) -> None:
         """Close our copy of the end that a worker answers through.

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 
+Version = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -23,6 +24,9 @@ class Settings(BaseSettings):
     default_model: str = Field("default", title="The bundle used when a request names none: name or name@version")
     bundle_public_key: Path | None = Field(
         None, title="Ed25519 public key (PEM); when set, a bundle without a good manifest.json.sig is refused"
+    )
+    bundle_least_versions: dict[str, Version] = Field(
+        {}, title="Least version of a bundle by its name, as JSON; an older one is refused, however well it is signed"
     )
     engine: Literal["auto", "onnx", "keras"] = Field(
         "auto", title="What runs the network: ONNX Runtime, Keras, or Keras where there is an NVIDIA GPU"
@@ -70,6 +74,11 @@ class Settings(BaseSettings):
         None, gt=0, title="Requests per second that one key may send to one process, twice that in a burst; unset: any"
     )
     cors_origins: list[str] = Field([], title="Origins whose web pages may call the service, as JSON; none by default")
+    allowed_hosts: list[str] | None = Field(
+        None,
+        title="Names that the service goes by, as JSON, *.name for all below one; unset: any, "
+        "but names without a dot and addresses alone where it listens on a loopback address",
+    )
 
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", title="Log lines as JSON, or coloured for a person; auto: coloured on a terminal, else JSON"

@@ -4,9 +4,11 @@
 >>> gaia_redshift.predict(table)  # doctest: +SKIP
 
 `table` is an array of spectra, or a table of pyarrow, pandas, polars or astropy; the same comes back with columns
-added. What stands in `__all__` is the library's face; each part is loaded when it is first used.
+added. Fluxes are in e-/s per sample, or with ``unit="per_pixel"`` as GaiaXPy gives them. What stands in `__all__` is
+the library's face; each part is loaded when it is first used.
 """
 
+import os
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient", "Client", "Predictor", "__version__", "load", "predict", "read"]
 __version__ = version("gaia-redshift")
+
+# ONNX Runtime's wheels report to their maker since 1.29, unless told before they are first imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _PLACES = {
     "AsyncClient": "gaia_redshift.client",
@@ -43,6 +48,8 @@ def load(model: str | Path = "default") -> "Predictor":
     return Predictor(model)
 
 
-def predict(table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False) -> Any:
+def predict(
+    table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
+) -> Any:
     """Return the table with redshifts added; see `Predictor.__call__` for what goes in, comes out and is raised."""
-    return load(model)(table, prior=prior, pdf=pdf)
+    return load(model)(table, prior=prior, pdf=pdf, unit=unit)

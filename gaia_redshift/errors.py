@@ -4,11 +4,43 @@ Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "deta
 message and its details on standard error and exits with 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_DETAILS = 20
 """Details beyond this many are dropped, so that a reply to rubbish stays small."""
+
+
+MAX_MESSAGE, MAX_DETAIL = 1000, 300
+"""Characters of a message, and of each part of a detail; of a longer one the middle is left out."""
+MAX_BYTES = 8000
+"""Of the error as JSON; details that would exceed it are dropped, too."""
+
+
+def _shorten(text: str, most: int) -> str:
+    """Return a text, which may hold what a stranger sent, without what cannot be printed and at most so long."""
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]} ... {text[-(most // 3 - 5) :]}"
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
+def _json_bytes(text: str) -> int:
+    return len(text.encode()) + text.count('"') + text.count("\\")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun: ``1 row``, ``2 rows``."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a name that nobody knows: the known one it resembles most, or all of them."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    lowered = {name.lower(): name for name in names}
+    near = get_close_matches(wrong.lower(), lowered, 1, 0.6)
+    return f"did you mean {lowered[near[0]]}?" if near else f"there are: {', '.join(names) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +74,17 @@ class RedshiftError(Exception):
         self.details = tuple(details[:MAX_DETAILS])
 
     def body(self) -> dict[str, object]:
-        """Return the error in the one shape."""
-        details = [{"at": detail.at, "message": detail.message} for detail in self.details]
-        return {"error": {"code": self.code, "message": self.message, "details": details}}
+        """Return the error in the one shape, small whatever it repeats of what was sent."""
+        message = _shorten(self.message, MAX_MESSAGE)
+        left = MAX_BYTES - _json_bytes(message) - 80
+        details = []
+        for detail in self.details:
+            at, why = _shorten(detail.at, MAX_DETAIL), _shorten(detail.message, MAX_DETAIL)
+            left -= _json_bytes(at) + _json_bytes(why) + 24  # and the names around them
+            if left < 0:
+                break
+            details.append({"at": at, "message": why})
+        return {"error": {"code": self.code, "message": message, "details": details}}
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that belong to the error."""

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
-from gaia_redshift.errors import InvalidBundleError, UnsupportedByModelError
+from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
-from gaia_redshift.spectra import FloatArray, SpectrumBatch, validate
+from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
+from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
-from gaia_redshift.tables.dataframes import add_columns, read_blocks
+from gaia_redshift.tables.dataframes import read_blocks
 
 
 class Predictor:
@@ -77,18 +78,22 @@ class Predictor:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def __call__(self, table: Any, *, prior: Prior = "survey", pdf: bool = False) -> Any:
+    def __call__(self, table: Any, *, prior: Prior = "survey", pdf: bool = False, unit: str | None = None) -> Any:
         """Predict the redshifts of spectra in memory.
 
         Parameters
         ----------
-        table : array, pyarrow RecordBatch or Table, pandas or polars DataFrame, astropy Table, SpectrumBatch
-            An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, blue to red, in
-            e-/s per sample. A table has a column ``flux``, or ``bp`` and ``rp``, of arrays, or ``flux_0`` and so on.
+        table : array, pyarrow RecordBatch or Table, pandas or polars DataFrame, astropy Table, Series, SpectrumBatch
+            An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, both blue to red,
+            in e-/s per sample. A Series holds an array in each row. A table has a column ``flux``, or ``bp`` and
+            ``rp``, of arrays, or ``flux_0`` and so on. What is masked is missing; a unit that it declares is honoured.
         prior : {"survey", "flat"} or PriorTable
             Prior on redshift; a point model knows ``survey`` alone.
         pdf : bool
             Add the probability density per bin of `bin_edges`; density models only.
+        unit : {"per_sample", "per_pixel"}, optional
+            Of the fluxes, in e-/s; GaiaXPy's `convert` gives them per pixel, of which a sample is 0.33342 in BP and
+            0.35680 in RP. What the table declares if absent, else per sample.
 
         Returns
         -------
@@ -96,20 +101,21 @@ class Predictor:
             With the columns redshift, redshift_lower, redshift_upper, redshift_lower95, redshift_upper95, quality (the
             flags joined by ``|``), status (``ok`` or ``error``), error and, where asked for, pdf. A row that cannot be
             used has NaN and the reason. Of an array, a structured array of
-            these columns; of a SpectrumBatch, a pyarrow Table of them.
+            these columns; of a SpectrumBatch, a pyarrow Table of them; of a Series, a DataFrame.
 
         Raises
         ------
         InvalidInputError, InvalidTableError
-            If there are no spectra in it.
+            If there are no spectra in it, its identifiers are floats, or its unit is none that is read.
         UnsupportedByModelError
             If the model gives no density but one is asked for.
         """
         asked = Asked(prior, pdf)
         self.check(asked)
+        said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
-            return pyarrow.Table.from_batches([to_arrow(self.predict(table, asked))])
-        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid)]
+            return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
+        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
         return add_columns(table, pyarrow.Table.from_batches(answers))
 
     @property
@@ -182,3 +188,10 @@ class Predictor:
         if np.isnan(found.redshift).any():
             batch = batch.checked()
         return Predictions(found, batch.source_id, dict(batch.problems))
+
+
+def _unit(text: str) -> Unit:
+    try:
+        return find_unit(text)
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from None

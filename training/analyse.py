@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError, counted
 from training import page
 from training.options import DataArgument, PolicyOption
 
@@ -191,6 +191,6 @@ def analyse(
     except OSError as error:
         raise InvalidInputError(f"cannot write into {report}: {error.strerror or error}") from error
     typer.echo(
-        f"{found.count} galaxies, redshift mean {found.mean:.3f}, median {found.median:.3f}, sd {found.sd:.3f}, "
-        f"skewness {found.skewness:.3f}; see {report / 'index.html'}"
+        f"{counted(found.count, 'galaxy', 'galaxies')}, redshift mean {found.mean:.3f}, median {found.median:.3f}, "
+        f"sd {found.sd:.3f}, skewness {found.skewness:.3f}; see {report / 'index.html'}"
     )

@@ -126,7 +126,9 @@ def _making(fitted: Fitted, dataset: Dataset, parts: Split) -> str:
 
 
 def _left_out(dataset: Dataset) -> str:
-    reasons = "; ".join(f"{count:,} rows with {what}" for what, count in dataset.dropped.items())
+    reasons = "; ".join(
+        f"{count:,} {'row' if count == 1 else 'rows'} with {what}" for what, count in dataset.dropped.items()
+    )
     return f"\n  Left out: {reasons}." if reasons else ""
 
 

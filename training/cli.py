@@ -1,6 +1,5 @@
 """``gaia-redshift train``. Importing this file is cheap: networks are imported when the command runs."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gaia_redshift.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
+from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
 from training.density.recipe import choose as choose_density
 from training.options import DataArgument, PolicyOption, require_packages
@@ -62,12 +62,11 @@ def train(
     _require(VERSION_PATTERN, "--version", version)
     require_packages(*(["tensorboard"] if tensorboard else []))
     changes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
-    # TensorFlow's remarks about the processor help nobody who trains.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = run_dir or Path("runs") / name
     if densities := choose_density(recipe):
         if init or tensorboard or not balance or not contaminants:
             raise InvalidInputError("--recipe density needs --balance and --contaminants, no --init, no --tensorboard")
+        import_tensorflow()
         from training.density.command import Files
         from training.density.command import train as train_density
         from training.export import Release
@@ -79,6 +78,7 @@ def train(
     if balance or contaminants:
         raise InvalidInputError("--balance and --contaminants belong to --recipe density")
     chosen = choose(recipe or DEFAULT)
+    import_tensorflow()
     from training.dataset import declare, read, say_dropped
     from training.export import Release, export
     from training.fit import fit

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.errors import Detail, InvalidInputError
+from gaia_redshift.errors import Detail, InvalidInputError, counted
 from gaia_redshift.spectra import DR3, FloatArray
 from training.columns import read_columns
 from training.formats import open_table
@@ -126,7 +126,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
         return dataset
     if policy == "refuse":
         problems = [
-            Detail(f"row {int(np.flatnonzero(rows)[0])}", f"{int(rows.sum())} rows have {what}; this is the first")
+            Detail(f"row {int(np.flatnonzero(rows)[0])}", f"{_rows_have(int(rows.sum()))} {what}; this is the first")
             for what, rows in refused.items()
         ]
         raise InvalidInputError(
@@ -167,7 +167,11 @@ def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
 def say_dropped(dataset: Dataset) -> None:
     """Print on standard error how many rows were left out, and why."""
     for what, count in dataset.dropped.items():
-        sys.stderr.write(f"{dataset.name}: left out {count} rows with {what}\n")
+        sys.stderr.write(f"{dataset.name}: left out {counted(count, 'row', 'rows')} with {what}\n")
+
+
+def _rows_have(count: int) -> str:
+    return "1 row has" if count == 1 else f"{count} rows have"
 
 
 def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:

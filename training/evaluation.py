@@ -92,7 +92,10 @@ class Evaluation:
     def sentences(self) -> list[str]:
         """Return what has to be known before any number is read."""
         data = self.dataset
-        left_out = "".join(f" Left out: {count:,} rows with {what}." for what, count in data.dropped.items())
+        left_out = "".join(
+            f" Left out: {count:,} {'row' if count == 1 else 'rows'} with {what}."
+            for what, count in data.dropped.items()
+        )
         refused = f" {self.refused:,} of them got no redshift." if self.refused else ""
         unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
         return [

@@ -17,6 +17,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.installation import how_to_install
 from gaia_redshift.spectra import DR3, FloatArray
 
 Kind = Literal["number", "whole", "text", "array"]
@@ -116,7 +117,7 @@ def _fits(path: Path) -> Iterator[Table]:
     try:
         from astropy.io import fits
     except ImportError as error:
-        raise MissingDependencyError("FITS needs astropy: pip install 'gaia-redshift[train]'") from error
+        raise MissingDependencyError(f"FITS needs astropy: {how_to_install('train')}") from error
     with fits.open(path) as file:
         table = next((unit for unit in file if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
         if table is None:
@@ -142,7 +143,7 @@ def _votable(path: Path) -> Iterator[Table]:
     try:
         from astropy.io import votable
     except ImportError as error:
-        raise MissingDependencyError("VOTable needs astropy: pip install 'gaia-redshift[train]'") from error
+        raise MissingDependencyError(f"VOTable needs astropy: {how_to_install('train')}") from error
     try:
         document = votable.parse(path, verify="ignore")
         table = document.get_first_table()

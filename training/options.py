@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gaia_redshift.errors import MissingDependencyError
+from gaia_redshift.installation import how_to_install
 
 DataArgument = Annotated[
     Path,
@@ -36,5 +37,5 @@ def require_packages(*more: str) -> None:
     """
     for package in (*_NEEDED, *more):
         if find_spec(package) is None:
-            install = "tensorboard" if package == "tensorboard" else "'gaia-redshift[train]'"
-            raise MissingDependencyError(f"training needs {package}, which is not installed: pip install {install}")
+            install = "pip install tensorboard" if package == "tensorboard" else how_to_install("train")
+            raise MissingDependencyError(f"training needs {package}, which is not installed: {install}")

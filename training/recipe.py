@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-from gaia_redshift.errors import Detail, InvalidInputError
+from gaia_redshift.errors import Detail, InvalidInputError, suggestion
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
 
@@ -60,6 +60,8 @@ class Recipe(BaseModel):
 
 
 DEFAULT = "dissertation"
+DENSITY = "density"
+"""The recipe that `training.density.recipe` knows."""
 
 RECIPES: Mapping[str, Recipe] = {DEFAULT: Recipe()}
 """Recipes by name."""
@@ -82,7 +84,10 @@ def choose(wanted: str) -> Recipe:
         return RECIPES[wanted]
     path = Path(wanted)
     if not path.is_file():
-        raise InvalidInputError(f"{wanted} is neither a recipe ({', '.join(RECIPES)}) nor a file that holds one")
+        names = (*RECIPES, DENSITY)
+        raise InvalidInputError(
+            f"{wanted} is neither a recipe ({', '.join(names)}) nor a file that holds one; {suggestion(wanted, names)}"
+        )
     return read_recipe(path)
 
 

@@ -1,7 +1,6 @@
 """``gaia-redshift tune``. Importing this file is cheap: networks are imported when the command runs."""
 
 import csv
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
 from training.options import DataArgument, PolicyOption, require_packages
 from training.recipe import Recipe
@@ -45,7 +45,7 @@ def tune(
     Judged by the mean absolute error on the validation part. The same command again goes on; a larger --trials adds.
     """
     require_packages("keras_tuner")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow()
     from training.dataset import read, say_dropped
     from training.search import search
     from training.split import split

@@ -5,16 +5,17 @@ import os
 import signal
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from app.serving import metrics
 from app.serving.registry import Model, Models
+from app.wire.query import refuse_unknown_parameters
 from gaia_redshift.bundle import Manifest
 from gaia_redshift.client.messages import ErrorReply, Wire
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.quality import QualityFlag
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[Depends(refuse_unknown_parameters)])
 
 
 class ModelDescription(Wire):
@@ -72,6 +73,7 @@ async def reload_here(models: Models) -> None:
         metrics.RELOADS.labels("refused").inc()
         raise
     metrics.RELOADS.labels("done").inc()
+    metrics.BUNDLES_REFUSED.set(0)
 
 
 @router.get("/models/{name}", summary="One model", responses={404: {"model": ErrorReply}, 422: {"model": ErrorReply}})

@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from importlib.resources import files
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from app.settings import Settings
 from app.wire.schemas import PredictRequest
 from gaia_redshift.spectra import DR3
 
@@ -59,6 +61,18 @@ def _example_request() -> dict[str, object]:
     return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(DR3.samples)]}]}
 
 
+def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
+    """Add the API keys where there are any; without an admin key nobody can reload the models by a request."""
+    if settings.api_keys or settings.admin_keys:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    if settings.api_keys:
+        document["security"] = [{"key": []}]
+    if settings.admin_keys:
+        document["paths"]["/models/reload"]["post"]["security"] = [{"key": []}]
+    else:
+        document["paths"].pop("/models/reload", None)
+
+
 def mount_static(app: FastAPI) -> None:
     """Serve Swagger UI's files under ``/static/swagger``."""
     app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
@@ -76,10 +90,14 @@ def describe_request_body(app: FastAPI) -> None:
         schema = PredictRequest.model_json_schema(ref_template=_REF)
         components = document["components"]["schemas"]
         components.update(schema.pop("$defs"))
+        schema["properties"]["spectra"]["maxItems"] = app.state.settings.max_spectra
         components[PredictRequest.__name__] = {**schema, "example": _example_request()}
-        if app.state.settings.api_keys:
-            document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            document["security"] = [{"key": []}]
+        paths = document["paths"]
+        paths["/predict/csv"]["post"]["requestBody"]["content"]["text/csv"]["example"] = EXAMPLE_TABLE.read_text(
+            "ascii"
+        )
+        paths["/models/{name}"]["get"]["parameters"][0]["example"] = app.state.settings.default_model
+        _describe_keys(document, app.state.settings)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BeforeValidator
 
 from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from app.serving.http_protocol import IN_SERVICE
@@ -14,6 +15,7 @@ from app.settings import Settings
 from app.wire import binary
 from app.wire.json import read_request
 from app.wire.media import media_type
+from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.replies import reply_rows
 from app.wire.spooled import Draft
 from app.wire.uploads import negotiate, uploaded_table
@@ -21,10 +23,10 @@ from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictRep
 from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.csv import read_csv, write_csv
 
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
 
 CSV = "text/csv"
 
@@ -45,20 +47,26 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorReply, "description": "The service is starting up, shutting down, or out of disk"},
 }
 
-_CSV_BODY = {
+_CSV_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        CSV: {
-            "schema": {"type": "string"},
-            "example": "source_id,flux_0,...,flux_185\n4295806720,0.35,...,5.12\n",
-        },
         "multipart/form-data": {
             "schema": {
                 "type": "object",
                 "required": ["file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {
+                    "file": {"type": "string", "format": "binary", "description": "The table"},
+                    "prior": {
+                        "type": "string",
+                        "description": "Instead of the query's: a prior of your own as JSON, such as "
+                        '{"redshift": [0, 0.1, 0.6], "density": [0, 4, 1]}',
+                        "example": "",
+                    },
+                },
+                "additionalProperties": False,
             }
         },
+        CSV: {"schema": {"type": "string"}},
     },
 }
 
@@ -89,13 +97,16 @@ async def predict(request: Request) -> Response:
     """Predict the redshift of each spectrum: point estimate, 68% and 95% interval, quality flags.
 
     Each spectrum is either `flux` (80 BP and 106 RP samples) or `bp` and `rp`; arrays of 120 samples are
-    truncated by the service. Fluxes are in e-/s per sample, blue to red. A wrong type or length refuses the
-    whole request and names the place; a well-formed but unusable spectrum (all zero, constant, other units)
-    gives that row `status: error` and the others their redshift. A density model also takes a `prior` and
-    returns the density with `pdf`; a point model refuses them (422, `unsupported_by_model`).
+    truncated by the service. Fluxes are in e-/s per sample, blue to red; with `unit` `per_pixel` they are in
+    e-/s per pixel, as GaiaXPy's `convert` gives them (a sample is 0.33342 pixels wide in BP, 0.35680 in RP).
+    A wrong type or length refuses the whole request and names the place, or with `rows` `lenient` costs its
+    row alone; a well-formed but unusable spectrum (all zero, constant, other units) gives that row
+    `status: error` and the others their redshift. A density model also takes a `prior` and returns the density
+    with `pdf`; a point model refuses them (422, `unsupported_by_model`).
 
-    `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow stream
-    has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are much faster.
+    `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow
+    stream has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are
+    much faster; they are lenient unless `rows=strict`, and their options stand in the query.
     """
     kind = media_type(request.headers)
     if kind not in {JSON, NPY, ARROW}:
@@ -124,9 +135,11 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     """Read the spectra and what is asked of them, from the body and, where it is not JSON, from the query."""
     if kind == JSON:
         binary.refuse_query(request)
-        return read_request(body, max_spectra)
-    options = binary.read_options(request.query_params)
-    return binary.read_binary(kind, body, max_spectra), options
+        batch, options = read_request(body, max_spectra)
+    else:
+        options = binary.read_options(request.query_params)
+        batch = binary.read_binary(kind, body, max_spectra, lenient=options.rows != "strict")
+    return batch.in_samples(options.unit), options
 
 
 def reply_head(model: Model, asked: Asked) -> dict[str, Any]:
@@ -162,11 +175,13 @@ async def predict_csv(
     model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
     prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
+    unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
-    is optional, other columns are ignored. Every row is answered in its place: a bad one with `status` `error`
+    is optional, other columns are ignored. Fluxes are in e-/s per sample, BP and RP blue to red; `unit=per_pixel` takes
+    those of GaiaXPy's `convert`. Every row is answered in its place: a bad one with `status` `error`
     and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`.
     """
     settings: Settings = request.app.state.settings
@@ -188,14 +203,18 @@ async def predict_csv(
             begun = True
 
         async with uploaded_table(request, (CSV,)) as file:
+            if media_type(request.headers) == "multipart/form-data":
+                asked = Asked(prior_of_form(request.state.form, prior), pdf)
+                chosen.predictor.check(asked)
             if reply_type == JSON:
                 draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
-            rows = await _predict_blocks(read_csv(file), chosen, asked, max_rows, keep)
+            blocks = (batch.in_samples(unit) for batch in read_csv(file))
+            rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
-        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": prior})
+        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior)})
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:

@@ -6,27 +6,28 @@ from contextlib import ExitStack
 from typing import Annotated, Any, Literal, TypeVar
 
 import pyarrow
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BeforeValidator
 
 from app.api.predict import ERRORS
 from app.errors import BodyTooLargeError
 from app.serving.registry import Model
 from app.settings import Settings
 from app.wire.media import media_type
+from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.spooled import Draft
 from app.wire.uploads import negotiate, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
-from gaia_redshift.errors import Detail, InvalidRequestError
-from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import FORMATS, Format, opened, settle
 from gaia_redshift.tables.recognise import recognise
-from gaia_redshift.tables.spectra import check_readable, read_spectra
+from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 from gaia_redshift.tables.writers import Writer
 
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
 
 _Result = TypeVar("_Result")
 
@@ -67,6 +68,7 @@ async def predict_table(
     prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
+    unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
     format: Annotated[FormatName | None, Query(description="Of the answer; goes before Accept")] = None,  # noqa: A002
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as the body; gzip, zstd and zip too.
@@ -76,9 +78,6 @@ async def predict_table(
     columns as they were and the redshifts behind them. Every row is answered in its place: a bad one with `status`
     `error` and the reason.
     """
-    unknown = [name for name in request.query_params if name not in {"model", "prior", "pdf", "snr", "format"}]
-    if unknown:
-        raise InvalidRequestError("the query is wrong", [Detail(name[:80], "unknown") for name in unknown])
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
     asked = Asked(prior, pdf)
@@ -87,17 +86,21 @@ async def predict_table(
     written = FORMATS[format] if format else _acceptable(request, kind)
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
-    about = chosen.predictor.about(asked)
     # In use from now on: a reload while the upload arrives must not end the model.
     with chosen.in_use(), Draft() as draft:
         async with uploaded_table(request, ACCEPTED) as file:
+            if kind == "multipart/form-data":
+                asked = Asked(prior_of_form(request.state.form, prior), pdf)
+                chosen.predictor.check(asked)
+            about = chosen.predictor.about(asked)
             with ExitStack() as stack:
                 table = await _in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
                 grid = chosen.predictor.bundle.grid
                 found = await _in_thread(lambda: recognise(table, grid))
                 check_readable(found, grid, chosen.manifest.id)
                 await _in_thread(lambda: settle(table, found, written))
-                blocks = read_spectra(table, found, carry=True, errors=snr)
+                own = unit_of_columns(table, found, unit)
+                blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
                 most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
                 rows = await _predict(blocks, chosen, asked, most, lambda batch: _keep(writer, batch))
@@ -105,7 +108,7 @@ async def predict_table(
         request.scope["state"]["spectra"] = rows
         headers = {
             "X-Model": f"{chosen.manifest.name} {chosen.manifest.version}",
-            "X-Prior": prior,
+            "X-Prior": name_of(asked.prior),
             "X-Recognised": found.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS],
         }
         return draft.reply(written.media_types[0], headers)

@@ -26,6 +26,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 _SHOWN_PATH = 200
 
+_WATCHED = "gaia_redshift.watched"
+
 _log: Any = structlog.get_logger()
 
 
@@ -45,20 +47,26 @@ class Observe:
         scope["task"] = asyncio.current_task()  # what the server cancels when the client leaves
         structlog.contextvars.bind_contextvars(request_id=request.id)
         metrics.IN_FLIGHT.inc()
+        scope[_WATCHED] = request
         try:
-            await self.app(scope, receive, request.send)
-        except RedshiftError as error:
-            await request.fail(error)
-        except asyncio.CancelledError:
-            if not scope.get("client_left"):
-                raise
-            request.status = CLIENT_LEFT
-        except Exception:
-            logging.getLogger("gaia_redshift").exception("unexpected error")
-            await request.fail(RedshiftError("an unexpected error; the service's log says more"))
+            await request.work(self.app, receive, request.send)
         finally:
             metrics.IN_FLIGHT.dec()
             request.done()
+
+
+class AnswerErrors:
+    """Pure ASGI middleware that answers errors inside of the layers which add headers to answers, such as CORS."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and answer what is raised."""
+        if _WATCHED in scope:
+            await scope[_WATCHED].work(self.app, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class _Watched:
@@ -71,6 +79,20 @@ class _Watched:
         self.id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.status = 0
 
+    async def work(self, app: ASGIApp, receive: Receive, send: Send) -> None:
+        """Let the layers below answer; what they raise is the answer."""
+        try:
+            await app(self._scope, receive, send)
+        except RedshiftError as error:
+            await self._fail(error, send)
+        except asyncio.CancelledError:
+            if not self._scope.get("client_left"):
+                raise
+            self.status = CLIENT_LEFT
+        except Exception:
+            logging.getLogger("gaia_redshift").exception("unexpected error")
+            await self._fail(RedshiftError("an unexpected error; the service's log says more"), send)
+
     async def send(self, message: Message) -> None:
         """Send a message, with the headers that every answer has."""
         if message["type"] == "http.response.start":
@@ -81,13 +103,13 @@ class _Watched:
             message["headers"] = [*headers, *HEADERS, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
-    async def fail(self, error: RedshiftError) -> None:
+    async def _fail(self, error: RedshiftError, send: Send) -> None:
         """Answer with an error; where an answer has begun already, break it off so that nobody takes it for whole."""
         if self.status:
             raise error
         metrics.ERRORS.labels(error.code).inc()
         self._scope["state"]["error_code"] = error.code
-        await send_error(error, self.send)
+        await send_error(error, send)
 
     def done(self) -> None:
         """Log and count the request."""
@@ -110,6 +132,38 @@ class _Watched:
             client=scope["client"][0] if scope.get("client") else None,
             **fields,
         )
+
+
+_LINES_PER_SECOND = 10
+_refusals = {"second": 0, "lines": 0, "left_out": 0}
+
+
+def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list[tuple[bytes, bytes]]:
+    """Count and log what the connection itself refuses, where there is no request; return the answer's headers.
+
+    A flood of connections is counted in full, and logged with at most `_LINES_PER_SECOND` lines.
+    """
+    metrics.ERRORS.labels(error.code).inc()
+    metrics.count_request("other", "unmatched", error.status, 0.0)
+    request_id = secrets.token_hex(8)
+    now = int(time.monotonic())
+    if now != _refusals["second"]:
+        _refusals.update(second=now, lines=0)
+    if _refusals["lines"] < _LINES_PER_SECOND:
+        left_out = {"left_out": _refusals["left_out"]} if _refusals["left_out"] else {}
+        _refusals["lines"] += 1
+        _refusals["left_out"] = 0
+        _log.info(
+            "refused",
+            request_id=request_id,
+            status=error.status,
+            error_code=error.code,
+            client=client[0] if client else None,
+            **left_out,
+        )
+    else:
+        _refusals["left_out"] += 1
+    return [(CONTENT_POLICY, NOTHING), *HEADERS, (b"x-request-id", request_id.encode())]
 
 
 async def send_error(error: RedshiftError, send: Send) -> None:

@@ -1,17 +1,25 @@
-"""uvicorn's HTTP protocol, made impatient: bounds what a client does around its requests. Imports `errors`.
+"""One connection, within the limits of the settings: what uvicorn's server runs in place of its own protocol.
 
 uvicorn waits for ever for the headers of a request, for the rest of a body that was refused, and for a client that
-does not read its answer; and it lets the work for a client that left go on. Each of these ends here, with an error in
-the one shape where there is still somebody to read it.
+does not read its answer; it lets the work for a client that left go on; and it leaves to its parser where a request
+ends. Here each of these has a bound, and `http.framing` says where a request ends. One request is worked on at a time;
+what a client sends ahead waits.
+
+Of uvicorn this uses what its server gives to any protocol: `connections`, `tasks`, `total_requests` and
+`default_headers` of its state, and `shutdown`, which it calls.
 """
 
 import asyncio
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.errors import HeadersTooLargeError, MalformedRequestError, RequestTooSlowError, TooManyConnectionsError
+from app.errors import RequestTooSlowError, TooManyConnectionsError
+from app.serving.access_log import record_refusal
+from app.serving.http import surplus
+from app.serving.http.exchange import HIGH_WATER, Exchange, write_head
+from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
+from app.serving.http.patience import Patience
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
@@ -20,182 +28,270 @@ IN_SERVICE = "gaia_redshift.in_service"
 
 _LINGER_SECONDS = 10.0
 """A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
+_REFUSED_SECONDS = 2.0
+"""The same for what is no request at all."""
+_IDLE_SECONDS = 5.0
+"""A connection without a request is closed after this long."""
 
 
-class ImpatientProtocol(HttpToolsProtocol):
-    """One connection, within the limits of the settings."""
+class ImpatientProtocol(asyncio.Protocol):
+    """One connection.
 
-    def __init__(self, settings: Settings, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.settings = settings
-        self._timer: asyncio.TimerHandle | None = None
-        self._head_bytes: int | None = 0
-        self._unsent = self._unread = 0
-        self._stalled: asyncio.TimerHandle | None = None
+    Parameters
+    ----------
+    settings : Settings
+    config, server_state, app_state, _loop
+        As uvicorn's server gives them.
+    """
 
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: Any,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.settings, self._application, self._root_path = settings, config.loaded_app, config.root_path
+        self._state, self._app_state = server_state, app_state
+        self.loop = _loop or asyncio.get_running_loop()
+        self._buffer = b""
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._body: Body | None = None
+        self._reading = True
+        self._over = False
+        """Whether no more requests are read: what still comes is dropped until the client has read its answer."""
+        self._patience = Patience(self.loop)
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self._reader_patience = Patience(self.loop)
+        self._unread = 0
+
+    # What the event loop calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Refuse one connection too many; give the first request its time."""
-        super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > self.settings.max_connections:
-            self._refuse(TooManyConnectionsError(f"{self.settings.max_connections} connections are open"))
-        else:
-            self._expect_head()
+        """Give the first request its time; a connection too many has little."""
+        self.transport = transport  # type: ignore[assignment]
+        self._state.connections.add(self)
+        self._server, self._client = _address(transport, "sockname"), _address(transport, "peername")
+        if len(self._state.connections) <= self.settings.max_connections:
+            self._patience.wait(self.settings.head_seconds, self._head_too_slow)
+            return
+        self._patience.wait(surplus.SECONDS, self._one_too_many)
+        surplus.add(self._state, self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Stop the work for a client that left."""
-        self._stop_timer()
-        self._stop_stalled()
-        unanswered = self.cycle is not None and not self.cycle.response_complete
-        scope: Any = self.cycle.scope if self.cycle is not None else {}
-        super().connection_lost(exc)
-        if unanswered and "task" in scope:
-            scope["client_left"] = True
-            scope["task"].cancel()
+        self._state.connections.discard(self)
+        surplus.discard(self._state, self)
+        self._patience.close()
+        self._reader_patience.close()
+        self._over = True
+        self.writable.set()
+        exchange = self._exchange
+        if exchange is not None and not exchange.answered:
+            exchange.leave()
+            if self._task is not None and "task" in exchange.scope:
+                exchange.scope["client_left"] = True
+                self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Parse; count the bytes of an unfinished head."""
-        super().data_received(data)
-        if self.transport.is_closing():
+        """Read on."""
+        if self._over:
             return
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.settings.max_head_bytes:
-                limit = self.settings.max_head_bytes
-                self._refuse(HeadersTooLargeError(f"the request line and headers are longer than {limit} bytes"))
-        elif self._timer is None and self.timeout_keep_alive_task is None and self.cycle.response_complete:
-            self._expect_head()  # an idle connection that sent only line ends, or the last of a refused body
+        if self._patience.waits_for(self._idle_too_long):
+            self._patience.wait(self.settings.head_seconds, self._head_too_slow)
+        self._buffer = self._buffer + data if self._buffer else data
+        try:
+            self._advance()
+        except RedshiftError as error:
+            self._buffer = b""
+            exchange = self._exchange
+            if exchange is None:
+                self._refuse(error)
+                return
+            self._over = True  # the end of this request is lost, and with it the beginning of the next
+            if exchange.answered:
+                self._linger()
+            else:
+                exchange.fail(error)
 
-    def on_message_begin(self) -> None:
-        """Start the time for a head, if it does not run yet."""
-        super().on_message_begin()
-        if self._head_bytes is None:
-            self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """Stop the time for a head."""
-        self._head_bytes = None
-        self._stop_timer()
-        super().on_headers_complete()
-        self.scope[IN_SERVICE] = self.tasks  # type: ignore[literal-required]
-        # The answer to HEAD has no body whose first piece would take the head along.
-        if self.cycle is not None and self.scope["method"] != "HEAD" and not isinstance(self.cycle.transport, _Joined):
-            self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
-
-    def on_message_complete(self) -> None:
-        """Read on, to see the client leave; stop the time for the rest of a refused body."""
-        super().on_message_complete()
-        if not self.pipeline:
-            self.flow.resume_reading()
-        if self.cycle is not None and self.cycle.response_complete:
-            self.cycle.more_body = False
-            self._stop_timer()
-
-    def on_response_complete(self) -> None:
-        """Give the rest of a refused body a little time."""
-        super().on_response_complete()
-        if self.cycle.more_body and self.cycle.response_complete and self._timer is None:
-            self._timer = self.loop.call_later(_LINGER_SECONDS, self._break_off)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, but break it off when its client does not read its answer."""
-        if self.transport.is_closing():
-            return
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent:
-            self.transport.close()
-        elif self._unsent and unsent >= self._unsent:
-            self._break_off()
-        else:
-            self._unsent = unsent
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.settings.slow_seconds, self.timeout_keep_alive_handler
-            )
+    def eof_received(self) -> None:
+        """Close: who stops sending is taken to have left."""
 
     def pause_writing(self) -> None:
         """Give a client that does not keep up with its answer the time to read some of it."""
-        super().pause_writing()
+        self.writable.clear()
         self._unread = self.transport.get_write_buffer_size()
-        self._stalled = self.loop.call_later(self.settings.slow_seconds, self._judge_reader)
+        self._reader_patience.wait(self.settings.slow_seconds, self._judge_reader)
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        self._stop_stalled()
-        super().resume_writing()
+        self._reader_patience.end()
+        self.writable.set()
+
+    # What uvicorn's server calls.
+    def shutdown(self) -> None:
+        """Close, but answer the request that is being worked on."""
+        if self._exchange is None or self._exchange.answered:
+            self.transport.close()
+        else:
+            self._exchange.keep_alive = False
+
+    # What an exchange calls.
+    def want_more(self) -> None:
+        """Go on reading the body."""
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def finish(self) -> None:
+        """Read what is left of a refused body; go on with the next request, or wait for one."""
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101 - it calls
+        self._state.total_requests += 1
+        if not exchange.keep_alive or self._over:
+            self._linger() if self._over or exchange.more_body else self.transport.close()
+            self._over = True
+            return
+        if exchange.more_body:
+            self.want_more()
+            self._patience.wait(_LINGER_SECONDS, self.transport.abort)
+        else:
+            self._exchange = None
+            self._patience.wait(_IDLE_SECONDS, self._idle_too_long)
+            if self._buffer:
+                self.loop.call_soon(self.data_received, b"")  # not from here: a thousand would call each other
+            self.want_more()
+
+    # Reading.
+    def _advance(self) -> None:
+        """Read the head of a request, or its body, as far as it has come."""
+        while self._buffer and not self._over:
+            if self._exchange is None:
+                if self._buffer[0] in b"\r\n":
+                    self._buffer = self._buffer.lstrip(b"\r\n")  # RFC 9112, 2.2
+                    continue
+                end = find_head(self._buffer, self.settings.max_head_bytes)
+                if not end:
+                    if self._patience.waits_for(self._idle_too_long):
+                        self._patience.wait(self.settings.head_seconds, self._head_too_slow)
+                    return
+                head, self._buffer = Head(self._buffer[:end]), self._buffer[end:]
+                self._begin(head)
+            elif self._body is not None:
+                self._read_body(self._exchange, self._body)
+                if self._body is not None:
+                    return
+            else:
+                if len(self._buffer) > HIGH_WATER:
+                    self._pause()
+                return
+
+    def _begin(self, head: Head) -> None:
+        """Let the application answer a request."""
+        if surplus.holds(self._state, self):
+            if len(self._state.connections) <= self.settings.max_connections:  # others have left
+                surplus.discard(self._state, self)
+            elif head.path.startswith("/health/"):
+                head.keep_alive = False
+            else:
+                raise self._too_many()
+        self._patience.end()
+        scope = head.scope(self._root_path)
+        scope.update(server=self._server, client=self._client, state=self._app_state.copy())
+        scope[IN_SERVICE] = self._state.tasks
+        exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head)
+        if head.chunked or head.length:
+            self._body = Chunked(self.settings.max_head_bytes) if head.chunked else Counted(head.length)
+        else:
+            exchange.complete()
+        self._task = self.loop.create_task(exchange.run(self._application))
+        self._state.tasks.add(self._task)
+        self._task.add_done_callback(self._state.tasks.discard)
+
+    def _read_body(self, exchange: Exchange, body: Body) -> None:
+        piece, self._buffer = body.read(self._buffer)
+        if piece and not exchange.answered:
+            exchange.take(piece)
+            if exchange.waiting_bytes > HIGH_WATER:
+                self._pause()
+        if body.complete:
+            self._body = None
+            exchange.complete()
+            if exchange.answered:
+                self._exchange = None
+                self._patience.wait(_IDLE_SECONDS, self._idle_too_long)
+            else:
+                self.want_more()  # to see the client leave
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+
+    # Time.
+    def _head_too_slow(self) -> None:
+        seconds = self.settings.head_seconds
+        self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
+
+    def _idle_too_long(self) -> None:
+        """Close an idle connection, but break it off when its client does not read its answer."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self.transport.close()
+        elif self._unread and unsent >= self._unread:
+            self.transport.abort()
+        else:
+            self._unread = unsent
+            self._patience.wait(self.settings.slow_seconds, self._idle_too_long)
 
     def _judge_reader(self) -> None:
         unsent = self.transport.get_write_buffer_size()
         if unsent >= self._unread:
-            self._stalled = None
-            self._break_off()
+            self.transport.abort()
             return
         self._unread = unsent
-        self._stalled = self.loop.call_later(self.settings.slow_seconds, self._judge_reader)
+        self._reader_patience.wait(self.settings.slow_seconds, self._judge_reader)
 
-    def _stop_stalled(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+    # Ends.
+    def _too_many(self) -> TooManyConnectionsError:
+        return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not HTTP in the one shape."""
-        self._refuse(MalformedRequestError(msg))
+    def give_up(self) -> None:
+        """Refuse and close, now: newer connections have come."""
+        self._one_too_many()
+        self.transport.close()
 
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._stop_timer()
-        self._timer = self.loop.call_later(self.settings.head_seconds, self._head_too_slow)
-
-    def _head_too_slow(self) -> None:
-        self._timer = None
-        seconds = self.settings.head_seconds
-        self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _break_off(self) -> None:
-        self._timer = None
-        self.transport.abort()
+    def _one_too_many(self) -> None:
+        if not self._over and self._exchange is None:
+            self._refuse(self._too_many())
 
     def _refuse(self, error: RedshiftError) -> None:
         """Write an error without a request, and close."""
-        self._stop_timer()
-        self._head_bytes = None
+        self._over = True
         if self.transport.is_closing():
             return
         body = orjson.dumps(error.body())
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers()}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.transport.write(STATUS_LINE[error.status] + f"{lines}Connection: close\r\n\r\n".encode() + body)
-        self.transport.close()
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        lines = [*self._state.default_headers, *raw, *record_refusal(error, self._client)]
+        self.transport.write(write_head(error.status, lines, keep_alive=False) + body)
+        self._linger(_REFUSED_SECONDS)
+
+    def _linger(self, seconds: float = _LINGER_SECONDS) -> None:
+        """Say that nothing more comes, and wait for the client to see it; what it still sends is dropped."""
+        self._over = True
+        self.want_more()
+        self._patience.wait(seconds, self.transport.abort)
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
 
 
-class _Joined:
-    """A transport that sends an answer's head together with the first piece of its body.
-
-    uvicorn writes them one after the other, and each write is a system call that wakes the client: a fifth of the
-    processor time of a small answer.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = b""
-
-    def write(self, data: bytes) -> None:
-        """Keep the first piece, the head; send it with the second. A leave to send the body comes before both."""
-        if self._head is None or data.startswith(b"HTTP/1.1 100 "):
-            self._transport.write(data)
-        elif not self._head:
-            self._head = data
-        else:
-            self._transport.write(self._head + data)
-            self._head = None
-
-    def close(self) -> None:
-        """Close; a head without a body is no answer."""
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+def _address(transport: asyncio.BaseTransport, what: str) -> tuple[str, int] | None:
+    found = transport.get_extra_info(what)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple | list) else None

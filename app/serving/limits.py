@@ -1,8 +1,9 @@
 """Middleware that bounds what one request may send and how long it may take. Imports `errors` and `settings`.
 
 A body is stopped at its size, announced or chunked; at its speed, judged every few seconds; and when the bodies of all
-requests together would fill the memory or the disk. A request is stopped when its time is up. Each ends with an error
-in the one shape, raised here and written by `observe`.
+requests together would fill the memory or the disk. Then whoever is slow for what it holds gives way: five clients
+that had sent 40 MB each and went on with a byte now and then kept every body of half a megabyte out. A request is
+stopped when its time is up. Each ends with an error in the one shape, raised here and written by `observe`.
 """
 
 import asyncio
@@ -27,12 +28,42 @@ _IN_MEMORY = frozenset({JSON, NPY, ARROW})
 """Bodies that are read as a whole; others go through a file."""
 
 
+_SMALL_BYTES = 1 << 20
+_FOR_ALL = 0.75
+"""The part of the space that large bodies may fill; the rest is kept for small ones."""
+_SPEED_SECONDS = 2.0
+"""A body's speed is measured over at least this long."""
+_RESEND_SECONDS = 30.0
+"""Where there is no room, a body gives way that could not send again in this time, at its speed, what it holds."""
+
+_LOOK_SECONDS = 0.1
+
+
 class _Allowance:
     """How large bodies of one kind may be, and how many bytes of them are held now."""
 
     def __init__(self, largest: int, held_at_once: int) -> None:
         self.largest, self.held_at_once = largest, held_at_once
+        self.for_large = max(int(held_at_once * _FOR_ALL), min(largest, held_at_once))
         self.held = 0
+        self.arriving: dict[_Body, None] = {}
+        self._looked_at = 0.0
+
+    def make_room(self, body: "_Body") -> bool:
+        """Return whether the bodies fit, that of this request included; those who are too slow are ended for it."""
+        most = self.held_at_once if body.received <= _SMALL_BYTES else self.for_large
+        if self.held <= most:
+            return True
+        now = body.now()
+        if now - self._looked_at < _LOOK_SECONDS:  # a look at all of them for every piece would take the time of all
+            return False
+        self._looked_at = now
+        slow = [(seconds, other) for other in self.arriving if (seconds := other.seconds_to_resend()) > _RESEND_SECONDS]
+        enough = most - min(self.largest, most // 2)  # for all of this body, and not its next piece alone
+        for _, other in sorted(slow, key=lambda item: item[0], reverse=True):
+            if self.held > enough and other is not body:
+                other.give_way()
+        return self.held <= most
 
 
 class Limits:
@@ -78,7 +109,7 @@ class Limits:
                 raise
             raise body.why_expired() from error
         finally:
-            body.allowance.held -= body.received
+            body.release()
 
 
 class _Body:
@@ -96,6 +127,9 @@ class _Body:
         self._loop = asyncio.get_running_loop()
         self._start = self._judged_at = self._loop.time()
         self._judged_bytes = 0
+        self._measured_at, self._measured_bytes = self._start, 0
+        self._speed: float | None = None
+        self._gave_way = False
 
     async def receive(self) -> Message:
         """Return the next message, or raise what stops the body."""
@@ -103,32 +137,68 @@ class _Body:
             raise self._size_error()
         message = await self._receive()
         size = len(message.get("body", b""))
+        if self._gave_way:
+            raise self._no_room()
         self.received += size
         self.allowance.held += size
         if self.received > self.allowance.largest:
             raise self._size_error()
-        if size and self.allowance.held > self.allowance.held_at_once:
-            raise OverloadedError(
-                "the bodies of other requests fill the space that bodies may take: try again in a moment",
-                self._limits.seconds_to_drain(),
-            )
+        if size and not self.allowance.make_room(self):
+            raise self._no_room()
         if not self.complete:
             self._judge(message)
         return message
+
+    def release(self) -> None:
+        """Count the body no more."""
+        self.allowance.arriving.pop(self, None)
+        self.allowance.held -= self.received
+        self.received = 0
+
+    def seconds_to_resend(self) -> float:
+        """Return how long it would take to send again what is held, at the speed of the last seconds; 0 at first."""
+        passed = self.now() - self._measured_at
+        speed = (self.received - self._measured_bytes) / passed if passed >= _SPEED_SECONDS else self._speed
+        return 0.0 if speed is None else self.received / max(speed, 1e-9)
+
+    def now(self) -> float:
+        """Return the event loop's time."""
+        return self._loop.time()
+
+    def give_way(self) -> None:
+        """End: others need the room, and this body is slow."""
+        self._gave_way = True
+        self.release()
+        if not self.deadline.expired():
+            self.deadline.reschedule(self._loop.time())
+
+    def _no_room(self) -> OverloadedError:
+        return OverloadedError(
+            "the bodies of other requests fill the space that bodies may take: try again in a moment",
+            self._limits.seconds_to_drain(),
+        )
 
     def _judge(self, message: Message) -> None:
         """Give a body that keeps its speed more time, and the answer to a complete one all the time there is."""
         end = self._start + self._settings.request_seconds
         now = self._loop.time()
+        if now - self._measured_at >= _SPEED_SECONDS:
+            self._speed = (self.received - self._measured_bytes) / (now - self._measured_at)
+            self._measured_at, self._measured_bytes = now, self.received
         if not message.get("more_body", False):
             self.complete = True
+            self.allowance.arriving.pop(self, None)
             self.deadline.reschedule(end)
-        elif self.received - self._judged_bytes >= self._settings.min_bytes_per_second * self._settings.slow_seconds:
+            return
+        self.allowance.arriving[self] = None
+        if self.received - self._judged_bytes >= self._settings.min_bytes_per_second * self._settings.slow_seconds:
             self._judged_at, self._judged_bytes = now, self.received
             self.deadline.reschedule(min(end, now + self._settings.slow_seconds))
 
     def why_expired(self) -> RedshiftError:
         """Say whose time was up: the client's or the service's."""
+        if self._gave_way:
+            return self._no_room()
         if not self.complete:
             return RequestTooSlowError(
                 f"the body arrives too slowly: less than {self._settings.min_bytes_per_second} bytes/s "

@@ -1,4 +1,4 @@
-"""Prometheus metrics, each described in docs/reference/metrics.md. Imports nothing of the project but types.
+"""Prometheus metrics, each described in docs/reference/metrics.md. Imports `metrics_files`, and types.
 
 One process keeps its numbers in memory. Several (``--workers``) keep them in small files of a folder that the
 supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
@@ -15,12 +15,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client import generate_latest as _generate
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.serving import metrics_files
 from app.serving.batcher import Batch
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.interpretation.quality import FLAGS as FLAG_NAMES
 from gaia_redshift.spectra import Problem
 
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+if metrics_files.FOLDER in os.environ:  # a worker: the metrics below are made in its files
+    metrics_files.claim()
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _MODEL = ("model", "version")
@@ -89,6 +92,9 @@ BATCH_REQUESTS = Histogram(
 )
 ENGINE_SECONDS = Counter("gaia_redshift_engine_seconds", "Seconds the network worked", _MODEL)
 READY = Gauge("gaia_redshift_ready", "1 where the process predicts", multiprocess_mode="livemin")
+BUNDLES_REFUSED = Gauge(
+    "gaia_redshift_bundles_refused", "Bundles in the models folder that cannot be served", multiprocess_mode="livemin"
+)
 RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
 
 
@@ -147,7 +153,7 @@ def count_problems(bundle: Bundle, problems: Mapping[int, Problem]) -> None:
 
 def render() -> bytes:
     """Return all metrics in Prometheus' text format; with several processes, those of all together."""
-    if MULTIPROCESS_FOLDER not in os.environ:
+    if metrics_files.FOLDER not in os.environ:
         return _generate(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.serving.batcher import Batcher, Watch
+from app.serving.bundles import find_bundles
 from app.serving.metrics import count_problems
 from app.settings import Settings
-from gaia_redshift.bundle import Bundle, Manifest, discover
+from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
-from gaia_redshift.errors import InvalidBundleError, UnknownModelError
+from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
@@ -124,26 +125,39 @@ class Models:
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._models: list[Model] = []
+        self.refused: dict[str, RedshiftError] = {}
+        """Why bundles are not served, by the name of their folder."""
         self._models = self._load()
         self.default = self._choose_default(self._models)
 
     def _load(self) -> list[Model]:
-        """Return a model for each bundle, newest version first; one that is loaded already is kept as it is."""
-        folder = self._settings.models
-        bundles = [Bundle(path, self._settings.bundle_public_key) for path in discover(folder)]
-        if len({bundle.manifest.id for bundle in bundles}) < len(bundles):
-            raise InvalidBundleError(f"two bundles in {folder.name}/ share a name and a version")
-        bundles.sort(key=lambda bundle: bundle.manifest.order, reverse=True)
+        """Return a model for each bundle, newest version first; one that is loaded already is kept as it is.
+
+        When the service starts, a bundle that cannot be served does not keep the others from it.
+        """
+        found = find_bundles(self._settings)
         loaded = {model.manifest.model_dump_json(): model for model in self._models}
-        return [
-            loaded.get(bundle.manifest.model_dump_json()) or Model(bundle, self._settings, self._make_watch)
-            for bundle in bundles
-        ]
+        models, refused = [], dict(found.refused)
+        for bundle in found.bundles:
+            try:
+                models.append(
+                    loaded.get(bundle.manifest.model_dump_json()) or Model(bundle, self._settings, self._make_watch)
+                )
+            except InvalidBundleError as error:
+                refused[bundle.folder.name] = error
+        for name, reason in refused.items():
+            if self._models:
+                raise reason  # a reload takes all or nothing
+            _log.error("the bundle %s is not served: %s", name, reason.message)
+        self.refused = refused
+        return models
 
     def _choose_default(self, models: list[Model]) -> Model:
         wanted = self._settings.default_model
         found = _find(models, wanted)
         if found is None:
+            for error in self.refused.values():
+                raise error
             raise InvalidBundleError(
                 f"there is no model {wanted!r} in {self._settings.models} (found: {_names(models) or 'none'})"
             )

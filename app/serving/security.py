@@ -1,4 +1,4 @@
-"""Who may use the service, and what browsers may do with its answers. Imports `errors` and `settings`.
+"""Who may use the service, and what browsers may do with its answers. Imports `errors`, `origins` and `settings`.
 
 A key is 256 random bits, so its plain SHA-256 in the settings gives nothing away and no slow hash is needed. Every
 configured hash is compared, each in constant time, whichever fits.
@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from app.serving.origins import Origins
 from app.settings import Settings
 
 OPEN = ("/health/", "/docs", "/static/", "/openapi.json")
@@ -70,17 +71,19 @@ class _Bucket:
 
 
 class Guard:
-    """Pure ASGI middleware that asks for an API key where keys are configured."""
+    """Pure ASGI middleware that asks by which name and whose page it is called, and for a key where there are keys."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._admins, self._users = settings.admin_keys, settings.api_keys
         self._rate = settings.requests_per_second
         self._buckets: dict[str, _Bucket] = {}
+        self._origins = Origins(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise UnauthorizedError, ForbiddenError or RateLimitedError, or pass the request on."""
+        """Raise WrongHostError, UnauthorizedError, ForbiddenError or RateLimitedError, or pass the request on."""
         if scope["type"] == "http":
+            self._origins.check(scope)
             self._check(scope)
         await self.app(scope, receive, send)
 

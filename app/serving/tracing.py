@@ -6,6 +6,7 @@ Where they go is said in OpenTelemetry's own variables, such as ``OTEL_EXPORTER_
 from fastapi import FastAPI
 
 from gaia_redshift.errors import MissingDependencyError
+from gaia_redshift.installation import how_to_install
 
 
 def trace(app: FastAPI) -> None:
@@ -23,7 +24,7 @@ def trace(app: FastAPI) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise MissingDependencyError("traces need OpenTelemetry: pip install 'gaia-redshift[otel]'") from error
+        raise MissingDependencyError(f"traces need OpenTelemetry: {how_to_install('otel')}") from error
     provider = TracerProvider(resource=Resource.create({"service.name": "gaia-redshift"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     app.state.tracer_provider = provider

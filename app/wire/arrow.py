@@ -7,13 +7,12 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow
 
 from app.wire.arrays import broken, refuse_not_finite, too_many
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError
 from gaia_redshift.spectra import SpectrumBatch
-from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join
+from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join, read_batch
 from gaia_redshift.tables.columns import SOURCE_ID
 
 _MOST_BYTES = 4096
@@ -21,8 +20,8 @@ _MOST_BYTES = 4096
 _IDENTIFIER_LENGTH = 256
 
 
-def read_arrow(body: bytes, max_spectra: int) -> SpectrumBatch:
-    """Read the body of a request, an Arrow IPC stream; strict, as JSON is.
+def read_arrow(body: bytes, max_spectra: int, *, lenient: bool = False) -> SpectrumBatch:
+    """Read the body of a request, an Arrow IPC stream.
 
     Parameters
     ----------
@@ -30,6 +29,8 @@ def read_arrow(body: bytes, max_spectra: int) -> SpectrumBatch:
         Columns as `choose_columns` wants them; fluxes in e-/s per sample.
     max_spectra : int
         Most spectra allowed.
+    lenient : bool
+        Whether a spectrum that is not complete and finite costs its own row, and not the request.
 
     Raises
     ------
@@ -38,7 +39,8 @@ def read_arrow(body: bytes, max_spectra: int) -> SpectrumBatch:
     InvalidTableError
         If it has not the right columns.
     InvalidRequestError
-        If there is no spectrum, or there are too many, or one is not complete and finite; details name the positions.
+        If there is no spectrum, or there are too many, or, unless `lenient`, one is not complete and finite; details
+        name the positions.
     """
     try:
         batches = list(_record_batches(body, max_spectra))
@@ -48,12 +50,10 @@ def read_arrow(body: bytes, max_spectra: int) -> SpectrumBatch:
         raise InvalidRequestError("the stream holds no spectrum", [Detail("spectra", "at least 1 item")])
     parts, row = [], 0
     for batch in batches:
-        parts.append(_read_strictly(batch, row))
+        _refuse_long_names(batch, row)
+        parts.append(read_batch(batch) if lenient else _read_strictly(batch, row))
         row += len(batch)
-    if len(parts) == 1:
-        return parts[0]
-    ids = [name for part in parts for name in part.source_id or ()]
-    return SpectrumBatch(np.concatenate([part.flux for part in parts]), ids or None)
+    return SpectrumBatch.join(parts)
 
 
 def _read_strictly(batch: pyarrow.RecordBatch, first_row: int) -> SpectrumBatch:
@@ -66,12 +66,14 @@ def _read_strictly(batch: pyarrow.RecordBatch, first_row: int) -> SpectrumBatch:
     if wrong:
         raise broken(len(wrong), wrong[:MAX_DETAILS])
     refuse_not_finite({band: samples.values for band, samples in bands.items()}, first_row)
-    identifiers = identifiers_of(batch)
-    for row, name in enumerate(identifiers or ()):
-        if name is not None and len(name) > _IDENTIFIER_LENGTH:
+    return SpectrumBatch(join(bands), identifiers_of(batch))
+
+
+def _refuse_long_names(batch: pyarrow.RecordBatch, first_row: int) -> None:
+    for row, name in enumerate(identifiers_of(batch) or ()):
+        if isinstance(name, str) and len(name) > _IDENTIFIER_LENGTH:
             at = f"spectra[{first_row + row}].{SOURCE_ID}"
             raise broken(1, [Detail(at, f"at most {_IDENTIFIER_LENGTH} characters")])
-    return SpectrumBatch(join(bands), identifiers)
 
 
 def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBatch]:
@@ -89,10 +91,17 @@ def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBat
 
 
 def _bound(body: bytes, max_spectra: int) -> None:
-    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed."""
+    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed.
+
+    Only metadata of version 5 is read, which Arrow has written since 2020: in older ones a message may ask for
+    decompression where its batch does not say so (``ARROW:experimental_compression``), and 62 kB became 4.5 GB.
+    """
     rows, size = 0, 0
-    messages = pyarrow.ipc.MessageReader.open_stream(pyarrow.py_buffer(body))
+    source = pyarrow.BufferReader(body)
+    messages = pyarrow.ipc.MessageReader.open_stream(source)
     for message in messages:
+        if message.metadata_version != pyarrow.ipc.MetadataVersion.V5:
+            raise pyarrow.ArrowInvalid("its metadata are older than version 5: write it with Arrow 1.0 or later")
         if message.type == "schema":
             continue
         if message.type != "record batch":
@@ -103,6 +112,8 @@ def _bound(body: bytes, max_spectra: int) -> None:
             raise too_many(rows, max_spectra)
         if size > max_spectra * _MOST_BYTES:
             raise pyarrow.ArrowInvalid(f"its buffers take {size} bytes, more than {max_spectra} spectra can need")
+    if source.tell() < len(body):
+        raise pyarrow.ArrowInvalid(f"{len(body) - source.tell()} bytes follow its end: send one stream")
 
 
 def _claims(metadata: bytes, body: Any) -> tuple[int, int]:

@@ -1,16 +1,20 @@
-"""Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `reading`, `schemas`, `tables`."""
+"""Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `query`, `schemas`, `tables`."""
 
 from collections.abc import Mapping
+from typing import get_args
 
 from fastapi import Request, Response
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 
+from app.wire.query import refuse_unknown
 from app.wire.schemas import PredictRequest
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import Detail, InvalidRequestError
+from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import UNITS, SpectrumBatch
 
 _PLACE = "#/components/schemas/{}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -22,31 +26,41 @@ BODY = {
 """The request's bodies, for the OpenAPI document."""
 
 _OPTIONS = PredictOptions.model_fields
+_SCHEMAS: dict[str, dict[str, object]] = {
+    "model": {"type": "string", "maxLength": 128},
+    "prior": {"type": "string", "enum": list(get_args(PriorName))},
+    "pdf": {"type": "boolean"},
+    "unit": {"type": "string", "enum": list(UNITS)},
+    "rows": {"type": "string", "enum": ["strict", "lenient"]},
+}
+"""Without defaults: a page that filled them in would send them with a JSON body too, which refuses them."""
 PARAMETERS = [
     {
         "name": name,
         "in": "query",
         "required": False,
         "description": f"{field.description}; for bodies that are not JSON: there it stands in the body",
-        "schema": {"type": "boolean"} if field.annotation is bool else {"type": "string"},
+        "schema": _SCHEMAS.get(name, {"type": "string"}),
     }
     for name, field in _OPTIONS.items()
 ]
+"""What may stand in the query, for the OpenAPI document."""
 
 
-def read_binary(kind: str, body: bytes, max_spectra: int) -> SpectrumBatch:
-    """Read an ``.npy`` array or an Arrow stream, as strictly as JSON is read."""
+def read_binary(kind: str, body: bytes, max_spectra: int, *, lenient: bool = True) -> SpectrumBatch:
+    """Read an ``.npy`` array or an Arrow stream; `lenient`, or as strictly as JSON is read."""
     if kind == NPY:
         from app.wire.npy import read_npy
 
-        return read_npy(body, max_spectra)
+        return read_npy(body, max_spectra, lenient=lenient)
     from app.wire.arrow import read_arrow  # loads Arrow, which most requests do without
 
-    return read_arrow(body, max_spectra)
+    return read_arrow(body, max_spectra, lenient=lenient)
 
 
-def read_options(query: Mapping[str, str]) -> PredictOptions:
+def read_options(query: QueryParams) -> PredictOptions:
     """Return what a query asks of the spectra in the body; raises InvalidRequestError if it is not understood."""
+    refuse_unknown(query, _OPTIONS)
     truth = {"true": True, "false": False}
     given = {name: truth.get(text, text) if name == "pdf" else text for name, text in query.items()}
     try:
@@ -58,12 +72,13 @@ def read_options(query: Mapping[str, str]) -> PredictOptions:
 
 
 def refuse_query(request: Request) -> None:
-    """Raise InvalidRequestError if options stand in the query of a JSON body: they would be overlooked."""
+    """Raise InvalidRequestError if anything stands in the query of a JSON body: it would be overlooked."""
     if request.scope["query_string"]:
-        asked = [name for name in request.query_params if name in _OPTIONS]
-        if asked:
+        query = request.query_params
+        refuse_unknown(query, _OPTIONS)
+        if query:
             raise InvalidRequestError(
-                "with a JSON body the options stand in the body", [Detail(name, "in the query") for name in asked]
+                "with a JSON body the options stand in the body", [Detail(name, "in the query") for name in query]
             )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import orjson
 from pydantic import ValidationError
 
-from app.wire.schemas import PredictRequest
+from app.wire.lenient import as_text, numbers, plain_identifier, read_leniently
+from app.wire.schemas import PredictRequest, Spectrum
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError, suggestion
 from gaia_redshift.interpretation.prior import MOST_NODES
 from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
 
@@ -51,9 +52,9 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
         return _judge(body, max_spectra)
     flux = _flux_fast(spectra)
     identifiers = [spectrum.get("source_id") for spectrum in spectra] if flux is not None else []
-    if flux is None or not all(map(_plain_identifier, identifiers)):
+    if flux is None or not all(map(plain_identifier, identifiers)):
         return _judge(body, max_spectra)
-    return SpectrumBatch(flux, _as_text(identifiers)), options
+    return SpectrumBatch(flux, as_text(identifiers)), options
 
 
 _LARGE_BYTES = 128 << 10
@@ -104,24 +105,11 @@ def _flux_fast(spectra: list[Any]) -> FloatArray | None:
     return narrow(values) if np.isfinite(values).all() else None
 
 
-def _numbers(values: Any) -> FloatArray:
-    return narrow(np.asarray(values, dtype=np.float64))
-
-
-def _plain_identifier(value: object) -> bool:
-    if type(value) is int:
-        return True  # orjson reads no integer outside 64 bits
-    return value is None or (type(value) is str and len(value) <= 256)
-
-
-def _as_text(identifiers: list[Any]) -> list[str | None] | None:
-    if not any(value is not None for value in identifiers):
-        return None
-    return [None if value is None else str(value) for value in identifiers]
-
-
 def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
     """Read the body by its schema, which finds the exact position of what is wrong."""
+    read = read_leniently(body, max_spectra) if b"lenient" in body else None
+    if read is not None:
+        return read
     try:
         request = PredictRequest.model_validate_json(body)
     except ValidationError as error:
@@ -132,12 +120,12 @@ def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions
             [Detail("spectra", f"at most {max_spectra} items")],
         )
     rows = [
-        _numbers(spectrum.flux)
+        numbers(spectrum.flux)
         if spectrum.flux is not None
-        else DR3.assemble(_numbers(spectrum.bp), _numbers(spectrum.rp))
+        else DR3.assemble(numbers(spectrum.bp), numbers(spectrum.rp))
         for spectrum in request.spectra
     ]
-    return SpectrumBatch(np.stack(rows), _as_text([s.source_id for s in request.spectra])), request
+    return SpectrumBatch(np.stack(rows), as_text([s.source_id for s in request.spectra])), request
 
 
 def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError:
@@ -147,10 +135,22 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
     messages: dict[str, str] = {}
     for problem in problems:  # an identifier is refused once as an integer and once as a string: one place
         at = _position(problem["loc"])
-        messages[at] = f"{messages[at]}, or: {problem['msg']}" if at in messages else problem["msg"]
+        message = _message(problem)
+        messages[at] = f"{messages[at]}, or: {message}" if at in messages else message
     places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
     details = [Detail(at, message) for at, message in messages.items()]
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
+
+
+def _message(problem: Any) -> str:
+    """Return what is wrong at one place, with the way out where there is a likely one."""
+    message: str = problem["msg"]
+    if problem["type"] == "extra_forbidden":
+        known = (Spectrum if problem["loc"][0] == "spectra" else PredictRequest).model_fields
+        return f"{message}: {suggestion(str(problem['loc'][-1])[:80], known)}"
+    if problem["type"] in {"int_from_float", "int_type"} and problem["loc"][2:3] == ("source_id",):
+        return f"{message}; a float cannot hold Gaia's 64-bit ids"
+    return message.removeprefix("Value error, ")
 
 
 def _position(location: tuple[int | str, ...]) -> str:

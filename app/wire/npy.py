@@ -24,8 +24,8 @@ _HEADER_BYTES = 1000
 _TYPES = {b"<f4", b">f4", b"<f8", b">f8"}
 
 
-def read_npy(body: bytes, max_spectra: int) -> SpectrumBatch:
-    """Read the body of a request; strict, as JSON is.
+def read_npy(body: bytes, max_spectra: int, *, lenient: bool = False) -> SpectrumBatch:
+    """Read the body of a request.
 
     Parameters
     ----------
@@ -34,13 +34,16 @@ def read_npy(body: bytes, max_spectra: int) -> SpectrumBatch:
         truncated. e-/s per sample.
     max_spectra : int
         Most spectra allowed.
+    lenient : bool
+        Whether a number that is not finite costs its own row, and not the request.
 
     Raises
     ------
     MalformedBodyError
         If the body is not a ``.npy`` file of these types, or is shorter or longer than its header says.
     InvalidRequestError
-        If the shape is wrong, there are too many spectra, or a number is not finite; details name its position.
+        If the shape is wrong, there are too many spectra, or, unless `lenient`, a number is not finite; details name
+        its position.
     """
     header, start = _read_header(body)
     if header["type"] not in _TYPES:
@@ -64,7 +67,8 @@ def read_npy(body: bytes, max_spectra: int) -> SpectrumBatch:
         )
     flat = np.frombuffer(body, dtype, offset=start)
     values = flat.reshape(length, rows).T if header["by_columns"] == b"True" else flat.reshape(rows, length)
-    refuse_not_finite({"flux": values})
+    if not lenient:
+        refuse_not_finite({"flux": values})
     return SpectrumBatch(DR3.whole(narrow(values)))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from gaia_redshift.client.messages import PredictOptions, Wire
-from gaia_redshift.spectra import DR3
+from gaia_redshift.spectra import DR3, FLUX_UNIT
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 SourceId = Annotated[int, Field(ge=-(2**63), lt=2**64)] | Annotated[str, Field(max_length=256)]
@@ -30,7 +30,7 @@ class Spectrum(Wire):
         min_length=DR3.samples,
         max_length=DR3.samples,
         fail_fast=True,
-        description=f"{DR3.bp.count} BP and then {DR3.rp.count} RP fluxes in e-/s per sample, blue to red",
+        description=f"{DR3.bp.count} BP and then {DR3.rp.count} RP fluxes, blue to red both; {FLUX_UNIT} (see `unit`)",
     )
     bp: list[FiniteNumber] | None = Field(
         None,

@@ -9,6 +9,7 @@ import os
 import numpy as np
 
 CHUNK = 64
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report to its maker
 
 
 class Network:

@@ -12,7 +12,9 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from gaia_redshift.bundle.external import has_external_data
 from gaia_redshift.bundle.manifest import MANIFEST, FileRecord, Manifest
+from gaia_redshift.bundle.reading import read_file
 from gaia_redshift.bundle.signature import SIGNATURE, verify
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
@@ -58,7 +60,9 @@ class Bundle:
         if missing:
             raise InvalidBundleError(f"{folder.name}: {MANIFEST} does not list {', '.join(missing)}")
         for name in self.manifest.files:
-            self.read(name)
+            content = self.read(name)
+            if name.endswith(".onnx"):
+                self._refuse_external_data(name, content)
         try:
             self.calibration = Calibration.model_validate_json(self.read(CALIBRATION_FILE))
             self.calibration.refuse_misfit(
@@ -75,6 +79,18 @@ class Bundle:
         self.bins = None if self.manifest.bin_edges is None else Bins(self.manifest.bin_edges, held)
         self.flags = possible_flags(held.quality, density=self.bins is not None)
 
+    def _refuse_external_data(self, name: str, graph: bytes) -> None:
+        try:
+            external = has_external_data(graph)
+        except ValueError as error:
+            raise InvalidBundleError(
+                f"{self.folder.name}/{name} cannot be loaded: it is not an ONNX graph: {error}"
+            ) from error
+        if external:
+            raise InvalidBundleError(
+                f"{self.folder.name}/{name} keeps data in another file, which no manifest vouches for: export it whole"
+            )
+
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
         return read_listed(self.folder, name, self.manifest)
@@ -85,8 +101,7 @@ def read_listed(folder: Path, name: str, manifest: Manifest) -> bytes:
     record = manifest.files[name]
     where = f"{folder.name}/{name}"
     try:
-        with (folder / name).open("rb") as file:
-            content = file.read(record.size + 1)
+        content = read_file(folder / name, record.size + 1)
     except OSError as error:
         raise InvalidBundleError(f"{where} cannot be read: {error.strerror}") from error
     if len(content) != record.size or hashlib.sha256(content).hexdigest() != record.sha256:
@@ -109,8 +124,8 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def discover(models: Path) -> list[Path]:
-    """Return the bundle folders below `models`, by name: those that hold a manifest."""
-    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}"))
+    """Return the bundle folders below `models`, by name: those that hold a manifest, but for hidden ones."""
+    return sorted(path.parent for path in models.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
 
 
 def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]:
@@ -128,8 +143,7 @@ def manifest_bytes(folder: Path, public_key: Path | None) -> bytes:
     """Return the manifest as it lies there; raises InvalidBundleError if it is not signed by a key that is given."""
     path = folder / MANIFEST
     try:
-        with path.open("rb") as file:
-            content = file.read(_MANIFEST_BYTES + 1)
+        content = read_file(path, _MANIFEST_BYTES + 1)
     except OSError as error:
         raise InvalidBundleError(f"{folder.name} has no readable {MANIFEST}: {error.strerror}") from error
     if len(content) > _MANIFEST_BYTES:

@@ -40,7 +40,10 @@ def find_bundle(model: str | Path, models: Path = SHIPPED_MODELS, public_key: Pa
     named = [folder for folder, manifest in manifests.items() if model in {manifest.name, manifest.id}]
     if not named:
         names = ", ".join(manifest.id for manifest in manifests.values()) or "none"
-        raise UnknownModelError(f"there is no model {model!r} in {models}; there are: {names}")
+        raise UnknownModelError(
+            f"there is no model {model!r} in {models}; there are: {names}. One that lies elsewhere is named by "
+            "--models FOLDER (GAIA_REDSHIFT_MODELS), or by the path of its own folder"
+        )
     return Bundle(max(named, key=lambda folder: manifests[folder].order), public_key)
 
 

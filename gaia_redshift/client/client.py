@@ -1,100 +1,28 @@
-"""The Python client: `Client` and its asynchronous twin. Imports `schemas`, `prior` and `sending`.
+"""The Python client: `Client` and its asynchronous twin. Imports `conversation`, `failures`, `questions`; httpx.
 
 >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
 ...     client.predict(flux)[0].redshift
 0.1234
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, TypeVar
 
 import httpx
-import numpy as np
-from numpy.typing import ArrayLike
 
-from gaia_redshift.client.encoding import write_request
-from gaia_redshift.client.messages import Prediction, PredictOptions, PredictReply
-from gaia_redshift.interpretation.prior import Prior, PriorName, PriorTable
+from gaia_redshift.client import conversation
+from gaia_redshift.client.conversation import Talk, Wait
+from gaia_redshift.client.failures import ServiceError, unreachable
+from gaia_redshift.client.predictions import Predictions
+from gaia_redshift.client.questions import Rows, ask
 
 _DEFAULT_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
+_ADDRESS = "http://127.0.0.1:8000"
 
-
-class ServiceError(Exception):
-    """The service refused a request.
-
-    Attributes
-    ----------
-    status : int
-        HTTP status.
-    code : str
-        One of the documented error codes.
-    message : str
-    details : list of dict
-        Places, each with ``at`` and ``message``.
-    """
-
-    def __init__(self, status: int, code: str, message: str, details: list[dict[str, str]]) -> None:
-        places = "".join(f"\n  {detail['at']}: {detail['message']}" for detail in details)
-        super().__init__(f"{code} ({status}): {message}{places}")
-        self.status, self.code, self.message, self.details = status, code, message, details
-
-
-def _request(
-    flux: ArrayLike | None,
-    bp: ArrayLike | None,
-    rp: ArrayLike | None,
-    source_id: Sequence[int | str] | None,
-    options: PredictOptions,
-) -> dict[str, Any]:
-    """Write spectra given as arrays into a request to ``POST /predict``."""
-    given = {"flux": flux, "bp": bp, "rp": rp}
-    return write_request(given, source_id, options.model_dump(exclude_defaults=True))
-
-
-def _checked(response: httpx.Response) -> httpx.Response:
-    """Return a good response; raise ServiceError for any other."""
-    if response.is_success:
-        return response
-    try:
-        error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):  # not our service, or a proxy before it
-        raise ServiceError(response.status_code, "http_error", response.text[:200], []) from None
-    raise ServiceError(response.status_code, error["code"], error["message"], error["details"])
-
-
-class Predictions(list[Prediction]):
-    """Predictions in input order, and what they were made with.
-
-    Attributes
-    ----------
-    model : ModelVersion
-    prior : {"survey", "flat", "table"}
-    bin_edges : ndarray, shape (bins + 1,), or None
-        Of each prediction's ``pdf``, where it was asked for.
-    """
-
-    def __init__(self, reply: PredictReply) -> None:
-        super().__init__(reply.predictions)
-        self.model, self.prior = reply.model, reply.prior
-        self.bin_edges = None if reply.bin_edges is None else np.array(reply.bin_edges)
-
-
-def _options(model: str | None, prior: Prior | Mapping[str, ArrayLike], pdf: bool) -> PredictOptions:
-    """Check what is asked before it is sent; a prior given as a mapping may hold arrays."""
-    if isinstance(prior, Mapping):
-        prior = PriorTable(**{name: np.asarray(values, np.float64).tolist() for name, values in prior.items()})
-    return PredictOptions(model=model, prior=prior, pdf=pdf)
-
-
-def _predictions(response: httpx.Response) -> Predictions:
-    return Predictions(PredictReply.model_validate_json(_checked(response).content))
-
-
-def _upload(path: str | Path) -> dict[str, Any]:
-    source = Path(path)
-    return {"file": (source.name, source.open("rb"), "text/csv")}
+_Result = TypeVar("_Result")
 
 
 class Client:
@@ -110,19 +38,23 @@ class Client:
         Where the service asks for one.
     transport : httpx.BaseTransport, optional
         For tests and unusual networks.
+
+    Raises
+    ------
+    ValueError
+        If `base_url` does not begin with http:// or https://.
     """
 
     def __init__(
         self,
-        base_url: str = "http://127.0.0.1:8000",
+        base_url: str = _ADDRESS,
         *,
         timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
         api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(
-            base_url=base_url, timeout=timeout, transport=transport, headers=_authorization(api_key)
-        )
+        self._http = httpx.Client(transport=transport, timeout=timeout, **_settings(base_url, api_key))
+        self._known: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -136,69 +68,102 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def _hold(self, talk: Talk[_Result]) -> _Result:
+        """Do what a conversation asks for, until its end."""
+        reply = None
+        try:
+            while True:
+                step = talk.send(reply)
+                if isinstance(step, Wait):
+                    time.sleep(step.seconds)
+                    reply = None
+                else:
+                    reply = self._http.request(**step)
+        except StopIteration as stop:
+            result: _Result = stop.value
+            return result
+        except httpx.HTTPError as error:
+            raise unreachable(error, str(self._http.base_url)) from None
+        finally:
+            talk.close()
+
     def predict(
         self,
-        flux: ArrayLike | None = None,
+        flux: Any = None,
         *,
-        bp: ArrayLike | None = None,
-        rp: ArrayLike | None = None,
-        source_id: Sequence[int | str] | None = None,
+        bp: Any = None,
+        rp: Any = None,
+        source_id: Any = None,
         model: str | None = None,
-        prior: Prior | Mapping[str, ArrayLike] = "survey",
+        prior: Any = "survey",
         pdf: bool = False,
+        unit: str | None = None,
+        rows: Rows = "lenient",
     ) -> Predictions:
-        """Predict the redshifts of spectra given as arrays.
+        """Predict the redshifts of spectra given as arrays or as a table, however many.
+
+        More than the service takes in one request are sent in several, with a progress bar on a terminal.
 
         Parameters
         ----------
-        flux : array_like, shape (186,) or (n, 186), optional
-            80 BP and 106 RP samples, e-/s per sample, blue to red.
+        flux : array_like, shape (186,), (n, 186) or (n, 240); or a table; optional
+            80 BP and 106 RP samples, or all 120 of each, both blue to red. A table of pandas, astropy, polars or
+            pyarrow, a dict of columns, or what astroquery's DataLink gives, as `Predictor` takes it; a Series holds an
+            array in each row. What is masked is missing, a unit that is declared is honoured.
         bp, rp : array_like, shape (n, 80) or (n, 120), and (n, 106) or (n, 120), optional
             Instead of `flux`.
         source_id : sequence of int or str, optional
-            One per spectrum.
+            One per spectrum; the table's own if absent. They come back in the type that they have.
         model : str, optional
             Name of a model; the service's default if absent.
-        prior : {"survey", "flat"} or mapping, optional
-            Prior on redshift; a mapping holds ``redshift`` nodes and the ``density`` at each. Point models know only
+        prior : {"survey", "flat"}, or a mapping or table, optional
+            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each. Point models know only
             ``survey``.
         pdf : bool
             Also return each spectrum's probability density; density models only.
+        unit : {"per_sample", "per_pixel"}, optional
+            Of the fluxes, in e-/s: per sample by default; GaiaXPy's `convert` gives them per pixel, of which a sample
+            is 0.33342 in BP and 0.35680 in RP.
+        rows : {"lenient", "strict"}
+            Whether a spectrum that cannot be used costs its own row, or refuses the whole.
 
         Returns
         -------
         Predictions
-            A list of Prediction in input order, with the model, the prior and the bin edges.
+            A sequence of Prediction in input order, with the model, the prior and the bin edges; ``to_pandas()`` and
+            ``to_table()`` make a table of it.
 
         Raises
         ------
         ServiceError
-            If the service refuses the request.
+            If the service refuses the request, or there is none.
         ValueError
-            If the arrays do not belong together, or make no prior.
+            If the spectra cannot be read: arrays that do not belong together, float identifiers, another unit.
         """
-        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(self._http.post("/predict", **question))
+        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
+        return self._hold(conversation.predictions(question, self._known))
 
     def predict_csv(
-        self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
+        self,
+        table: str | Path | IO[Any],
+        *,
+        model: str | None = None,
+        prior: Any = "survey",
+        pdf: bool = False,
+        unit: str | None = None,
     ) -> Predictions:
-        """Upload a CSV table and return its predictions, in the order of its rows."""
-        files = _upload(path)
-        with files["file"][1]:
-            sent = self._http.post("/predict/csv", files=files, **_csv_options(model, prior, pdf))
-            return _predictions(sent)
+        """Upload a CSV table, a path or an open file, and return its predictions in the order of its rows."""
+        return self._hold(conversation.predictions_of_csv(table, model=model, prior=prior, pdf=pdf, unit=unit))
 
     def models(self) -> list[dict[str, Any]]:
         """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
-        described: list[dict[str, Any]] = _checked(self._http.get("/models")).json()["models"]
-        return described
+        return self._hold(conversation.models())
 
     def ready(self) -> bool:
         """Say whether the service can predict now."""
         try:
-            return self._http.get("/health/ready").is_success
-        except httpx.TransportError:
+            return self._hold(conversation.ready())
+        except ServiceError:
             return False
 
 
@@ -207,15 +172,14 @@ class AsyncClient:
 
     def __init__(
         self,
-        base_url: str = "http://127.0.0.1:8000",
+        base_url: str = _ADDRESS,
         *,
         timeout: httpx.Timeout | float = _DEFAULT_TIMEOUT,
         api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout, transport=transport, headers=_authorization(api_key)
-        )
+        self._http = httpx.AsyncClient(transport=transport, timeout=timeout, **_settings(base_url, api_key))
+        self._known: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -229,47 +193,68 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
+    async def _hold(self, talk: Talk[_Result]) -> _Result:
+        """Do what a conversation asks for, until its end."""
+        reply = None
+        try:
+            while True:
+                step = talk.send(reply)
+                if isinstance(step, Wait):
+                    await asyncio.sleep(step.seconds)
+                    reply = None
+                else:
+                    reply = await self._http.request(**step)
+        except StopIteration as stop:
+            result: _Result = stop.value
+            return result
+        except httpx.HTTPError as error:
+            raise unreachable(error, str(self._http.base_url)) from None
+        finally:
+            talk.close()
+
     async def predict(
         self,
-        flux: ArrayLike | None = None,
+        flux: Any = None,
         *,
-        bp: ArrayLike | None = None,
-        rp: ArrayLike | None = None,
-        source_id: Sequence[int | str] | None = None,
+        bp: Any = None,
+        rp: Any = None,
+        source_id: Any = None,
         model: str | None = None,
-        prior: Prior | Mapping[str, ArrayLike] = "survey",
+        prior: Any = "survey",
         pdf: bool = False,
+        unit: str | None = None,
+        rows: Rows = "lenient",
     ) -> Predictions:
-        """Predict the redshifts of spectra given as arrays; see `Client.predict`."""
-        question = _request(flux, bp, rp, source_id, _options(model, prior, pdf))
-        return _predictions(await self._http.post("/predict", **question))
+        """Predict the redshifts of spectra given as arrays or as a table; see `Client.predict`."""
+        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
+        return await self._hold(conversation.predictions(question, self._known))
 
     async def predict_csv(
-        self, path: str | Path, *, model: str | None = None, prior: PriorName = "survey", pdf: bool = False
+        self,
+        table: str | Path | IO[Any],
+        *,
+        model: str | None = None,
+        prior: Any = "survey",
+        pdf: bool = False,
+        unit: str | None = None,
     ) -> Predictions:
-        """Upload a CSV table and return its predictions, in the order of its rows."""
-        files = _upload(path)
-        with files["file"][1]:
-            sent = self._http.post("/predict/csv", files=files, **_csv_options(model, prior, pdf))
-            return _predictions(await sent)
+        """Upload a CSV table, a path or an open file, and return its predictions in the order of its rows."""
+        return await self._hold(conversation.predictions_of_csv(table, model=model, prior=prior, pdf=pdf, unit=unit))
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the descriptions of the loaded models, as ``GET /models`` gives them."""
-        described: list[dict[str, Any]] = _checked(await self._http.get("/models")).json()["models"]
-        return described
+        return await self._hold(conversation.models())
 
     async def ready(self) -> bool:
         """Say whether the service can predict now."""
         try:
-            return (await self._http.get("/health/ready")).is_success
-        except httpx.TransportError:
+            return await self._hold(conversation.ready())
+        except ServiceError:
             return False
 
 
-def _authorization(api_key: str | None) -> dict[str, str]:
-    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-
-
-def _csv_options(model: str | None, prior: PriorName, pdf: bool) -> dict[str, Any]:
-    params = _options(model, prior, pdf).model_dump(exclude_defaults=True)
-    return {"params": params, "headers": {"Accept": "application/json"}}
+def _settings(base_url: str, api_key: str | None) -> dict[str, Any]:
+    """Return what both kinds of httpx client are made with."""
+    if not base_url.startswith(("http://", "https://")):
+        raise ValueError(f"the service's address {base_url!r} does not begin with http:// or https://")
+    return {"base_url": base_url, "headers": {} if api_key is None else {"Authorization": f"Bearer {api_key}"}}

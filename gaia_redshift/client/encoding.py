@@ -1,64 +1,68 @@
-"""How a client writes spectra for ``POST /predict``: as JSON, and in binary where they are many. Imports `limits`.
+"""How a client writes spectra for ``POST /predict``: as JSON, and in binary where they are many. Imports `spectra`.
 
 JSON is written and read at some 30,000 spectra a second and binary at millions; for a few spectra neither matters, and
-JSON says most about what is wrong.
+JSON says most about what is wrong. Identifiers do not travel: answers come in the order of the spectra.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import DR3
 
 _BINARY_FROM_ROWS = 16
-_LENGTHS = {"flux": (DR3.samples,), "bp": DR3.bp.lengths, "rp": DR3.rp.lengths}
 
 
-def write_request(
-    given: Mapping[str, ArrayLike | None], source_id: Sequence[int | str] | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """Arrays of n spectra, as they were given."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    """``flux``, or ``bp`` and ``rp``, each with n rows."""
+    masks: Mapping[str, NDArray[np.bool_] | None]
+    """Which numbers are masked, of the same shapes; None where none is."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def part(self, rows: slice) -> "Spectra":
+        """Return some of them."""
+        masks = {name: None if mask is None else mask[rows] for name, mask in self.masks.items()}
+        return Spectra({name: array[rows] for name, array in self.arrays.items()}, masks)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the arrays have shapes and types that the service takes."""
+        return all(
+            array.ndim == 2 and array.shape[1] in DR3.lengths[name] and array.dtype.kind in "iuf"
+            for name, array in self.arrays.items()
+        )
+
+
+def write_request(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what httpx needs to send spectra: content, headers and params.
 
     Parameters
     ----------
-    given : mapping
-        ``flux``, or ``bp`` and ``rp``: arrays of one or two dimensions; None is as good as absent.
-    source_id : sequence of int or str, or None
+    spectra : Spectra
+        What the service does not take goes as JSON, for the exact place in its error.
     options : mapping
         What else the request says, without what has its default value.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not belong together.
     """
-    arrays = {name: np.atleast_2d(_native(value)) for name, value in given.items() if value is not None}
-    counts = {len(array) for array in arrays.values()} | ({len(source_id)} if source_id is not None else set())
-    if not arrays or len(counts) != 1:
-        raise ValueError("give flux, or bp and rp, with as many rows as source_id")
-    rows = counts.pop()
-    if rows < _BINARY_FROM_ROWS or not all(_plain(name, array) for name, array in arrays.items()) or not _flat(options):
-        return _as_json(arrays, source_id, rows, options)
+    whole = spectra.plain and not any(mask is not None for mask in spectra.masks.values())
+    finite = whole and all(np.isfinite(array).all() for array in spectra.arrays.values())
+    if not spectra.plain or not _flat(options) or (len(spectra) < _BINARY_FROM_ROWS and finite):
+        return _as_json(spectra, options)
     params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
-    if source_id is None and set(arrays) == {"flux"}:
-        return {"content": _as_npy(arrays["flux"]), "headers": {"Content-Type": NPY}, "params": params}
-    return {"content": _as_arrow(arrays, source_id), "headers": {"Content-Type": ARROW}, "params": params}
-
-
-def _native(value: ArrayLike) -> NDArray[Any]:
-    """Return an array as this machine keeps it: those from FITS files have their bytes the other way round."""
-    array = np.ascontiguousarray(value)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _plain(name: str, array: NDArray[Any]) -> bool:
-    """Say whether an array is what the service takes; any other goes as JSON, for the exact place in its error."""
-    return array.ndim == 2 and array.shape[1] in _LENGTHS[name] and array.dtype.kind in "iuf"
+    if whole and set(spectra.arrays) == {"flux"}:
+        return {"content": _as_npy(spectra.arrays["flux"]), "headers": {"Content-Type": NPY}, "params": params}
+    return {"content": _as_arrow(spectra), "headers": {"Content-Type": ARROW}, "params": params}
 
 
 def _flat(options: Mapping[str, Any]) -> bool:
@@ -66,15 +70,26 @@ def _flat(options: Mapping[str, Any]) -> bool:
     return all(isinstance(value, str | bool) for value in options.values())
 
 
-def _as_json(
-    arrays: Mapping[str, NDArray[Any]], source_id: Sequence[int | str] | None, rows: int, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    spectra: list[dict[str, Any]] = [{name: array[row] for name, array in arrays.items()} for row in range(rows)]
-    if source_id is not None:
-        for spectrum, identifier in zip(spectra, source_id, strict=True):
-            spectrum["source_id"] = identifier if isinstance(identifier, str) else int(identifier)
-    content = orjson.dumps({"spectra": spectra, **options}, option=orjson.OPT_SERIALIZE_NUMPY)
+def _as_json(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for name, array in spectra.arrays.items():
+        mask = spectra.masks.get(name)
+        values = array if mask is None else np.where(mask, np.nan, array)  # NaN is written as null
+        if name == "flux" and array.shape[1:] == (DR3.untruncated,):
+            arrays["bp"] = np.ascontiguousarray(values[:, : DR3.bp.samples])
+            arrays["rp"] = np.ascontiguousarray(values[:, DR3.bp.samples :])
+        else:
+            arrays[name] = values
+    rows = [{name: array[row] for name, array in arrays.items()} for row in range(len(spectra))]
+    if not spectra.plain:  # what no row of it can mend is refused, whatever a row may cost
+        options = {name: value for name, value in options.items() if name != "rows"}
+    content = orjson.dumps({"spectra": rows, **options}, option=orjson.OPT_SERIALIZE_NUMPY, default=_as_text)
     return {"content": content, "headers": {"Content-Type": JSON}}
+
+
+def _as_text(value: Any) -> Any:
+    """Write what JSON has no way for as text, for the service to say where it is."""
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)[:40]
 
 
 def _float(array: NDArray[Any]) -> NDArray[Any]:
@@ -87,15 +102,14 @@ def _as_npy(flux: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def _as_arrow(arrays: Mapping[str, NDArray[Any]], source_id: Sequence[int | str] | None) -> bytes:
+def _as_arrow(spectra: Spectra) -> bytes:
     import pyarrow
 
     columns = {}
-    for name, array in arrays.items():
-        values = pyarrow.array(_float(array).ravel())
+    for name, array in spectra.arrays.items():
+        mask = spectra.masks.get(name)
+        values = pyarrow.array(_float(array).ravel(), mask=None if mask is None else mask.ravel())
         columns[name] = pyarrow.FixedSizeListArray.from_arrays(values, array.shape[1])
-    if source_id is not None:
-        columns["source_id"] = pyarrow.array([str(one) for one in source_id], pyarrow.string())
     batch = pyarrow.RecordBatch.from_pydict(columns)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as stream:

@@ -1,15 +1,16 @@
-"""What goes over the wire, as both ends read it. Imports `interpretation`.
+"""What goes over the wire, as both ends read it. Imports `interpretation` and `spectra`.
 
 The service documents and answers with these; the client reads replies with them.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from gaia_redshift.interpretation.prior import PriorName, PriorTable
 from gaia_redshift.interpretation.quality import QualityFlag
 from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.spectra import FLUX_UNIT, Unit, find_unit
 
 ModelName = Annotated[str, Field(max_length=128)]
 
@@ -23,6 +24,11 @@ class Wire(BaseModel):
 def _kind_of_prior(value: Any) -> str:
     """Choose which alternative judges a prior, so that a wrong one is explained once."""
     return "prior-table" if isinstance(value, dict | PriorTable) else "prior-name"
+
+
+def _unit(value: Any) -> Any:
+    """Understand the spellings of a unit; raises ValueError with the way out for those that are not read."""
+    return find_unit(value) if isinstance(value, str) else value
 
 
 class PredictOptions(Wire):
@@ -40,6 +46,15 @@ class PredictOptions(Wire):
     )
     pdf: bool = Field(
         False, description="Also return the probability density per bin of redshift (density models only)"
+    )
+
+    unit: Annotated[Unit, BeforeValidator(_unit)] | None = Field(
+        None, description=f"Of the fluxes: {FLUX_UNIT}. per_sample if absent, unless a table's columns say per pixel"
+    )
+    rows: Literal["strict", "lenient"] | None = Field(
+        None,
+        description="What a wrong flux, or a list of a wrong length, costs: the whole request (strict, the default of "
+        "JSON), or its own row (lenient, that of binary bodies)",
     )
 
     def asked(self) -> Asked:

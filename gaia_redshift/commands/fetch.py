@@ -12,9 +12,9 @@ from rich.progress import Progress
 from gaia_redshift.archive import Archive
 from gaia_redshift.archive.datalink import DATALINK, MOST_IDS, default_cache, whole
 from gaia_redshift.archive.tap import TAP, query
+from gaia_redshift.commands.streams import replacing
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.tables.columns import SOURCE_ID
-from gaia_redshift.tables.files import replacing
 from gaia_redshift.tables.formats import format_to_write, opened
 
 _NAMED_IN_FULL = 20

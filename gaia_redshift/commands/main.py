@@ -12,6 +12,8 @@ from gaia_redshift.errors import MissingDependencyError, RedshiftError
 COMMANDS = "gaia_redshift.commands"
 """Entry-point group; each entry names a function with Typer annotations."""
 
+_HELP = {"help_option_names": ["-h", "--help"]}
+
 _ORDER = ("serve", "predict", "models", "key", "simulate", "analyse", "train", "evaluate", "tune", "upgrade")
 
 
@@ -19,7 +21,8 @@ def build() -> typer.Typer:
     """Return the command line with every installed sub-command."""
     application = typer.Typer(
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
+        context_settings=_HELP,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         help="Redshifts of galaxies from Gaia BP/RP spectra.",
@@ -27,7 +30,8 @@ def build() -> typer.Typer:
     application.callback()(_options)
     found = {entry.name: entry for entry in entry_points(group=COMMANDS)}
     for name in sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
-        application.command(name)(_load(found[name]))
+        function = _load(found[name])
+        application.command(name, context_settings=_HELP, epilog=_examples(function))(function)
     return application
 
 
@@ -44,6 +48,12 @@ def _load(entry: EntryPoint) -> Callable[..., Any]:
         missing.__doc__ = "Not part of this installation."
         return missing
     return function
+
+
+def _examples(function: Callable[..., Any]) -> str | None:
+    """Return a command's examples as the end of its help: the text EXAMPLES of its module, where there is one."""
+    lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").strip().splitlines()
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,27 +1,32 @@
 """The command ``predict``. Importing this loads no network runtime."""
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
-from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing
+from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.result import Asked
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside
-from gaia_redshift.tables.files import replacing
 from gaia_redshift.tables.formats import format_to_write, opened, settle
 from gaia_redshift.tables.prior import find_prior
 from gaia_redshift.tables.recognise import recognise
-from gaia_redshift.tables.spectra import check_readable, read_spectra
+from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
+
+EXAMPLES = """
+gaia-redshift predict spectra.csv -o redshifts.csv
+gaia-redshift predict spectra.parquet -o densities.parquet --pdf --prior flat
+gaia-redshift predict converted.csv -o redshifts.csv --unit per_pixel
+gaia-redshift predict XP_CONTINUOUS_RAW.fits -o redshifts.vot
+zcat spectra.csv.gz | gaia-redshift predict - -o - | head
+"""
 
 
 def predict(
@@ -29,7 +34,8 @@ def predict(
         Path,
         typer.Argument(
             metavar="IN",
-            help="Table of spectra: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, perhaps packed.",
+            help="Table of spectra: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, perhaps packed; - "
+            "for standard input.",
         ),
     ],
     output: Annotated[
@@ -38,7 +44,8 @@ def predict(
             "--output",
             "-o",
             metavar="OUT",
-            help="Where to write the table with the redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl.",
+            help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl; - writes CSV to "
+            "standard output.",
         ),
     ],
     *,
@@ -59,37 +66,66 @@ def predict(
             "--snr", help="Add snr_bp and snr_rp, from the errors and correlations of the archive's coefficients."
         ),
     ] = False,
+    unit: Annotated[
+        str,
+        typer.Option(
+            metavar="per_sample|per_pixel",
+            help="Of the fluxes, in e-/s. GaiaXPy's convert gives them per pixel, of which a sample is 0.33342 in BP "
+            "and 0.35680 in RP.",
+        ),
+    ] = "per_sample",
     models: options.Models = SHIPPED_MODELS,
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     public_key: options.PublicKey = None,
 ) -> None:
-    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift."""
+    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift.
+
+    IN has a row for each spectrum: columns flux_0 to flux_185, which are 80 BP and then 106 RP samples; or bp_0.. (80
+    or 120) and rp_0.. (106 or 120); or columns flux, or bp and rp, of arrays. Both bands go from blue to red. Fluxes
+    are in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. Or IN is a file of Gaia's
+    archive (XP_CONTINUOUS), whose coefficients become fluxes. What was recognised is said.
+
+    OUT has the other columns of IN as they were, then redshift, redshift_lower and redshift_upper (68%),
+    redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
+    """
     from gaia_redshift.predictor import Predictor
 
-    written = format_to_write(output.name)
+    said = _unit(unit)
+    written = format_to_write(named(output).name)
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = 0
     about = chosen.about(asked)
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
-    with _open_input(table) as source, opened(source, table.name) as content, replacing(output) as target:
+    name = "standard input" if table == STANDARD else table.name
+    with open_input(table) as source, opened(source, named(table).name) as content, replacing(output) as target:
         found = recognise(content, chosen.bundle.grid)
-        say(f"{table.name}: {found.sentence}", markup=False)
+        say(f"{name}: {found.sentence}", markup=False)
         check_readable(found, chosen.bundle.grid, chosen.manifest.id)
         settle(content, found, written)
+        unit_found = unit_of_columns(content, found, said)
         writer = written.writer(target, about)
         for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
-            predictions = chosen.predict(batch, asked)
+            predictions = chosen.predict(batch.in_samples(unit_found), asked)
             writer.write(beside(batch.carried, predictions, about))
             rows += len(predictions)
             failed += len(predictions.problems)
         writer.close()
-    spectra = "1 spectrum" if rows == 1 else f"{rows} spectra"
-    say(f"{spectra}, {failed} without a redshift, by {chosen.manifest.name} {chosen.manifest.version} -> {output}")
+    say(
+        f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
+        f"{chosen.manifest.version} -> {output}"
+    )
     if failed:
         raise typer.Exit(1)
+
+
+def _unit(text: str) -> Unit:
+    try:
+        return find_unit(text)
+    except ValueError as error:
+        raise InvalidInputError(f"--unit: {error}") from None
 
 
 def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
@@ -99,24 +135,3 @@ def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
         while (block := coming.result()) is not None:
             coming = thread.submit(next, blocks, None)
             yield block
-
-
-@contextmanager
-def _open_input(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, with a progress bar over its bytes on a terminal."""
-    console = Console(stderr=True)
-    progress = Progress(
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
-    with file, progress, progress.wrap_file(file, path.stat().st_size, description=path.name) as watched:
-        yield file if progress.disable else watched

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine.chunks import CPU_CHUNK, PriorIndex
 from gaia_redshift.engine.cores import available_cores
+from gaia_redshift.engine.installed import check_installed
 from gaia_redshift.engine.keras import KerasEngine
 from gaia_redshift.engine.onnx import OnnxEngine
 from gaia_redshift.interpretation.result import Redshifts
@@ -30,6 +31,7 @@ __all__ = [
     "OnnxEngine",
     "PriorIndex",
     "available_cores",
+    "check_installed",
     "choose_engine",
     "load_engine",
 ]

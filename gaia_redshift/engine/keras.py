@@ -27,7 +27,9 @@ from gaia_redshift.engine.chunks import (
     run_in_chunks,
     sizes_up_to,
 )
-from gaia_redshift.errors import InvalidBundleError, MissingDependencyError
+from gaia_redshift.engine.installed import keras_is_missing
+from gaia_redshift.engine.quiet import import_tensorflow
+from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
@@ -70,9 +72,7 @@ class KerasEngine:
     def __init__(self, bundle: Bundle, threads: int) -> None:
         prepare = {"tensorflow": _prepare_tensorflow, "jax": _prepare_jax}.get(_choose_backend())
         if prepare is None:
-            raise MissingDependencyError(
-                "the Keras engine needs TensorFlow or JAX: pip install 'gaia-redshift[gpu]', or use the onnx engine"
-            )
+            raise keras_is_missing()
         backend = prepare(threads)
         self.device = backend.device
         self._bundle = bundle
@@ -142,7 +142,7 @@ def _choose_backend() -> str:
 
 def _prepare_tensorflow(threads: int) -> _Backend:
     """Set TensorFlow up; on a GPU it chooses its kernels anew for each number of rows."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow()
     import tensorflow
 
     gpus = tensorflow.config.list_physical_devices("GPU")

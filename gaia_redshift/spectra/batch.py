@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.spectra.checks import Problem, describe, validate
 from gaia_redshift.spectra.grid import DR3, FloatArray, Grid
+from gaia_redshift.spectra.units import Unit, per_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class SpectrumBatch:
         named = batches[0].source_id is not None
         source_id = [name for batch in batches for name in batch.source_id or ()] if named else None
         return SpectrumBatch(np.concatenate([batch.flux for batch in batches]), source_id, problems, batches[0].grid)
+
+    def in_samples(self, unit: Unit | None) -> "SpectrumBatch":
+        """Return the batch in e-/s per sample, of fluxes in `unit`; None is per sample."""
+        return self if unit in {None, "per_sample"} else replace(self, flux=per_sample(self.flux, unit, self.grid))
 
     def checked(self) -> "SpectrumBatch":
         """Return the batch with the rows that `validate` refuses added to its problems."""

@@ -7,10 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gaia_redshift.spectra.grid import DR3, FloatArray, Grid
+from gaia_redshift.spectra.units import FROM_CALIBRATED
 
 PLAUSIBLE_PEAK = (1e-3, 1e6)
 """Smallest and largest believable peak of a spectrum in e-/s per sample (Gaia's limit is about 0.1, a G = 5
 star about 1e6). Outside it the numbers are almost surely in other units, such as W m-2 nm-1."""
+
+_CALIBRATED_PEAK = 1e-9
+"""Fluxes below it are W m-2 nm-1, or W m-2 Hz-1, of a source that Gaia sees."""
 
 
 class Unusable(enum.IntEnum):
@@ -75,5 +79,6 @@ def describe(flux: FloatArray, reason: int) -> Problem:
     smallest, largest = PLAUSIBLE_PEAK
     return Problem(
         "implausible_units",
-        f"the largest flux is {peak:.3g}, outside {smallest:g} to {largest:g}: are these e-/s per sample?",
+        f"the largest flux is {peak:.3g}, outside {smallest:g} to {largest:g}: are these e-/s per sample? "
+        f"{FROM_CALIBRATED if peak < _CALIBRATED_PEAK else ''}".rstrip(),
     )

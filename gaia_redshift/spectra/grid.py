@@ -30,12 +30,15 @@ class Band:
         Which of them a model reads.
     coefficients : int
         Of the archive's spectrum in its basis functions.
+    pixels : float
+        Width of a sample in pixels: what turns e-/s per pixel into e-/s per sample.
     """
 
     name: Literal["BP", "RP"]
     samples: int
     kept: slice
     coefficients: int
+    pixels: float
 
     @property
     def count(self) -> int:
@@ -133,6 +136,11 @@ class Grid:
         return Positions(band, index, table["pseudo_wavelength"], table["wavelength_nm"], kept)
 
     @cached_property
+    def pixels(self) -> FloatArray:
+        """Width in pixels of each sample that a model reads, shape (samples,): BP, then RP."""
+        return np.repeat(np.array([self.bp.pixels, self.rp.pixels], np.float32), [self.bp.count, self.rp.count])
+
+    @cached_property
     def wavelength_nm(self) -> NDArray[np.float64]:
         """Wavelengths of the samples that a model reads, in nm, shape (samples,): BP, then RP."""
         return self.positions.wavelength_nm[self.positions.kept]
@@ -169,8 +177,8 @@ class Grid:
 DR3 = Grid(
     name="smsgen-dr3-1",
     release="Gaia DR3",
-    bp=Band("BP", samples=120, kept=slice(34, 114), coefficients=55),
-    rp=Band("RP", samples=120, kept=slice(4, 110), coefficients=55),
+    bp=Band("BP", samples=120, kept=slice(34, 114), coefficients=55, pixels=0.33342),
+    rp=Band("RP", samples=120, kept=slice(4, 110), coefficients=55, pixels=0.35680),
     file=Path(__file__).parent / "data" / "smsgen_grid.csv",
 )
 

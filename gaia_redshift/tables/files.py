@@ -1,9 +1,6 @@
 """Tables on disk. Imports its neighbours, `errors` and `spectra`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import SpectrumBatch
@@ -33,19 +30,3 @@ def read(path: str | Path) -> SpectrumBatch:
             return SpectrumBatch.join(list(read_spectra(table, recognise(table))))
     except OSError as error:
         raise InvalidInputError(f"{where} cannot be read: {error.strerror or error}") from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
-    part = path.with_name(path.name + ".part")
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

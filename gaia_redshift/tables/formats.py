@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from gaia_redshift.errors import InvalidInputError, InvalidTableError
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.table import Table
-from gaia_redshift.tables.unpack import unpacked
+from gaia_redshift.tables.unpack import spooled, unpacked
 from gaia_redshift.tables.writers import Writer
 
 
@@ -169,7 +169,8 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
     InvalidTableError, MalformedBodyError
         If it is empty, damaged or of no format that is read.
     """
-    content, packing = unpacked(file)
+    source = file if file.seekable() else spooled(file)
+    content, packing = unpacked(source)
     try:
         start = content.read(4096)
         content.seek(0)
@@ -183,5 +184,6 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
             table.format = f"{table.format} in {packing}"
         yield table
     finally:
-        if content is not file:
-            content.close()
+        for one in (content, source):
+            if one is not file:
+                one.close()

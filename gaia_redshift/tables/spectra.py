@@ -9,10 +9,11 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
-from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, narrow
+from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
-from gaia_redshift.tables.table import Block, Table, described
+from gaia_redshift.tables.table import UNIT, Block, Table, about, described
 
 _MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
 _RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
@@ -85,6 +86,27 @@ def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
             f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: take a model "
             f"that was made for {found.release}, or spectra of {grid.release}"
         )
+
+
+def unit_of_columns(table: Table, found: Recognised, said: Unit) -> Unit | None:
+    """Return the unit of a table's fluxes, from what its user and its columns say.
+
+    Parameters
+    ----------
+    table : Table
+    found : Recognised
+    said : {"per_sample", "per_pixel"}
+        The first stands for nothing said.
+
+    Raises
+    ------
+    InvalidInputError
+        If the columns say another unit, or one that is not read.
+    """
+    if found.kind == "coefficients":
+        return None
+    declared = {about(table.schema.field(position), UNIT) for position in found.columns}
+    return agreed(None if said == "per_sample" else said, sorted(declared))
 
 
 def _basis(found: Recognised) -> Basis | None:

@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -49,6 +50,11 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
             raise
         raise MalformedBodyError(f"the file cannot be unpacked, it is damaged or cut short: {error}") from error
     return file, ""
+
+
+def spooled(file: IO[bytes]) -> IO[bytes]:
+    """Return a copy of what comes from a pipe, in which one can seek."""
+    return _spooled(_pieces(file), sys.maxsize)
 
 
 def _pieces(stream: Any) -> Iterator[bytes]:

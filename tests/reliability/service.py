@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,12 +36,25 @@ class Service:
         Where the bundle and the log go.
     layers : int
         Makes the tiny network as slow as a real one; see `write_tiny_bundle`.
+    environment : dict, optional
+        More variables.
+    surroundings : mapping, optional
+        All other variables; those of this process if not given.
+    prefix : sequence of str
+        What the command stands behind, such as a tracer.
     settings : settings by name
         As in the environment, without the prefix.
     """
 
     def __init__(
-        self, folder: Path, *, layers: int = 0, environment: dict[str, str] | None = None, **settings: Any
+        self,
+        folder: Path,
+        *,
+        layers: int = 0,
+        environment: dict[str, str] | None = None,
+        surroundings: Mapping[str, str] = os.environ,
+        prefix: Sequence[str] = (),
+        **settings: Any,
     ) -> None:
         self.folder = folder
         self.models = folder / "models"
@@ -52,13 +66,14 @@ class Service:
             name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in given.items()
         }
         self._environment = {f"GAIA_REDSHIFT_{name.upper()}": text.strip('"') for name, text in texts.items()}
-        self._environment = {**os.environ, **self._environment, **(environment or {})}
+        self._environment = {**surroundings, **self._environment, **(environment or {})}
+        self._prefix = prefix
         self.log = folder / "service.log"
 
     def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gaia_redshift", "serve"],
+                [*self._prefix, sys.executable, "-m", "gaia_redshift", "serve"],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pyarrow
 
 from gaia_redshift.spectra import DR3
+from tests.security.messages import V4, V5, bomb
 
 NAMES = ",".join(f"flux_{number}" for number in range(DR3.samples))
 ROW = ",".join(f"{0.1 + number / 1000:.3f}" for number in range(DR3.samples))
@@ -144,6 +145,9 @@ def streams() -> Iterator[tuple[str, bytes]]:
     yield "cut in the numbers", good[: len(good) // 2]
     yield "zstd bomb", _stream(pyarrow.table({"flux": flux, "source_id": ["\0" * (400 << 20)]}), "zstd")
     yield "lz4 bomb", _stream(pyarrow.table({"flux": flux, "other": ["\0" * (400 << 20)]}), "lz4")
+    yield from bombs(400 << 20)
+    yield "two streams", good + good
+    yield "a stream and more", good + b"\0"
     yield "a dictionary", _stream(pyarrow.table({"flux": flux, "source_id": pyarrow.array(["a"]).dictionary_encode()}))
     yield "a hundred thousand columns", _stream(pyarrow.table({f"c{number}": [0] for number in range(100_000)}))
     yield "equal columns", _stream(pyarrow.table([flux] * 1000, names=["flux"] * 1000))
@@ -154,6 +158,18 @@ def streams() -> Iterator[tuple[str, bytes]]:
     yield "invalid UTF-8 in a name", _patched(good, b"source_id", b"source\xff\xff\xff")
     for position in range(0, len(good) - 800, 7):  # the metadata, not the numbers
         yield f"a flipped byte at {position}", good[:position] + bytes([good[position] ^ 0xFF]) + good[position + 1 :]
+
+
+def bombs(size: int) -> Iterator[tuple[str, bytes]]:
+    """Yield Arrow streams whose batches say where one looks, and where nobody looks, that they are packed."""
+    for codec in ("zstd", "lz4"):
+        for schema in (V4, V5):
+            for version in (0, V4, V5):
+                name = f"{codec} bomb, schema {schema}, batch {version}"
+                where: dict[str, int] = {"schema_version": schema, "version": version}
+                yield f"{name}, hidden", bomb(size, codec=codec, **where)
+                yield f"{name}, stated", bomb(size, codec=codec, hidden=False, stated=True, **where)
+                yield f"{name}, both", bomb(size, codec=codec, stated=True, **where)
 
 
 def _deep(levels: int) -> pyarrow.DataType:

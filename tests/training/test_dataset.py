@@ -200,7 +200,7 @@ def test_redshifts_outside_the_survey_are_counted(write_csv: WriteCsv, bad: floa
     with pytest.raises(InvalidInputError) as caught:
         read(write_csv(csv_table(flux, redshift)))
     assert caught.value.details[0].at == "row 3"
-    assert "1 rows have a redshift outside 0 to 0.6" in caught.value.details[0].message
+    assert "1 row has a redshift outside 0 to 0.6" in caught.value.details[0].message
 
 
 def test_the_ends_of_the_redshift_range_belong_to_it(write_csv: WriteCsv) -> None:

@@ -217,5 +217,5 @@ def test_without_astropy_the_message_says_what_to_install(
 ) -> None:
     ARRAYS[name]({"z": REDSHIFT, "flux": FLUX}, tmp_path / name)
     monkeypatch.setitem(sys.modules, "astropy.io", None)
-    with pytest.raises(MissingDependencyError, match=rf"{format_} needs astropy: pip install 'gaia-redshift\[train\]'"):
+    with pytest.raises(MissingDependencyError, match=rf"{format_} needs astropy: .*pip install .*\[train\]'"):
         load(tmp_path / name)

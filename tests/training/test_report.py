@@ -109,7 +109,7 @@ def test_real_spectra_without_parts_or_properties_are_all_evaluated(
     assert (found["part"], found["galaxies"], found["without_redshift"]) == ("all", 58, 1)
     assert found["left_out"] == {"a redshift outside 0 to 0.6": 1}
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "1 of them got no redshift. Left out: 1 rows with a redshift outside 0 to 0.6." in text
+    assert "1 of them got no redshift. Left out: 1 row with a redshift outside 0 to 0.6." in text
     with pytest.raises(InvalidInputError, match="has no column part"):
         run(NAME, data, "--report", tmp_path, "--policy", "drop", "--part", "test")
 

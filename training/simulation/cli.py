@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.errors import InvalidInputError, counted
 
 LARGEST_COUNT = 100_000_000
 
@@ -74,4 +74,4 @@ def simulate(
         task = progress.add_task("simulating", total=count)
         blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
-    typer.echo(f"wrote {count} spectra to {output}", err=True)
+    typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)

@@ -70,7 +70,10 @@ def test_options_in_the_query_of_a_json_body_are_not_overlooked(service: TestCli
     json = {"spectra": [{"flux": make_flux(1)[0].tolist()}]}
     error = error_of(service.post("/predict", json=json, params={"model": "tiny"}), 422, "invalid_request")
     assert error["message"] == "with a JSON body the options stand in the body"
-    assert service.post("/predict", json=json, params={"utm": "x"}).status_code == 200
+    error = error_of(service.post("/predict", json=json, params={"PDF": "true"}), 422, "invalid_request")
+    assert error["details"] == [{"at": "PDF", "message": "unknown: did you mean pdf?"}]
+    error = error_of(service.post("/predict", json=json, params={"utm": "x"}), 422, "invalid_request")
+    assert error["details"] == [{"at": "utm", "message": "unknown: there are: model, prior, pdf, unit, rows"}]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,6 @@ def test_options_in_the_query_of_a_json_body_are_not_overlooked(service: TestCli
         (b"rubbish", NPY, 400, "malformed_body"),
         (b"rubbish", ARROW, 400, "malformed_body"),
         (npy(np.ones((2, 3))), NPY, 422, "invalid_request"),
-        (npy(np.full((2, DR3.samples), np.nan)), NPY, 422, "invalid_request"),
         (arrow(a=[1]), ARROW, 422, "invalid_table"),
         (npy(np.ones((2, DR3.samples))), ARROW, 400, "malformed_body"),
         (arrow(flux=lists(np.ones((1, DR3.samples)))), NPY, 400, "malformed_body"),
@@ -90,6 +92,60 @@ def test_what_cannot_be_read_is_an_error_in_the_one_shape(
     service: TestClient, content: bytes, kind: str, status: int, code: str
 ) -> None:
     error_of(send(service, content, kind), status, code)
+
+
+def nan_among(flux: FloatArray) -> FloatArray:
+    flux[1, 3] = np.nan
+    return flux
+
+
+def test_one_nan_costs_its_own_row_of_a_binary_body(service: TestClient, make_flux: Make) -> None:
+    flux = nan_among(make_flux(40))
+    for content, kind in ((npy(flux), NPY), (arrow(flux=lists(flux)), ARROW)):
+        answered = send(service, content, kind).json()["predictions"]
+        assert [row["status"] for row in answered].count("ok") == 39
+        assert answered[1]["error"]["code"] == "not_finite"
+        assert "flux[3] is nan" in answered[1]["error"]["message"]
+
+
+def test_a_null_in_an_arrow_stream_is_a_missing_value_of_its_row(service: TestClient, make_flux: Make) -> None:
+    rows = make_flux(3).tolist()
+    rows[2][7] = None
+    answered = send(service, arrow(flux=pa.array(rows, pa.list_(pa.float32()))), ARROW).json()["predictions"]
+    assert [row["status"] for row in answered] == ["ok", "ok", "error"]
+    assert answered[2]["error"] == {"code": "missing_value", "message": "flux[7] is empty"}
+
+
+def test_on_request_one_nan_refuses_the_whole_binary_body_with_its_place(service: TestClient, make_flux: Make) -> None:
+    flux = nan_among(make_flux(40))
+    for content, kind in ((npy(flux), NPY), (arrow(flux=lists(flux)), ARROW)):
+        error = error_of(send(service, content, kind, rows="strict"), 422, "invalid_request")
+        assert [detail["at"] for detail in error["details"]] == ["spectra[1].flux[3]"]
+
+
+def test_fluxes_per_pixel_give_what_fluxes_per_sample_give(service: TestClient, make_flux: Make) -> None:
+    flux = make_flux(30)
+    pixels = flux / DR3.pixels
+    expected = [row["redshift"] for row in send(service, npy(flux), NPY).json()["predictions"]]
+    json = {"spectra": [{"flux": row} for row in pixels.tolist()], "unit": "per_pixel"}
+    for reply in (
+        send(service, npy(pixels), NPY, unit="per_pixel"),
+        send(service, npy(pixels), NPY, unit="per pixel"),
+        send(service, arrow(flux=lists(pixels)), ARROW, unit="per_pixel"),
+        service.post("/predict", json=json),
+    ):
+        assert [row["redshift"] for row in reply.json()["predictions"]] == pytest.approx(expected, abs=2e-6)
+
+
+def test_fluxes_in_calibrated_units_are_refused_with_the_way_out(service: TestClient, make_flux: Make) -> None:
+    flux = make_flux(1)
+    for reply in (
+        send(service, npy(flux), NPY, unit="W m-2 nm-1"),
+        service.post("/predict", json={"spectra": [{"flux": flux[0].tolist()}], "unit": "W m-2 nm-1"}),
+    ):
+        error = error_of(reply, 422, "invalid_request")
+        assert [detail["at"] for detail in error["details"]] == ["unit"]
+        assert "XP_CONTINUOUS" in error["details"][0]["message"]
 
 
 def test_binary_bodies_have_the_limits_of_json(settings: Settings, make_flux: Make) -> None:
@@ -105,7 +161,7 @@ def test_the_document_describes_every_body_and_every_answer(service: TestClient)
     operation = service.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/json", NPY, ARROW}
     assert set(operation["responses"]["200"]["content"]) == {"application/json", ARROW}
-    assert {parameter["name"] for parameter in operation["parameters"]} == {"model", "prior", "pdf"}
+    assert {parameter["name"] for parameter in operation["parameters"]} == {"model", "prior", "pdf", "unit", "rows"}
 
 
 def test_an_array_of_any_writer_is_read(service: TestClient, make_flux: Make) -> None:

@@ -138,3 +138,73 @@ def test_more_rows_than_allowed_are_413(models: Path, make_flux: Make) -> None:
 def test_rubbish_behind_many_good_rows_refuses_the_table(service: TestClient, make_flux: Make) -> None:
     content = table(make_flux(6000)) + b"\xff\xfe\xfd\n"
     error_of(service.post("/predict/csv", content=content, headers=CSV), 400, "malformed_body")
+
+
+@pytest.mark.parametrize(
+    ("query", "nearest"),
+    [("piror=flat", "prior"), ("modle=tiny", "model"), ("PDF=true", "pdf"), ("units=per_pixel", "unit")],
+)
+def test_a_misspelt_parameter_is_refused_with_the_nearest_known_name(
+    service: TestClient, query: str, nearest: str
+) -> None:
+    reply = service.post(f"/predict/csv?{query}", content=b"x", headers={"Content-Type": "text/csv"})
+    assert reply.status_code == 422
+    error = reply.json()["error"]
+    assert error["details"] == [{"at": query.split("=", maxsplit=1)[0], "message": f"unknown: did you mean {nearest}?"}]
+    assert nearest in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/models?verbose=1", "/models/tiny?prior=flat"])
+def test_where_there_are_no_parameters_any_is_refused(service: TestClient, path: str) -> None:
+    reply = service.get(path)
+    assert reply.status_code == 422
+    assert reply.json()["error"]["details"][0]["message"] == "unknown: there are: none"
+
+
+def test_a_parameter_given_twice_is_refused(service: TestClient) -> None:
+    reply = service.post("/predict/csv?prior=flat&prior=survey", content=b"x", headers={"Content-Type": "text/csv"})
+    assert reply.json()["error"]["details"] == [{"at": "prior", "message": "given more than once"}]
+
+
+def test_a_table_may_hold_fluxes_per_pixel(service: TestClient, make_flux: Make) -> None:
+    def ask(flux: FloatArray, **query: str) -> list[float]:
+        names = ",".join(f"flux_{number}" for number in range(DR3.samples))
+        text = "\n".join([names, *(",".join(map(repr, row)) for row in flux.astype(float).tolist())])
+        headers = {"Content-Type": "text/csv", "Accept": "application/json"}
+        reply = service.post("/predict/csv", content=text.encode(), headers=headers, params=query)
+        return [row["redshift"] for row in reply.json()["predictions"]]
+
+    flux = make_flux(4)
+    assert ask(flux / DR3.pixels, unit="per_pixel") == pytest.approx(ask(flux), abs=2e-6)
+
+
+def test_calibrated_units_of_a_table_are_refused_with_the_way_out(service: TestClient) -> None:
+    headers = {"Content-Type": "text/csv"}
+    reply = service.post("/predict/csv", content=b"x", headers=headers, params={"unit": "W m-2 nm-1"})
+    assert reply.status_code == 422
+    assert "XP_CONTINUOUS" in reply.text
+
+
+def test_options_that_stand_in_the_form_are_not_overlooked(service: TestClient, make_flux: Make) -> None:
+    files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
+    for name in ("model", "pdf", "piror"):
+        reply = service.post("/predict/csv", files=files, data={name: "true"})
+        error = error_of(reply, 422, "invalid_request")
+        assert error["details"] == [{"at": name, "message": "stands in the form"}]
+    assert service.post("/predict/csv", files=files, data={"prior": "survey"}).headers["x-prior"] == "survey"
+    error_of(service.post("/predict/csv", files=files, data={"prior": "flat"}), 422, "unsupported_by_model")
+
+
+@pytest.mark.parametrize(
+    "text", ["mine", "{}", '{"redshift": [0, 1], "density": [1]}', '{"redshift": [1, 0], "density": [1, 1]}']
+)
+def test_a_prior_in_the_form_that_is_none_is_refused(service: TestClient, make_flux: Make, text: str) -> None:
+    files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
+    error = error_of(service.post("/predict/csv", files=files, data={"prior": text}), 422, "invalid_request")
+    assert error["details"][0]["at"].startswith("prior")
+
+
+def test_the_document_tells_the_limits_that_are_set(settings: Settings) -> None:
+    with TestClient(create_app(settings.model_copy(update={"max_spectra": 123}))) as service:
+        schemas = service.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["PredictRequest"]["properties"]["spectra"]["maxItems"] == 123

@@ -72,9 +72,8 @@ def test_the_answers_format_is_asked_for_by_name_or_accept(service: TestClient, 
 
 def test_a_misspelt_query_is_refused(service: TestClient, make_flux: Make) -> None:
     body = {"files": {"file": ("a.csv", encoded("csv", make_flux(1)))}}
-    assert error_of(service.post("/predict/table?piror=flat", **body), 422, "invalid_request")["details"] == [
-        {"at": "piror", "message": "unknown"}
-    ]
+    error = error_of(service.post("/predict/table?piror=flat", **body), 422, "invalid_request")
+    assert error["details"][0]["at"] == "piror"
 
 
 def test_more_rows_than_allowed_are_413(models: Path, make_flux: Make) -> None:

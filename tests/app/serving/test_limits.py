@@ -197,3 +197,68 @@ def test_a_full_disk_is_503_for_a_large_upload_and_nothing_for_others(
     error_of(response, 503, "storage_full")
     assert response.headers["retry-after"] == "30"
     assert len(rows_of(service.post("/predict/csv", content=table(make_flux(5)), headers=CSV))) == 5
+
+
+class Flow:
+    """Bodies that arrive at the same time, each with its pieces after some seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.limits = Limits(Reader(), settings, lambda: 0.0)
+
+    async def send(self, *pieces: tuple[float, int]) -> str:
+        left = list(pieces)
+
+        async def receive() -> dict[str, Any]:
+            seconds, size = left.pop(0)
+            await asyncio.sleep(seconds)
+            return {"type": "http.request", "body": b" " * size, "more_body": bool(left)}
+
+        try:
+            await self.limits({"type": "http", "headers": JSON_HEADERS, "state": {}}, receive, None)  # type: ignore[arg-type]
+        except RedshiftError as error:
+            return error.code
+        return "answered"
+
+
+MB = 1_000_000
+HOLDING = Settings(max_json_bytes=4 * MB, max_json_bytes_held=8 * MB, min_bytes_per_second=1, slow_seconds=20)
+
+
+def test_slow_holders_give_way_to_others_and_the_fast_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.serving.limits._SPEED_SECONDS", 0.2)
+
+    async def main() -> None:
+        flow = Flow(HOLDING)
+        slow = asyncio.create_task(flow.send((0, 3 * MB), *[(0.1, 100)] * 20))
+        fast = asyncio.create_task(flow.send(*[(0.1, MB // 4)] * 12))
+        await asyncio.sleep(0.5)
+        assert await flow.send((0, 3 * MB), (0.01, MB)) == "answered"
+        assert (await slow, await fast) == ("overloaded", "answered")
+        assert flow.limits.memory.held == 0
+        assert not flow.limits.memory.arriving
+
+    asyncio.run(main())
+
+
+def test_large_bodies_leave_room_for_small_ones() -> None:
+    async def main() -> None:
+        flow = Flow(HOLDING)
+        holders = [asyncio.create_task(flow.send((0, 2_900_000), (0.5, 10))) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        small = [asyncio.create_task(flow.send((0, MB // 2), (0.1, 10))) for _ in range(3)]
+        assert await asyncio.gather(*small) == ["answered"] * 3
+        assert sorted(await asyncio.gather(*holders)) == ["answered", "answered", "overloaded"]
+
+    asyncio.run(main())
+
+
+def test_a_body_that_has_just_begun_does_not_give_way() -> None:
+    async def main() -> None:
+        flow = Flow(HOLDING)
+        first = asyncio.create_task(flow.send((0, 2_900_000), (0.3, 3)))
+        second = asyncio.create_task(flow.send((0, 2_900_000), (0.3, 3)))
+        await asyncio.sleep(0.1)
+        assert await flow.send((0, 2_900_000), (0.1, 3)) == "overloaded"
+        assert (await first, await second) == ("answered", "answered")
+
+    asyncio.run(main())

@@ -17,6 +17,7 @@ from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.answers import write_arrow
 from gaia_redshift.tables.csv import write_csv
 from tests.gaia_redshift.tables.test_csv import predictions
+from tests.security.messages import V4, V5, bomb
 
 GOOD = np.random.default_rng(3).uniform(0.1, 9, (6, DR3.samples)).astype(np.float32)
 
@@ -205,3 +206,23 @@ def test_densities_are_lists_of_a_fixed_length_and_null_where_there_is_no_redshi
     assert table.schema.field("pdf").type == pa.list_(pa.float64(), 3)
     assert table["pdf"].to_pylist() == [[0.5, 1.5, 0.0], None]
     assert table.schema.metadata == {b"bin_edges": b"[0,0.2,0.4,0.6]"}
+
+
+@pytest.mark.parametrize("name", ["hidden", "stated", "both"])
+def test_a_stream_of_old_metadata_is_refused_wherever_it_names_its_codec(name: str) -> None:
+    forms = {"hidden": {}, "stated": {"hidden": False, "stated": True}, "both": {"stated": True}}
+    for schema, batch in ((V4, V4), (V5, V4), (V4, V5), (V5, 0)):
+        with pytest.raises(MalformedBodyError, match=r"older than version 5|not an Arrow stream"):
+            read_arrow(bomb(100, schema_version=schema, version=batch, **forms[name]), 10)
+
+
+def test_metadata_of_version_5_unpack_only_where_the_batch_says_so() -> None:
+    assert read_arrow(bomb(100, stated=True, schema_version=V5, version=V5), 10).source_id == ["\0" * 100]
+    with pytest.raises(MalformedBodyError, match="more than 10 spectra can need"):
+        read_arrow(bomb(100_000, stated=True, schema_version=V5, version=V5), 10)
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\0" * 8, body(flux=lists(GOOD))], ids=["a byte", "zeros", "another stream"])
+def test_what_follows_a_stream_is_refused(more: bytes) -> None:
+    with pytest.raises(MalformedBodyError, match="follow its end"):
+        read_arrow(body(flux=lists(GOOD)) + more, 20)

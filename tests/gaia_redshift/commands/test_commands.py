@@ -163,6 +163,46 @@ def test_the_version_is_shown(run) -> None:  # noqa: ANN001
     assert out.startswith("gaia-redshift ")
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_the_help_of_predict_tells_columns_units_and_examples(run, flag: str) -> None:  # noqa: ANN001
+    code, out, _ = run("predict", flag)
+    text = " ".join(out.split())
+    assert code == 0
+    for told in ("flux_0 to flux_185", "bp_0..", "e-/s per sample", "blue to red", "0.33342 in BP and 0.35680 in RP"):
+        assert told in text
+    assert "\n    gaia-redshift predict spectra.csv -o redshifts.csv\n" in out
+    assert run("-h")[0] == 0
+
+
+def test_the_command_completes_in_a_shell(run) -> None:  # noqa: ANN001
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "--install-completion" in out
+
+
+def test_standard_input_and_output_are_csv(run, tmp_path: Path, make_flux: Make, monkeypatch) -> None:  # noqa: ANN001
+    table = write_table(tmp_path / "in.csv", make_flux(3))
+    with table.open() as source:
+        monkeypatch.setattr("sys.stdin", source)
+        code, out, err = run("predict", "-", "-o", "-")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert (code, [row["status"] for row in rows]) == (0, ["ok"] * 3)
+    assert "3 spectra" in err
+    assert "spectra" not in out
+
+
+def test_fluxes_per_pixel_give_the_redshifts_of_fluxes_per_sample(run, tmp_path: Path, make_flux: Make) -> None:  # noqa: ANN001
+    flux = make_flux(5)
+    table = write_table(tmp_path / "in.csv", flux / DR3.pixels)
+    assert run("predict", table, "-o", tmp_path / "out.csv", "--unit", "per_pixel")[0] == 0
+    with (tmp_path / "out.csv").open() as file:
+        found = [float(row["redshift"]) for row in csv.DictReader(file)]
+    assert found == pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    code, _, err = run("predict", table, "-o", tmp_path / "out.csv", "--unit", "W m-2 nm-1")
+    assert code == 2
+    assert "XP_CONTINUOUS" in err
+
+
 def test_a_part_that_is_not_installed_leaves_the_other_commands(run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     from importlib.metadata import EntryPoint
 

@@ -198,3 +198,24 @@ def test_a_backend_that_is_not_there_is_named_with_the_way_out(tmp_path: Path, m
     monkeypatch.setenv("KERAS_BACKEND", "none_such")
     with pytest.raises(MissingDependencyError, match="needs TensorFlow or JAX"):
         load_engine(Bundle(write_tiny_bundle(tmp_path / "tiny")), "keras")
+
+
+def test_tensorflow_makes_no_remarks(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    done = subprocess.run(
+        [sys.executable, "-c", "from gaia_redshift.engine.quiet import import_tensorflow; import_tensorflow()"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: text for name, text in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
+    )
+    assert done.stderr == ""
+
+
+def test_what_fails_unheard_is_heard_after_all() -> None:
+    program = (
+        "import os, gaia_redshift.engine.quiet as quiet\n"
+        "with quiet._unheard():\n    os.write(2, b'the reason')\n    raise SystemExit(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "the reason")

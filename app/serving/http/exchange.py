@@ -1,0 +1,215 @@
+"""One request and its answer, as ASGI sees them. Imports `errors` and its neighbours."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Scope
+
+from app.serving.http.framing import Head
+from gaia_redshift.errors import RedshiftError
+
+HIGH_WATER = 64 << 10
+"""Bytes of a body that wait for the application before no more are read."""
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus if status >= 200
+}
+
+_log = logging.getLogger("uvicorn.error")
+
+
+def write_head(
+    status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bool, chunked: bool = False
+) -> bytes:
+    """Return the head of an answer.
+
+    Raises
+    ------
+    RuntimeError
+        If a header holds a line end: it would make another header, or another answer.
+    """
+    lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    lines += [b"%b: %b\r\n" % header for header in headers if header[0] != b"connection"]
+    if chunked:
+        lines.append(b"transfer-encoding: chunked\r\n")
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    if not head.count(b"\n") == head.count(b"\r") == len(lines) or b"\0" in head:
+        raise RuntimeError("a header of the answer holds a line end")
+    return head
+
+
+class Carrier(Protocol):
+    """What an exchange needs of its connection."""
+
+    transport: asyncio.Transport
+    writable: asyncio.Event
+
+    def want_more(self) -> None:
+        """Go on reading the body."""
+
+    def finish(self) -> None:
+        """Take note that the answer is written."""
+
+
+class Exchange:
+    """A request that is being answered.
+
+    Parameters
+    ----------
+    scope : dict
+        The ASGI scope.
+    carrier : Carrier
+    default_headers : list of pairs
+        What every answer begins with.
+    head : Head
+        Says whether the connection stays open afterwards, and whether the client waits for leave to send its body.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_default_headers",
+        "_error",
+        "_expects_continue",
+        "_head",
+        "_left",
+        "_news",
+        "_pieces",
+        "_waiter",
+        "answered",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "started",
+        "waiting_bytes",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        carrier: Carrier,
+        default_headers: list[tuple[bytes, bytes]],
+        head: Head,
+    ) -> None:
+        self.scope, self._carrier, self._default_headers = scope, carrier, default_headers
+        self.keep_alive, self._expects_continue = head.keep_alive, head.expects_continue
+        self._pieces: list[bytes] = []
+        self.waiting_bytes = 0
+        self.more_body, self.disconnected = True, False
+        self._news = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: RedshiftError | None = None
+        self.started = self.answered = False
+        self._head = b""
+        self._left: int | None = None
+        """Bytes that the answer still has to bring; None where it comes in chunks."""
+
+    async def run(self, application: ASGIApp) -> None:
+        """Let the application answer; whatever it leaves undone ends the connection."""
+        try:
+            await application(self.scope, self.receive, self.send)
+        except BaseException as error:
+            if not self.disconnected:
+                _log.error("the application failed after its answer had begun", exc_info=error)
+            self._carrier.transport.abort()
+        else:
+            if not self.answered and not self.disconnected:
+                _log.error("the application did not answer")
+                self._carrier.transport.abort()
+
+    # What the connection calls.
+    def take(self, piece: bytes) -> None:
+        """Take a part of the body."""
+        self._pieces.append(piece)
+        self.waiting_bytes += len(piece)
+        self._tell()
+
+    def complete(self) -> None:
+        """Take note that the body is complete."""
+        self.more_body = False
+        self._tell()
+
+    def leave(self) -> None:
+        """Take note that the client left."""
+        self.disconnected = True
+        self._tell()
+
+    def fail(self, error: RedshiftError) -> None:
+        """Let the application's next `receive` raise: the body is not one. The connection ends with the answer."""
+        self._error, self.keep_alive = error, False
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the application calls.
+    async def receive(self) -> Message:
+        """Return what came of the body since the last call, or wait for more; after the last part, for the end."""
+        if not self._news and not self.answered:
+            if self._expects_continue and not self.started:
+                self._carrier.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._carrier.want_more()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._news = self._expects_continue = False
+        if self._error is not None:
+            raise self._error
+        if self.disconnected or self.answered:
+            return {"type": "http.disconnect"}
+        pieces, self._pieces, self.waiting_bytes = self._pieces, [], 0
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send(self, message: Message) -> None:
+        """Write the answer. Its head goes out with the first part of its body: each write wakes the client."""
+        if not self._carrier.writable.is_set() and not self.disconnected:
+            await self._carrier.writable.wait()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self.started:
+            self.started = True
+            self._head = self._start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body" and self.started and not self.answered:
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{kind} is no part of an answer at this point")
+
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        given = [*self._default_headers, *headers]
+        self._left = None
+        for name, value in given:
+            if name == b"content-length":
+                self._left = int(value)
+            elif name == b"connection" and value.lower() == b"close":
+                self.keep_alive = False
+        if self.scope["method"] == "HEAD" or status in {204, 304}:
+            self._left = 0
+        return write_head(status, given, keep_alive=self.keep_alive, chunked=self._left is None)
+
+    def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self.scope["method"] == "HEAD":
+            body = b""
+        elif self._left is None:
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            if not more:
+                body += b"0\r\n\r\n"
+        else:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the answer's body is not as long as its Content-Length")
+        if self._head or body:
+            self._carrier.transport.write(self._head + body if self._head else body)
+            self._head = b""
+        if not more:
+            self.answered = True
+            self._tell()
+            self._carrier.finish()

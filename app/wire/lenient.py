@@ -1,0 +1,123 @@
+"""A JSON body whose spectra are judged one by one, as the rows of a table are. Imports `arrays` and `spectra`.
+
+What is wrong with a spectrum's numbers costs that spectrum; anything else that breaks the schema, such as a key that
+nobody knows, is left to the schema to refuse.
+"""
+
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from app.wire.arrays import too_many
+from gaia_redshift.client.messages import PredictOptions
+from gaia_redshift.spectra import DR3, FloatArray, Problem, SpectrumBatch, narrow
+
+_NUMBERS = frozenset({float, int})
+_BANDS = ("flux", "bp", "rp")
+_LENGTHS = {**DR3.lengths, "flux": (DR3.samples,)}
+
+
+def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions] | None:
+    """Read a body that asks for ``"rows": "lenient"``; None where it does not, or the schema is to judge it.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON, in which ``NaN`` and ``Infinity`` are numbers that are not finite.
+    max_spectra : int
+        Most spectra allowed.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there are more spectra.
+    """
+    try:
+        document = from_json(body, allow_inf_nan=True)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or document.get("rows") != "lenient":
+        return None
+    spectra = document.pop("spectra", None)
+    if not isinstance(spectra, list) or not spectra:
+        return None
+    if len(spectra) > max_spectra:
+        raise too_many(len(spectra), max_spectra)
+    if not all(map(_well_formed, spectra)):
+        return None
+    try:
+        options = PredictOptions.model_validate(document)
+    except ValidationError:
+        return None
+    problems: dict[int, Problem] = {}
+    flux = np.zeros((len(spectra), DR3.samples), np.float32)
+    for row, spectrum in enumerate(spectra):
+        found = _read(spectrum)
+        if isinstance(found, Problem):
+            problems[row] = found
+        else:
+            flux[row] = found
+    return SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems), options
+
+
+def _well_formed(spectrum: Any) -> bool:
+    """Say whether a spectrum has no key, and no identifier, that the schema refuses."""
+    if type(spectrum) is not dict or not spectrum.keys() <= {"source_id", *_BANDS}:
+        return False
+    both = spectrum.get("flux") is not None and (spectrum.get("bp") is not None or spectrum.get("rp") is not None)
+    return plain_identifier(spectrum.get("source_id")) and not both
+
+
+def _read(spectrum: dict[str, Any]) -> FloatArray | Problem:
+    """Return one spectrum's fluxes, shape (186,), or why they cannot be used."""
+    bands = {}
+    for band in ("flux",) if spectrum.get("bp") is None and spectrum.get("rp") is None else ("bp", "rp"):
+        samples = _samples(band, spectrum.get(band))
+        if isinstance(samples, Problem):
+            return samples
+        bands[band] = samples
+    return bands["flux"] if "flux" in bands else DR3.assemble(bands["bp"], bands["rp"])
+
+
+def _samples(band: str, values: Any) -> FloatArray | Problem:
+    if values is None:
+        return Problem("missing_value", f"{band} is empty")
+    if type(values) is not list:
+        return Problem("not_a_number", f"{band} is not a list of numbers")
+    if len(values) not in _LENGTHS[band]:
+        return Problem("ragged_row", f"{band} has {len(values)} samples, not {' or '.join(map(str, _LENGTHS[band]))}")
+    wrong = next((index for index, value in enumerate(values) if type(value) not in _NUMBERS), None)
+    if wrong is not None:
+        return _no_number(f"{band}[{wrong}]", values[wrong])
+    try:
+        return numbers(values)
+    except OverflowError:
+        return Problem("not_finite", f"{band} holds an integer beyond any float: every flux must be finite")
+
+
+def _no_number(at: str, value: Any) -> Problem:
+    if value is None:
+        return Problem("missing_value", f"{at} is empty")
+    text = repr(value[:40]) if isinstance(value, str) else f"of the type {type(value).__name__}"
+    return Problem("not_a_number", f"{at} is {text}, which is not a number")
+
+
+def numbers(values: Any) -> FloatArray:
+    """Return numbers as float32, infinite where they are beyond it."""
+    return narrow(np.asarray(values, dtype=np.float64))
+
+
+def plain_identifier(value: object) -> bool:
+    """Say whether the schema takes this for an identifier, or for none."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**64
+    return value is None or (type(value) is str and len(value) <= 256)
+
+
+def as_text(identifiers: list[Any]) -> list[str | None] | None:
+    """Return identifiers as JSON returns them, as text; None where no spectrum has one."""
+    if not any(value is not None for value in identifiers):
+        return None
+    return [None if value is None else str(value) for value in identifiers]

@@ -1,0 +1,60 @@
+"""Options beside the body: those that nobody knows are refused. Imports `errors` and `interpretation`.
+
+A misspelt one would be answered as if it had not been sent.
+"""
+
+from collections.abc import Iterable
+from typing import cast, get_args
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.datastructures import FormData, QueryParams
+
+from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
+from gaia_redshift.interpretation.prior import Prior, PriorName, PriorTable
+
+
+def refuse_unknown(query: QueryParams, known: Iterable[str]) -> None:
+    """Raise InvalidRequestError if a query has a parameter that is not known, or one twice; details name them."""
+    names = list(known)
+    given = [name for name, _ in query.multi_items()]
+    wrong = [Detail(name[:80], f"unknown: {suggestion(name[:80], names)}") for name in query if name not in names]
+    wrong += [Detail(name, "given more than once") for name in query if name in names and given.count(name) > 1]
+    if wrong:
+        raise InvalidRequestError(f"the query is wrong: {wrong[0].at} is {wrong[0].message}", wrong)
+
+
+def prior_of_form(form: FormData, named: PriorName) -> Prior:
+    """Return the prior that a form brings with its table, or the one that the query names.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the form's is none, or the form has other fields: options stand in the query.
+    """
+    others = [name for name in form if name not in {"file", "prior"}]
+    if others:
+        details = [Detail(name[:80], "stands in the form") for name in others]
+        raise InvalidRequestError(f"the form has {others[0][:80]!r}: options stand in the query (?pdf=true)", details)
+    text = form.get("prior")
+    if not isinstance(text, str) or not text.strip():
+        return named
+    if text in get_args(PriorName):
+        return cast("PriorName", text)
+    try:
+        return PriorTable.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+        raise InvalidRequestError(
+            "the form's prior is neither survey, flat, nor a table as JSON", [Detail(f"prior{at}", problem["msg"])]
+        ) from None
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse what the route does not take; a dependency of routers."""
+    if request.scope["query_string"]:
+        route = request.scope["route"]
+        known = [field.alias for field in route.dependant.query_params] if isinstance(route, APIRoute) else []
+        refuse_unknown(request.query_params, known)

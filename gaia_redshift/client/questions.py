@@ -1,0 +1,189 @@
+"""From what a user holds to what is sent: spectra, identifiers, options. Imports `encoding`, `messages`, `tables`."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from gaia_redshift.client.encoding import Spectra
+from gaia_redshift.client.messages import PredictOptions
+from gaia_redshift.errors import RedshiftError
+from gaia_redshift.interpretation.prior import PriorTable
+from gaia_redshift.spectra import DR3, Identifier, Problem, SpectrumBatch, read_identifiers
+
+Rows = Literal["strict", "lenient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Spectra to be sent, and what stays here."""
+
+    spectra: Spectra
+    options: dict[str, Any]
+    """Those of the service, without what has its default value."""
+    source_id: Sequence[Identifier] | None
+    named_by: str | None
+    """What was taken for the identifiers."""
+    problems: Mapping[int, Problem] = field(default_factory=dict)
+    """Rows that could not be read here; the service is sent nothing of them."""
+
+
+def ask(
+    flux: Any,
+    bp: Any,
+    rp: Any,
+    source_id: Any,
+    *,
+    model: str | None,
+    prior: Any,
+    pdf: bool,
+    unit: str | None,
+    rows: Rows,
+) -> Question:
+    """Read spectra given as arrays or as a table; raises ValueError in this library's words."""
+    options = read_options(model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
+    given = {name: value for name, value in (("flux", flux), ("bp", bp), ("rp", rp)) if value is not None}
+    try:
+        ids = None if source_id is None else read_identifiers(source_id)
+        if set(given) == {"flux"} and (isinstance(flux, SpectrumBatch) or _is_table(flux)):
+            return _of_table(flux, ids, options, rows)
+        return _of_arrays(given, ids, options, rows)
+    except RedshiftError as error:
+        raise ValueError(error.message) from None
+
+
+def read_options(**given: Any) -> dict[str, Any]:
+    """Check what is asked before it is sent, and leave out what is the service's default anyway.
+
+    Raises
+    ------
+    ValueError
+        If the service would not understand it.
+    """
+    prior = given.get("prior")
+    if not isinstance(prior, str | PriorTable):
+        given["prior"] = read_prior(prior)
+    try:
+        return PredictOptions(**given).model_dump(exclude_defaults=True)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from None
+
+
+def read_prior(table: Any) -> PriorTable:
+    """Read a prior from a mapping or a table with the columns ``redshift`` and ``density``; raises ValueError."""
+    try:
+        nodes = {name: np.asarray(table[name], np.float64).tolist() for name in ("redshift", "density")}
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise ValueError(
+            "prior: give survey, flat, or a table with the columns redshift and density, both of numbers"
+        ) from None
+    unknown = [str(name) for name in table if name not in nodes] if isinstance(table, Mapping) else []
+    if unknown:
+        raise ValueError(f"prior: {unknown[0]} is unknown; a prior has redshift and density")
+    try:
+        return PriorTable(**nodes)
+    except ValidationError as error:
+        raise ValueError(f"prior: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    at = [str(part) for part in problem["loc"] if not str(part).startswith("prior-")]
+    return ": ".join([*at, problem["msg"].removeprefix("Value error, ")])
+
+
+def _is_table(values: Any) -> bool:
+    from gaia_redshift.tables.kinds import is_table  # loads Arrow, which a few spectra do without
+
+    return not isinstance(values, np.ndarray | list | tuple) and is_table(values)
+
+
+def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows) -> Question:
+    from gaia_redshift.tables.dataframes import read_blocks
+    from gaia_redshift.tables.kinds import identifiers
+
+    unit = options.pop("unit", None)  # it is converted here, where the columns may say another
+    named_by = None if ids is None else "source_id"
+    if isinstance(table, SpectrumBatch):
+        batch = table.in_samples(unit)
+        ids = batch.source_id if ids is None else ids
+    else:
+        if ids is None:
+            named_by, ids = identifiers(table)
+        batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit)))
+    if rows == "strict" and batch.problems:
+        row, problem = min(batch.problems.items())
+        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({len(batch.problems)} such rows in all)")
+    if ids is not None and len(ids) != len(batch):
+        raise ValueError(f"there are {len(ids)} identifiers for {len(batch)} spectra: give one for each")
+    flux, mask = batch.flux, None
+    if batch.problems:
+        mask = np.zeros(flux.shape, np.bool_)
+        mask[list(batch.problems)] = True
+    return Question(Spectra({"flux": flux}, {"flux": mask}), options, ids, named_by, batch.problems)
+
+
+def _of_arrays(
+    given: Mapping[str, Any], ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows
+) -> Question:
+    from gaia_redshift.tables.dataframes import agreed
+    from gaia_redshift.tables.memory import unit_of
+
+    read = {name: _array(name, value) for name, value in given.items()}
+    declared = [text for value in given.values() if (text := unit_of(value))]
+    if declared and (unit := agreed(options.get("unit"), declared)) is not None:
+        options = {**options, "unit": unit}
+    counts = {len(array) for array, _ in read.values()} | ({len(ids)} if ids is not None else set())
+    if set(read) not in ({"flux"}, {"bp", "rp"}) or len(counts) != 1:
+        raise ValueError("give flux, or bp and rp, with as many rows as source_id")
+    spectra = Spectra(
+        {name: array for name, (array, _) in read.items()}, {name: mask for name, (_, mask) in read.items()}
+    )
+    named_by = None if ids is None else "source_id"
+    if rows == "strict" and any(mask is not None for mask in spectra.masks.values()):
+        name, mask = next((name, mask) for name, mask in spectra.masks.items() if mask is not None)
+        row, sample = np.argwhere(mask)[0]
+        raise ValueError(f"{name}[{row}, {sample}] is masked: a masked sample is a missing one")
+    return Question(spectra, options, ids, named_by)
+
+
+def _array(name: str, value: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return an array of two dimensions, as this machine keeps it, and what of it is masked."""
+    from gaia_redshift.tables.memory import split_mask
+
+    rows = list(value) if type(value).__name__ == "Series" else value
+    try:
+        array, mask = split_mask(rows)
+    except ValueError:
+        raise ValueError(f"the rows of {name} have different lengths: give {_shapes(name)}") from None
+    if array.dtype.kind == "O":
+        raise ValueError(f"{name} does not hold numbers: give {_shapes(name)}")
+    return np.atleast_2d(np.ascontiguousarray(array)), None if mask is None else np.atleast_2d(mask)
+
+
+def _shapes(name: str) -> str:
+    return "an array of shape " + " or ".join(f"(n, {length})" for length in DR3.lengths[name])
+
+
+def open_table(table: Any) -> tuple[str, Any, bool]:
+    """Return the name of a CSV table, the file to send, and whether it was opened here.
+
+    Parameters
+    ----------
+    table : str, Path, or file
+        A file of text, or of bytes.
+    """
+    if isinstance(table, str | Path):
+        return Path(table).name, Path(table).open("rb"), True
+    if not hasattr(table, "read"):
+        raise ValueError(f"give the path of a CSV table or an open file, not {type(table).__name__}")
+    name = getattr(table, "name", "")
+    name = Path(name).name if isinstance(name, str) and name else "table.csv"
+    if isinstance(table, io.TextIOBase):
+        return name, io.BytesIO(table.read().encode()), True
+    return name, table, False

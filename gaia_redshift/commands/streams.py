@@ -1,0 +1,63 @@
+"""Where a command reads from and writes to: files, or ``-`` for standard input and output. Imports `errors`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from gaia_redshift.errors import InvalidInputError
+
+STANDARD = Path("-")
+"""Standard input, or output."""
+
+
+def named(path: Path) -> Path:
+    """Return a name that tells the format: what comes and goes by pipes is CSV."""
+    return Path("-.csv") if path == STANDARD else path
+
+
+@contextmanager
+def open_input(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, with a progress bar over its bytes on a terminal."""
+    if path == STANDARD:
+        yield sys.stdin.buffer
+        return
+    progress = Progress(
+        "{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
+    with file, progress, progress.wrap_file(file, path.stat().st_size, description=path.name) as watched:
+        yield watched
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
+    if path == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

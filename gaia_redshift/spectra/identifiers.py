@@ -1,0 +1,69 @@
+"""What may name a spectrum: integers and text, in the type that they came in. Imports numpy alone.
+
+Gaia's identifiers have up to 63 bits and a float has 53: as a float, an identifier is another source's.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+FLOAT_IDS = "source_id holds floats, which cannot hold Gaia's 64-bit ids; give integers or strings"
+"""The one message for them, wherever they come from."""
+
+Identifier = int | str | None
+
+
+def read_identifiers(values: Any) -> Sequence[Identifier]:
+    """Return identifiers as Python's integers and text, None where one is missing or masked.
+
+    Parameters
+    ----------
+    values : sequence, array or column of any library
+        Of integers or text; bytes are ASCII.
+
+    Raises
+    ------
+    ValueError
+        If there are floats among them, or anything else that names no source.
+    """
+    masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    if isinstance(values, str | bytes):
+        values = [values]
+    array = values if isinstance(values, list | tuple) else _as_array(values)
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind == "f":
+            raise ValueError(FLOAT_IDS)
+        if array.ndim != 1:
+            raise ValueError(f"source_id has {array.ndim} dimensions: give one identifier for each spectrum")
+        array = array.tolist()
+    found = [_identifier(value) for value in array]
+    return found if masked is None else [None if hide else one for one, hide in zip(found, masked, strict=True)]
+
+
+def _as_array(values: Any) -> Any:
+    """Return a column of another library as an array; integers with missing ones among them stay integers."""
+    if isinstance(values, np.ndarray | range):
+        return np.ma.getdata(values) if isinstance(values, np.ndarray) else list(values)
+    for name in ("to_pylist", "to_list", "tolist"):  # pyarrow; pandas and polars; what is like an array
+        if hasattr(values, name):
+            return getattr(values, name)()
+    return list(values)
+
+
+def _identifier(value: Any) -> Identifier:
+    if type(value) is int or type(value) is str:
+        return value
+    if value is None or value is np.ma.masked or type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    if isinstance(value, float | np.floating):
+        if np.isnan(value):
+            return None  # how pandas writes that there is none
+        raise ValueError(FLOAT_IDS)
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise ValueError(f"source_id holds {type(value).__name__}: give integers or strings")

@@ -1,0 +1,97 @@
+"""Redshifts added to a table that a user holds in memory, which stays of its kind. Imports its neighbours.
+
+Tables are known by what they are, not by import: nothing here makes a user install any of their libraries.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow
+
+from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.kinds import identifiers, kind_of
+
+
+def add_columns(table: Any, answers: pyarrow.Table) -> Any:
+    """Return a table of the same kind with the columns of `answers` added, or in place of those of their names.
+
+    Of an array it is a structured array of the answers alone, of a Series a DataFrame of them with its index, of a dict
+    a pyarrow Table of them with its identifiers.
+    """
+    return _ADD[kind_of(table)](table, answers)
+
+
+def _plain(answers: pyarrow.Table) -> dict[str, Any]:
+    """Return the columns as NumPy arrays: text as objects, densities with a second axis."""
+    columns = {}
+    for name in answers.column_names:
+        column = answers[name].combine_chunks()
+        if pyarrow.types.is_fixed_size_list(column.type):
+            columns[name] = column.values.to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
+        else:
+            columns[name] = column.to_numpy(zero_copy_only=False)
+    return columns
+
+
+def _to_structured(_table: Any, answers: pyarrow.Table) -> Any:
+    columns = _plain(answers)
+    texts = {name: np.array([text or "" for text in values]) for name, values in columns.items() if values.dtype == "O"}
+    columns |= texts
+    types = [(name, values.dtype, values.shape[1:]) for name, values in columns.items()]
+    filled = np.empty(len(answers), types)
+    for name, values in columns.items():
+        filled[name] = values
+    return filled
+
+
+def _to_pyarrow(table: Any, answers: pyarrow.Table) -> Any:
+    made = table if isinstance(table, pyarrow.Table) else pyarrow.Table.from_batches([table])
+    made = made.drop_columns([name for name in answers.column_names if name in made.column_names])
+    for name in answers.column_names:
+        made = made.append_column(answers.schema.field(name), answers[name])
+    if isinstance(table, pyarrow.Table):
+        return made
+    return made.combine_chunks().to_batches()[0] if len(made) else pyarrow.RecordBatch.from_pylist([], made.schema)
+
+
+def _to_pandas(table: Any, answers: pyarrow.Table) -> Any:
+    columns = _plain(answers)
+    return table.assign(**{name: list(values) if values.ndim > 1 else values for name, values in columns.items()})
+
+
+def _to_answers(table: Any, answers: pyarrow.Table) -> Any:
+    _, names = identifiers(table)
+    return answers if names is None else answers.add_column(0, SOURCE_ID, pyarrow.array(names))
+
+
+def _to_frame(series: Any, answers: pyarrow.Table) -> Any:
+    library = sys.modules[type(series).__module__.partition(".")[0]]
+    if library.__name__ == "polars":
+        return library.from_arrow(answers)
+    return library.DataFrame(
+        {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}, series.index
+    )
+
+
+def _to_polars(table: Any, answers: pyarrow.Table) -> Any:
+    return table.with_columns(sys.modules["polars"].from_arrow(answers).get_columns())
+
+
+def _to_astropy(table: Any, answers: pyarrow.Table) -> Any:
+    made = table.copy(copy_data=False)
+    for name, values in _plain(answers).items():
+        made[name] = [text or "" for text in values] if values.dtype == "O" else values
+    return made
+
+
+_ADD = {
+    "numpy": _to_structured,
+    "series": _to_frame,
+    "dict": _to_answers,
+    "products": _to_answers,
+    "pyarrow": _to_pyarrow,
+    "pandas": _to_pandas,
+    "polars": _to_polars,
+    "astropy": _to_astropy,
+}

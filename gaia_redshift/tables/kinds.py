@@ -1,0 +1,96 @@
+"""Which library a table belongs to, its columns, and what names its rows. Imports `spectra`, `errors`, `columns`.
+
+Known by what they are, not by import: nothing here makes a user install any of these libraries.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
+from gaia_redshift.spectra import Identifier, read_identifiers
+from gaia_redshift.tables.columns import SOURCE_ID
+
+_LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
+_NAMES = (SOURCE_ID, "#source_id", "sourceid", "designation", "objid")
+"""What columns of identifiers are called, the first that is there being taken."""
+
+
+def is_table(table: Any) -> bool:
+    """Say whether this is a table or a Series of another library, and not an array."""
+    try:
+        return kind_of(table) != "numpy"
+    except InvalidInputError:
+        return False
+
+
+def kind_of(table: Any) -> str:
+    """Return the library that a table belongs to."""
+    if isinstance(table, np.ndarray | list | tuple) or hasattr(table, "unmasked"):
+        return "numpy"
+    if isinstance(table, Mapping):
+        return "products" if products(table) else "dict"
+    if type(table).__name__ == "Series":
+        return "series"
+    library = type(table).__module__.partition(".")[0]
+    kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), library)
+    if kind not in _LIBRARIES:
+        raise InvalidInputError(
+            f"{type(table).__name__} is no table: give an array of spectra, or a table of pyarrow, pandas, polars or "
+            "astropy"
+        )
+    return kind
+
+
+def _is_table(base: type) -> bool:
+    return base.__name__ in {"RecordBatch", "Table", "DataFrame"} and base.__module__.partition(".")[0] in _LIBRARIES
+
+
+def identifiers(table: Any) -> tuple[str | None, Sequence[Identifier] | None]:
+    """Return what a table's rows are called, each in its own type, and the column that says so; None where none does.
+
+    Raises
+    ------
+    InvalidTableError
+        If they are floats.
+    """
+    if kind_of(table) == "products":
+        parts = [identifiers(product) for product in products(table)]
+        if any(names is None for _, names in parts):
+            return None, None
+        return parts[0][0], [name for _, names in parts for name in names or ()]
+    name = named_by(table)
+    if name is None:
+        return None, None
+    column = table[name] if name in column_names(table) else table.index
+    try:
+        return name, read_identifiers(column)
+    except ValueError as error:
+        raise InvalidTableError(str(error), [Detail(name, "no identifiers")]) from None
+
+
+def column_names(table: Any) -> list[Any]:
+    """Return the names of a table's columns; none of an array or a Series."""
+    kind = kind_of(table)
+    if kind in {"numpy", "series"}:
+        return []
+    if kind == "pyarrow":
+        return list(table.schema.names)
+    return list(table if kind == "dict" else table.colnames if kind == "astropy" else table.columns)
+
+
+def named_by(table: Any) -> str | None:
+    """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
+    names = {name.strip().lower(): name for name in reversed(column_names(table)) if isinstance(name, str)}
+    index = getattr(getattr(table, "index", None), "name", None)
+    if isinstance(index, str):
+        names.setdefault(index.strip().lower(), index)
+    return next((names[name] for name in _NAMES if name in names), None)
+
+
+def products(table: Mapping[str, Any]) -> list[Any]:
+    """Return the tables that astroquery's DataLink gives, by product; none of a dict of columns."""
+    found = [one for value in table.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    tables = [one.to_table() if hasattr(one, "to_table") else one for one in found]
+    return tables if tables and all(hasattr(one, "colnames") for one in tables) else []

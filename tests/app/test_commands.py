@@ -1,0 +1,82 @@
+"""What is wrong at start-up ends in one line, before anything says that it runs."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gaia_redshift.commands import main as cli
+from gaia_redshift.engine import installed
+from tests.tiny import write_tiny_bundle
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Return what `serve` with some options and settings ends with: its one line."""
+    monkeypatch.setenv("GAIA_REDSHIFT_MODELS", str(models))
+    monkeypatch.setenv("GAIA_REDSHIFT_DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr("app.server.serve", lambda _: pytest.fail("it runs"))
+
+    def serve(*options: object, **settings: str) -> str:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"GAIA_REDSHIFT_{name.upper()}", value)
+        monkeypatch.setattr("sys.argv", ["gaia-redshift", "serve", *map(str, options)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert stop.value.code == 2
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1, err
+        return err
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        ({"default_model": "nope"}, ("there is no model 'nope'", "there are: tiny@1.2.3", "--models FOLDER")),
+        ({"default_model": "tinny"}, ("did you mean tiny",)),
+        ({"models": "/nonexistent"}, ("there is no folder /nonexistent", "--models")),
+        ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS is not JSON",)),
+        ({"api_keys": '{"me": "secret"}'}, ("GAIA_REDSHIFT_API_KEYS[me]", "gaia-redshift key")),
+        ({"bundle_public_key": "/nonexistent.pem"}, ("nonexistent.pem cannot be read",)),
+        ({"port": "many"}, ("GAIA_REDSHIFT_PORT", "valid integer")),
+        ({"host": "203.0.113.1"}, ("203.0.113.1 cannot be listened on", "--host")),
+        ({"host": "no host"}, ("there is no address 'no host'", "--host")),
+    ],
+)
+def test_a_wrong_setting_ends_in_one_line(refusal: Run, settings: dict[str, str], messages: tuple[str, ...]) -> None:
+    line = refusal(**settings)
+    for message in messages:
+        assert message in line
+
+
+def test_a_folder_without_bundles_is_named(refusal: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert f"there is no bundle in {tmp_path / 'empty'}" in refusal("--models", tmp_path / "empty")
+
+
+def test_a_default_model_that_is_a_folder_elsewhere_is_told_the_way(refusal: Run, tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "mine" / "other")
+    assert f"--models {tmp_path / 'mine'}" in refusal(default_model=str(tmp_path / "mine" / "other"))
+
+
+def test_an_engine_that_is_not_installed_is_told_how_to_install(refusal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda _: None)
+    line = refusal(engine="keras")
+    assert "needs TensorFlow or JAX" in line
+    assert "[gpu]'" in line
+
+
+def test_a_port_in_use_is_named_with_the_option_that_changes_it(refusal: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} of 127.0.0.1 is in use" in refusal("--port", port)
+        assert "--port" in refusal("--port", port)

@@ -1,0 +1,125 @@
+"""How the service starts, whatever happens to it meanwhile and whatever lies beside its models."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.reliability.service import Service
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, workers: int) -> None:
+    service = Service(tmp_path, workers=workers)
+    with (tmp_path / "log").open("wb") as log:
+        service.process = subprocess.Popen(
+            [sys.executable, "-m", "gaia_redshift", "serve"], env=service._environment, stdout=log, stderr=log
+        )
+    try:
+        time.sleep(0.15)  # Python itself
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and service.process.poll() is None:
+            service.process.send_signal(signal.SIGHUP)
+            for worker in service.children():
+                os.kill(worker.pid, signal.SIGHUP)
+            try:
+                if httpx.get(f"{service.url}/health/ready", timeout=1).is_success:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.01)
+        assert service.process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(1)
+        text = httpx.get(f"{service.url}/metrics").text
+        assert 'gaia_redshift_reloads_total{result="done"}' in text
+        assert "died" not in (tmp_path / "log").read_text()
+    finally:
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [("CORS_ORIGINS", "[secret"), ("API_KEYS", "secret"), ("ALLOWED_HOSTS", "{")]
+)
+def test_a_setting_that_is_not_json_is_one_line(tmp_path: Path, variable: str, text: str) -> None:
+    environment = {**os.environ, f"GAIA_REDSHIFT_{variable}": text}
+    command = [sys.executable, "-m", "gaia_redshift", "serve", "--port", "0"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"  GAIA_REDSHIFT_{variable}: " in done.stderr
+    assert "secret" not in done.stderr
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Put something that cannot be served beside the good bundle."""
+    if how == "altered":
+        bundle = write_tiny_bundle(folder / "bad", "bad")
+        (bundle / "model.onnx").write_bytes(b"rubbish")
+    elif how == "cannot be loaded":
+        from gaia_redshift.bundle import MANIFEST, Manifest, seal
+
+        bundle = write_tiny_bundle(folder / "bad", "bad")
+        (bundle / "model.onnx").write_bytes(b"")
+        seal(bundle, Manifest.model_validate_json((bundle / MANIFEST).read_bytes()))
+    elif how == "a manifest that is none":
+        (folder / "bad").mkdir()
+        (folder / "bad" / "manifest.json").write_text("{")
+    elif how == "a pipe":
+        bundle = write_tiny_bundle(folder / "bad", "bad")
+        (bundle / "model.onnx").unlink()
+        os.mkfifo(bundle / "model.onnx")
+    elif how == "a pipe for a manifest":
+        (folder / "bad").mkdir()
+        os.mkfifo(folder / "bad" / "manifest.json")
+    else:
+        (folder / ".tmp-copy").mkdir()
+        (folder / ".tmp-copy" / "manifest.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    "how", ["altered", "cannot be loaded", "a manifest that is none", "a pipe", "a pipe for a manifest", "hidden"]
+)
+def test_a_bundle_that_cannot_be_served_does_not_keep_the_others_from_it(tmp_path: Path, how: str) -> None:
+    write_tiny_bundle(tmp_path / "models" / "tiny")
+    spoil(tmp_path / "models", how)
+    with Service(tmp_path) as service:
+        models = httpx.get(f"{service.url}/models").json()["models"]
+        assert [model["manifest"]["name"] for model in models] == ["tiny"]
+        refused = 0 if how == "hidden" else 1
+        assert f"gaia_redshift_bundles_refused {float(refused)}\n" in httpx.get(f"{service.url}/metrics").text
+        told = [line["event"] for line in service.lines() if "is not served" in line.get("event", "")]
+        assert len(told) == refused, told
+        assert all("bad" in line for line in told)
+        shutil.rmtree(tmp_path / "models" / "bad", ignore_errors=True)
+        service.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while "gaia_redshift_bundles_refused 0.0\n" not in (text := httpx.get(f"{service.url}/metrics").text):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+        assert service.stop() == 0
+
+
+def test_where_the_default_model_is_the_bad_one_the_service_does_not_start(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "models" / "good", "good")
+    bundle = write_tiny_bundle(tmp_path / "models" / "tiny")
+    (bundle / "model.onnx").write_bytes(b"rubbish")
+    with pytest.raises(RuntimeError, match="refused unread"), Service(tmp_path):
+        pass
+
+
+def test_an_older_bundle_is_refused_where_the_least_version_is_set(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "models" / "old", version="1.9.9")
+    write_tiny_bundle(tmp_path / "models" / "new", version="1.10.0")
+    with Service(tmp_path, bundle_least_versions=json.loads('{"tiny": "1.10.0"}')) as service:
+        models = httpx.get(f"{service.url}/models").json()["models"]
+        assert [model["manifest"]["version"] for model in models] == ["1.10.0"]
+        assert any("older than 1.10.0" in line.get("event", "") for line in service.lines())
+        service.stop()

@@ -1,0 +1,342 @@
+"""What people hand to the client, and what they get back."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from astropy.table import QTable, Table
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from gaia_redshift.client import AsyncClient, Client, ServiceError
+from gaia_redshift.spectra import DR3, FLOAT_IDS, FloatArray
+from tests.tiny import BIN_EDGES, tiny_redshift, write_tiny_bundle
+
+Make = Callable[[int], FloatArray]
+LARGE = 5853498713190525696
+
+
+def client_of(service: TestClient) -> Client:
+    """Return a synchronous client of the application in this process."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        reply = service.request(
+            request.method, str(request.url), content=request.read(), headers=dict(request.headers.items())
+        )
+        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+    return Client("http://testserver", transport=httpx.MockTransport(answer))
+
+
+@pytest.fixture
+def client(service: TestClient) -> Iterator[Client]:
+    with client_of(service) as made:
+        yield made
+
+
+@pytest.fixture
+def density(models: Path) -> Iterator[Client]:
+    write_tiny_bundle(models / "dense", "dense", density=True)
+    settings = Settings(models=models, default_model="dense", engine="onnx", threads=1)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as service, client_of(service) as made:
+        yield made
+
+
+def in_columns(flux: FloatArray) -> dict[str, Any]:
+    return {f"flux_{number}": flux[:, number].astype(float) for number in range(DR3.samples)}
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda flux, ids: pd.DataFrame({"source_id": ids, **in_columns(flux)}),
+        lambda flux, ids: pd.DataFrame(in_columns(flux), pd.Index(ids, name="source_id")),
+        lambda flux, ids: pd.DataFrame({"SOURCE_ID": ids, "flux": list(flux), "z": 0.1}),
+        lambda flux, ids: Table({"source_id": ids, "flux": flux, "name": ["x"] * len(ids)}),
+        lambda flux, ids: QTable({"source_id": ids, "flux": flux * u.electron / u.s}),
+        lambda flux, ids: pyarrow.table({"source_id": ids, "flux": list(flux)}),
+        lambda flux, ids: {"source_id": ids, "bp": flux[:, :80], "rp": flux[:, 80:]},
+        lambda flux, ids: {"a": [Table({"source_id": ids[:1], "flux": flux[:1]})],
+                           "b": [Table({"source_id": ids[1:], "flux": flux[1:]})]},
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_a_table_of_any_library_gives_its_redshifts_with_its_integer_identifiers(
+    client: Client, make_flux: Make, make: Any, rows: int
+) -> None:
+    flux, ids = make_flux(rows), LARGE + np.arange(rows)
+    found = client.predict(make(flux, ids))
+    assert [one.redshift for one in found] == pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    assert [one.source_id for one in found] == ids.tolist()
+    assert found.named_by in {"source_id", "SOURCE_ID"}
+    assert f"source_id from {found.named_by}" in repr(found)
+    frame = pd.DataFrame({"source_id": ids}).merge(found.to_pandas(), on="source_id")
+    assert len(frame) == rows
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_untruncated_spectra_and_series_of_arrays_are_read(client: Client, make_flux: Make, rows: int) -> None:
+    flux = make_flux(rows)
+    whole = np.full((rows, 240), 9.0)
+    whole[:, 34:114], whole[:, 124:230] = flux[:, :80], flux[:, 80:]
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    for given in (whole, pd.Series(list(flux)), pd.Series(list(whole)), list(flux)):
+        assert [one.redshift for one in client.predict(given)] == expected
+    bands = client.predict(bp=pd.Series(list(flux[:, :80])), rp=pd.Series(list(flux[:, 80:])))
+    assert [one.redshift for one in bands] == expected
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_masked_and_bad_spectra_cost_their_own_rows(client: Client, make_flux: Make, rows: int) -> None:
+    flux = np.ma.array(make_flux(rows), mask=False)
+    flux[1, 3] = np.ma.masked
+    flux[2, 20:60] = 0
+    flux[2, 20:60] = np.ma.masked
+    for given in (flux, Table({"flux": flux}), pd.Series(list(flux))):
+        found = client.predict(given)
+        assert [one.status for one in found[:3]] == ["ok", "error", "error"]
+        assert found[1].error is not None
+        assert found[1].error.code == "missing_value"
+        assert sum(one.status == "ok" for one in found) == rows - 2
+    plain = np.array(make_flux(rows))
+    plain[1, 3] = np.nan
+    found = client.predict(plain, source_id=[LARGE + row for row in range(rows)])
+    assert [one.status for one in found[:3]] == ["ok", "error", "ok"]
+    assert found[1].error is not None
+    assert (found[1].source_id, found[1].error.code) == (LARGE + 1, "not_finite")
+
+
+def test_on_request_one_bad_spectrum_refuses_all(client: Client, make_flux: Make) -> None:
+    flux = np.ma.array(make_flux(3), mask=False)
+    flux[1, 3] = np.ma.masked
+    with pytest.raises(ValueError, match=r"flux\[1, 3\] is masked"):
+        client.predict(flux, rows="strict")
+    with pytest.raises(ValueError, match="row 1: missing_value"):
+        client.predict(Table({"flux": flux}), rows="strict")
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_units_of_options_and_of_columns_are_honoured(client: Client, make_flux: Make, rows: int) -> None:
+    flux = make_flux(rows)
+    pixels = (flux / DR3.pixels).astype(float)
+    declared = u.electron / u.s / u.pix
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    for given in (pixels * declared, QTable({"flux": pixels * declared})):
+        assert [one.redshift for one in client.predict(given)] == expected
+    for given in (pixels, pd.DataFrame(in_columns(pixels))):
+        assert [one.redshift for one in client.predict(given, unit="per pixel")] == expected
+    for given, unit in ((flux, "W m-2 nm-1"), (flux * u.W / u.m**2 / u.nm, None)):
+        with pytest.raises(ValueError, match="XP_CONTINUOUS"):
+            client.predict(given, unit=unit)
+
+
+@pytest.mark.parametrize(
+    "ids", [np.array([5.85e18, 1.0]), [LARGE, 5e18], np.array([np.nan, 5e18]), pd.Series([5.85e18, np.nan])]
+)
+@pytest.mark.parametrize("times", [1, 16])
+def test_float_identifiers_never_leave_the_client(make_flux: Make, ids: Any, times: int) -> None:
+    with Client() as client, pytest.raises(ValueError, match="floats") as caught:
+        client.predict(np.tile(make_flux(2), (times, 1)), source_id=list(ids) * times)
+    assert str(caught.value) == FLOAT_IDS
+
+
+def test_identifiers_come_back_in_the_type_they_had(client: Client, make_flux: Make) -> None:
+    for ids, kind in (([LARGE, 2], np.int64), (["a", "b"], object), ([LARGE, None], "Int64")):
+        found = client.predict(make_flux(2), source_id=ids)
+        assert [one.source_id for one in found] == ids
+        frame = found.to_pandas()
+        assert frame["source_id"].dtype == kind or kind is object
+        assert frame["source_id"][0] == ids[0]
+        assert found.to_table()["source_id"][0] == ids[0]
+
+
+def test_predictions_become_tables_of_pandas_astropy_and_arrow(density: Client, make_flux: Make) -> None:
+    flux = make_flux(3)
+    flux[1] = 0
+    found = density.predict(flux, source_id=[LARGE, 2, 3], pdf=True)
+    assert found.bin_edges is not None
+    assert found.bin_edges.tolist() == BIN_EDGES.tolist()
+    frame, table, arrow = found.to_pandas(), found.to_table(), found.to_arrow()
+    assert frame["status"].tolist() == ["ok", "error", "ok"]
+    assert np.isnan(frame["redshift"][1])
+    assert np.ma.is_masked(table["redshift"][1])
+    assert table["pdf"].shape == (3, 60)
+    assert len(frame["pdf"][0]) == 60
+    assert (table["pdf"][0] == found[0].pdf).all()
+    assert arrow["pdf"][1].as_py() is None
+    assert table["redshift"][2] == frame["redshift"][2] == arrow["redshift"][2].as_py() == found[2].redshift
+    assert table.meta["model"] == frame.attrs["model"] == "dense@1.2.3"
+    assert "3 predictions, 1 without a redshift, by dense 1.2.3, prior survey" in repr(found)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {"redshift": np.array([0.0, 0.1, 0.2]), "density": [0.0, 1.0, 0.0]},
+        pd.DataFrame({"redshift": [0.0, 0.1, 0.2], "density": [0.0, 1.0, 0.0]}),
+        Table({"redshift": [0.0, 0.1, 0.2], "density": [0.0, 1.0, 0.0]}),
+    ],
+    ids=range(3),
+)
+def test_a_table_is_a_prior_for_arrays_and_for_csv(
+    density: Client, make_flux: Make, prior: Any, tmp_path: Path
+) -> None:
+    flux = make_flux(40)
+    found = density.predict(flux, prior=prior)
+    assert found.prior == "table"
+    assert max(one.redshift or 0 for one in found) < 0.2
+    pd.DataFrame(in_columns(flux)).to_csv(tmp_path / "t.csv", index=False)
+    by_csv = density.predict_csv(tmp_path / "t.csv", prior=prior)
+    assert by_csv.prior == "table"
+    assert [one.redshift for one in by_csv] == pytest.approx([one.redshift for one in found], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ("nope", "prior"),
+        (7, "give survey, flat, or a table"),
+        ({"redshift": [0, 1]}, "give survey, flat, or a table"),
+        ({"redshift": [0, 1], "density": ["a", "b"]}, "of numbers"),
+        ({"redshift": [1, 0], "density": [1, 1]}, "must increase"),
+        ({"redshift": [0, 1], "density": [1, 1], "scale": 1}, "scale is unknown"),
+    ],
+)
+def test_what_is_no_prior_is_refused_in_our_words(make_flux: Make, prior: Any, message: str) -> None:
+    with Client() as client, pytest.raises(ValueError, match=message) as caught:
+        client.predict(make_flux(2), prior=prior)
+    assert "pydantic" not in str(caught.value)
+    assert "validation error" not in str(caught.value)
+
+
+def test_a_csv_table_may_be_an_open_file_of_text_or_bytes(client: Client, make_flux: Make, tmp_path: Path) -> None:
+    flux = make_flux(3)
+    text = pd.DataFrame(in_columns(flux)).to_csv(index=False)
+    (tmp_path / "t.csv").write_text(text)
+    expected = [one.redshift for one in client.predict_csv(str(tmp_path / "t.csv"))]
+    with (tmp_path / "t.csv").open() as lines, (tmp_path / "t.csv").open("rb") as file:
+        for table in (lines, file, io.StringIO(text), io.BytesIO(text.encode())):
+            assert [one.redshift for one in client.predict_csv(table)] == expected
+    in_pixels = io.StringIO(pd.DataFrame(in_columns(flux / DR3.pixels)).to_csv(index=False))
+    by_pixel = client.predict_csv(in_pixels, unit="per_pixel")
+    assert [one.redshift for one in by_pixel] == pytest.approx(expected, abs=2e-6)
+    with pytest.raises(ValueError, match="path of a CSV table"):
+        client.predict_csv(flux)  # type: ignore[arg-type]
+
+
+def test_more_spectra_than_a_request_may_hold_go_in_several(settings: Settings, make_flux: Make) -> None:
+    few = settings.model_copy(update={"max_spectra": 300})
+    flux = np.tile(make_flux(100), (8, 1))
+    flux[701] = 0
+    with TestClient(create_app(few), raise_server_exceptions=False) as service, client_of(service) as client:
+        found = client.predict(flux, source_id=range(800))
+        assert [one.source_id for one in found] == list(range(800))
+        assert [row for row, one in enumerate(found) if one.status == "error"] == [701]
+        assert found[799].redshift == found[99].redshift
+        flux[702, 5] = np.nan
+        with pytest.raises(ServiceError) as caught:
+            client.predict(flux, rows="strict")
+        assert [detail["at"] for detail in caught.value.details] == ["spectra[702].flux[5]"]
+
+
+def test_a_busy_service_is_waited_for_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gaia_redshift.client.conversation.MOST_SPECTRA", 2)
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            return httpx.Response(429, headers={"Retry-After": "7"})
+        row = {"status": "ok", "redshift": 0.1, "quality": []}
+        body = {"model": {"name": "m", "version": "1"}, "prior": "survey", "predictions": [row] * 2}
+        return httpx.Response(200, json=body)
+
+    with Client(transport=httpx.MockTransport(answer)) as client:
+        assert len(client.predict(np.ones((4, 186)))) == 4
+    assert waited == [7.0]
+    assert asked == 3
+
+
+def test_a_progress_bar_shows_on_a_terminal_alone(
+    settings: Settings, make_flux: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gaia_redshift.client.conversation._ASK_FROM_ROWS", 2)
+    few = settings.model_copy(update={"max_spectra": 5})
+    with TestClient(create_app(few), raise_server_exceptions=False) as service, client_of(service) as client:
+        client.predict(make_flux(20))
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        client.predict(make_flux(20))
+        assert "20/20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"flux": [[1.0] * 186, [1.0] * 185]}, "different lengths"),
+        ({"flux": [[{}] * 186]}, "does not hold numbers"),
+        ({"flux": np.ones((2, 186)), "model": 5}, "model"),
+        ({"flux": np.ones((2, 186)), "rows": "some"}, "rows"),
+        ({"flux": np.ones((2, 186)), "pdf": "yes"}, "pdf"),
+        ({"flux": pd.DataFrame({"a": [1]})}, "missing"),
+        ({"flux": {"bp": np.ones((2, 80)), "rp": np.ones((3, 106))}}, "different lengths: bp 2, rp 3"),
+        ({"bp": np.ones((2, 80))}, "bp and rp"),
+    ],
+)
+def test_what_is_given_wrongly_is_refused_in_our_words(given: dict[str, Any], message: str) -> None:
+    with Client() as client, pytest.raises(ValueError, match=message) as caught:
+        client.predict(**given)
+    assert "inhomogeneous" not in str(caught.value)
+    assert "validation error" not in str(caught.value)
+
+
+def failing(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (httpx.ConnectError("[Errno 111]"), "no service answers at http://127.0.0.1:8000"),
+        (httpx.ReadTimeout("timed out"), "longer than the client's timeout"),
+        (httpx.RemoteProtocolError("peer closed"), "broke before the answer was complete"),
+    ],
+)
+def test_a_failed_connection_is_told_in_our_words(error: Exception, message: str) -> None:
+    transport = httpx.MockTransport(failing(error))
+    with Client(transport=transport) as client, pytest.raises(ServiceError, match=message) as caught:
+        client.predict(np.ones(186))
+    assert (caught.value.status, caught.value.code) == (0, "unreachable")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b'{"predictions": [1], "model": {}}', b"\x00"])
+def test_an_answer_that_is_none_is_told_in_our_words(body: bytes) -> None:
+    for kind in ("application/json", "application/vnd.apache.arrow.stream", "text/html"):
+        answer = httpx.Response(200, content=body, headers={"content-type": kind})
+        with Client(transport=httpx.MockTransport(lambda _, answer=answer: answer)) as client:
+            with pytest.raises(ServiceError, match="gave an answer that is no prediction"):
+                client.predict(np.ones(186))
+            with pytest.raises(ServiceError):
+                client.models()
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_address_without_a_scheme_is_refused_at_once(kind: type) -> None:
+    with pytest.raises(ValueError, match="'localhost:8000' does not begin with http"):
+        kind("localhost:8000")

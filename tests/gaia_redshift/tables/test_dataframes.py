@@ -1,0 +1,154 @@
+"""Masks, units and identifiers of the tables that people hold in memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from astropy.table import Column, MaskedColumn, QTable, Table
+from astropy.utils.masked import Masked
+
+from gaia_redshift.errors import InvalidInputError, InvalidTableError
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import DR3, FLOAT_IDS, FloatArray
+from tests.tiny import tiny_redshift
+
+Make = Callable[[int], FloatArray]
+PER_PIXEL = u.electron / (u.s * u.pix)
+LARGE = 5853498713190525696
+
+
+@pytest.fixture
+def predictor(models: Path) -> Predictor:
+    return Predictor("tiny", models=models, engine="onnx", threads=1)
+
+
+def masked(flux: FloatArray) -> np.ma.MaskedArray:
+    """Return the fluxes with one sample of the second masked, over a number that looks good."""
+    hidden = np.zeros(flux.shape, bool)
+    hidden[1, 3] = True
+    return np.ma.array(flux, mask=hidden)
+
+
+def in_columns(flux: Any) -> dict[str, Any]:
+    return {f"flux_{number}": flux[:, number] for number in range(DR3.samples)}
+
+
+def statuses(answer: Any) -> list[str]:
+    return [
+        str(one)
+        for one in (answer["status"].to_pylist() if hasattr(answer["status"], "to_pylist") else answer["status"])
+    ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        masked,
+        lambda flux: Masked(flux, mask=masked(flux).mask),
+        lambda flux: Masked(flux * u.electron / u.s, mask=masked(flux).mask),
+        lambda flux: list(masked(flux)),
+        lambda flux: Table({"flux": MaskedColumn(masked(flux))}),
+        lambda flux: Table({"flux": list(masked(flux))}),
+        lambda flux: Table(in_columns(masked(flux))),
+        lambda flux: QTable({"flux": Masked(flux * u.electron / u.s, mask=masked(flux).mask)}),
+        lambda flux: Table({"bp": masked(flux)[:, :80], "rp": masked(flux)[:, 80:]}),
+        lambda flux: pd.DataFrame(in_columns(masked(flux).filled(np.nan))),
+        lambda flux: pd.DataFrame({k: pd.array(v.tolist(), "Float64") for k, v in in_columns(masked(flux)).items()}),
+        lambda flux: pd.DataFrame({"flux": list(masked(flux))}),
+        lambda flux: pd.Series(list(masked(flux))),
+    ],
+    ids=range(13),
+)
+def test_a_masked_sample_is_a_missing_one(predictor: Predictor, make_flux: Make, make: Any) -> None:
+    flux = make_flux(3)
+    answer = predictor(make(flux))
+    assert statuses(answer) == ["ok", "error", "ok"]
+    assert str(answer["error"][1]).startswith(("missing_value: flux", "missing_value: bp"))
+    assert np.asarray(answer["redshift"])[[0, 2]] == pytest.approx(tiny_redshift(flux)[[0, 2]].tolist(), abs=2e-6)
+
+
+def test_a_masked_edge_that_no_model_reads_costs_nothing(predictor: Predictor, make_flux: Make) -> None:
+    flux = make_flux(2)
+    whole = np.ma.array(np.full((2, 240), 9.0), mask=False)
+    whole[:, 34:114], whole[:, 124:230] = flux[:, :80], flux[:, 80:]
+    whole[0, 2] = np.ma.masked
+    assert statuses(predictor(whole)) == ["ok", "ok"]
+    whole[0, 40] = np.ma.masked
+    assert statuses(predictor(whole)) == ["error", "ok"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pixels: pixels * PER_PIXEL,
+        lambda pixels: Column(pixels, unit="electron / (s pix)"),
+        lambda pixels: Table({"flux": pixels * PER_PIXEL}),
+        lambda pixels: QTable({"flux": pixels * PER_PIXEL}),
+        lambda pixels: QTable({name: column * PER_PIXEL for name, column in in_columns(pixels).items()}),
+        lambda pixels: pyarrow.table(
+            [pyarrow.array(list(pixels))],
+            pyarrow.schema([pyarrow.field("flux", pyarrow.list_(pyarrow.float64()), metadata={"unit": "e-/s/pixel"})]),
+        ),
+    ],
+    ids=range(6),
+)
+def test_a_declared_unit_is_honoured(predictor: Predictor, make_flux: Make, make: Any) -> None:
+    flux = make_flux(3)
+    pixels = (flux / DR3.pixels).astype(np.float64)
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    assert np.asarray(predictor(make(pixels))["redshift"]) == expected
+    assert np.asarray(predictor(make(pixels), unit="per pixel")["redshift"]) == expected
+    with pytest.raises(InvalidInputError, match="per_pixel and per_sample"):
+        predictor(make(pixels), unit="per_sample")
+
+
+def test_electrons_per_second_alone_leave_it_to_the_caller(predictor: Predictor, make_flux: Make) -> None:
+    flux = make_flux(3)
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    plain = u.electron / u.s
+    assert predictor(flux * plain)["redshift"] == expected
+    assert predictor(flux / DR3.pixels * plain, unit="per_pixel")["redshift"] == expected
+    assert predictor(flux / DR3.pixels, unit="per_pixel")["redshift"] == expected
+
+
+@pytest.mark.parametrize(
+    "make", [lambda flux: flux * 1e-17 * u.W / u.m**2 / u.nm, lambda flux: QTable({"flux": flux * u.W / u.m**2 / u.nm})]
+)
+def test_calibrated_fluxes_are_refused_with_the_way_out(predictor: Predictor, make_flux: Make, make: Any) -> None:
+    with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
+        predictor(make(make_flux(2)))
+    with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
+        predictor(make_flux(2), unit="W m-2 nm-1")
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, Table, pyarrow.table])
+def test_float_identifiers_are_refused_with_one_message(predictor: Predictor, make_flux: Make, kind: Any) -> None:
+    flux = {name: np.array(column) for name, column in in_columns(make_flux(2)).items()}
+    with pytest.raises(InvalidTableError) as caught:
+        predictor(kind({"source_id": np.array([LARGE, np.nan]), **flux}))
+    assert caught.value.message == FLOAT_IDS
+
+
+def test_a_series_of_arrays_gives_a_frame_with_its_index(predictor: Predictor, make_flux: Make) -> None:
+    flux = make_flux(3)
+    series = pd.Series(list(flux), index=[LARGE, LARGE + 2, LARGE + 4])
+    found = predictor(series)
+    assert isinstance(found, pd.DataFrame)
+    assert found.index.tolist() == series.index.tolist()
+    assert found["redshift"].to_numpy() == pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    series.iloc[1] = flux[1][:185]
+    assert statuses(predictor(series)) == ["ok", "error", "ok"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [[[1.0] * 186, [1.0] * 185], np.ones((2, 185)), np.array([["a"] * 186]), np.ones((2, 2, 186)), [[{}] * 186]],
+)
+def test_an_array_that_holds_no_spectra_is_refused_in_our_words(predictor: Predictor, array: Any) -> None:
+    with pytest.raises(InvalidInputError, match="186"):
+        predictor(array)

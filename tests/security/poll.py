@@ -1,0 +1,62 @@
+"""Ask a server whether it lives, again and again, until standard input ends; then print what was seen, as JSON.
+
+A process of its own, and nothing but the standard library: what is measured is the server and not the test beside it.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+_PAUSE = 0.02
+
+
+def resident_megabytes(pids: list[int]) -> float:
+    """Return the memory of these processes together; one that is gone has none."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS")), 0)
+    return total / 1024
+
+
+def ask(port: int) -> None:
+    """Ask once, on a new connection; raises what goes wrong."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/health/live")
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise ConnectionError(f"/health/live answered {answer.status}")
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    """Poll the port of the first argument; watch the memory of the processes of the others."""
+    port, *pids = map(int, sys.argv[1:])
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    seen: dict[str, float | str | None] = {"stall": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
+    while True:
+        started = time.perf_counter()
+        try:
+            ask(port)
+        except (OSError, http.client.HTTPException) as error:
+            seen["failure"] = repr(error)
+        seen["polls"] = int(seen["polls"] or 0) + 1
+        seen["stall"] = max(float(seen["stall"] or 0), time.perf_counter() - started)
+        seen["megabytes"] = max(float(seen["megabytes"] or 0), resident_megabytes(pids))
+        if over.wait(_PAUSE):
+            break
+    print(json.dumps(seen))  # noqa: T201 - the result
+
+
+if __name__ == "__main__":
+    main()
