@@ -2,20 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from gaia_redshift.archive import Archive
-from gaia_redshift.archive.datalink import DATALINK, MOST_IDS, default_cache, whole
-from gaia_redshift.archive.tap import TAP, query
 from gaia_redshift.commands.streams import replacing
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.tables.columns import SOURCE_ID
-from gaia_redshift.tables.formats import format_to_write, opened
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _NAMED_IN_FULL = 20
 
@@ -34,15 +31,25 @@ def fetch(
         typer.Option(metavar="QUERY", help="ADQL, or a file of it, whose result has a column source_id; kept in OUT."),
     ] = None,
     release: Annotated[str, typer.Option(help="Release of Gaia that the ids are of.")] = "Gaia DR3",
-    datalink: Annotated[str, typer.Option(help="URL of the DataLink service.")] = DATALINK,
-    tap: Annotated[str, typer.Option(help="URL of the TAP service.")] = TAP,
+    datalink: Annotated[
+        str | None, typer.Option(metavar="URL", help="DataLink service; the archive's by default.")
+    ] = None,
+    tap: Annotated[str | None, typer.Option(metavar="URL", help="TAP service; the archive's by default.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps answers; one of the user's by default.")] = None,
 ) -> None:
     """Fetch BP/RP spectra from Gaia's archive. Exits with 1 if it has not all that were asked for."""
+    import pyarrow
+
+    from gaia_redshift.archive import Archive
+    from gaia_redshift.archive.datalink import DATALINK, default_cache
+    from gaia_redshift.archive.tap import TAP, query
+    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.formats import format_to_write
+
     if (ids is None) == (adql is None):
         raise InvalidInputError("give either --ids or --adql")
     written = format_to_write(output.name)
-    known = _listed(ids) if ids is not None else query(_text(adql or ""), tap)
+    known = _listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
     name = next((name for name in known.column_names if name.strip().lower() == SOURCE_ID), None)
     if name is None:
         raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
@@ -50,13 +57,13 @@ def fetch(
         raise InvalidInputError(f"{SOURCE_ID} holds {known[name].type}, not whole numbers")
     wanted = [number for number in known[name].to_pylist() if number is not None]
     say = Console(stderr=True, highlight=False, soft_wrap=True)
-    archive = Archive(datalink, release, cache=cache or default_cache())
+    archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
     missing: list[int] = []
     schema = None
     with Progress(console=say, transient=True, disable=not sys.stderr.isatty()) as progress, replacing(output) as file:
         task = progress.add_task("fetching", total=len(set(wanted)))
         writer = written.writer(file, {"release": release})
-        for part in archive.fetch(wanted, at_once=MOST_IDS, done=lambda count: progress.advance(task, count)):
+        for part in archive.fetch(wanted, done=lambda count: progress.advance(task, count)):
             missing += part.missing
             if not len(part.rows):
                 continue
@@ -86,8 +93,14 @@ def _text(adql: str) -> str:
     return Path(adql).read_text(encoding="utf-8") if is_file else adql
 
 
-def _listed(path: Path) -> pyarrow.Table:
+def _listed(path: Path) -> "pyarrow.Table":
     """Return a table of ids: any table, or text with an id a line."""
+    import pyarrow
+
+    from gaia_redshift.archive.datalink import whole
+    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.formats import opened
+
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -105,8 +118,12 @@ def _listed(path: Path) -> pyarrow.Table:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _beside(known: pyarrow.Table, name: str, rows: pyarrow.Table) -> pyarrow.Table:
+def _beside(known: "pyarrow.Table", name: str, rows: "pyarrow.Table") -> "pyarrow.Table":
     """Return the archive's rows with the columns that were known of each source before them."""
+    import pyarrow
+
+    from gaia_redshift.tables.columns import SOURCE_ID
+
     places = {number: place for place, number in reversed(list(enumerate(known[name].to_pylist())))}
     own = next(column for column in rows.column_names if column.lower() == SOURCE_ID)
     taken = known.take(pyarrow.array([places[number] for number in rows[own].to_pylist()]))

@@ -14,11 +14,7 @@ from gaia_redshift.commands.streams import STANDARD, named, open_input, replacin
 from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
-from gaia_redshift.tables.answers import beside
-from gaia_redshift.tables.formats import format_to_write, opened, settle
 from gaia_redshift.tables.prior import find_prior
-from gaia_redshift.tables.recognise import recognise
-from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
 EXAMPLES = """
 gaia-redshift predict spectra.csv -o redshifts.csv
@@ -90,6 +86,10 @@ def predict(
     redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
     """
     from gaia_redshift.predictor import Predictor
+    from gaia_redshift.tables.answers import beside
+    from gaia_redshift.tables.formats import format_to_write, opened, settle
+    from gaia_redshift.tables.recognise import recognise
+    from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
     said = _unit(unit)
     written = format_to_write(named(output).name)
