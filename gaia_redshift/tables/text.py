@@ -45,6 +45,13 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
     decimal_comma : bool
         Whether a comma may stand for the point.
     """
+    if column.null_count:  # of rows that could not be read there may be many: they cost nothing here
+        there = column.is_valid().to_numpy(zero_copy_only=False)
+        values, missing, wrong = np.full(len(column), np.nan), ~there, np.zeros(len(column), np.bool_)
+        if there.any():
+            found = numbers(column.drop_null(), decimal_comma=decimal_comma)
+            values[there], missing[there], wrong[there] = found.values, found.missing, found.wrong
+        return Numbers(values, missing, wrong)
     text = pc.utf8_trim_whitespace(column)
     missing = pc.or_kleene(pc.is_null(text), pc.fill_null(pc.is_in(text, _MISSING), fill_value=False))
     plain = pc.replace_substring_regex(text, r"^([-+]?[\d.,]+)[dD]([-+]?\d+)$", r"\1e\2")
