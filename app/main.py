@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, models, pages, predict
+from app.api import health, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AnswerErrors, Observe
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, models, health, pages):
+    for module in (predict, tables, sources, models, health, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     pages.describe_request_body(app)
@@ -85,7 +85,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "Retry-After"],
+            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "Retry-After"],
         )
     app.add_middleware(Observe)
     if settings.tracing:

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         0, ge=0, title="Seconds that SIGTERM leaves between ready turning 503 and no longer accepting requests"
     )
 
+    archive_url: str | None = Field(
+        None, title="Gaia's DataLink service for /predict/sources, such as the archive's; unset: the endpoint is off"
+    )
+
     api_keys: dict[str, KeyHash] = Field(
         {}, title="SHA-256 of the API keys by name, as JSON; where there is one, requests need a key"
     )

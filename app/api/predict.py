@@ -36,7 +36,7 @@ _Result = TypeVar("_Result")
 _IN_THREAD_BYTES = 128 << 10
 """Decoding more than this in the event loop would hold up the other clients."""
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "The body is not what its Content-Type says"},
     404: {"model": ErrorReply, "description": "There is no such model"},
     413: {"model": ErrorReply, "description": "The body is too large"},
@@ -90,7 +90,7 @@ async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) ->
     responses={
         200: {"description": "JSON, or an Arrow stream if Accept prefers it", "content": {ARROW: {}}},
         406: {"model": ErrorReply, "description": "Neither JSON nor an Arrow stream is acceptable"},
-        **_ERRORS,
+        **ERRORS,
     },
     openapi_extra={"requestBody": binary.BODY, "parameters": binary.PARAMETERS},
 )
@@ -123,7 +123,7 @@ async def predict(request: Request) -> Response:
         return await _off_loop(
             request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
         )
-    content = await _off_loop(request, len(body), lambda: _write_json(model, asked, predictions))
+    content = await _off_loop(request, len(body), lambda: write_json(model, asked, predictions))
     return Response(content, media_type=JSON)
 
 
@@ -160,7 +160,7 @@ class SmallRequests:
     async def answer(self, scope: Scope, body: bytes) -> bytes:
         """Return the reply's JSON."""
         batch, options = read_request(body, self._max_spectra)
-        return _write_json(*await _answer(scope, batch.in_samples(options.unit), options))
+        return write_json(*await _answer(scope, batch.in_samples(options.unit), options))
 
 
 def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
@@ -174,7 +174,7 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return batch.in_samples(options.unit), options
 
 
-def _head(model: Model, asked: Asked) -> dict[str, Any]:
+def reply_head(model: Model, asked: Asked) -> dict[str, Any]:
     """Return what a JSON reply says before its predictions."""
     head: dict[str, Any] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
@@ -185,8 +185,9 @@ def _head(model: Model, asked: Asked) -> dict[str, Any]:
     return head
 
 
-def _write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
-    content = {**_head(model, asked), "predictions": reply_rows(predictions)}
+def write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
+    """Return a JSON reply: its head, and then the predictions."""
+    content = {**reply_head(model, asked), "predictions": reply_rows(predictions)}
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -198,7 +199,7 @@ def _write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
     responses={
         200: {"description": "CSV or JSON, as Accept says; CSV where it says nothing", "content": {CSV: {}}},
         406: {"model": ErrorReply, "description": "Neither CSV nor JSON is acceptable"},
-        **_ERRORS,
+        **ERRORS,
     },
     openapi_extra={"requestBody": _CSV_BODY},
 )
@@ -239,7 +240,7 @@ async def predict_csv(
                 asked = Asked(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
             if reply_type == JSON:
-                draft.file.write(orjson.dumps(_head(chosen, asked))[:-1] + b',"predictions":[')
+                draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
             blocks = (batch.in_samples(unit) for batch in read_csv(file))
             rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)

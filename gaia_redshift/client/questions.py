@@ -131,8 +131,7 @@ def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, A
 def _of_arrays(
     given: Mapping[str, Any], ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows
 ) -> Question:
-    from gaia_redshift.tables.dataframes import agreed
-    from gaia_redshift.tables.memory import unit_of
+    from gaia_redshift.tables.memory import agreed, unit_of
 
     read = {name: _array(name, value) for name, value in given.items()}
     declared = [text for value in given.values() if (text := unit_of(value))]

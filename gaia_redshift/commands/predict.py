@@ -10,24 +10,29 @@ from rich.console import Console
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
-from gaia_redshift.commands.streams import named, open_input, replacing
+from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing
 from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
-from gaia_redshift.tables import files
 from gaia_redshift.tables.prior import find_prior
 
 EXAMPLES = """
 gaia-redshift predict spectra.csv -o redshifts.csv
 gaia-redshift predict spectra.parquet -o densities.parquet --pdf --prior flat
 gaia-redshift predict converted.csv -o redshifts.csv --unit per_pixel
+gaia-redshift predict XP_CONTINUOUS_RAW.fits -o redshifts.vot
 zcat spectra.csv.gz | gaia-redshift predict - -o - | head
 """
 
 
 def predict(
     table: Annotated[
-        Path, typer.Argument(metavar="IN", help="Table of spectra, .csv or .parquet; - for CSV from standard input.")
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="Table of spectra: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, perhaps packed; - "
+            "for standard input.",
+        ),
     ],
     output: Annotated[
         Path,
@@ -35,7 +40,8 @@ def predict(
             "--output",
             "-o",
             metavar="OUT",
-            help="Redshifts, .csv or .parquet; - writes CSV to standard output.",
+            help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl; - writes CSV to "
+            "standard output.",
         ),
     ],
     *,
@@ -48,7 +54,13 @@ def predict(
         ),
     ] = "survey",
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="Add the probability density as columns pdf_0.. (density models only).")
+        bool, typer.Option("--pdf", help="Add the probability density: an array, in CSV pdf_0.. (density models only).")
+    ] = False,
+    snr: Annotated[
+        bool,
+        typer.Option(
+            "--snr", help="Add snr_bp and snr_rp, from the errors and correlations of the archive's coefficients."
+        ),
     ] = False,
     unit: Annotated[
         str,
@@ -66,31 +78,42 @@ def predict(
     """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift.
 
     IN has a row for each spectrum: columns flux_0 to flux_185, which are 80 BP and then 106 RP samples; or bp_0.. (80
-    or 120) and rp_0.. (106 or 120); in Parquet also columns flux, or bp and rp, of lists. Both bands go from blue to
-    red. Fluxes are in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. A column source_id
-    is optional.
+    or 120) and rp_0.. (106 or 120); or columns flux, or bp and rp, of arrays. Both bands go from blue to red. Fluxes
+    are in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. Or IN is a file of Gaia's
+    archive (XP_CONTINUOUS), whose coefficients become fluxes. What was recognised is said.
 
-    OUT has the columns source_id, redshift, redshift_lower and redshift_upper (68%), redshift_lower95 and
-    redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
+    OUT has the other columns of IN as they were, then redshift, redshift_lower and redshift_upper (68%),
+    redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
     """
     from gaia_redshift.predictor import Predictor
+    from gaia_redshift.tables.answers import beside
+    from gaia_redshift.tables.formats import format_to_write, opened, settle
+    from gaia_redshift.tables.recognise import recognise
+    from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
     said = _unit(unit)
-    files.check_format(named(output))
-    read = files.reader(named(table))
+    written = format_to_write(named(output).name)
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = 0
-    with open_input(table) as source, replacing(output) as target:
-        writer = files.writer(named(output), target, chosen.about(asked))
-        for batch in _ahead(read(source)):
-            predictions = chosen.predict(batch.in_samples(said), asked)
-            writer.write(predictions)
+    about = chosen.about(asked)
+    say = Console(stderr=True, highlight=False, soft_wrap=True).print
+    name = "standard input" if table == STANDARD else table.name
+    with open_input(table) as source, opened(source, named(table).name) as content, replacing(output) as target:
+        found = recognise(content, chosen.bundle.grid)
+        say(f"{name}: {found.sentence}", markup=False)
+        check_readable(found, chosen.bundle.grid, chosen.manifest.id)
+        settle(content, found, written)
+        unit_found = unit_of_columns(content, found, said)
+        writer = written.writer(target, about)
+        for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
+            predictions = chosen.predict(batch.in_samples(unit_found), asked)
+            writer.write(beside(batch.carried, predictions, about))
             rows += len(predictions)
             failed += len(predictions.problems)
         writer.close()
-    Console(stderr=True, highlight=False).print(
+    say(
         f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
         f"{chosen.manifest.version} -> {output}"
     )

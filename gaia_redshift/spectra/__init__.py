@@ -1,9 +1,11 @@
 """Spectra: named sample grids, batches, checks. Imports numpy alone."""
 
+from gaia_redshift.spectra.basis import Basis
 from gaia_redshift.spectra.batch import SpectrumBatch
 from gaia_redshift.spectra.checks import PLAUSIBLE_PEAK, Problem, Unusable, describe, validate
 from gaia_redshift.spectra.grid import DR3, GRIDS, Band, FloatArray, Grid, Positions, narrow
 from gaia_redshift.spectra.identifiers import FLOAT_IDS, Identifier, read_identifiers
+from gaia_redshift.spectra.releases import RELEASES, Release
 from gaia_redshift.spectra.units import FLUX_UNIT, FROM_CALIBRATED, UNITS, Unit, declared_unit, find_unit, per_sample
 
 __all__ = [
@@ -13,13 +15,16 @@ __all__ = [
     "FROM_CALIBRATED",
     "GRIDS",
     "PLAUSIBLE_PEAK",
+    "RELEASES",
     "UNITS",
     "Band",
+    "Basis",
     "FloatArray",
     "Grid",
     "Identifier",
     "Positions",
     "Problem",
+    "Release",
     "SpectrumBatch",
     "Unit",
     "Unusable",

@@ -1,4 +1,4 @@
-"""Predictions in Arrow's columns, the same as a CSV answer has. Imports `redshift` of the project."""
+"""Predictions as Arrow's columns, alone or behind the columns of the input. Imports `interpretation` of the project."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,24 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
-from gaia_redshift.interpretation.result import COLUMNS, Predictions
+from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.table import DESCRIPTION, UCD, described
+
+_REDSHIFT = "src.redshift.phot"
+_INTERVALS = {
+    "redshift": ("Redshift from the BP/RP spectrum", _REDSHIFT),
+    "redshift_lower": ("Lower end of the 68% interval of the redshift", f"{_REDSHIFT};stat.min"),
+    "redshift_upper": ("Upper end of the 68% interval of the redshift", f"{_REDSHIFT};stat.max"),
+    "redshift_lower95": ("Lower end of the 95% interval of the redshift", f"{_REDSHIFT};stat.min"),
+    "redshift_upper95": ("Upper end of the 95% interval of the redshift", f"{_REDSHIFT};stat.max"),
+}
+_WORDS = {
+    "quality": ("What to distrust in the redshift: flags joined by |", "meta.code.qual"),
+    "status": ("ok, or error where there is no redshift", "meta.code.status"),
+    "error": ("Why there is no redshift", "meta.code.error"),
+}
+_DENSITY = ("Probability density of the redshift per bin", f"stat.probability;{_REDSHIFT}")
 
 
 def answer_schema(*, named: bool, bins: int = 0, about: Mapping[str, str] | None = None) -> pyarrow.Schema:
@@ -16,10 +32,13 @@ def answer_schema(*, named: bool, bins: int = 0, about: Mapping[str, str] | None
 
     `about` goes into the metadata: which model answered, with which prior.
     """
-    columns = [(SOURCE_ID, pyarrow.string())] if named else []
-    columns += [(name, pyarrow.float64()) for name in COLUMNS]
-    columns += [(name, pyarrow.string()) for name in ("quality", "status", "error")]
-    columns += [("pdf", pyarrow.list_(pyarrow.float64(), bins))] if bins else []
+    columns = [pyarrow.field(SOURCE_ID, pyarrow.string())] if named else []
+    for name, (description, ucd) in _INTERVALS.items():
+        columns.append(described(name, pyarrow.float64(), "", description, ucd))
+    for name, (description, ucd) in _WORDS.items():
+        columns.append(described(name, pyarrow.string(), "", description, ucd))
+    if bins:
+        columns.append(described("pdf", pyarrow.list_(pyarrow.float64(), bins), "", *_DENSITY))
     return pyarrow.schema(columns, metadata=dict(about) if about else None)
 
 
@@ -28,7 +47,10 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     redshifts, problems = predictions.redshifts, predictions.problems
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
     schema = answer_schema(named=predictions.source_id is not None, bins=bins, about=about)
-    columns = [pyarrow.array(predictions.source_id, pyarrow.string())] if predictions.source_id is not None else []
+    columns = []
+    if predictions.source_id is not None:
+        names = [None if name is None else str(name) for name in predictions.source_id]
+        columns.append(pyarrow.array(names, pyarrow.string()))
     columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
     rows = range(len(predictions))
     errors = [f"{problems[row].code}: {problems[row].message}" if row in problems else None for row in rows]
@@ -47,6 +69,37 @@ def _words(flags: NDArray[np.int32]) -> pyarrow.StringArray:
     """Return each row's flags joined by ``|``: there are few combinations, so each is written once."""
     kinds, rows = np.unique(flags, return_inverse=True)
     return pyarrow.array(["|".join(flag_names(kind)) for kind in kinds.tolist()], pyarrow.string()).take(rows)
+
+
+def beside(
+    carried: pyarrow.RecordBatch | None, predictions: Predictions, about: Mapping[str, str]
+) -> pyarrow.RecordBatch:
+    """Return the input's other columns and behind them the predictions.
+
+    Parameters
+    ----------
+    carried : RecordBatch, optional
+        Unchanged, in their order and types; one whose name an answer has gets ``_input`` behind it.
+    predictions : Predictions
+    about : mapping
+        Goes into the schema's metadata.
+    """
+    answers = to_arrow(predictions, about)
+    kept = [name for name in answers.schema.names if name != SOURCE_ID or carried is None]
+    answers = answers.select(kept)
+    if carried is None:
+        return answers
+    fields = [_apart(field, answers.schema.names) for field in carried.schema]
+    schema = pyarrow.schema([*fields, *answers.schema], metadata=answers.schema.metadata)
+    return pyarrow.RecordBatch.from_arrays([*carried.columns, *answers.columns], schema=schema)
+
+
+def _apart(field: pyarrow.Field, taken: list[str]) -> pyarrow.Field:
+    """Return a carried column under a name that no answer has, the identifiers with their UCD."""
+    if field.name.strip().lower() == SOURCE_ID and not (field.metadata or {}).get(UCD):
+        known = {DESCRIPTION: "Gaia's identifier of the source, unique within a release", UCD: "meta.id;meta.main"}
+        return field.with_metadata({**known, **(field.metadata or {})})
+    return field.with_name(f"{field.name}_input") if field.name in taken else field
 
 
 def write_arrow(predictions: Predictions, about: Mapping[str, str]) -> bytes:

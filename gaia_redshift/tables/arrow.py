@@ -4,25 +4,12 @@ A column of lists (`flux`, or `bp` and `rp`) holds one spectrum a row; a table w
 CSV is.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 import pyarrow
-from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
 from gaia_redshift.tables.columns import SOURCE_ID, find_layout
-
-
-@dataclass(slots=True)
-class Samples:
-    """The samples of one band: values of shape (n, length), and what is wrong in which row."""
-
-    values: NDArray[Any]
-    problems: dict[int, tuple[str, Problem]] = field(default_factory=dict)
-    """Row number to where in the row, such as ``flux[3]``, and what."""
+from gaia_redshift.tables.samples import Samples, from_arrays, from_columns
 
 
 def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
@@ -91,64 +78,15 @@ def bands_of(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> dict[str, Samples]
     named = {name.strip().lower(): batch.column(name) for name in batch.schema.names}
     lists = {band: named[band] for band in ("flux", "bp", "rp") if band in named}
     if lists:
-        return {band: _from_lists(band, column, grid.lengths[band]) for band, column in lists.items()}
+        return {band: from_arrays(band, column, grid.lengths[band]) for band, column in lists.items()}
     layout = find_layout(batch.schema.names, grid)
     columns = {"flux": layout.flux} if layout.flux else {"bp": layout.bp, "rp": layout.rp}
     return {
-        band: _from_columns(band, [batch.column(position) for position in positions])
+        band: from_columns(
+            [f"{band}_{number}" for number in range(len(positions))], [batch.column(place) for place in positions]
+        )
         for band, positions in columns.items()
     }
-
-
-def _from_columns(band: str, columns: list[Any]) -> Samples:
-    samples = Samples(np.empty((len(columns[0]), len(columns)), np.float64))
-    for index, column in enumerate(columns):
-        samples.values[:, index] = column.to_numpy(zero_copy_only=False)
-        if column.null_count:
-            for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)):
-                samples.problems.setdefault(int(row), _missing(f"{band}_{index}"))
-    return samples
-
-
-def _missing(at: str) -> tuple[str, Problem]:
-    return at, Problem("missing_value", f"{at} is empty")
-
-
-def _from_lists(band: str, column: Any, lengths_allowed: tuple[int, ...]) -> Samples:
-    """Return the lists as a matrix; a row of another length than the first good one is wrong."""
-    rows = len(column)
-    if pyarrow.types.is_fixed_size_list(column.type):
-        size = column.type.list_size
-        starts, lengths = np.arange(rows, dtype=np.int64) * size + column.offset * size, np.full(rows, size)
-    else:
-        offsets = column.offsets.to_numpy().astype(np.int64)
-        starts, lengths = offsets[:-1], np.diff(offsets)
-    there = column.is_valid().to_numpy(zero_copy_only=False)
-    good = there & np.isin(lengths, lengths_allowed)
-    length = int(lengths[np.argmax(good)]) if good.any() else lengths_allowed[0]
-    good &= lengths == length
-    samples = Samples(_gather(column.values, starts, good, length))
-    for row in np.flatnonzero(~good):
-        wanted = " or ".join(map(str, lengths_allowed))
-        message = f"{band} has {lengths[row]} samples, not {wanted} as every row"
-        samples.problems[int(row)] = (band, Problem("ragged_row", message)) if there[row] else _missing(band)
-    if column.values.null_count:
-        empty = _gather(column.values.is_null(), starts, good, length).astype(np.bool_)
-        for row in np.flatnonzero(empty.any(axis=1)):
-            samples.problems.setdefault(int(row), _missing(f"{band}[{int(np.argmax(empty[row]))}]"))
-    return samples
-
-
-def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[Any]:
-    """Return the good rows' values, shape (n, length); a view where they lie one behind the other."""
-    rows = len(starts)
-    if good.all() and rows and starts[-1] - starts[0] == (rows - 1) * length:
-        flat: NDArray[Any] = values.slice(starts[0], rows * length).to_numpy(zero_copy_only=False)
-        return flat.reshape(rows, length)
-    flat = values.to_numpy(zero_copy_only=False)
-    matrix = np.zeros((rows, length), flat.dtype)
-    matrix[good] = flat[starts[good][:, None] + np.arange(length)]
-    return matrix
 
 
 def identifiers_of(batch: pyarrow.RecordBatch) -> list[str | None] | None:

@@ -1,5 +1,6 @@
-"""Which columns of a table make its spectra, whatever the format. Imports `spectra` and `errors` of the project."""
+"""Which columns, one for each sample, make a table's spectra. Imports `spectra` and `errors` of the project."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid
 
 SOURCE_ID = "source_id"
+
+_SAMPLE = re.compile(r"(flux|bp|rp)_([0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ def find_layout(names: Sequence[str], grid: Grid = DR3) -> Layout:
     InvalidTableError
         If no complete set is there, or a column that matters is duplicate.
     """
-    lowered = [name.strip().lower() for name in names]
+    lowered = _plain_names(names, grid)
     position = {name: index for index, name in reversed(list(enumerate(lowered)))}
-    samples = {band: _numbered(lowered, f"{band}_") for band in ("flux", "bp", "rp")}
+    samples = {band: _numbered(lowered, band) for band in ("flux", "bp", "rp")}
     twice = [name for name, count in Counter(lowered).items() if count > 1 and _matters(name, samples)]
     if twice:
         raise InvalidTableError(f"duplicate column {twice[0]}", [Detail(name, "duplicate") for name in twice])
@@ -61,15 +64,36 @@ def find_layout(names: Sequence[str], grid: Grid = DR3) -> Layout:
     return Layout(bp=bp, rp=rp, source_id=source_id, grid=grid)
 
 
+def _plain_names(names: Sequence[str], grid: Grid) -> list[str]:
+    """Return the names in lower case, those of samples without leading zeros and counted from zero.
+
+    Columns that are named by their numbers alone are fluxes where they are as many as a spectrum has.
+    """
+    plain = [name.strip().lower() for name in names]
+    if sum(name.isdecimal() for name in plain) == grid.samples:
+        plain = [f"flux_{name}" if name.isdecimal() else name for name in plain]
+    found = [_SAMPLE.fullmatch(name) for name in plain]
+    numbers: dict[str, list[int]] = {}
+    for match in found:
+        if match:
+            numbers.setdefault(match[1], []).append(int(match[2]))
+    from_one = bool(numbers) and all(
+        sorted(counted) in ([*range(1, length + 1)] for length in grid.lengths[band])
+        for band, counted in numbers.items()
+    )
+    return [
+        f"{match[1]}_{int(match[2]) - from_one}" if match else name for match, name in zip(found, plain, strict=True)
+    ]
+
+
 def _matters(name: str, samples: dict[str, set[int]]) -> bool:
     prefix, _, number = name.rpartition("_")
     return name == SOURCE_ID or (number.isdecimal() and int(number) in samples.get(prefix, ()))
 
 
-def _numbered(names: Sequence[str], prefix: str) -> set[int]:
-    """Return the numbers n of all columns named `prefix` + n."""
-    numbers = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
-    return {int(number) for number in numbers if number.isascii() and number.isdecimal() and len(number) < 5}
+def _numbered(names: Sequence[str], band: str) -> set[int]:
+    """Return the numbers of all sample columns of a band."""
+    return {int(match[2]) for name in names if (match := _SAMPLE.fullmatch(name)) and match[1] == band}
 
 
 def _complete(

@@ -6,7 +6,8 @@ astropy Table, and NumPy arrays. Masks and units are honoured. Nothing here make
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from gaia_redshift.spectra import (
     Problem,
     SpectrumBatch,
     Unit,
-    declared_unit,
     narrow,
 )
 from gaia_redshift.tables.arrow import choose_columns, read_batch
 from gaia_redshift.tables.columns import SOURCE_ID
 from gaia_redshift.tables.kinds import column_names, kind_of, named_by, products
-from gaia_redshift.tables.memory import UNIT, split_mask, to_arrow_column, unit_of
+from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import read_spectra
+from gaia_redshift.tables.table import Block, PlainTable
 
 _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
@@ -79,20 +82,6 @@ def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[Sp
             yield _from_arrow(_to_arrow(table, start, stop), grid, unit)
 
 
-def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
-    """Return the unit of the fluxes from what the caller says and what the columns declare."""
-    try:
-        said = {found for text in declared if (found := declared_unit(text)) is not None}
-    except ValueError as error:
-        raise InvalidInputError(str(error)) from None
-    wanted = said if unit is None else said | {unit}
-    if len(wanted) > 1:
-        raise InvalidInputError(
-            f"the fluxes are said to be {' and '.join(sorted(wanted))}: convert one band, or take the wrong unit off"
-        )
-    return next(iter(said), unit)
-
-
 def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
     """Return an array's numbers, shape (n, length), and which are masked; None where none is."""
     try:
@@ -132,6 +121,8 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
             raise InvalidTableError(FLOAT_IDS, [Detail(field.name, "floats")])
         if _SAMPLES.fullmatch(field.name):  # before the columns are: XP_SAMPLED's are of another shape
             agreed(None, [(field.metadata or {}).get(UNIT, b"").decode()])
+    if any(name.strip().lower().endswith("_coefficients") for name in table.schema.names):
+        return _from_coefficients(table, grid)
     chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
     declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema]
     unit = agreed(unit, declared)
@@ -139,6 +130,20 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
     batches = chosen.to_batches()
     batch = batches[0] if batches else pyarrow.RecordBatch.from_pylist([], schema=chosen.schema)
     return read_batch(batch, grid).in_samples(unit)
+
+
+def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
+    """Read the archive's coefficients, as files of them are read."""
+
+    def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
+        for batch in table.select(columns).combine_chunks().to_batches():
+            yield Block(batch)
+
+    whole = PlainTable("table", table.schema, blocks)
+    found = replace(recognise(whole, grid), source_id=None)
+    if not len(table):
+        return SpectrumBatch(np.empty((0, found.grid.samples), np.float32), grid=found.grid)
+    return SpectrumBatch.join(list(read_spectra(whole, found)))
 
 
 def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:

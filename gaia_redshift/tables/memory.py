@@ -1,7 +1,7 @@
 """Columns of NumPy, pandas, astropy and polars as Arrow's: what is masked becomes null, a unit goes into the metadata.
 
-Known by what they can do, not by import: nothing here makes a user install any of these libraries. Imports nothing of
-the project.
+Known by what they can do, not by import: nothing here makes a user install any of these libraries. Imports `spectra`
+and `errors` of the project.
 """
 
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
+
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import Unit, declared_unit
 
 UNIT = b"unit"
 """Of a column, in the metadata of its field."""
@@ -18,6 +21,20 @@ def unit_of(values: Any) -> str:
     """Return the unit that a column or an array says it has, as text; empty if it says none."""
     unit = getattr(values, "unit", None)
     return "" if unit is None else str(unit)
+
+
+def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
+    """Return the unit of the fluxes from what the caller says and what the columns declare."""
+    try:
+        said = {found for text in declared if (found := declared_unit(text)) is not None}
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from None
+    wanted = said if unit is None else said | {unit}
+    if len(wanted) > 1:
+        raise InvalidInputError(
+            f"the fluxes are said to be {' and '.join(sorted(wanted))}: convert one band, or take the wrong unit off"
+        )
+    return next(iter(said), unit)
 
 
 def split_mask(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -13,6 +13,8 @@ from tests.reliability.service import Service
 OPERATIONS = [
     ("POST", "/predict"),
     ("POST", "/predict/csv"),
+    ("POST", "/predict/table"),
+    ("POST", "/predict/sources"),
     ("GET", "/models"),
     ("POST", "/models/reload"),
     ("GET", "/models/{name}"),

@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     import matplotlib as mpl
     from gaiaxpy.calibrator.external_instrument_model import ExternalInstrumentModel
     from gaiaxpy.converter.config import get_bands_config, parse_config
+    from gaiaxpy.converter.converter import get_design_matrices
 
 mpl.rcParams["text.usetex"] = False  # importing gaiaxpy turns it on
 
@@ -65,3 +66,12 @@ def inverse_bases(band: Band, wavelength_nm: FloatArray) -> FloatArray:
     order = int(bases["nInverseBasesCoefficients"])
     functions = hermite_functions(order, pseudo_wavelength(band, wavelength_nm) * scale + offset)
     return np.asarray(bases["transformationMatrix"] @ (bases["inverseBasesCoefficients"] @ functions))
+
+
+def design_matrix(band: Band, pseudo: FloatArray) -> FloatArray:
+    """Return the bases of the mean spectra at pseudo-wavelengths, shape (55, len(pseudo)), as gaiaxpy has them."""
+    ascending = np.argsort(pseudo)
+    found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / BASES_FILE)))
+    matrix = np.empty((len(found[band.lower()].get_design_matrix()), len(pseudo)))
+    matrix[:, ascending] = found[band.lower()].get_design_matrix()
+    return matrix

@@ -1,0 +1,100 @@
+"""``POST /predict/sources``: redshifts of sources whose spectra are fetched from Gaia's archive; off unless enabled."""
+
+import asyncio
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.predict import ERRORS, write_json
+from app.errors import ForbiddenError
+from app.serving.registry import Model
+from app.settings import Settings
+from gaia_redshift.archive import Archive
+from gaia_redshift.client.messages import ErrorReply, PredictReply
+from gaia_redshift.errors import Detail, InvalidRequestError
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.media import JSON
+from gaia_redshift.spectra import Grid, Problem, SpectrumBatch
+from gaia_redshift.tables.dataframes import read_blocks
+
+router = APIRouter(tags=["predict"])
+
+_NOT_THERE = Problem("not_in_archive", "the archive has no BP/RP spectrum of this source")
+
+SourceId = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class SourcesRequest(BaseModel):
+    """Sources, and what is asked of their spectra."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source_ids: list[SourceId] = Field(min_length=1, description="Of the release of Gaia that the model reads")
+    model: str | None = Field(None, max_length=128, description="`name` or `name@version` from /models")
+    prior: PriorName = Field("survey", description="Prior on redshift (flat: density models only)")
+    pdf: bool = Field(False, description="Also return the density per bin (density models only)")
+
+
+@router.post(
+    "/predict/sources",
+    summary="Redshifts of sources whose spectra are fetched from Gaia's archive",
+    response_model=PredictReply,
+    responses={
+        403: {"model": ErrorReply, "description": "The endpoint is off in this service"},
+        502: {"model": ErrorReply, "description": "Gaia's archive fails, or refuses the request"},
+        **ERRORS,
+    },
+)
+async def predict_sources(request: Request, asked_for: SourcesRequest) -> Response:
+    """Predict the redshift of each source. One that the archive has no spectrum of has `status` `error`.
+
+    Off unless the service's `GAIA_REDSHIFT_ARCHIVE_URL` is set: it makes requests to another service.
+    """
+    settings: Settings = request.app.state.settings
+    if settings.archive_url is None:
+        raise ForbiddenError("this service fetches no spectra: set GAIA_REDSHIFT_ARCHIVE_URL, or send the spectra")
+    ids = asked_for.source_ids
+    if len(ids) > settings.max_spectra:
+        raise InvalidRequestError(
+            f"{len(ids)} sources in one request: at most {settings.max_spectra}; send several",
+            [Detail("source_ids", f"at most {settings.max_spectra} items")],
+        )
+    chosen: Model = request.app.state.models.get(asked_for.model)
+    asked = Asked(asked_for.prior, asked_for.pdf)
+    chosen.predictor.check(asked)
+    with chosen:
+        batch = await asyncio.to_thread(_fetch, settings.archive_url, chosen.predictor.bundle.grid, ids)
+        request.scope["state"]["spectra"] = len(batch)
+        predictions = await chosen.predict_merged(batch, asked)
+    return Response(await asyncio.to_thread(write_json, chosen, asked, predictions), media_type=JSON)
+
+
+def _fetch(url: str, grid: Grid, ids: list[int]) -> SpectrumBatch:
+    """Return the spectra in the order of the ids."""
+    archive = Archive(url, grid.release)
+    flux = np.zeros((len(ids), grid.samples), np.float32)
+    problems: dict[int, Problem] = dict.fromkeys(range(len(ids)), _NOT_THERE)
+    places: dict[int, list[int]] = {}
+    for place, number in enumerate(ids):
+        places.setdefault(number, []).append(place)
+    try:
+        for part in archive.fetch(ids):
+            if part.rows.num_rows:
+                _fill(part.rows, grid, places, flux, problems)
+    finally:
+        archive.close()
+    return SpectrumBatch(flux, [str(number) for number in ids], problems, grid)
+
+
+def _fill(rows: Any, grid: Grid, places: dict[int, list[int]], flux: Any, problems: dict[int, Problem]) -> None:
+    name = next(name for name in rows.column_names if name.lower() == "source_id")
+    found = SpectrumBatch.join(list(read_blocks(rows, grid)))
+    for row, number in enumerate(rows[name].to_pylist()):
+        for place in places[number]:
+            flux[place] = found.flux[row]
+            del problems[place]
+            if row in found.problems:
+                problems[place] = found.problems[row]

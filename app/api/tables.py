@@ -1,0 +1,166 @@
+"""``POST /predict/table``: redshifts for a table of whatever format, in the format that is asked for."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Annotated, Any, Literal, TypeVar
+
+import pyarrow
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BeforeValidator
+
+from app.api.predict import ERRORS
+from app.errors import BodyTooLargeError
+from app.serving.registry import Model
+from app.settings import Settings
+from app.wire.media import media_type
+from app.wire.query import prior_of_form, refuse_unknown_parameters
+from app.wire.spooled import Draft
+from app.wire.uploads import negotiate, uploaded_table
+from gaia_redshift.client.messages import ErrorReply
+from gaia_redshift.interpretation.prior import PriorName, name_of
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
+from gaia_redshift.tables.answers import beside
+from gaia_redshift.tables.formats import FORMATS, Format, opened, settle
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
+from gaia_redshift.tables.writers import Writer
+
+router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
+
+_Result = TypeVar("_Result")
+
+WRITTEN = [one for one in FORMATS.values() if one.writes]
+FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl"]
+_PACKED = ("application/gzip", "application/zstd", "application/zip", "application/octet-stream")
+ACCEPTED = (*(kind for one in FORMATS.values() for kind in one.media_types), *_PACKED)
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}},
+    }
+}
+_BODY = {"required": True, "content": {**dict.fromkeys(ACCEPTED, _BINARY), "multipart/form-data": _FORM}}
+_HEADER_CHARACTERS = 500
+
+
+@router.post(
+    "/predict/table",
+    summary="Redshifts for a table: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines, NumPy",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The table with redshifts in it, in the format that `format` or Accept says",
+            "content": {one.media_types[0]: _BINARY for one in WRITTEN},
+        },
+        406: {"model": ErrorReply, "description": "No format that is acceptable can be written"},
+        **ERRORS,
+    },
+    openapi_extra={"requestBody": _BODY},
+)
+async def predict_table(
+    request: Request,
+    *,
+    model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
+    prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
+    pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
+    snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
+    unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
+    format: Annotated[FormatName | None, Query(description="Of the answer; goes before Accept")] = None,  # noqa: A002
+) -> Response:
+    """Predict every row of a table, sent as a multipart upload (part `file`) or as the body; gzip, zstd and zip too.
+
+    The format is known by its content. Spectra are columns `flux_0..`, arrays `flux` or `bp` and `rp`, or the
+    coefficients of Gaia's archive; what was recognised stands in `X-Recognised`. The table comes back with its other
+    columns as they were and the redshifts behind them. Every row is answered in its place: a bad one with `status`
+    `error` and the reason.
+    """
+    settings: Settings = request.app.state.settings
+    chosen: Model = request.app.state.models.get(model)
+    asked = Asked(prior, pdf)
+    chosen.predictor.check(asked)
+    kind = media_type(request.headers)
+    written = FORMATS[format] if format else _acceptable(request, kind)
+    if chosen.batcher.full:
+        raise chosen.batcher.overloaded()
+    # In use from now on: a reload while the upload arrives must not end the model.
+    with chosen, Draft() as draft:
+        async with uploaded_table(request, ACCEPTED) as file:
+            if kind == "multipart/form-data":
+                asked = Asked(prior_of_form(request.state.form, prior), pdf)
+                chosen.predictor.check(asked)
+            about = chosen.predictor.about(asked)
+            with ExitStack() as stack:
+                table = await _in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
+                grid = chosen.predictor.bundle.grid
+                found = await _in_thread(lambda: recognise(table, grid))
+                check_readable(found, grid, chosen.manifest.id)
+                await _in_thread(lambda: settle(table, found, written))
+                own = unit_of_columns(table, found, unit)
+                blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
+                writer = written.writer(draft.file, about)
+                most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
+                rows = await _predict(blocks, chosen, asked, most, lambda batch: _keep(writer, batch))
+                await _in_thread(writer.close)
+        request.scope["state"]["spectra"] = rows
+        headers = {
+            "X-Model": f"{chosen.manifest.name} {chosen.manifest.version}",
+            "X-Prior": name_of(asked.prior),
+            "X-Recognised": found.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS],
+        }
+        return draft.reply(written.media_types[0], headers)
+
+
+def _keep(writer: Writer, rows: pyarrow.RecordBatch) -> None:
+    writer.write(rows)
+
+
+def _acceptable(request: Request, kind: str) -> Format:
+    """Return the format of the answer by Accept; the body's own comes first, CSV where it cannot be written."""
+    own = next((one for one in WRITTEN if kind in one.media_types), FORMATS["csv"])
+    offered = [own.media_types[0], *(one.media_types[0] for one in WRITTEN if one is not own)]
+    best = negotiate(request, offered)
+    return next(one for one in WRITTEN if one.media_types[0] == best)
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """Run work in a thread, and wait for its end even if the request ends before: it holds the request's file."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait([task])
+
+
+async def _predict(
+    blocks: Iterator[SpectrumBatch],
+    model: Model,
+    asked: Asked,
+    max_rows: int,
+    keep: Callable[[pyarrow.RecordBatch], None],
+) -> int:
+    """Predict block after block, reading the next while the network works on this one; return the number of rows.
+
+    Only the first block can be refused for want of room: a table that was begun is finished.
+    """
+    total = 0
+    about = model.predictor.about(asked)
+    batch: Any = await _in_thread(lambda: next(blocks, None))
+    while batch is not None:
+        patient = total > 0
+        total += len(batch)
+        if total > max_rows:
+            raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
+        reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
+        try:
+            predictions = await model.predict_merged(batch, asked, patient=patient)
+            carried = batch.carried
+            await _in_thread(lambda: keep(beside(carried, predictions, about)))  # noqa: B023 - awaited at once
+        finally:
+            # The reader must be done with the file before it is closed, whatever happened here.
+            await asyncio.wait([reading])
+        batch = reading.result()
+    return total

@@ -1,0 +1,135 @@
+"""The command ``fetch``: spectra of sources from Gaia's archive."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from gaia_redshift.commands.streams import replacing
+from gaia_redshift.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_NAMED_IN_FULL = 20
+
+
+def fetch(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Table to write, such as spectra.fits.")
+    ],
+    *,
+    ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Table with a column source_id, or a line for each id; kept in OUT."),
+    ] = None,
+    adql: Annotated[
+        str | None,
+        typer.Option(metavar="QUERY", help="ADQL, or a file of it, whose result has a column source_id; kept in OUT."),
+    ] = None,
+    release: Annotated[str, typer.Option(help="Release of Gaia that the ids are of.")] = "Gaia DR3",
+    datalink: Annotated[
+        str | None, typer.Option(metavar="URL", help="DataLink service; the archive's by default.")
+    ] = None,
+    tap: Annotated[str | None, typer.Option(metavar="URL", help="TAP service; the archive's by default.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps answers; one of the user's by default.")] = None,
+) -> None:
+    """Fetch BP/RP spectra from Gaia's archive. Exits with 1 if it has not all that were asked for."""
+    import pyarrow
+
+    from gaia_redshift.archive import Archive
+    from gaia_redshift.archive.datalink import DATALINK, default_cache
+    from gaia_redshift.archive.tap import TAP, query
+    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.formats import format_to_write
+
+    if (ids is None) == (adql is None):
+        raise InvalidInputError("give either --ids or --adql")
+    written = format_to_write(output.name)
+    known = _listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
+    name = next((name for name in known.column_names if name.strip().lower() == SOURCE_ID), None)
+    if name is None:
+        raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
+    if not pyarrow.types.is_integer(known[name].type):
+        raise InvalidInputError(f"{SOURCE_ID} holds {known[name].type}, not whole numbers")
+    wanted = [number for number in known[name].to_pylist() if number is not None]
+    say = Console(stderr=True, highlight=False, soft_wrap=True)
+    archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
+    missing: list[int] = []
+    schema = None
+    with Progress(console=say, transient=True, disable=not sys.stderr.isatty()) as progress, replacing(output) as file:
+        task = progress.add_task("fetching", total=len(set(wanted)))
+        writer = written.writer(file, {"release": release})
+        for part in archive.fetch(wanted, done=lambda count: progress.advance(task, count)):
+            missing += part.missing
+            if not len(part.rows):
+                continue
+            rows = _beside(known, name, part.rows)
+            schema = schema or rows.schema
+            for batch in rows.cast(schema).combine_chunks().to_batches():
+                writer.write(batch)
+        if schema is None:
+            raise InvalidInputError(f"the archive has no {release} spectrum of any of the {len(set(wanted))} sources")
+        writer.close()
+    archive.close()
+    found = len(set(wanted)) - len(missing)
+    say.print(f"{found} of {len(set(wanted))} spectra of {release} -> {output}", markup=False)
+    if missing:
+        named = ", ".join(map(str, missing[:_NAMED_IN_FULL]))
+        more = f" and {len(missing) - _NAMED_IN_FULL} more" if len(missing) > _NAMED_IN_FULL else ""
+        say.print(f"the archive has no spectrum of {named}{more}", markup=False)
+        raise typer.Exit(1)
+
+
+def _text(adql: str) -> str:
+    """Return a query, from the file of this name if there is one."""
+    try:
+        is_file = len(adql) < 256 and Path(adql).is_file()
+    except OSError:
+        is_file = False
+    return Path(adql).read_text(encoding="utf-8") if is_file else adql
+
+
+def _listed(path: Path) -> "pyarrow.Table":
+    """Return a table of ids: any table, or text with an id a line."""
+    import pyarrow
+
+    from gaia_redshift.archive.datalink import whole
+    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.formats import opened
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+            file.seek(0)
+            if all(line.strip().isdigit() for line in start.splitlines()[:-1] or [start]):
+                lines = [line.strip() for line in file.read().splitlines() if line.strip()]
+                if not all(line.isdigit() for line in lines):
+                    raise InvalidInputError(
+                        f"{path.name}: {next(x for x in lines if not x.isdigit())!r} is no source_id"
+                    )
+                return pyarrow.table({SOURCE_ID: pyarrow.array([int(line) for line in lines], pyarrow.int64())})
+            with opened(file, path.name) as table:
+                return whole(table)
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _beside(known: "pyarrow.Table", name: str, rows: "pyarrow.Table") -> "pyarrow.Table":
+    """Return the archive's rows with the columns that were known of each source before them."""
+    import pyarrow
+
+    from gaia_redshift.tables.columns import SOURCE_ID
+
+    places = {number: place for place, number in reversed(list(enumerate(known[name].to_pylist())))}
+    own = next(column for column in rows.column_names if column.lower() == SOURCE_ID)
+    taken = known.take(pyarrow.array([places[number] for number in rows[own].to_pylist()]))
+    kept = [
+        column for column in known.column_names if column.strip().lower() not in {c.lower() for c in rows.column_names}
+    ]
+    fields = [known.schema.field(column) for column in kept] + list(rows.schema)
+    columns = [taken[column] for column in kept] + rows.columns
+    return pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))

@@ -1,0 +1,92 @@
+"""From the archive's coefficients to the samples that a model reads: one matrix product. Imports numpy alone.
+
+Gaia's archive keeps a mean spectrum as coefficients of basis functions of pseudo-wavelength (De Angeli et al. 2023, A&A
+674, A2). A grid's bases at its positions are frozen in a file beside the grid, so that nothing else is needed.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The basis functions of a release at the kept positions of its grid.
+
+    Attributes
+    ----------
+    file : Path
+        ``.npz`` with, for each band, ``BP`` of shape (coefficients, kept samples): e-/s per sample, blue to red; and
+        ``BP_step``, the samples' distance in pixels, by which e-/s per pixel were multiplied.
+    """
+
+    file: Path
+
+    def matrix(self, band: Literal["BP", "RP"]) -> Values:
+        """Return the band's matrix, shape (coefficients, kept samples), in e-/s per sample."""
+        return _load(self.file)[band]
+
+    def step(self, band: Literal["BP", "RP"]) -> float:
+        """Return the distance of the band's samples in pixels."""
+        return float(_load(self.file)[f"{band}_step"])
+
+    def samples(self, band: Literal["BP", "RP"], coefficients: Values) -> Values:
+        """Return spectra of one band.
+
+        Parameters
+        ----------
+        band : {"BP", "RP"}
+        coefficients : ndarray, shape (n, coefficients)
+
+        Returns
+        -------
+        ndarray, shape (n, kept samples)
+            e-/s per sample, blue to red.
+        """
+        return np.asarray(coefficients @ self.matrix(band))
+
+    def errors(self, band: Literal["BP", "RP"], errors: Values, correlations: Values) -> Values:
+        """Return the standard errors of the samples of one band.
+
+        Parameters
+        ----------
+        band : {"BP", "RP"}
+        errors : ndarray, shape (n, m)
+            Of the m coefficients, as the archive has them: the standard deviation is in them already.
+        correlations : ndarray, shape (n, m (m - 1) / 2)
+            Of the coefficients, above the diagonal, column by column. Without them the errors of samples are wrong by
+            up to 85%.
+
+        Returns
+        -------
+        ndarray, shape (n, kept samples)
+            e-/s per sample.
+
+        Notes
+        -----
+        sqrt(diag(B' C B)) with C the covariance of the coefficients, as ``gaiaxpy.convert`` has it; a row with a
+        missing number gives NaN.
+        """
+        matrix = self.matrix(band)
+        size = len(matrix)
+        below = np.tril_indices(size, k=-1)
+        made = np.empty((len(errors), matrix.shape[1]))
+        for row in range(len(errors)):  # a covariance of 55 by 55 each: all at once would not fit the cache
+            correlation = np.eye(size)
+            correlation[below] = correlations[row]
+            correlation.T[below] = correlations[row]
+            scaled = matrix * errors[row][:, None]
+            made[row] = np.sqrt(np.einsum("ij,ij->j", scaled, correlation @ scaled))
+        return made
+
+
+@cache
+def _load(file: Path) -> dict[str, Values]:
+    with np.load(file) as arrays:
+        return {name: np.asarray(arrays[name], np.float64) for name in arrays.files}

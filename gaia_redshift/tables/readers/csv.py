@@ -1,0 +1,77 @@
+"""CSV and its kin, a block of rows at a time. Imports its neighbours."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+import pyarrow
+
+from gaia_redshift.tables.readers import types
+from gaia_redshift.tables.readers.delimited import Delimited
+from gaia_redshift.tables.readers.dialect import Head, check_text, read_head
+from gaia_redshift.tables.readers.lines import blocks
+from gaia_redshift.tables.table import BLOCK_ROWS, Block
+
+BLOCK_BYTES = 4 << 20
+
+
+class CsvTable:
+    """An open table of delimited text.
+
+    Parameters
+    ----------
+    file : binary file that can seek
+    block_bytes : int
+        About how much is read at a time.
+    head : Head, optional
+        If it was read already.
+    fields : sequence of pyarrow.Field, optional
+        What is known of the columns otherwise than by reading them.
+
+    Raises
+    ------
+    InvalidTableError
+        If the file is empty.
+    MalformedBodyError
+        If it is not text.
+    """
+
+    format = "csv"
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        block_bytes: int = BLOCK_BYTES,
+        head: Head | None = None,
+        fields: Sequence[pyarrow.Field] | None = None,
+    ) -> None:
+        self._file, self._block_bytes = file, block_bytes
+        self.head = head or read_head(file)
+        self._fields = list(fields or [pyarrow.field(name, pyarrow.string()) for name in self.head.names])
+        self._settled = fields is not None
+        self._text = Delimited(self.head.names, self.head.delimiter)
+        self.said: Mapping[str, str] = {"comments": "\n".join(self.head.comments)} if self.head.comments else {}
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """All columns: text, but for those whose types are known."""
+        return pyarrow.schema(self._fields)
+
+    def settle(self, columns: Sequence[int]) -> None:
+        """Find the types of some columns by reading them all."""
+        if self._settled:
+            return
+        found = types.Types(len(columns))
+        for block in self.blocks(columns):
+            found.see(block.columns)
+        for position, kind in zip(columns, found.kinds, strict=True):
+            self._fields[position] = self._fields[position].with_type(kind)
+
+    def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:
+        """Read some columns from the start; see `Table`."""
+        self._file.seek(self.head.start)
+        for rows in blocks(self._file, b"", self.head.delimiter, self._block_bytes):
+            check_text(rows.text[: rows.ends[-1]])
+            for start in range(0, len(rows), BLOCK_ROWS):
+                part = self._text.without_comments(rows.part(start, start + BLOCK_ROWS))
+                if len(part):
+                    yield self._text.block(part, columns, numbers, self._fields)

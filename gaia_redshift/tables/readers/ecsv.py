@@ -1,0 +1,107 @@
+"""ECSV: CSV below a YAML header that gives each column its type, unit and description. Imports its neighbours.
+
+Astropy's format (APE 6). The header is YAML, read without any of its objects; the rows are read as CSV.
+"""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import pyarrow
+
+from gaia_redshift.errors import MalformedBodyError
+from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
+from gaia_redshift.tables.readers.dialect import read_head
+from gaia_redshift.tables.table import described
+
+MARK = "%ECSV"
+
+_TYPES: dict[str, pyarrow.DataType] = {
+    "bool": pyarrow.bool_(),
+    "float16": pyarrow.float32(),
+    "float32": pyarrow.float32(),
+    "float64": pyarrow.float64(),
+    "float128": pyarrow.float64(),
+}
+_TYPES |= {f"{sign}int{bits}": getattr(pyarrow, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+
+def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
+    """Open an ECSV file; one whose header names no columns is read as the CSV that it is.
+
+    Raises
+    ------
+    InvalidTableError
+        If the file is empty.
+    MalformedBodyError
+        If its header is not YAML, or does not fit its columns.
+    """
+    comments = read_head(file, b",").comments
+    header = _header(comments)
+    delimiter = str(header.get("delimiter", ",")).encode()
+    if delimiter not in {b",", b" "}:
+        raise MalformedBodyError(
+            f"the ECSV header says that the delimiter is {delimiter.decode()!r}: it must be , or blank"
+        )
+    columns = header.get("datatype")
+    if not isinstance(columns, list):
+        return CsvTable(file, block_bytes)
+    if "delimiter" not in header:
+        delimiter = b" "
+    head = read_head(file, delimiter)
+    fields = [_field(column) for column in columns]
+    if [field.name for field in fields] != head.names:
+        raise MalformedBodyError("the columns of the ECSV header are not those of the table")
+    table = CsvTable(file, block_bytes, head, fields)
+    table.format = "ecsv"
+    meta = header.get("meta")
+    table.said = {str(key).lower(): str(value) for key, value in _pairs(meta)}
+    return table
+
+
+def _header(comments: list[str]) -> Mapping[str, Any]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Takes ordered maps and other tags of astropy for what they hold."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise MalformedBodyError("the ECSV header has YAML aliases: they are not read")
+            return super().compose_node(parent, index)
+
+    def plain(loader: Any, _suffix: str, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else str(node.value)
+
+    Loader.add_multi_constructor("!", plain)
+    Loader.add_multi_constructor("tag:", plain)
+    lines = [comment.removeprefix(" ") for comment in comments]
+    text = "\n".join(line for line in lines if not line.startswith(MARK))
+    try:
+        found = yaml.load(text, Loader)  # noqa: S506 - a loader of plain values
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise MalformedBodyError(f"the ECSV header is not YAML: {str(error).splitlines()[0][:200]}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _pairs(meta: Any) -> list[tuple[Any, Any]]:
+    """Return the pairs of astropy's metadata: a map, or a list of maps of one pair."""
+    if isinstance(meta, dict):
+        return list(meta.items())
+    if isinstance(meta, list):
+        return [pair for one in meta if isinstance(one, dict) for pair in one.items()]
+    return []
+
+
+def _field(column: Any) -> pyarrow.Field:
+    if not isinstance(column, dict) or "name" not in column:
+        raise MalformedBodyError("the ECSV header describes a column without a name")
+    kind = _TYPES.get(str(column.get("datatype")), pyarrow.string())
+    subtype = str(column.get("subtype", ""))
+    if pyarrow.types.is_string(kind) and "[" in subtype:
+        element = _TYPES.get(subtype.partition("[")[0])
+        kind = pyarrow.string() if element is None else pyarrow.list_(element)
+    known = dict(_pairs(column.get("meta")))
+    ucd = str(known.get("ucd", ""))
+    return described(str(column["name"]), kind, str(column.get("unit", "")), str(column.get("description", "")), ucd)

@@ -1,0 +1,308 @@
+"""Binary tables of FITS files, some thousand rows at a time. Imports its neighbours; astropy parses the headers.
+
+FITS Standard 4.0, section 7.3. What a header claims is compared with the size of the file before anything is read.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import IO, Any
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+
+from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.typed import column
+from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable, described
+
+_BLOCK = 2880
+_HEADER_BYTES = 8 << 20
+_MOST_IN_BLOCK = 64 << 20
+"""Most bytes of arrays of different lengths that one block may hold."""
+
+_CODES = {"L": "S1", "X": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "A": "S1", "E": ">f4", "D": ">f8"}
+_CODES |= {"C": ">f4", "M": ">f8"}
+_TWO = "CM"
+_FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])(?:([LXBIJKAEDCM])?\(?(\d*)\)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    code: str
+    repeat: int
+    variable: str
+    """Type of the elements of an array of any length, else empty."""
+    null: int | None
+    scale: float
+    zero: float
+    kind: pyarrow.DataType
+
+    @property
+    def dtype(self) -> tuple[Any, ...]:
+        if self.variable:
+            return (">i4" if self.code == "P" else ">i8", (2,))
+        if self.code == "A":
+            return (f"S{self.repeat}",) if self.repeat else ("V0",)
+        count = (self.repeat + 7) // 8 if self.code == "X" else self.repeat * (2 if self.code in _TWO else 1)
+        return (_CODES[self.code],) if count == 1 else (_CODES[self.code], (count,))
+
+
+def open_fits(file: IO[bytes]) -> PlainTable:
+    """Open the first binary table of a FITS file.
+
+    Parameters
+    ----------
+    file : binary file that can seek
+
+    Raises
+    ------
+    InvalidTableError
+        If it holds no binary table.
+    MalformedBodyError
+        If it is damaged, or shorter than its header says.
+    """
+    from astropy.io import fits
+
+    try:
+        return _first_table(file, file.seek(0, 2))
+    except (fits.VerifyError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise MalformedBodyError(f"the FITS file is damaged: {str(error)[:200]}") from error
+
+
+def _first_table(file: IO[bytes], size: int) -> PlainTable:
+    place = 0
+    while place < size:
+        header, start = _header(file, place)
+        if header.get("XTENSION", "").strip().upper() == "BINTABLE":
+            return _table(file, header, start, size)
+        if header.get("XTENSION", "").strip().upper() == "TABLE":
+            raise InvalidTableError("the FITS file holds an ASCII table: write it as a binary table")
+        place = start + _padded(_claimed(header))
+    raise InvalidTableError("the FITS file holds no binary table")
+
+
+def _header(file: IO[bytes], place: int) -> tuple[Any, int]:
+    """Return the header that starts at a place, and where its data start."""
+    from astropy.io import fits
+
+    file.seek(place)
+    text = b""
+    while not any(
+        text[card : card + 80].rstrip() == b"END" for card in range(max(0, len(text) - _BLOCK), len(text), 80)
+    ):
+        piece = file.read(_BLOCK)
+        text += piece
+        if len(piece) < _BLOCK or len(text) > _HEADER_BYTES:
+            raise MalformedBodyError("the FITS file is damaged or cut short: a header has no end")
+    try:
+        return fits.Header.fromstring(text.decode("ascii")), place + len(text)
+    except (ValueError, fits.VerifyError) as error:
+        raise MalformedBodyError(f"the FITS file is damaged: {error}") from error
+
+
+def _whole(header: Any, key: str, default: int | None = None) -> int:
+    """Return a whole number that is not negative."""
+    try:
+        value = header.get(key, default)
+    except Exception as error:  # whatever astropy finds wrong with the card
+        raise MalformedBodyError(f"the FITS file is damaged: {key} cannot be read") from error
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MalformedBodyError(f"the FITS file is damaged: {key} is {str(value)[:40]!r}")
+    return value
+
+
+def _claimed(header: Any) -> int:
+    """Return how many bytes of data a header says that it has."""
+    axes = [_whole(header, f"NAXIS{axis}") for axis in range(1, min(_whole(header, "NAXIS", 0), 999) + 1)]
+    if not axes:
+        return 0
+    size = abs(int(header.get("BITPIX", 8))) // 8
+    total = _whole(header, "GCOUNT", 1) * size * (_whole(header, "PCOUNT", 0) + int(np.prod(axes, dtype=object)))
+    return int(total)
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _table(file: IO[bytes], header: Any, start: int, size: int) -> PlainTable:
+    width, rows = _whole(header, "NAXIS1"), _whole(header, "NAXIS2")
+    count = _whole(header, "TFIELDS")
+    if count > min(MOST_COLUMNS, 999):
+        raise MalformedBodyError(f"the FITS file is damaged: it claims {count} columns")
+    if start + width * rows > size:
+        raise MalformedBodyError(
+            f"the FITS file is cut short: its header claims {rows} rows of {width} bytes, {size - start} bytes follow"
+        )
+    if not rows:
+        raise InvalidTableError("the table has no rows")
+    heap = start + _whole(header, "THEAP", width * rows)
+    columns = [_column(header, number) for number in range(1, count + 1)]
+    dtype = np.dtype([(str(place), *one.dtype) for place, one in enumerate(columns)])
+    if dtype.itemsize != width:
+        raise MalformedBodyError(f"the FITS file is damaged: its columns take {dtype.itemsize} bytes, a row {width}")
+    reader = _Rows(file, columns, dtype, rows=rows, start=start, heap=heap, size=size)
+    fields = [_field(header, number, one) for number, one in enumerate(columns, start=1)]
+    return PlainTable("fits", pyarrow.schema(fields), reader.blocks, _said(header))
+
+
+def _said(header: Any) -> Mapping[str, str]:
+    structure = re.compile(r"T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|UCD|COMM)\d+$")
+    return {key.lower(): str(value) for key, value in header.items() if not structure.match(key)}
+
+
+def _field(header: Any, number: int, one: _Column) -> pyarrow.Field:
+    texts = [str(header.get(f"{key}{number}", "")) for key in ("TUNIT", "TCOMM", "TUCD")]
+    if not texts[1]:
+        texts[1] = str(header.comments[f"TTYPE{number}"]) if f"TTYPE{number}" in header else ""
+        texts[1] = "" if texts[1].startswith("label for") else texts[1]
+    return described(one.name, one.kind, *(text.strip() for text in texts))
+
+
+def _column(header: Any, number: int) -> _Column:
+    name, form = (str(header.get(f"{key}{number}", "")) for key in ("TTYPE", "TFORM"))
+    found = _FORM.match(form.upper())
+    if found is None:
+        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} has the form {form[:40]!r}")
+    repeat, code = int(found[1] or 1), found[2]
+    variable = (found[3] or "") if code in "PQ" else ""
+    if code in "PQ" and (not variable or repeat > 1):
+        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} has the form {form[:40]!r}")
+    if repeat > 1 << 24:
+        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} claims {repeat} elements a row")
+    scale, zero = (float(header.get(f"{key}{number}", default)) for key, default in (("TSCAL", 1), ("TZERO", 0)))
+    null = header.get(f"TNULL{number}")
+    null = null if isinstance(null, int) and (variable or code) in "BIJK" else None
+    element = _element(variable or code, scale, zero)
+    if (variable or code) == "A":
+        kind = pyarrow.string()
+    elif variable:
+        kind = pyarrow.list_(element)
+    else:
+        count = (repeat + 7) // 8 if code == "X" else repeat * (2 if code in _TWO else 1)
+        kind = element if count == 1 else pyarrow.list_(element, count)
+    return _Column(name, code, repeat, variable, null, scale, zero, kind)
+
+
+def _element(code: str, scale: float, zero: float) -> pyarrow.DataType:
+    if code == "L":
+        return pyarrow.bool_()
+    if code in "BIJK" and scale == 1 and zero in _UNSIGNED.get(code, {}):
+        return pyarrow.from_numpy_dtype(_UNSIGNED[code][zero])
+    if code in "BIJK" and (scale, zero) != (1, 0):
+        return pyarrow.float64()
+    return pyarrow.string() if code == "A" else pyarrow.from_numpy_dtype(np.dtype(_CODES[code]).newbyteorder("="))
+
+
+_UNSIGNED: dict[str, dict[float, Any]] = {
+    "B": {-128.0: np.int8},
+    "I": {2.0**15: np.uint16},
+    "J": {2.0**31: np.uint32},
+    "K": {2.0**63: np.uint64},
+}
+
+
+class _Rows:
+    """Reads the rows of a table."""
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        columns: list[_Column],
+        dtype: np.dtype[Any],
+        *,
+        rows: int,
+        start: int,
+        heap: int,
+        size: int,
+    ) -> None:
+        self._file, self._columns, self._dtype = file, columns, dtype
+        self._rows, self._start, self._heap, self._size = rows, start, heap, size
+
+    def blocks(self, wanted: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
+        names = [self._columns[place].name for place in wanted]
+        step = max(1, min(BLOCK_ROWS, (16 << 20) // max(1, self._dtype.itemsize)))
+        for first in range(0, self._rows, step):
+            count = min(step, self._rows - first)
+            self._file.seek(self._start + first * self._dtype.itemsize)
+            content = self._file.read(count * self._dtype.itemsize)
+            if len(content) < count * self._dtype.itemsize:
+                raise MalformedBodyError("the FITS file is cut short")
+            rows = np.frombuffer(content, self._dtype)
+            yield Block(pyarrow.RecordBatch.from_arrays([self._read(rows, place) for place in wanted], names))
+
+    def _read(self, rows: NDArray[Any], place: int) -> pyarrow.Array:
+        one, values = self._columns[place], rows[str(place)]
+        if not one.variable:
+            return _typed(values, one) if one.repeat else pyarrow.nulls(len(values), one.kind)
+        counts, offsets = values[:, 0].astype(np.int64), values[:, 1].astype(np.int64)
+        kind = np.dtype(_CODES[one.variable])
+        if one.variable in _TWO:
+            counts = counts * 2
+        if one.variable == "X":
+            counts = (counts + 7) // 8
+        sizes = counts * kind.itemsize
+        ends = self._heap + offsets + sizes
+        if (counts < 0).any() or (offsets < 0).any() or (ends > self._size).any():
+            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points behind its end")
+        if sizes.sum() > _MOST_IN_BLOCK:
+            raise MalformedBodyError(f"column {one.name} holds {int(counts.max())} numbers a row: too many to read")
+        flat = self._gather(offsets, sizes)
+        if one.variable == "A":
+            bounds = np.concatenate([[0], np.cumsum(sizes)])
+            return pyarrow.array(
+                [flat[a:b].tobytes().split(b"\0")[0].decode("utf-8", "replace") for a, b in pairwise(bounds.tolist())],
+                pyarrow.string(),
+            )
+        elements = _typed(flat.view(kind), one)
+        return pyarrow.ListArray.from_arrays(
+            pyarrow.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)), elements.cast(one.kind.value_type)
+        )
+
+    def _gather(self, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the bytes of the arrays of some rows, one behind the other."""
+        filled = sizes > 0
+        if not filled.any():
+            return np.empty(0, np.uint8)
+        low, high = int(offsets[filled].min()), int((offsets + sizes)[filled].max())
+        if high - low > 4 * _MOST_IN_BLOCK:  # scattered over the heap: row by row
+            pieces = []
+            for offset, size in zip(offsets[filled].tolist(), sizes[filled].tolist(), strict=True):
+                self._file.seek(self._heap + offset)
+                pieces.append(self._file.read(size))
+            return np.frombuffer(b"".join(pieces), np.uint8)
+        self._file.seek(self._heap + low)
+        content = np.frombuffer(self._file.read(high - low), np.uint8)
+        size = int(sizes[filled][0])
+        if (sizes[filled] == size).all():
+            return np.asarray(content[(offsets[filled] - low)[:, None] + np.arange(size)].reshape(-1))
+        parts = zip((offsets[filled] - low).tolist(), sizes[filled].tolist(), strict=True)
+        return np.concatenate([content[start : start + size] for start, size in parts])
+
+
+def _typed(values: NDArray[Any], one: _Column) -> pyarrow.Array:
+    code = one.variable or one.code
+    if code == "L":
+        flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        made = pyarrow.array(flat == ord("T"), mask=(flat != ord("T")) & (flat != ord("F")))
+        return made if values.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(made, values.shape[1])
+    if code in "BIJK" and (one.scale, one.zero) != (1, 0):
+        null = values == one.null if one.null is not None else np.zeros(values.shape, np.bool_)
+        shifted = one.scale == 1 and one.zero in _UNSIGNED.get(code, {})
+        if shifted:
+            target = np.dtype(_UNSIGNED[code][one.zero])
+            same = values.astype(values.dtype.newbyteorder("="))
+            flipped = (
+                same.view(target) ^ target.type(1 << (8 * target.itemsize - 1))
+                if target.kind == "u"
+                else ((same ^ np.uint8(128)).view(np.int8))
+            )
+            plain: NDArray[Any] = flipped
+        else:
+            plain = values * one.scale + one.zero
+        made = pyarrow.array(plain.reshape(-1), mask=null.reshape(-1))
+        return made if values.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(made, values.shape[1])
+    return column(values, one.null)

@@ -1,0 +1,120 @@
+"""JSON lines: an object a row, read by orjson. Imports its neighbours.
+
+The columns are the names of the first rows, in their order; what a row lacks is null, what a line holds that is no
+object is a problem of its row.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import orjson
+import pyarrow
+
+from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.spectra import Problem
+from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block
+
+_LINE_BYTES = 1 << 20
+_FIRST_ROWS = 256
+
+
+class JsonTable:
+    """An open table of JSON lines.
+
+    Parameters
+    ----------
+    file : binary file that can seek
+
+    Raises
+    ------
+    InvalidTableError
+        If there are no rows.
+    MalformedBodyError
+        If the first line is no JSON object.
+    """
+
+    format = "jsonl"
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.said: dict[str, str] = {}
+        rows, _ = next(self._rows(_FIRST_ROWS), ([], {}))
+        if not rows:
+            raise InvalidTableError("the table has no rows")
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if not names:
+            raise MalformedBodyError("the file is not JSON lines: its first line is no object")
+        if len(names) > MOST_COLUMNS:
+            raise InvalidTableError(f"the table has {len(names)} columns: at most {MOST_COLUMNS} are read")
+        kinds = [_column([row.get(name) for row in rows], None).type for name in names]
+        self._fields = [pyarrow.field(name, kind) for name, kind in zip(names, kinds, strict=True)]
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """All columns."""
+        return pyarrow.schema(self._fields)
+
+    def settle(self, columns: Sequence[int]) -> None:
+        """Find the types that hold the columns in all rows: numbers may turn out to have points, or to be text."""
+        for block in self.blocks(columns):
+            for position, column in zip(columns, block.columns.columns, strict=True):
+                self._fields[position] = self._fields[position].with_type(
+                    _wider(self._fields[position].type, column.type)
+                )
+
+    def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:  # noqa: ARG002
+        """Read some columns from the start; see `Table`."""
+        names = [self._fields[position].name for position in columns]
+        for rows, problems in self._rows(BLOCK_ROWS):
+            made = [
+                _column([row.get(self._fields[place].name) for row in rows], self._fields[place].type)
+                for place in columns
+            ]
+            yield Block(pyarrow.RecordBatch.from_arrays(made, names), problems)
+
+    def _rows(self, most: int) -> Iterator[tuple[list[dict[str, Any]], dict[int, Problem]]]:
+        self._file.seek(0)
+        rows: list[dict[str, Any]] = []
+        problems: dict[int, Problem] = {}
+        while line := self._file.readline(_LINE_BYTES + 1):
+            if len(line) > _LINE_BYTES:
+                raise MalformedBodyError(f"the file is not JSON lines: a line is longer than {_LINE_BYTES} bytes")
+            text = line.strip().removeprefix(b"\xef\xbb\xbf")
+            if not text:
+                continue
+            try:
+                row = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                row = None
+                problems[len(rows)] = Problem("not_a_number", f"the line is not JSON: {error}")
+            if not isinstance(row, dict):
+                problems.setdefault(len(rows), Problem("not_a_number", "the line is no JSON object"))
+                row = {}
+            rows.append(row)
+            if len(rows) == most:
+                yield rows, problems
+                rows, problems = [], {}
+        if rows:
+            yield rows, problems
+
+
+def _column(values: list[Any], kind: pyarrow.DataType | None) -> pyarrow.Array:
+    """Return values as a column of this type if they fit it, else of a type that they fit, text if need be."""
+    for wanted in (kind, None):
+        try:
+            made = pyarrow.array(values, wanted)
+        except (pyarrow.ArrowException, OverflowError):
+            continue
+        if not pyarrow.types.is_nested(made.type) or pyarrow.types.is_list(made.type):
+            return made
+    texts = [value if value is None or isinstance(value, str) else orjson.dumps(value).decode() for value in values]
+    return pyarrow.array(texts, pyarrow.string())
+
+
+def _wider(first: pyarrow.DataType, second: pyarrow.DataType) -> pyarrow.DataType:
+    if first == second or pyarrow.types.is_null(second):
+        return first
+    if pyarrow.types.is_null(first):
+        return second
+    kinds = {str(first), str(second)}
+    return pyarrow.float64() if kinds == {"int64", "double"} else pyarrow.string()

@@ -1,0 +1,221 @@
+"""Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+
+from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
+from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.tables.memory import agreed
+from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
+from gaia_redshift.tables.table import UNIT, Block, Table, about, described
+
+_MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
+_RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
+
+
+def read_spectra(
+    table: Table,
+    found: Recognised,
+    *,
+    carry: bool = False,
+    errors: bool = False,
+) -> Iterator[SpectrumBatch]:
+    """Read the spectra of a table, block by block.
+
+    Parameters
+    ----------
+    table : Table
+    found : Recognised
+        What `recognise` found in it.
+    carry : bool
+        Whether the batches carry the table's other columns.
+    errors : bool
+        Whether they also carry ``snr_bp`` and ``snr_rp``, the signal-to-noise ratio of each band: the median over its
+        samples of flux over error, from the archive's errors and correlations.
+
+    Yields
+    ------
+    SpectrumBatch
+        Consecutive rows; a row that cannot be read has its reason in `problems`.
+
+    Raises
+    ------
+    InvalidTableError
+        If there are no rows, or the errors are asked for and not there.
+    UnsupportedByModelError
+        If the bases of the spectra's release are not part of this version.
+    """
+    basis = _basis(found)
+    others = found.others if carry else ((found.source_id,) if found.source_id is not None else ())
+    parts = _error_columns(found) if errors else ()
+    columns = [*found.columns, *others, *parts]
+    total = 0
+    for block in table.blocks(columns, [*found.columns, *parts]):
+        total += len(block.columns)
+        batch = _batch(block, found, basis, others=others, errors=errors)
+        yield replace(batch, carried=_as_it_was(batch.carried, table, others)) if carry else batch
+    if not total:
+        raise InvalidTableError(f"the table has {'a header but ' if table.format.startswith('csv') else ''}no rows")
+
+
+def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
+    """Refuse spectra of another release than a model reads.
+
+    Parameters
+    ----------
+    found : Recognised
+    grid : Grid
+        Of the model.
+    reader : str
+        The model's name and version.
+
+    Raises
+    ------
+    UnsupportedByModelError
+    """
+    release = RELEASES.get(found.release)
+    own = found.grid.name if release is None or release.grid is not None else None
+    if own != grid.name:
+        raise UnsupportedByModelError(
+            f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: take a model "
+            f"that was made for {found.release}, or spectra of {grid.release}"
+        )
+
+
+def unit_of_columns(table: Table, found: Recognised, said: Unit) -> Unit | None:
+    """Return the unit of a table's fluxes, from what its user and its columns say.
+
+    Parameters
+    ----------
+    table : Table
+    found : Recognised
+    said : {"per_sample", "per_pixel"}
+        The first stands for nothing said.
+
+    Raises
+    ------
+    InvalidInputError
+        If the columns say another unit, or one that is not read.
+    """
+    if found.kind == "coefficients":
+        return None
+    declared = {about(table.schema.field(position), UNIT) for position in found.columns}
+    return agreed(None if said == "per_sample" else said, sorted(declared))
+
+
+def _basis(found: Recognised) -> Basis | None:
+    if found.kind != "coefficients":
+        return None
+    basis = RELEASES[found.release].basis
+    if basis is None:
+        raise UnsupportedByModelError(
+            f"these are {found.release} coefficients, whose bases are not part of this version: take a newer one"
+        )
+    return basis
+
+
+def _error_columns(found: Recognised) -> tuple[int, ...]:
+    if len(found.errors) < len(found.bands) or found.kind != "coefficients":
+        raise InvalidTableError(
+            "errors need the archive's coefficient errors and correlations of both bands, which this table has not"
+        )
+    return tuple(position for pair in found.errors.values() for position in pair)
+
+
+def _batch(
+    block: Block, found: Recognised, basis: Basis | None, *, others: Sequence[int], errors: bool
+) -> SpectrumBatch:
+    columns, names = block.columns.columns, block.columns.schema.names
+    bands: dict[str, Samples] = {}
+    first = 0
+    for band, positions in found.bands.items():
+        own = slice(first, first + len(positions))
+        bands[band] = _samples(found, basis, band, names[own], columns[own])
+        first = own.stop
+    problems: dict[int, Problem] = {}
+    for samples in bands.values():
+        problems = {row: problem for row, (_, problem) in samples.problems.items()} | problems
+    problems |= block.problems
+    flux, snr = _flux(bands, found.grid, basis), {}
+    after = first + len(others)
+    if errors and basis is not None:
+        snr = _signal_to_noise(bands, basis, columns[after:], names[after:], problems)
+    identifiers = None
+    if found.source_id is not None:
+        identifiers = _identifiers(columns[first + list(others).index(found.source_id)])
+    carried = None
+    if others or snr:
+        made = [*columns[first:after], *(pyarrow.array(values, from_pandas=True) for values in snr.values())]
+        carried = pyarrow.RecordBatch.from_arrays(made, [*names[first:after], *snr])
+    return SpectrumBatch(flux, identifiers, problems, found.grid, carried)
+
+
+def _as_it_was(carried: pyarrow.RecordBatch | None, table: Table, others: Sequence[int]) -> pyarrow.RecordBatch | None:
+    """Return carried columns with the units, descriptions and UCDs that the table gives them."""
+    if carried is None:
+        return None
+    known = [table.schema.field(place) for place in others]
+    known += [described(name, pyarrow.float64(), "", *_RATIO) for name in carried.schema.names[len(others) :]]
+    fields = [field.with_type(column.type) for field, column in zip(known, carried.columns, strict=True)]
+    return pyarrow.RecordBatch.from_arrays(carried.columns, schema=pyarrow.schema(fields))
+
+
+def _samples(
+    found: Recognised, basis: Basis | None, band: str, names: Sequence[str], columns: Sequence[pyarrow.Array]
+) -> Samples:
+    if found.kind == "samples":
+        return from_columns(names, columns, decimal_comma=True)
+    allowed = found.grid.lengths[band] if basis is None else (len(basis.matrix(_MATRIX[band])),)
+    return from_arrays(names[0].strip(), columns[0], allowed)
+
+
+def _flux(bands: dict[str, Samples], grid: Grid, basis: Basis | None) -> FloatArray:
+    """Return fluxes of shape (n, samples of the grid) from the values of all bands."""
+    if "flux" in bands:
+        return grid.whole(narrow(bands["flux"].values))
+    if basis is None:
+        return grid.assemble(narrow(bands["bp"].values), narrow(bands["rp"].values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = [basis.samples(_MATRIX[band], samples.values.astype(np.float64)) for band, samples in bands.items()]
+    return np.concatenate([narrow(each) for each in values], axis=1)
+
+
+def _signal_to_noise(
+    bands: dict[str, Samples],
+    basis: Basis,
+    columns: Sequence[pyarrow.Array],
+    names: Sequence[str],
+    problems: dict[int, Problem],
+) -> dict[str, NDArray[np.float64]]:
+    found = {}
+    for index, (band, samples) in enumerate(bands.items()):
+        size = samples.values.shape[1]
+        error = from_arrays(names[2 * index], columns[2 * index], (size,))
+        correlation = from_arrays(names[2 * index + 1], columns[2 * index + 1], (size * (size - 1) // 2,))
+        for part in (error, correlation):
+            for row, (_, problem) in part.problems.items():
+                problems.setdefault(row, problem)
+        flux = basis.samples(_MATRIX[band], samples.values.astype(np.float64))
+        usable = np.ones(len(flux), np.bool_)
+        usable[list(problems)] = False
+        ratio = np.full(len(flux), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            noise = basis.errors(
+                _MATRIX[band], error.values[usable].astype(np.float64), correlation.values[usable].astype(np.float64)
+            )
+            ratio[usable] = np.median(flux[usable] / noise, axis=1)
+        found[f"snr_{band}"] = ratio
+    return found
+
+
+def _identifiers(column: pyarrow.Array) -> list[Any]:
+    """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
+    if not is_text(column.type):
+        return list(column.to_pylist())
+    return [(text.strip() or None) if text else None for text in as_text(column).to_pylist()]

@@ -1,0 +1,17 @@
+"""One writer per format, each from record batches to a file."""
+
+from typing import Protocol
+
+import pyarrow
+
+
+class Writer(Protocol):
+    """Takes rows as they come, all of one schema; `close` completes the file."""
+
+    def write(self, rows: pyarrow.RecordBatch) -> None:
+        """Add rows."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file."""
+        ...
