@@ -61,8 +61,8 @@ def _check(settings: Settings) -> None:
 
     found = find_bundles(settings)
     names = {name for bundle in found.bundles for name in (bundle.manifest.name, bundle.manifest.id)}
-    for error in found.refused.values() if not names else ():
-        raise error
+    for error in found.refused.values() if settings.default_model not in names else ():
+        raise error  # the likeliest reason why it is not there
     if not names:
         raise InvalidInputError(
             f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"
