@@ -12,6 +12,7 @@ from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
 from gaia_redshift.commands.streams import named, open_input, replacing
 from gaia_redshift.errors import InvalidInputError, counted
+from gaia_redshift.interpretation.noise import in_another_unit
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables import files
@@ -81,7 +82,7 @@ def predict(
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
-    rows = failed = 0
+    rows = failed = mismatched = 0
     with open_input(table) as source, replacing(output) as target:
         writer = files.writer(named(output), target, chosen.about(asked))
         for batch in _ahead(read(source)):
@@ -89,11 +90,18 @@ def predict(
             writer.write(predictions)
             rows += len(predictions)
             failed += len(predictions.problems)
+            mismatched += int(predictions.redshifts.raised("noise_mismatch").sum())
         writer.close()
-    Console(stderr=True, highlight=False).print(
+    say = Console(stderr=True, highlight=False).print
+    say(
         f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
         f"{chosen.manifest.version} -> {output}"
     )
+    if in_another_unit(mismatched, rows - failed):
+        say(
+            f"{mismatched} spectra have noise that does not belong to their brightness (noise_mismatch): are the "
+            "fluxes in e-/s per sample? GaiaXPy's convert gives them per pixel: --unit per_pixel"
+        )
     if failed:
         raise typer.Exit(1)
 

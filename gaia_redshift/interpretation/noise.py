@@ -43,3 +43,12 @@ def of_one_transit(grid: Grid) -> Expected:
     )
     weights = PHOTON_VARIANCE * pixels / EXPOSURE_S / grid.samples
     return Expected(weights, float(np.mean(pixels**2 * background) / EXPOSURE_S))
+
+
+SHARE = 0.2
+"""Part of a table's spectra from which on the table is suspected: one in a hundred is a false alarm."""
+
+
+def in_another_unit(mismatched: int, spectra: int) -> bool:
+    """Say whether so many spectra of a table have the flag that its fluxes are likely in another unit."""
+    return mismatched > max(1, SHARE * spectra)
