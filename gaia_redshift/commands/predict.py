@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
-from gaia_redshift.commands.streams import named, open_input, replacing
+from gaia_redshift.commands.streams import named, open_input, replacing, write_bins
 from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.noise import in_another_unit
 from gaia_redshift.interpretation.result import Asked
@@ -92,6 +92,8 @@ def predict(
             failed += len(predictions.problems)
             mismatched += int(predictions.redshifts.raised("noise_mismatch").sum())
         writer.close()
+    if pdf and named(output).suffix.lower() == ".csv":  # other formats keep the edges in their metadata
+        write_bins(output, chosen.manifest.bin_edges or [])
     say = Console(stderr=True, highlight=False).print
     say(
         f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
