@@ -25,7 +25,7 @@ def _settings(**chosen: Any) -> Settings:
     except SettingsError as error:
         found = re.search(r'field "(\w+)"', str(error))
         name = f"{_ENVIRONMENT}{found[1].upper()}" if found else "a setting"
-        raise InvalidInputError(f"{name} is not JSON: write it as docs/reference/settings.md shows") from None
+        raise InvalidInputError(f"{name}: needs JSON, as docs/reference/settings.md shows it") from None
     except ValidationError as error:
         details = [Detail(_name(problem["loc"]), _what(problem)) for problem in error.errors()]
         if len(details) == 1:
