@@ -25,7 +25,7 @@ def _settings(**chosen: Any) -> Settings:
     except SettingsError as error:
         found = re.search(r'field "(\w+)"', str(error))
         name = f"{_ENVIRONMENT}{found[1].upper()}" if found else "a setting"
-        raise InvalidInputError(f"{name} is not JSON: write it as docs/reference/settings.md shows") from None
+        raise InvalidInputError(f"{name}: needs JSON, as docs/reference/settings.md shows it") from None
     except ValidationError as error:
         details = [Detail(_name(problem["loc"]), _what(problem)) for problem in error.errors()]
         if len(details) == 1:
@@ -61,8 +61,8 @@ def _check(settings: Settings) -> None:
 
     found = find_bundles(settings)
     names = {name for bundle in found.bundles for name in (bundle.manifest.name, bundle.manifest.id)}
-    for error in found.refused.values() if not names else ():
-        raise error
+    for error in found.refused.values() if settings.default_model not in names else ():
+        raise error  # the likeliest reason why it is not there
     if not names:
         raise InvalidInputError(
             f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"

@@ -85,7 +85,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "Retry-After"],
+            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After"],
         )
     app.add_middleware(Observe)
     if settings.tracing:

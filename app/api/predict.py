@@ -215,7 +215,8 @@ async def predict_csv(
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
     is optional, other columns are ignored. Fluxes are in e-/s per sample, BP and RP blue to red; `unit=per_pixel` takes
     those of GaiaXPy's `convert`. Every row is answered in its place: a bad one with `status` `error`
-    and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`.
+    and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header
+    `X-Bin-Edges` holds the edges of their bins.
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
@@ -247,7 +248,10 @@ async def predict_csv(
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
-        return draft.reply(reply_type, {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior)})
+        headers = {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior)}
+        if pdf:
+            headers["X-Bin-Edges"] = orjson.dumps(chosen.manifest.bin_edges).decode()
+        return draft.reply(reply_type, headers)
 
 
 def _csv_block(predictions: Predictions, first: bool) -> bytes:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
-from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing
+from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing, write_bins
 from gaia_redshift.errors import InvalidInputError, counted
+from gaia_redshift.interpretation.noise import in_another_unit
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.prior import find_prior
@@ -96,7 +97,7 @@ def predict(
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
-    rows = failed = 0
+    rows = failed = mismatched = 0
     about = chosen.about(asked)
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
     name = "standard input" if table == STANDARD else table.name
@@ -112,11 +113,19 @@ def predict(
             writer.write(beside(batch.carried, predictions, about))
             rows += len(predictions)
             failed += len(predictions.problems)
+            mismatched += int(predictions.redshifts.raised("noise_mismatch").sum())
         writer.close()
+    if pdf and named(output).suffix.lower() == ".csv":  # other formats keep the edges in their metadata
+        write_bins(output, chosen.manifest.bin_edges or [])
     say(
         f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
         f"{chosen.manifest.version} -> {output}"
     )
+    if in_another_unit(mismatched, rows - failed):
+        say(
+            f"{mismatched} spectra have noise that does not belong to their brightness (noise_mismatch): are the "
+            "fluxes in e-/s per sample? GaiaXPy's convert gives them per pixel: --unit per_pixel"
+        )
     if failed:
         raise typer.Exit(1)
 

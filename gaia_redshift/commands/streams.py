@@ -1,8 +1,9 @@
 """Where a command reads from and writes to: files, or ``-`` for standard input and output. Imports `errors`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -61,3 +62,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_bins(output: Path, edges: Sequence[float]) -> None:
+    """Write the bins of the densities in a CSV file beside it; to standard error where the densities go to a pipe.
+
+    The table has the columns ``bin``, the number behind ``pdf_``, ``redshift_from`` and ``redshift_to``.
+    """
+    rows = [f"{number},{low:.9g},{high:.9g}\n" for number, (low, high) in enumerate(pairwise(edges))]
+    text = "".join(["bin,redshift_from,redshift_to\n", *rows])
+    if output == STANDARD:
+        sys.stderr.write(text)
+        return
+    with replacing(output.with_name(f"{output.stem}.bins.csv")) as file:
+        file.write(text.encode())

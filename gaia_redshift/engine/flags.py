@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.engine.likeness import Likeness
 from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.interpretation.noise import LEFT, TRANSITS, of_one_transit
 from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS, STELLAR_KINDS, QualityFlag
 from gaia_redshift.spectra import Grid
 
@@ -36,6 +37,7 @@ class Flags:
         self._low, self._high = np.array([calibration.flux_min, calibration.flux_max], np.float32)
         self._redshift_range, self._grid = redshift_range, grid
         self._counts = _counts(grid)
+        self._transits, self._limits = _transits(grid)
         self._parameters = calibration.quality
         self._likeness = None if calibration.quality is None else Likeness(calibration.quality)
         self._stellar = np.array([[name in STELLAR_KINDS] for name in calibration.kinds or ()], np.float32)
@@ -63,8 +65,10 @@ class Flags:
         if valley is not None:
             questions.ask(valley, [("bimodal", 0, 1, 0.0)])
         if self._parameters is not None and self._likeness is not None:
-            noise, likelier = self._likeness(flux, steps)
+            noise, left, likelier = self._likeness(flux, steps)
             questions.ask(noise, [("low_signal", 0, -1, -(self._parameters.signal_to_noise_min**-2))])
+            beyond = ops.matmul(ops.concatenate([flux, left], axis=1), self._transits)
+            questions.ask(beyond, [("noise_mismatch", column, 1, limit) for column, limit in enumerate(self._limits)])
             questions.ask(likelier, [("out_of_distribution", 0, 1, 0.0)])
             if kind is not None and self._parameters.stellar_probability_max is not None:
                 stellar = ops.matmul(kind, self._stellar)
@@ -123,3 +127,14 @@ def _counts(grid: Grid) -> NDArray[np.float32]:
     weights[samples : samples + bp - 1, 2] = weights[samples + bp : 2 * samples - 1, 3] = 1
     weights[2 * samples - 1 :, 4] = 1
     return weights
+
+
+def _transits(grid: Grid) -> tuple[NDArray[np.float32], list[float]]:
+    """Return what takes fluxes and the mean square of their noise to two numbers, and the limits of both.
+
+    The first is below its limit where the noise is larger than the fewest transits leave, the second where it is less
+    than the most do.
+    """
+    expected, share = of_one_transit(grid), LEFT / np.array(TRANSITS) * [1, -1]
+    weights = np.concatenate([expected.weights[:, None] * share, [[-1, 1]]])
+    return weights.astype(np.float32), (-expected.constant * share).tolist()

@@ -39,7 +39,7 @@ class Likeness:
         self._whitening, self._offset, self._sums, self._ln_weights = _mixture(parameters)
         self._difference = np.repeat(np.array([1, -1], np.float32), len(parameters.weights))[:, None]
 
-    def __call__(self, flux: Any, steps: Any) -> tuple[Any, Any]:
+    def __call__(self, flux: Any, steps: Any) -> tuple[Any, Any, Any]:
         """Judge n spectra.
 
         Parameters
@@ -53,6 +53,8 @@ class Likeness:
         -------
         noise : tensor of float32, shape (n, 1)
             Mean square of what the components leave of a spectrum of unit root mean square.
+        left : tensor of float32, shape (n, 1)
+            The same of the spectrum itself, in (e-/s per sample)^2.
         likelier : tensor of float32, shape (n, 1)
             Negative where the ln likelihood of the features, given the brightness, is below the limit.
         """
@@ -68,7 +70,8 @@ class Likeness:
         white = ops.matmul(ops.concatenate([ln_powers, coordinates], axis=1), self._whitening) + self._offset
         ln_terms = ops.matmul(white * white, self._sums) + self._ln_weights
         # Which of two sums of exponentials is larger: dividing both by their sum keeps them in range.
-        return powers[:, :1], ops.matmul(ops.softmax(ln_terms, axis=1), self._difference)
+        noise = powers[:, :1]
+        return noise, noise * power, ops.matmul(ops.softmax(ln_terms, axis=1), self._difference)
 
 
 def _mixture(parameters: QualityParameters) -> tuple[NDArray[np.float32], ...]:

@@ -18,6 +18,7 @@ QualityFlag = Literal[
     "near_range_edge",
     "missing_band",
     "stellar_like",
+    "noise_mismatch",
 ]
 FLAGS: tuple[QualityFlag, ...] = get_args(QualityFlag)
 """Bit i of an answer's flags stands for the flag i."""
@@ -92,7 +93,7 @@ def possible_flags(parameters: QualityParameters | None, *, density: bool) -> tu
     if not density:
         impossible |= {"bimodal", "stellar_like"}
     if parameters is None:
-        impossible |= {"low_signal", "stellar_like"}
+        impossible |= {"low_signal", "stellar_like", "noise_mismatch"}
     elif parameters.stellar_probability_max is None:
         impossible |= {"stellar_like"}
     return tuple(flag for flag in FLAGS if flag not in impossible)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.prior import Prior
+from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.spectra import Problem
 
 DECIMALS = 6
@@ -63,6 +64,10 @@ class Redshifts:
     def redshift_upper95(self) -> NDArray[np.float64]:
         """Upper ends of the 95% intervals, shape (n,)."""
         return self.values[:, 4]
+
+    def raised(self, flag: QualityFlag) -> NDArray[np.bool_]:
+        """Return which rows have a flag, shape (n,)."""
+        return np.asarray(self.flags >> FLAGS.index(flag) & 1, np.bool_)
 
     def part(self, start: int, stop: int, *, pdf: bool = True) -> "Redshifts":
         """Return the rows from `start` to `stop`, with or without their densities."""

@@ -42,7 +42,7 @@ def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         ({"default_model": "nope"}, ("there is no model 'nope'", "there are: tiny@1.2.3", "--models FOLDER")),
         ({"default_model": "tinny"}, ("did you mean tiny",)),
         ({"models": "/nonexistent"}, ("there is no folder /nonexistent", "--models")),
-        ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS is not JSON",)),
+        ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS: needs JSON",)),
         ({"api_keys": '{"me": "secret"}'}, ("GAIA_REDSHIFT_API_KEYS[me]", "gaia-redshift key")),
         ({"bundle_public_key": "/nonexistent.pem"}, ("nonexistent.pem cannot be read",)),
         ({"port": "many"}, ("GAIA_REDSHIFT_PORT", "valid integer")),

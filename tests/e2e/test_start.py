@@ -54,7 +54,8 @@ def test_a_setting_that_is_not_json_is_one_line(tmp_path: Path, variable: str, t
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert f"  GAIA_REDSHIFT_{variable}: " in done.stderr
+    assert done.stderr.startswith(f"error: GAIA_REDSHIFT_{variable}: ")
+    assert done.stderr.count("\n") == 1
     assert "secret" not in done.stderr
 
 

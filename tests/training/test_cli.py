@@ -65,7 +65,7 @@ def test_a_bundle_is_trained_further_on_new_spectra(
     assert made_by.start.startswith("small@1.2.3 (model.keras SHA-256 ")
     # So small a rate leaves the weights as they were: they are those of the bundle, on the bundle's scale.
     expected = trained.fitted.predict(2 * flux[:20])
-    found = OnnxEngine(finer, 1)(2 * flux[:20])[:, 0]
+    found = OnnxEngine(finer, 1)(2 * flux[:20]).redshift
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
     train = 2 * flux[split(read(data), SMALL.seed).train]
     assert finer.calibration.flux_max == pytest.approx(np.maximum(start.flux_high, train.max(axis=0)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia_redshift.interpretation.noise import LEFT, TRANSITS, of_one_transit
 from gaia_redshift.interpretation.quality import (
     EDGE_WIDTH,
     FLAGS,
@@ -170,11 +171,20 @@ class Quality:
         if self._parameters is not None:
             described = features(flux, self._mean_shape, self._components)
             found["out_of_distribution"] |= self._mixture.ln_likelihood(described) < self._parameters.likelihood_min
+            found["noise_mismatch"] = noise_mismatch(flux, np.exp(2 * (described[:, 0] + described[:, 1])))
             found["low_signal"] = described[:, 1] > -np.log(self._parameters.signal_to_noise_min)
             if kind is not None and self._parameters.stellar_probability_max is not None:
                 stellar = kind[:, self._stellar].sum(axis=1)
                 found["stellar_like"] = stellar > self._parameters.stellar_probability_max
         return {flag: found[flag] for flag in FLAGS if flag in found}
+
+
+def noise_mismatch(flux: FloatArray, left: NDArray[np.floating]) -> Mask:
+    """Say which spectra, shape (n, 186), have noise of a mean square, shape (n,), that no transits leave."""
+    expected = of_one_transit(DR3)
+    transits = LEFT * (flux @ expected.weights + expected.constant) / left
+    fewest, most = TRANSITS
+    return np.asarray((transits < fewest) | (transits > most))
 
 
 def missing_band(flux: FloatArray) -> Mask:

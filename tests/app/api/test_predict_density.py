@@ -74,6 +74,7 @@ def test_every_way_gives_the_same_density(density_service: TestClient, make_flux
         "/predict/csv", content=upload(flux), headers={"Content-Type": "text/csv"}, params=query
     )
     assert answer.headers["x-prior"] == prior
+    assert json.loads(answer.headers["x-bin-edges"]) == pytest.approx(BIN_EDGES.tolist())
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert numbers(rows) == pytest.approx(wanted)
     assert np.array([[float(row[f"pdf_{number}"]) for number in range(60)] for row in rows]) == pytest.approx(pdf)

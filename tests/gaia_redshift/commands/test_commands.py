@@ -9,7 +9,7 @@ from pyarrow import parquet
 from gaia_redshift.commands import main as cli
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.spectra import DR3, FloatArray
-from tests.tiny import tiny_redshift
+from tests.tiny import BIN_EDGES, tiny_redshift, write_tiny_bundle
 
 Make = Callable[[int], FloatArray]
 
@@ -226,3 +226,15 @@ def test_details_are_printed_below_the_message(run, monkeypatch: pytest.MonkeyPa
     cli_detail = Detail("row 3", "no number")
     monkeypatch.setattr(cli, "build", lambda: fail)
     assert run()[2] == "error: it is wrong\n  row 3: no number\n"
+
+
+def test_densities_in_csv_come_with_their_bin_edges(run, models: Path, tmp_path: Path, make_flux: Make) -> None:  # noqa: ANN001
+    write_tiny_bundle(models / "dense", "dense", density=True)
+    table = write_table(tmp_path / "in.csv", make_flux(2))
+    assert run("predict", table, "-o", tmp_path / "z.csv", "-m", "dense", "--pdf")[0] == 0
+    with (tmp_path / "z.bins.csv").open() as file:
+        bins = list(csv.DictReader(file))
+    assert [float(row["redshift_from"]) for row in bins] == BIN_EDGES[:-1].tolist()
+    assert [float(row["redshift_to"]) for row in bins] == BIN_EDGES[1:].tolist()
+    assert [int(row["bin"]) for row in bins] == list(range(60))
+    assert "0,0,0.01\n" in run("predict", table, "-o", "-", "-m", "dense", "--pdf")[2]

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from gaia_redshift.bundle import Bundle
+from gaia_redshift.interpretation import noise
 from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS
 from gaia_redshift.spectra import DR3
+from tests.tiny import SHIPPED
 from tests.training.conftest import galaxies
 from training.quality import learn
-from training.reference.quality import Quality, bimodal, missing_band
+from training.reference.quality import Quality, bimodal, features, missing_band, noise_mismatch
+from training.simulation import constants
 
 FLUX, REDSHIFT = galaxies(3000, 1)
 RANGE = (FLUX.min(axis=0) - 1, FLUX.max(axis=0) + 1)
@@ -128,3 +132,38 @@ def test_flags_do_not_depend_on_the_other_spectra(quality: Quality) -> None:
     for row in (0, 17, 49):
         alone = masks(quality, FLUX[row : row + 1], kind=kinds(1))
         assert {flag: bool(mask[row]) for flag, mask in whole.items()} == {f: bool(m[0]) for f, m in alone.items()}
+
+
+@pytest.fixture(scope="module")
+def simulated() -> np.ndarray:
+    """Return 4,000 spectra with Gaia's noise, as the simulator knows it."""
+    from training.simulation import dataset
+
+    recipe = dataset.Recipe(4000, 77, "survey", ("galaxy",))
+    return np.concatenate([block.flux for block in dataset.simulate(recipe, 1)])
+
+
+def found_by_noise(flux: np.ndarray) -> float:
+    """Return the part of spectra whose noise does not belong to their brightness, by the shipped model's components."""
+    known = Bundle(SHIPPED / "default").calibration.quality
+    assert known is not None
+    basis = np.array(known.mean_shape, np.float32), np.array(known.components, np.float32)
+    described = features(flux.astype(np.float32), *basis)
+    return float(noise_mismatch(flux, np.exp(2 * (described[:, 0] + described[:, 1]))).mean())
+
+
+def test_noise_and_brightness_of_galaxies_belong_together(simulated: np.ndarray) -> None:
+    assert found_by_noise(simulated) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("factor", "least"), [(3, 0.72), (1 / 3, 0.79), (2.9, 0.69), (1 / DR3.pixels, 0.69)], ids=["3", "1/3", "2.9", "px"]
+)
+def test_fluxes_in_another_unit_are_found_by_their_noise(simulated: np.ndarray, factor: object, least: float) -> None:
+    assert found_by_noise(simulated * factor) > least
+
+
+def test_the_noise_of_one_transit_is_the_simulators() -> None:
+    assert constants.PHOTON_VARIANCE.value == noise.PHOTON_VARIANCE
+    assert constants.BACKGROUND_VARIANCE.value == noise.BACKGROUND_VARIANCE
+    assert constants.EXPOSURE_S.value == noise.EXPOSURE_S
