@@ -219,6 +219,12 @@ def test_a_key_that_is_given_twice_is_refused(text: str) -> None:
     assert refusal(text.encode()) == [("body", "each key may be given once")]
 
 
+def test_a_key_that_is_given_twice_is_refused_in_lenient_requests_too() -> None:
+    text = f'{{"rows":"lenient","spectra":[{{{_FLUX}}},{{"flux":null}},{{"flux":[{{"a":1}}]}},{{{_FLUX}%s}}]}}'
+    assert len(read_request((text % "").encode(), 10)[0]) == 4
+    assert refusal((text % ',"source_id":1,"source_id":2').encode()) == [("body", "each key may be given once")]
+
+
 @pytest.mark.parametrize("name", [":", '":', '\\":\\"a\\":', "{a:1}", "é:"])
 def test_a_colon_in_a_name_is_no_key(name: str) -> None:
     text = f'{{"spectra":[{{{_FLUX},"source_id":{json.dumps(name)}}}],"pdf":false,{_PRIOR}}}'
