@@ -1,8 +1,8 @@
 # Two images from one file:  cpu (the default) runs the exported ONNX graph, gpu the Keras network on TensorFlow.
 #   docker build --target cpu -t localhost/gaia-redshift:cpu .
 #   docker build --target gpu -t localhost/gaia-redshift:gpu .
-# A release pins the base by digest: --build-arg BASE=...@sha256:... (docs/how-to/release.md).
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+# The base is the one that was tested, by its digest; `make pin-images` and Dependabot renew it.
+ARG BASE=docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 
 # Wheels, downloaded once and checked against the hashes of the lock. No source archive is accepted: what is installed is

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format container-test container-test-gpu release-check train-default \
+.PHONY: serve test test-docs lint format container-test container-test-gpu release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
@@ -32,9 +32,16 @@ container-test:  ## Build the CPU image, run docker-compose.yml and look at it (
 container-test-gpu:  ## Build the GPU image (7 GB) and look at its Keras engine; needs no GPU
 	$(PYTHON) -m tests.container gpu
 
-release-check:  ## Refuse a release whose VERSION the project and its changelog do not have
+release-check:  ## Refuse a release whose VERSION the project and its changelog do not have, or on images without digests
 	grep -qx 'version = "$(VERSION)"' pyproject.toml
 	grep -q '^## $(VERSION)' CHANGELOG.md
+	! grep -E '(BASE=|image: )docker\.io/' Dockerfile docker-compose.yml | grep -vE '@sha256:[0-9a-f]{64}$$'
+
+pin-images:  ## Renew the digests of the images that others make (needs Docker and its registry)
+	for file in Dockerfile docker-compose.yml; do \
+		for image in $$(sed -nE 's/^.*(BASE=|image: )(docker\.io\/[^@ ]+).*$$/\2/p' $$file); do \
+			digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$image) || exit 1; \
+			sed -i -E "s|($$image)(@sha256:[0-9a-f]+)?$$|\1@$$digest|" $$file || exit 1; done; done
 
 SIMULATE := $(BIN)/gaia-redshift simulate
 train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/default (an hour and a half, 11 GB)
@@ -87,16 +94,17 @@ soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow
 
 SECONDS := 60
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
-	for reader in json csv npy arrow columns manifest; do \
+	for reader in json csv npy arrow connection columns manifest graph; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
 ADVISORIES :=
 audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install (ADVISORIES="-s osv --osv-url URL" asks a mirror)
 	$(BIN)/pip-audit $(ADVISORIES) --strict --require-hashes --disable-pip -r requirements/image.txt
 
-sbom: .venv/audit.done  ## What serving and its image install, as a CycloneDX bill of materials
+sbom: .venv/audit.done  ## What the images install, as CycloneDX bills of materials
 	mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/image.txt
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom-gpu.json requirements/gpu.txt
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

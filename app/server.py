@@ -37,9 +37,10 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
-    protocol: Any = partial(ImpatientProtocol, settings)  # called like the class
+    share = settings.of_one_worker()
+    protocol: Any = partial(ImpatientProtocol, share)  # called like the class
     config = uvicorn.Config(
-        partial(make_application, settings),
+        partial(make_application, share),
         factory=True,
         host=settings.host,
         port=settings.port,

@@ -40,17 +40,21 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(256 * 2**20, ge=1, title="Largest uploaded table in bytes")
     max_json_bytes: int = Field(48 * 2**20, ge=1, title="Largest body of /predict in bytes")
-    max_body_bytes_held: int = Field(2 * 2**30, ge=1, title="Most bytes of uploaded tables held at once, on disk")
+    max_body_bytes_held: int = Field(
+        2 * 2**30, ge=1, title="Most bytes of uploaded tables held at once, on disk, shared by the workers"
+    )
     max_json_bytes_held: int = Field(
-        192 * 2**20, ge=1, title="Most bytes of bodies of /predict held at once, in memory"
+        192 * 2**20, ge=1, title="Most bytes of bodies of /predict held at once, in memory, shared by the workers"
     )
     max_spectra: int = Field(10_000, ge=1, le=100_000, title="Most spectra in one request to /predict")
     max_rows: int = Field(1_000_000, ge=1, title="Most rows in one uploaded table")
     max_pdf_rows: int = Field(
         100_000, ge=1, title="The same where the answer holds a density for each row: it is ten times as large"
     )
-    max_queued_rows: int = Field(50_000, ge=1, title="Most spectra waiting for one model's network, all requests")
-    max_connections: int = Field(2_000, ge=1, title="Most open connections of one process")
+    max_queued_rows: int = Field(
+        50_000, ge=1, title="Most spectra waiting for one model's network, all requests, shared by the workers"
+    )
+    max_connections: int = Field(2_000, ge=1, title="Most open connections, shared by the workers")
     max_head_bytes: int = Field(64 * 2**10, ge=1024, title="Longest request line and headers together, in bytes")
     head_seconds: float = Field(10, gt=0, title="Seconds in which a client must send request line and headers")
     slow_seconds: float = Field(20, gt=0, title="Seconds after which a body's speed is judged, again and again")
@@ -71,7 +75,7 @@ class Settings(BaseSettings):
         {}, title="The same for keys that may also reload the models; without any, only SIGHUP reloads"
     )
     requests_per_second: float | None = Field(
-        None, gt=0, title="Requests per second that one key may send to one process, twice that in a burst; unset: any"
+        None, gt=0, title="Requests per second that one key may send, twice that in a burst; unset: any"
     )
     cors_origins: list[str] = Field([], title="Origins whose web pages may call the service, as JSON; none by default")
     allowed_hosts: list[str] | None = Field(
@@ -87,3 +91,15 @@ class Settings(BaseSettings):
         "info", title="Least level that is logged; health checks are debug"
     )
     tracing: bool = Field(False, title="Send OpenTelemetry traces; the OTEL_ variables say where (extra: otel)")
+
+    def of_one_worker(self) -> "Settings":
+        """Return the settings of one of the workers: its share of what bounds the service as a whole.
+
+        Each may hold at least one body of the largest size, or no worker could read it.
+        """
+        held = {
+            "max_body_bytes_held": max(self.max_body_bytes_held // self.workers, self.max_body_bytes),
+            "max_json_bytes_held": max(self.max_json_bytes_held // self.workers, self.max_json_bytes),
+        }
+        counts = {name: max(1, getattr(self, name) // self.workers) for name in ("max_connections", "max_queued_rows")}
+        return self if self.workers == 1 else self.model_copy(update={**held, **counts})

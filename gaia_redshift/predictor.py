@@ -17,10 +17,14 @@ from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.prior import Prior, PriorTable, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
-from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
+from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
+
+_MARGIN = 0.1
+"""A point model's answer may lie outside its redshifts by so much of their range. Of spectra unlike all that it
+was trained on it says anything: -55,000 was seen."""
 
 
 class Predictor:
@@ -179,16 +183,36 @@ class Predictor:
         if priors and self.bundle.bins is not None:
             matrix, numbers = self.bundle.bins.stack([prior for _, prior in priors])
             index = np.repeat(np.array(numbers, np.int32), [rows for rows, _ in priors])
-        reasons = validate(flux, self.bundle.grid)
+        wrong = validate(flux, self.bundle.grid) > 0
         found = self.engine(flux, index, matrix, pdf=pdf)
-        return found.without(reasons > 0) if reasons.any() else found
+        if self.bundle.bins is None:  # a density knows no other redshifts than those of its bins
+            low, high = self._limits
+            wrong |= ~((found.redshift >= low) & (found.redshift <= high))
+        return found.without(wrong) if wrong.any() else found
 
-    @staticmethod
-    def name_problems(batch: SpectrumBatch, found: Redshifts) -> Predictions:
+    @property
+    def _limits(self) -> tuple[float, float]:
+        """Between what an answer may lie: the redshifts of the training, and a tenth of their range on either side."""
+        low, high = self.manifest.redshift_range
+        margin = _MARGIN * (high - low)
+        return low - margin, high + margin
+
+    def name_problems(self, batch: SpectrumBatch, found: Redshifts) -> Predictions:
         """Return redshifts with the reasons of the rows that have none."""
-        if np.isnan(found.redshift).any():
-            batch = batch.checked()
-        return Predictions(found, batch.source_id, dict(batch.problems))
+        missing = np.isnan(found.redshift)
+        if not missing.any():
+            return Predictions(found, batch.source_id, dict(batch.problems))
+        batch = batch.checked()
+        problems = dict(batch.problems)
+        low, high = self.manifest.redshift_range
+        beyond = Problem(
+            "beyond_model",
+            f"the model's answer lies far outside the redshifts that it knows, {low:g} to {high:g}: the spectrum is "
+            "unlike all that it was trained on",
+        )
+        for row in np.flatnonzero(missing).tolist():
+            problems.setdefault(row, beyond)
+        return Predictions(found, batch.source_id, problems)
 
 
 def _unit(text: str) -> Unit:

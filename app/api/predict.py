@@ -19,7 +19,7 @@ from app.wire.media import media_type
 from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.replies import reply_rows
 from app.wire.spooled import Draft
-from app.wire.uploads import negotiate, uploaded_table
+from app.wire.uploads import negotiate, uploaded_table, whole_body
 from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
 from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions
@@ -116,7 +116,7 @@ async def predict(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
     models.refuse_if_full()
-    body = await request.body()
+    body = await whole_body(request)
     batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
     model, asked, predictions = await _answer(request.scope, batch, options)
     if reply_type == ARROW:

@@ -1,4 +1,4 @@
-"""Who may use the service, and what browsers may do with its answers. Imports `errors`, `origins` and `settings`.
+"""Who may use the service, and what browsers may do with its answers. Imports `errors`, `settings`, its neighbours.
 
 A key is 256 random bits, so its plain SHA-256 in the settings gives nothing away and no slow hash is needed. Every
 configured hash is compared, each in constant time, whichever fits.
@@ -7,7 +7,6 @@ configured hash is compared, each in constant time, whichever fits.
 import hashlib
 import hmac
 import secrets
-import time
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError
 from app.serving.origins import Origins
+from app.serving.rates import Rates
 from app.settings import Settings
 
 OPEN = ("/health/", "/docs", "/static/", "/openapi.json")
@@ -45,38 +45,14 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class _Bucket:
-    """A token bucket: `rate` requests a second, twice as many in a burst."""
-
-    __slots__ = ("_at", "_rate", "_tokens")
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._tokens = self._most
-        self._at = time.monotonic()
-
-    @property
-    def _most(self) -> float:
-        return max(1.0, 2 * self._rate)
-
-    def take(self) -> float:
-        """Take one token and return 0, or return the seconds until there is one."""
-        now = time.monotonic()
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1:
-            return (1 - self._tokens) / self._rate
-        self._tokens -= 1
-        return 0.0
-
-
 class Access:
     """What is asked of every request: by which name and whose page it comes, and a key where there are keys."""
 
     def __init__(self, settings: Settings) -> None:
         self._admins, self._users = settings.admin_keys, settings.api_keys
         self._rate = settings.requests_per_second
-        self._buckets: dict[str, _Bucket] = {}
+        hashes = [*self._admins.values(), *self._users.values()]
+        self._rates = None if self._rate is None else Rates(self._rate, hashes)
         self._origins = Origins(settings)
 
     def check(self, scope: Scope) -> None:
@@ -98,8 +74,8 @@ class Access:
         if admin_only and admin is None:
             raise ForbiddenError("this key may not reload the models: it is not an admin key")
         scope["state"]["key_name"] = name
-        if self._rate is not None:
-            wait = self._buckets.setdefault(digest, _Bucket(self._rate)).take()
+        if self._rates is not None:
+            wait = self._rates.take(digest)
             if wait:
                 raise RateLimitedError(f"this key may send {self._rate:g} requests a second", wait)
 

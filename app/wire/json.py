@@ -4,17 +4,17 @@ A plain good body is read straight into an array. Whenever something looks wrong
 finds the exact place. A test holds that the fast way accepts nothing that the schema refuses.
 """
 
-import re
 from typing import Any
 
 import numpy as np
 import orjson
 from pydantic import ValidationError
 
+from app.wire.keys import STRING, refuse_duplicate_keys
 from app.wire.lenient import as_text, numbers, plain_identifier, read_leniently
 from app.wire.schemas import PredictRequest, Spectrum
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError, suggestion
+from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError, suggestion
 from gaia_redshift.interpretation.prior import MOST_NODES
 from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
 
@@ -54,11 +54,13 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
     identifiers = [spectrum.get("source_id") for spectrum in spectra] if flux is not None else []
     if flux is None or not all(map(plain_identifier, identifiers)):
         return _judge(body, max_spectra)
+    nested = document.get("prior")
+    keys = 1 + len(document) + sum(map(len, spectra)) + (len(nested) if isinstance(nested, dict) else 0)
+    refuse_duplicate_keys(body, keys)
     return SpectrumBatch(flux, as_text(identifiers)), options
 
 
 _LARGE_BYTES = 128 << 10
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * DR3.bp.samples + 2}
 """Most of each character that one spectrum can need, outside of strings."""
 _OPTIONS = 2 * MOST_NODES + 16
@@ -76,7 +78,7 @@ def _refuse_bomb(body: bytes, max_spectra: int) -> None:
         view = np.frombuffer(text, np.uint8)
         return any(np.count_nonzero(view == mark) > most * max_spectra + _OPTIONS for mark, most in _MOST.items())
 
-    if too_many(body) and too_many(_STRING.sub(b"", body)):
+    if too_many(body) and too_many(STRING.sub(b"", body)):
         raise InvalidRequestError(
             f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
             [Detail("spectra", f"at most {max_spectra} items")],
@@ -122,6 +124,9 @@ def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions
             f"{len(request.spectra)} spectra in one request: at most {max_spectra}; send several, or a table",
             [Detail("spectra", f"at most {max_spectra} items")],
         )
+    nested = 0 if isinstance(request.prior, str) else len(type(request.prior).model_fields)
+    given = len(request.model_fields_set) + sum(len(spectrum.model_fields_set) for spectrum in request.spectra)
+    refuse_duplicate_keys(body, given + nested)
     rows = [
         numbers(spectrum.flux)
         if spectrum.flux is not None
@@ -138,10 +143,13 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
     messages: dict[str, str] = {}
     for problem in problems:  # an identifier is refused once as an integer and once as a string: one place
         at = _position(problem["loc"])
+        if len(messages) >= MAX_DETAILS and at not in messages:
+            messages[at] = ""  # counted, and not told
+            continue
         message = _message(problem)
         messages[at] = f"{messages[at]}, or: {message}" if at in messages else message
     places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
-    details = [Detail(at, message) for at, message in messages.items()]
+    details = [Detail(at, message) for at, message in messages.items() if message]
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
 
 

@@ -1,4 +1,4 @@
-"""A JSON body whose spectra are judged one by one, as the rows of a table are. Imports `arrays` and `spectra`.
+"""A JSON body whose spectra are judged one by one, as the rows of a table are. Imports `arrays`, `keys` and `spectra`.
 
 What is wrong with a spectrum's numbers costs that spectrum; anything else that breaks the schema, such as a key that
 nobody knows, is left to the schema to refuse.
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from app.wire.arrays import too_many
+from app.wire.keys import count_keys, refuse_duplicate_keys
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.spectra import DR3, FloatArray, Problem, SpectrumBatch, narrow
 
@@ -32,7 +33,7 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
     Raises
     ------
     InvalidRequestError
-        If there are more spectra.
+        If there are more spectra, or a key is given twice.
     """
     try:
         document = from_json(body, allow_inf_nan=True)
@@ -51,6 +52,7 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
         options = PredictOptions.model_validate(document)
     except ValidationError:
         return None
+    refuse_duplicate_keys(body, 1 + count_keys(document) + count_keys(spectra))
     problems: dict[int, Problem] = {}
     flux = np.zeros((len(spectra), DR3.samples), np.float32)
     for row, spectrum in enumerate(spectra):

@@ -84,7 +84,7 @@ class Bundle:
             external = has_external_data(graph)
         except ValueError as error:
             raise InvalidBundleError(
-                f"{self.folder.name}/{name} cannot be loaded: it is not an ONNX graph: {error}"
+                f"{self.folder.name}/{name} cannot be loaded: it cannot be loaded: {error}"
             ) from error
         if external:
             raise InvalidBundleError(

@@ -176,7 +176,50 @@ def test_the_image_has_the_project_s_version() -> None:
 def test_every_image_is_pinned() -> None:
     images = [service["image"] for service in SERVICES.values()] + re.findall(r"ARG BASE=(\S+)", DOCKERFILE)
     for name in images:
-        assert re.search(r":(?!latest)[\w.-]+\}?$", name), name
+        assert re.search(r":(?!latest)[\w.-]+(\}|@sha256:[0-9a-f]{64})$", name), name
+
+
+def test_every_image_that_others_make_is_pinned_by_its_digest() -> None:
+    names = [service["image"] for service in SERVICES.values() if "build" not in service]
+    names += re.findall(r"ARG BASE=(\S+)", DOCKERFILE)
+    assert len(names) == 3
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", name) for name in names), names
+
+
+def test_a_release_signs_what_it_publishes_and_looks_at_it() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    image = jobs["image"]
+    assert image["permissions"]["id-token"] == image["permissions"]["attestations"] == "write"
+    attested = [
+        (step["uses"].partition("@")[0], step["with"]) for step in image["steps"] if "attest" in str(step.get("uses"))
+    ]
+    for action in ("actions/attest-build-provenance", "actions/attest-sbom"):
+        digests = {given["subject-digest"] for name, given in attested if name == action}
+        assert digests == {"${{ steps.publish.outputs.cpu }}", "${{ steps.publish.outputs.gpu }}"}
+    assert all(given["push-to-registry"] is True for _, given in attested)
+    assert any("gh attestation verify" in line for line in runs(ROOT / ".github" / "workflows" / "release.yml"))
+
+
+def test_newer_python_packages_are_proposed_too() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    kinds = {update["package-ecosystem"] for update in updates}
+    assert kinds == {"github-actions", "docker", "docker-compose", "pip"}
+
+
+def test_who_may_enter_a_pod_is_said() -> None:
+    (rule,) = OBJECTS["network"]["spec"]["ingress"]
+    assert rule["from"] == [
+        {"podSelector": {}},
+        {"namespaceSelector": {"matchLabels": {"gaia-redshift/may-enter": "true"}}},
+    ]
+    assert "egress" not in OBJECTS["network"]["spec"]
+    assert "Egress" in OBJECTS["network"]["spec"]["policyTypes"]
+
+
+def test_the_closed_compose_file_lets_nothing_out() -> None:
+    closed = yaml.safe_load((ROOT / "deploy" / "compose-closed.yml").read_text())
+    assert closed["networks"]["default"]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert all("networks" not in service for service in SERVICES.values()), "all are on the network that is closed"
 
 
 def test_what_compose_mounts_exists() -> None:

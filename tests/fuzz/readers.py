@@ -15,12 +15,14 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["app"]):
+    from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
     from app.wire import json as reading
     from app.wire.arrow import read_arrow
     from app.wire.json import read_request
     from app.wire.npy import read_npy
     from app.wire.schemas import PredictRequest
-    from gaia_redshift.bundle import MANIFEST, Bundle
+    from gaia_redshift.bundle import MANIFEST, ONNX_FILE, Bundle
+    from gaia_redshift.bundle.external import has_external_data
     from gaia_redshift.errors import RedshiftError
     from gaia_redshift.tables import csv as tables_csv
     from gaia_redshift.tables.columns import find_layout
@@ -85,6 +87,50 @@ def check_strict(batch: SpectrumBatch) -> None:
     assert batch.source_id is None or len(batch.source_id) == len(batch)
 
 
+def read_connection(data: bytes) -> None:
+    """The requests of a connection, or what refuses them, are the same however their bytes are cut."""
+    cut = data[0] * 7 if data else 0
+    assert requests_of(data, len(data)) == requests_of(data, 1) == requests_of(data, cut % 97 + 1)
+
+
+def requests_of(data: bytes, step: int) -> list[object]:
+    """Return method, path and body of each request, and at last whether what followed was refused."""
+    found: list[object] = []
+    buffer, body, text, head = b"", None, b"", None
+    try:
+        for start in range(0, len(data), max(1, step)):
+            buffer += data[start : start + step]
+            while buffer:
+                if body is None:
+                    buffer = buffer.lstrip(b"\r\n")  # as the connection does between requests
+                    end = find_head(buffer, 2000)
+                    if not end:
+                        break
+                    head, buffer, text = Head(buffer[:end]), buffer[end:], b""
+                    body = body_of(head)
+                if not body.complete:
+                    piece, buffer = body.read(buffer)
+                    text += piece
+                if not body.complete:
+                    break
+                found.append((head and head.method, head and head.path, text))
+                body = None
+    except RedshiftError:
+        found.append("refused")
+    return found
+
+
+def body_of(head: Head) -> Body:
+    """Return what reads the body that a head announces."""
+    return Chunked(2000) if head.chunked else Counted(head.length)
+
+
+def read_graph(data: bytes) -> None:
+    """Any bytes at all are a graph, whole or not, or an error."""
+    with suppress(ValueError):
+        has_external_data(data)
+
+
 def read_columns(data: bytes) -> None:
     """Any names at all make a layout or an error."""
     with suppress(RedshiftError):
@@ -101,12 +147,21 @@ def read_manifest(data: bytes) -> None:
 
 _BUNDLE = write_tiny_bundle(Path(tempfile.mkdtemp(prefix="gaia-redshift-fuzz-")) / "tiny")
 _GOOD_MANIFEST = (_BUNDLE / MANIFEST).read_bytes()
+_HEAD = b"POST /a?b=c HTTP/1.1\r\nHost: a\r\n"
+_CONNECTIONS = [
+    _HEAD + b"Content-Length: 2\r\n\r\n{}" + _HEAD + b"\r\n",
+    _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nA: b\r\n\r\n" + _HEAD + b"\r\n",
+    _HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
+    _HEAD + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+]
 _TARGETS: dict[str, Callable[[bytes], None]] = {
     "json": read_json,
     "csv": read_table,
     "npy": read_array,
     "arrow": read_stream,
+    "connection": read_connection,
     "columns": read_columns,
+    "graph": read_graph,
     "manifest": read_manifest,
 }
 
@@ -119,6 +174,8 @@ def main() -> None:
         ROW.encode(),
         NAMES.encode(),
         _GOOD_MANIFEST,
+        (_BUNDLE / ONNX_FILE).read_bytes(),
+        *_CONNECTIONS,
     ]
     for number, content in enumerate(known):
         if len(content) <= _LONGEST_SEED:

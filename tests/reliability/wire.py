@@ -3,12 +3,13 @@
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import tiny_redshift
@@ -96,21 +97,25 @@ def flux_of(rows: int, seed: int) -> FloatArray:
     return np.round(np.random.default_rng(seed).uniform(0.1, 0.9, (rows, DR3.samples)), 4).astype(np.float32)
 
 
-def json_question(rows: int, seed: int, **headers: str) -> Question:
+Answers = Callable[[FloatArray], NDArray[np.floating[Any]]]
+"""The redshifts of spectra, computed without the service."""
+
+
+def json_question(rows: int, seed: int, answers: Answers = tiny_redshift, **headers: str) -> Question:
     """Return a JSON request of `rows` spectra."""
     flux = flux_of(rows, seed)
     spectra = [{"flux": row, "source_id": number} for number, row in enumerate(flux.astype(float).round(4).tolist())]
     body = json.dumps({"spectra": spectra}).encode()
-    return Question(request("/predict", body, **headers), tiny_redshift(flux).tolist())
+    return Question(request("/predict", body, **headers), answers(flux).tolist())
 
 
-def csv_question(rows: int, seed: int) -> Question:
+def csv_question(rows: int, seed: int, answers: Answers = tiny_redshift) -> Question:
     """Return a CSV upload of `rows` spectra that asks for JSON."""
     flux = flux_of(rows, seed)
     lines = [",".join(f"flux_{number}" for number in range(DR3.samples))]
     lines += [",".join(f"{value:.4f}" for value in row) for row in flux]
     body = "\n".join(lines).encode()
-    return Question(request("/predict/csv", body, "text/csv", Accept="application/json"), tiny_redshift(flux).tolist())
+    return Question(request("/predict/csv", body, "text/csv", Accept="application/json"), answers(flux).tolist())
 
 
 BAD = (

@@ -174,7 +174,7 @@ def find_head(buffer: bytes, most_bytes: int) -> int:
         return end + len(END)
     if len(buffer) >= most_bytes:
         raise HeadersTooLargeError(f"the request line and headers are longer than {most_bytes} bytes")
-    if not _BEGINNING.match(buffer) or buffer.count(b"\n") != buffer.count(b"\r\n"):
+    if buffer and (not _BEGINNING.match(buffer) or buffer.count(b"\n") != buffer.count(b"\r\n")):
         raise MalformedRequestError(
             "this is not the head of an HTTP request, whose lines begin with a method and end with CR LF"
         )

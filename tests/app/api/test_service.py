@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from gaia_redshift.errors import InvalidBundleError
+from tests.tiny import SHIPPED
 
 
 def test_models_describe_their_training_and_files(service: TestClient) -> None:
@@ -91,7 +92,8 @@ def test_openapi_describes_both_bodies_and_every_reference_resolves(service: Tes
     assert (flux["minItems"], flux["maxItems"]) == (186, 186)
 
 
-def test_the_example_of_the_documentation_can_be_sent_as_it_is(service: TestClient) -> None:
-    example = service.get("/openapi.json").json()["components"]["schemas"]["PredictRequest"]["example"]
-    reply = service.post("/predict", json=example)
+def test_the_example_of_the_documentation_can_be_sent_as_it_is() -> None:
+    with TestClient(create_app(Settings(models=SHIPPED, engine="onnx"))) as service:
+        example = service.get("/openapi.json").json()["components"]["schemas"]["PredictRequest"]["example"]
+        reply = service.post("/predict", json=example)
     assert reply.json()["predictions"][0]["status"] == "ok"

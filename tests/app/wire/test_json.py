@@ -195,3 +195,39 @@ def test_a_long_text_among_the_fluxes_takes_no_more_memory_than_itself() -> None
         tracemalloc.stop()
     assert details[0][0] == "spectra[0].flux[0]"
     assert peak < 20 * len(hostile)  # as NumPy's array of texts, each element as long as the longest: 740 times
+
+
+_PRIOR = '"prior":{"redshift":[0,1],"density":[1,1]}'
+_FLUX = f'"flux":{json.dumps(GOOD)}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"spectra":[{{{_FLUX},{_FLUX}}}]}}',
+        f'{{"spectra":[{{"flux":[1],{_FLUX}}}]}}',
+        f'{{"spectra":[{{{_FLUX},"source_id":1,"source_id":2}}]}}',
+        f'{{"spectra":[{{{_FLUX},"source_id":":","source_\\u0069d":"\\":"}}]}}',
+        f'{{"spectra":[{{{_FLUX}}}],"spectra":[{{{_FLUX}}}]}}',
+        f'{{"spectra":[{{{_FLUX}}}],"model":"a","model":"b"}}',
+        f'{{"spectra":[{{{_FLUX}}}],{_PRIOR},{_PRIOR}}}',
+        f'{{"spectra":[{{{_FLUX}}}],{_PRIOR[:-1]},"density":[1,1]}}}}',
+        f'{{"spectra":[{{"bp":{GOOD[:80]},"rp":{GOOD[80:]},"rp":{GOOD[80:]}}}]}}',
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(text: str) -> None:
+    assert refusal(text.encode()) == [("body", "each key may be given once")]
+
+
+def test_a_key_that_is_given_twice_is_refused_in_lenient_requests_too() -> None:
+    text = f'{{"rows":"lenient","spectra":[{{{_FLUX}}},{{"flux":null}},{{"flux":[{{"a":1}}]}},{{{_FLUX}%s}}]}}'
+    assert len(read_request((text % "").encode(), 10)[0]) == 4
+    assert refusal((text % ',"source_id":1,"source_id":2').encode()) == [("body", "each key may be given once")]
+
+
+@pytest.mark.parametrize("name", [":", '":', '\\":\\"a\\":', "{a:1}", "é:"])
+def test_a_colon_in_a_name_is_no_key(name: str) -> None:
+    text = f'{{"spectra":[{{{_FLUX},"source_id":{json.dumps(name)}}}],"pdf":false,{_PRIOR}}}'
+    assert read_request(text.encode(), 10)[0].source_id == [name]
+    text = f'{{"spectra":[{{"bp":{GOOD[:80]},"rp":{GOOD[80:]},"source_id":{json.dumps(name)}}}],{_PRIOR}}}'
+    assert read_request(text.encode(), 10)[0].source_id == [name]
