@@ -62,7 +62,7 @@ def _example_request() -> dict[str, object]:
 
 
 def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
-    """Add the API keys where there are any; without an admin key nobody can reload the models by a request."""
+    """Add the API keys where there are any, and leave out what these settings switch off."""
     if settings.api_keys or settings.admin_keys:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     if settings.api_keys:
@@ -71,6 +71,8 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"]["/models/reload"]["post"]["security"] = [{"key": []}]
     else:
         document["paths"].pop("/models/reload", None)
+    if settings.archive_url is None:
+        document["paths"].pop("/predict/sources", None)
 
 
 def mount_static(app: FastAPI) -> None:

@@ -16,6 +16,16 @@ from tests.reliability.service import Service
 from tests.tiny import write_tiny_bundle
 
 
+def wait_for_python(pid: int) -> None:
+    """Wait until a process holds SIGHUP back: before its first module is loaded, nothing can."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        held = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk"))
+        if int(held.split()[1], 16) >> (signal.SIGHUP - 1) & 1:
+            return
+        time.sleep(0.005)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, workers: int) -> None:
     service = Service(tmp_path, workers=workers)
@@ -24,7 +34,7 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
             [sys.executable, "-m", "gaia_redshift", "serve"], env=service._environment, stdout=log, stderr=log
         )
     try:
-        time.sleep(0.15)  # Python itself
+        wait_for_python(service.process.pid)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and service.process.poll() is None:
             service.process.send_signal(signal.SIGHUP)
