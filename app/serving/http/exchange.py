@@ -48,6 +48,12 @@ def write_head(
     return head
 
 
+def address_of(transport: asyncio.BaseTransport, what: str) -> tuple[str, int] | None:
+    """Return one end of a connection, ``sockname`` or ``peername``, as ASGI wants it."""
+    found = transport.get_extra_info(what)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple | list) else None
+
+
 class Carrier(Protocol):
     """What an exchange needs of its connection."""
 
