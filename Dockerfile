@@ -12,22 +12,31 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 COPY requirements/image.txt requirements/
 RUN python -m pip download --quiet --only-binary :all: --require-hashes -r requirements/image.txt -d /wheels
-# The project without its training: `simulate` and `train` then say that they are not part of this installation.
-COPY pyproject.toml LICENSE README.md ./
-COPY app app
+
+
+# The library and the service without the workshop: `simulate` and `train` then say that they are not part of this
+# installation.
+FROM wheels AS project
+COPY requirements/build.txt requirements/
 RUN python -m venv --without-pip /tools \
- && python -m pip --python /tools/bin/python install --quiet --no-index --no-deps --find-links /wheels setuptools \
- && python -m pip --python /tools/bin/python wheel --quiet --no-index --no-deps --no-build-isolation -w /project .
+ && python -m pip --python /tools/bin/python install --quiet --only-binary :all: --require-hashes -r requirements/build.txt
+COPY pyproject.toml LICENSE README.md ./
+COPY models models
+COPY gaia_redshift gaia_redshift
+COPY app app
+RUN python -m pip --python /tools/bin/python wheel --quiet --no-index --no-deps --no-build-isolation -w /project . ./app
 
 
 # The environment is made without pip and setuptools. Byte code is compiled here, and trusted unchecked: a read-only
-# root could never renew it, and the service starts faster.
+# root could never renew it, and the service starts faster. The library's own models are those of /models, wherever those
+# come from.
 FROM wheels AS cpu-environment
 RUN python -m venv --without-pip /opt/gaia-redshift \
- && sed '/^setuptools==/,/[^\\]$/d' requirements/image.txt >requirements/run.txt \
  && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --find-links /wheels \
-      --require-hashes -r requirements/run.txt \
- && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
+      --require-hashes -r requirements/image.txt
+COPY --from=project /project /project
+RUN python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
+ && cd /opt/gaia-redshift/lib/python3*/site-packages/gaia_redshift && rm -r models && ln -s /models models \
  && /opt/gaia-redshift/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gaia-redshift/lib
 
 
@@ -38,14 +47,16 @@ RUN python -m pip download --quiet --only-binary :all: --find-links /wheels --re
  && python -m venv --without-pip /opt/gaia-redshift \
  && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --find-links /wheels-gpu \
       --require-hashes -r requirements/gpu.txt \
- && python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
- && /opt/gaia-redshift/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gaia-redshift/lib \
  && rm -r /wheels-gpu
+COPY --from=project /project /project
+RUN python -m pip --python /opt/gaia-redshift/bin/python install --quiet --no-compile --no-index --no-deps /project/*.whl \
+ && cd /opt/gaia-redshift/lib/python3*/site-packages/gaia_redshift && rm -r models && ln -s /models models \
+ && /opt/gaia-redshift/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gaia-redshift/lib
 
 
 # What both images share: everything but the environment.
 FROM ${BASE} AS base
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="gaia-redshift" \
       org.opencontainers.image.description="Redshifts of galaxies from Gaia BP/RP spectra" \

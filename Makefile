@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test test-docs lint format container-test container-test-gpu release-check pin-images train-default \
+.PHONY: serve workshop test test-docs lint format wheel wheel-test container-test container-test-gpu \
+	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
 	reliability soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
+
+workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluate
 
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -25,6 +28,13 @@ lint: .venv/dev.done  ## Style, types and the architecture's contracts
 format: .venv/dev.done  ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+wheel: .venv/serve.done  ## The library and the shipped models, as build/wheel/*.whl
+	rm -rf build/lib build/bdist.* build/wheel
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
+
+wheel-test:  ## Install the wheel by its lock into an empty environment and predict there (PYTHON=python3.14, say)
+	$(PYTHON) -m tests.wheel
 
 container-test:  ## Build the CPU image, run docker-compose.yml and look at it (needs Docker or podman, and nothing else)
 	$(PYTHON) -m tests.container cpu
@@ -108,17 +118,21 @@ sbom: .venv/audit.done  ## What the images install, as CycloneDX bills of materi
 
 # The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	--custom-compile-command 'make lock' --extra serve pyproject.toml requirements/build.in
+	--custom-compile-command 'make lock' --upgrade
+# What the wheel needs is the same everywhere, and serving's the same in every image and on every developer's machine.
+LIBRARY := $(LOCK) pyproject.toml --constraint requirements/build.txt
+SERVE := $(LIBRARY) --constraint requirements/library.txt --extra serve
+DEV := $(SERVE) --constraint requirements/serve.txt
 # In an image every setting works: traces and signed bundles need these.
-IMAGE_EXTRAS := --extra otel --extra signed
+IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed
 lock:  ## Renew requirements/*.txt (needs uv)
-	$(LOCK) --upgrade --output-file requirements/serve.txt
-	$(LOCK) --upgrade --constraint requirements/serve.txt --extra train --extra dev --output-file requirements/dev.txt
-	$(LOCK) --upgrade --constraint requirements/serve.txt --constraint requirements/dev.txt $(IMAGE_EXTRAS) \
-		--output-file requirements/image.txt
-	$(LOCK) --upgrade --constraint requirements/image.txt --constraint requirements/dev.txt $(IMAGE_EXTRAS) --extra gpu \
-		--output-file requirements/gpu.txt
-	for extra in audit fuzz; do $(LOCK) --upgrade --constraint requirements/dev.txt --extra $$extra \
+	$(LOCK) requirements/build.in --output-file requirements/build.txt
+	$(LIBRARY) --output-file requirements/library.txt
+	$(SERVE) --output-file requirements/serve.txt
+	$(DEV) --extra train --extra dev --output-file requirements/dev.txt
+	$(IMAGE) --output-file requirements/image.txt
+	$(IMAGE) --constraint requirements/image.txt --extra gpu --output-file requirements/gpu.txt
+	for extra in audit fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
 		--output-file requirements/$$extra.txt; done
 
 clean:  ## Remove the environment and all caches
@@ -131,7 +145,7 @@ clean:  ## Remove the environment and all caches
 
 PARTS := --editable . --editable app
 .venv/dev.done: PARTS += --editable training
-.venv/%.done: requirements/%.txt pyproject.toml app/pyproject.toml training/pyproject.toml | .venv/pip.done
-	$(PIP) install --require-hashes -r $<
+.venv/%.done: requirements/%.txt requirements/build.txt pyproject.toml app/pyproject.toml training/pyproject.toml | .venv/pip.done
+	$(PIP) install --require-hashes -r requirements/build.txt -r $<
 	$(PIP) install --no-deps --no-build-isolation $(PARTS)
 	touch $@

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import entry_points, version
 from typing import Annotated, Any
 
 import typer
 
+from gaia_redshift.commands.elsewhere import SERVICE, WORKSHOP, how_to_get
 from gaia_redshift.errors import MissingDependencyError, RedshiftError
 
 COMMANDS = "gaia_redshift.commands"
@@ -14,11 +15,14 @@ COMMANDS = "gaia_redshift.commands"
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
-_ORDER = ("serve", "predict", "models", "key", "simulate", "analyse", "train", "evaluate", "tune", "upgrade")
+_TAKES_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""For a sub-command that is not installed: whatever follows it, the answer is how to get it."""
+
+_ORDER = ("serve", "predict", "models", "key", *WORKSHOP)
 
 
 def build() -> typer.Typer:
-    """Return the command line with every installed sub-command."""
+    """Return the command line: every installed sub-command, then those of this project that are not installed."""
     application = typer.Typer(
         no_args_is_help=True,
         add_completion=True,
@@ -29,25 +33,31 @@ def build() -> typer.Typer:
     )
     application.callback()(_options)
     found = {entry.name: entry for entry in entry_points(group=COMMANDS)}
+    absent = {name: how_to_get(name) for name in (*SERVICE, *WORKSHOP) if name not in found}
     for name in sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
-        function = _load(found[name])
+        try:
+            function = found[name].load()
+        except ModuleNotFoundError as error:
+            absent[name] = f"{error}; {how_to_get(name)}"
+            continue
         application.command(name, context_settings=_HELP, epilog=_examples(function))(function)
+    for name, why in absent.items():
+        _add_absent(application, name, why)
     return application
 
 
-def _load(entry: EntryPoint) -> Callable[..., Any]:
-    """Return a sub-command's function; where its part is not installed, one that says so and keeps the others."""
-    try:
-        function: Callable[..., Any] = entry.load()
-    except ModuleNotFoundError as error:
-        why = f"the command {entry.name} is not part of this installation: {error}"
+def _add_absent(application: typer.Typer, name: str, why: str) -> None:
+    """Add a sub-command that says how to get it."""
 
-        def missing() -> None:
-            raise MissingDependencyError(why)
+    def missing() -> None:
+        raise MissingDependencyError(f"the command {name} is not part of this installation: {why}")
 
-        missing.__doc__ = "Not part of this installation."
-        return missing
-    return function
+    application.command(
+        name,
+        context_settings={**_HELP, **_TAKES_ANYTHING},
+        help=f"Not part of this installation: {why}.",
+        short_help="(not part of this installation)",
+    )(missing)
 
 
 def _examples(function: Callable[..., Any]) -> str | None:

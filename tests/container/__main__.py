@@ -82,6 +82,7 @@ def main(target: str) -> int:
     report.check("image contents", lambda: image.contents(engine, tag, target))
     report.check("image description", lambda: image.description(engine, tag))
     if target == "cpu":
+        report.check("image library", lambda: image.library(engine, tag))
         _compose(engine, report, tag)
     else:
         report.check("cuda", lambda: gpu.cuda(engine, tag))

@@ -26,7 +26,7 @@ print(total)
 
 _CONTENTS = """
 import importlib.util, json, os, shutil
-packages = ("tensorflow", "onnxruntime", "setuptools", "pip", "training", "app")
+packages = ("tensorflow", "onnxruntime", "setuptools", "pip", "training", "app", "gaia_redshift")
 print(json.dumps({
     "packages": [name for name in packages if importlib.util.find_spec(name)],
     "programs": [name for name in ("gcc", "cc", "g++", "clang", "make", "ld", "curl") if shutil.which(name)],
@@ -50,13 +50,40 @@ def contents(engine: Engine, tag: str, target: str) -> str:
     """Look for what serving does not need."""
     found = json.loads(engine.python(tag, _CONTENTS))
     # TensorFlow asks for setuptools; the CPU image has no use for it.
-    needed = ["onnxruntime", "app"] if target == "cpu" else ["tensorflow", "onnxruntime", "setuptools", "app"]
+    runtimes = ["onnxruntime"] if target == "cpu" else ["tensorflow", "onnxruntime", "setuptools"]
+    needed = [*runtimes, "app", "gaia_redshift"]
     expect(found["packages"] == needed, f"packages {found['packages']}, not {needed}")
     expect(not found["programs"], f"programs {found['programs']}")
     expect(not found["left"], f"left from the build: {found['left']}")
     expect(found["uid"] == found["gid"] == 10001, f"uid {found['uid']}, gid {found['gid']}")
     expect(10001 not in found["model_owners"], "the service owns its models and could change them")
     return f"packages {', '.join(needed)}; no compiler, no cache, no training; models {', '.join(found['models'])}"
+
+
+_LIBRARY = """
+import json, os, subprocess
+import gaia_redshift, numpy as np
+done = {name: subprocess.run(["gaia-redshift", *name.split()], capture_output=True, text=True)
+        for name in ("models", "train --epochs 1", "predict - -o - --engine keras")}
+flux = np.random.default_rng(1).uniform(0.1, 5, (2, 186))
+print(json.dumps({
+    "version": gaia_redshift.__version__, "status": gaia_redshift.predict(flux)["status"].tolist(),
+    "models": os.path.realpath(os.path.join(os.path.dirname(gaia_redshift.__file__), "models")),
+    "codes": [one.returncode for one in done.values()], "errors": [one.stderr for one in done.values()],
+}))
+"""
+
+
+def library(engine: Engine, tag: str) -> str:
+    """Predict in the image without the service, and try what it does not hold."""
+    found = json.loads(engine.python(tag, _LIBRARY))
+    expect(found["models"] == "/models", f"the library's models are those of {found['models']}")
+    expect(found["status"] == ["ok", "ok"], f"predict: {found['status']}")
+    expect(found["codes"] == [0, 2, 2], f"exit codes {found['codes']}: {found['errors']}")
+    _, train, keras = found["errors"]
+    expect("not part of this installation: `make workshop`" in train, f"train: {train}")
+    expect("which has no pip, or take the container image" in keras, f"--engine keras: {keras}")
+    return f"version {found['version']} predicts; train and --engine keras say how to get them"
 
 
 def description(engine: Engine, tag: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tests.container.engine import ROOT, Container
 from tests.container.report import expect
 
-EXAMPLE = ROOT / "app" / "data" / "example_galaxies.csv"
+EXAMPLE = ROOT / "gaia_redshift" / "data" / "example_galaxies.csv"
 REQUEST_ID = "container-test-7"
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+import gaia_redshift
 from app.api import health
+from app.main import create_app
 from app.serving import metrics
 from app.settings import Settings
 from tests.container import __main__ as container_test
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 REDSHIFT = {name: service for name, service in SERVICES.items() if name.startswith("redshift")}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 OBJECTS = {path.stem: yaml.safe_load(path.read_text()) for path in KUBERNETES.glob("*.yaml")}
@@ -145,7 +148,7 @@ def test_what_the_dockerfile_copies_exists_and_is_let_into_the_build() -> None:
     sources = re.findall(r"^COPY ((?:(?!--)\S+ )+)\S+$", DOCKERFILE, flags=re.MULTILINE)
     named = {source for line in sources for source in line.split()}
     allowed = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
-    assert {"app", "models", "requirements/image.txt"} <= named
+    assert {"app", "gaia_redshift", "models", "requirements/image.txt"} <= named
     for source in named - {"models"}:
         assert (ROOT / source).exists()
     for source in named:
@@ -169,8 +172,23 @@ def test_every_user_is_the_same_number_and_not_root() -> None:
 
 
 def test_the_image_has_the_project_s_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert re.findall(r"^ARG VERSION=(\S+)", DOCKERFILE, flags=re.MULTILINE) == [project["version"]]
+    assert re.findall(r"^ARG VERSION=(\S+)", DOCKERFILE, flags=re.MULTILINE) == [PROJECT["version"]]
+
+
+def test_the_project_s_version_is_the_changelog_s_latest_with_its_date() -> None:
+    titles = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    released = [title for title in titles if title != "Unreleased"]
+    assert re.fullmatch(rf"{re.escape(PROJECT['version'])} - \d{{4}}-\d\d-\d\d", released[0])
+
+
+def test_the_service_says_the_library_s_version() -> None:
+    assert create_app().openapi()["info"]["version"] == gaia_redshift.__version__
+
+
+def test_no_other_version_is_written_down() -> None:
+    for part in ("app", "training"):
+        assert tomllib.loads((ROOT / part / "pyproject.toml").read_text())["project"]["version"] == "0", part
+    assert f"version {PROJECT['version']}, user" in OPERATE
 
 
 def test_every_image_is_pinned() -> None:
@@ -300,7 +318,14 @@ def test_the_workflow_runs_what_ci_runs() -> None:
 
 def test_the_workflow_covers_style_tests_container_documentation_and_audit() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
-    assert set(jobs) == {"lint", "test", "docs", "container", "audit"}
+    assert set(jobs) == {"lint", "test", "docs", "wheel", "container", "audit"}
+
+
+def test_the_wheel_is_tested_on_every_python_that_it_names() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    assert jobs["wheel"]["strategy"]["matrix"]["python"] == named
+    assert PROJECT["requires-python"] == f">={named[0]}"
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
@@ -326,6 +351,7 @@ def test_the_images_install_what_was_tested() -> None:
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^(\S+==.*?) \\$", (ROOT / "requirements" / name).read_text(), flags=re.MULTILINE))
 
-    assert pins("serve.txt") <= pins("image.txt") <= pins("gpu.txt")
+    assert pins("library.txt") <= pins("serve.txt") <= pins("image.txt") <= pins("gpu.txt")
+    assert pins("serve.txt") <= pins("dev.txt")
     beyond = {pin for pin in pins("gpu.txt") - pins("dev.txt") if not pin.startswith("nvidia-")}
     assert beyond == set()

@@ -20,19 +20,41 @@ class Installed:
 
 
 @pytest.mark.parametrize(
-    ("origin", "command"),
+    ("name", "editable", "command"),
     [
-        (Installed("file:///home/me/gaia%20redshift", editable=True), "install -e '/home/me/gaia redshift[gpu]'"),
-        (Installed("file:///tmp/gaia_redshift.whl"), "install '/tmp/gaia_redshift.whl[gpu]'"),
-        (Installed(None), "install 'gaia-redshift[gpu]'"),
+        ("gaia redshift", True, "install -e '{origin}[gpu]'"),
+        ("gaia_redshift.whl", False, "install '{origin}[gpu]'"),
+        (None, False, "install 'gaia-redshift[gpu]'"),
     ],
 )  # fmt: skip
 def test_advice_names_the_interpreter_and_where_the_library_came_from(
-    monkeypatch: pytest.MonkeyPatch, origin: Installed, command: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str | None, editable: bool, command: str
 ) -> None:
-    monkeypatch.setattr(installation, "distribution", lambda _: origin)
+    origin = tmp_path / (name or "")
+    origin.touch()
+    installed = Installed(origin.as_uri() if name else None, editable=editable)
+    monkeypatch.setattr(installation, "distribution", lambda _: installed)
     monkeypatch.setattr("sys.executable", "/opt/my env/bin/python")
-    assert installation.how_to_install("gpu") == f"'/opt/my env/bin/python' -m pip {command}"
+    expected = f"'/opt/my env/bin/python' -m pip {command.format(origin=origin)}"
+    assert installation.how_to_install("gpu") == expected
+
+
+def test_advice_names_no_wheel_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "distribution", lambda _: Installed("file:///project/gaia_redshift.whl"))
+    assert installation.how_to_install("gpu").endswith("install 'gaia-redshift[gpu]'")
+    assert installation.checkout() == "a checkout of gaia-redshift"
+
+
+def test_advice_where_there_is_no_pip_calls_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "find_spec", lambda _: None)
+    monkeypatch.setattr("sys.prefix", "/opt/gaia-redshift")
+    advice = installation.how_to_install("gpu")
+    assert "[gpu]' to /opt/gaia-redshift, which has no pip, or take the container image" in advice
+
+
+def test_the_checkout_is_the_folder_it_was_installed_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(installation, "distribution", lambda _: Installed(tmp_path.as_uri()))
+    assert installation.checkout() == str(tmp_path)
 
 
 def test_advice_is_given_from_a_folder_that_was_never_installed(monkeypatch: pytest.MonkeyPatch) -> None:
