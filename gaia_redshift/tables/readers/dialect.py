@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.readers.lines import Rows, split
 from gaia_redshift.tables.table import MOST_COLUMNS
 from gaia_redshift.tables.text import MISSING, NUMBER
@@ -180,13 +181,15 @@ def _made_up(count: int, comments: Sequence[str]) -> list[str]:
             names = [name.strip() for name in comment.split(mark)]
             if len(names) == count and count > 1 and not any(map(_is_number, names)):
                 return names
-    flux = {186: [f"flux_{number}" for number in range(186)]}
-    flux[240] = [f"{band}_{number}" for band in ("bp", "rp") for number in range(120)]
+    flux = {DR3.samples: [f"flux_{number}" for number in range(DR3.samples)]}
+    flux[DR3.untruncated] = [
+        f"{band.name.lower()}_{number}" for band in (DR3.bp, DR3.rp) for number in range(band.samples)
+    ]
     for length, names in list(flux.items()):
         flux[length + 1] = ["source_id", *names]
     if count not in flux:
         raise InvalidTableError(
-            f"the table has no header line and {count} columns: without names they must be the 186 or 240 fluxes of a "
-            "spectrum, with or without source_id before them"
+            f"the table has no header line and {count} columns: without names they must be the "
+            f"{DR3.samples} or {DR3.untruncated} fluxes of a spectrum, with or without source_id before them"
         )
     return flux[count]

@@ -11,13 +11,12 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
 
 _MOST_UNPACKED = 2 << 30
 """Most bytes that the arrays of an ``.npz`` may claim: they are read whole."""
-
-_BANDS = {80: "bp", 106: "rp"}
 
 
 def open_npy(file: IO[bytes]) -> PlainTable:
@@ -73,7 +72,8 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     names = dtype.names or ()
     if len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
         raise InvalidTableError(
-            f"the array has the shape {shape}: needed are (n, 186) or (n, 240), or a structured array of shape (n,)"
+            f"the array has the shape {shape}: needed are (n, {DR3.samples}) or (n, {DR3.untruncated}), or a structured "
+            "array of shape (n,)"
         )
     if not shape[0]:
         raise InvalidTableError("the table has no rows")
