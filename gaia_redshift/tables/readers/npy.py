@@ -72,8 +72,8 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     names = dtype.names or ()
     if len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
         raise InvalidTableError(
-            f"the array has the shape {shape}: needed are (n, {DR3.samples}) or (n, {DR3.untruncated}), or a structured "
-            "array of shape (n,)"
+            f"the array has the shape {shape}: needed are (n, {DR3.samples}) or (n, {DR3.untruncated}), or a "
+            "structured array of shape (n,)"
         )
     if not shape[0]:
         raise InvalidTableError("the table has no rows")
