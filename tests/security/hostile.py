@@ -69,7 +69,7 @@ class Target(Service):
     def connect(self) -> socket.socket:
         """Open a connection."""
         client = socket.create_connection(("127.0.0.1", self.port))
-        client.settimeout(60)
+        client.settimeout(300)
         return client
 
     def send(self, *pieces: bytes, pause: float = 0.0) -> list[Reply]:
