@@ -1,6 +1,6 @@
 """Predictions as Arrow's columns, alone or behind the columns of the input. Imports `interpretation` of the project."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow
@@ -27,12 +27,14 @@ _WORDS = {
 _DENSITY = ("Probability density of the redshift per bin", f"stat.probability;{_REDSHIFT}")
 
 
-def answer_schema(*, named: bool, bins: int = 0, about: Mapping[str, str] | None = None) -> pyarrow.Schema:
-    """Return an answer's columns: with identifiers where the input had them, with densities where they were asked for.
+def answer_schema(
+    identifiers: pyarrow.DataType | None, bins: int = 0, about: Mapping[str, str] | None = None
+) -> pyarrow.Schema:
+    """Return an answer's columns: with identifiers of the input's type, with densities where they were asked for.
 
     `about` goes into the metadata: which model answered, with which prior.
     """
-    columns = [pyarrow.field(SOURCE_ID, pyarrow.string())] if named else []
+    columns = [pyarrow.field(SOURCE_ID, identifiers)] if identifiers else []
     for name, (description, ucd) in _INTERVALS.items():
         columns.append(described(name, pyarrow.float64(), "", description, ucd))
     for name, (description, ucd) in _WORDS.items():
@@ -46,11 +48,9 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     """Return the predictions, a row per spectrum: null for what a row without a redshift has not."""
     redshifts, problems = predictions.redshifts, predictions.problems
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
-    schema = answer_schema(named=predictions.source_id is not None, bins=bins, about=about)
-    columns = []
-    if predictions.source_id is not None:
-        names = [None if name is None else str(name) for name in predictions.source_id]
-        columns.append(pyarrow.array(names, pyarrow.string()))
+    identifiers = None if predictions.source_id is None else _identifiers(predictions.source_id)
+    schema = answer_schema(None if identifiers is None else identifiers.type, bins, about)
+    columns = [] if identifiers is None else [identifiers]
     columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
     rows = range(len(predictions))
     errors = [f"{problems[row].code}: {problems[row].message}" if row in problems else None for row in rows]
@@ -63,6 +63,16 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
         missing = pyarrow.array([row in problems for row in rows])
         columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=missing))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _identifiers(values: Sequence[int | str | None]) -> pyarrow.Array:
+    """Return identifiers as 64-bit integers where they came as integers, so that tables can be joined, else as text."""
+    if any(type(value) is int for value in values) and all(value is None or type(value) is int for value in values):
+        try:
+            return pyarrow.array(values, pyarrow.int64())
+        except (OverflowError, pyarrow.ArrowInvalid):
+            return pyarrow.array(values, pyarrow.uint64())
+    return pyarrow.array([None if value is None else str(value) for value in values], pyarrow.string())
 
 
 def _words(flags: NDArray[np.int32]) -> pyarrow.StringArray:

@@ -89,9 +89,10 @@ def bands_of(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> dict[str, Samples]
     }
 
 
-def identifiers_of(batch: pyarrow.RecordBatch) -> list[str | None] | None:
-    """Return the identifiers as text, or None where there is no column of them."""
+def identifiers_of(batch: pyarrow.RecordBatch) -> list[int | str | None] | None:
+    """Return the identifiers in their own type, or None where there is no column of them."""
     name = next((name for name in batch.schema.names if name.strip().lower() == SOURCE_ID), None)
     if name is None:
         return None
-    return [None if value is None else str(value) for value in batch.column(name).to_pylist()]
+    identifiers: list[int | str | None] = batch.column(name).to_pylist()
+    return identifiers

@@ -49,7 +49,7 @@ def test_arrow_answers_on_request_whatever_was_sent(service: TestClient, make_fl
         found = np.array(table["redshift"].to_pylist(), np.float64)
         assert found[usable] == pytest.approx(tiny_redshift(flux)[usable].tolist(), abs=1e-6)
         assert table["error"][3].as_py().startswith("constant_spectrum: ")
-    assert table["source_id"].to_pylist() == [str(number) for number in range(200)]
+    assert table["source_id"].to_pylist() == list(range(200))
 
 
 def test_an_answer_that_cannot_be_given_is_refused_before_the_network_works(service: TestClient) -> None:

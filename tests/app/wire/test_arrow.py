@@ -49,7 +49,7 @@ def test_every_kind_of_list_gives_the_same_spectra_in_order(kind: Any, element: 
     batch = read_arrow(body(batch_size, flux=lists(GOOD, kind, element), source_id=ids), 10)
     assert batch.flux.dtype == np.float32
     assert (batch.flux == GOOD).all()
-    assert batch.source_id == ["4295806720", str(2**62), None, "1", "2", "3"]
+    assert batch.source_id == [4295806720, 2**62, None, 1, 2, 3]
 
 
 def test_bands_a_column_for_each_sample_and_240_samples_all_give_the_same() -> None:
