@@ -69,7 +69,7 @@ def test_the_network_has_learnt_redshifts_and_tells_stars_and_sky_from_galaxies(
     assert np.abs(found.redshift - survey.redshift[rows]).mean() < 0.8 * constant
     assert set(model.bundle.flags) == {
         *("low_signal", "outside_training_range", "out_of_distribution"),
-        *("bimodal", "near_range_edge", "missing_band", "stellar_like"),
+        *("bimodal", "near_range_edge", "missing_band", "stellar_like", "noise_mismatch"),
     }
 
 
