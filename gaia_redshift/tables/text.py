@@ -7,6 +7,7 @@ in round or square brackets, with commas or blanks between. What is none of thes
 import io
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pyarrow
@@ -22,7 +23,12 @@ MISSING = (
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(?i:nan|inf|infinity)$"
 NUMBER = re.compile(_NUMBER)
 _BRACKETS = " \t\r\n()[]{}"
-_MISSING = pyarrow.array(MISSING)
+
+
+@cache
+def missing_words() -> pyarrow.Array:
+    """Return `MISSING`; made when it is needed, since pyarrow looks for pandas when it makes an array of a list."""
+    return pyarrow.array(MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
             values[there], missing[there], wrong[there] = found.values, found.missing, found.wrong
         return Numbers(values, missing, wrong)
     text = pc.utf8_trim_whitespace(column)
-    missing = pc.or_kleene(pc.is_null(text), pc.fill_null(pc.is_in(text, _MISSING), fill_value=False))
+    missing = pc.or_kleene(pc.is_null(text), pc.fill_null(pc.is_in(text, missing_words()), fill_value=False))
     plain = pc.replace_substring_regex(text, r"^([-+]?[\d.,]+)[dD]([-+]?\d+)$", r"\1e\2")
     if decimal_comma:
         plain = pc.replace_substring_regex(plain, r"^([-+]?\d*),", r"\1.")
@@ -117,7 +123,7 @@ def _plain(column: pyarrow.Array) -> tuple[pyarrow.Array, NDArray[np.int64]]:
     blanks = pc.and_(pc.invert(pc.match_substring(text, ",")), pc.match_substring(text, " "))
     if pc.any(blanks).as_py():
         text = pc.if_else(blanks, pc.replace_substring_regex(text, r"\s+", ","), text)
-    empty = pc.or_(pc.equal(pc.utf8_length(text), 0), pc.is_in(text, _MISSING))
+    empty = pc.or_(pc.equal(pc.utf8_length(text), 0), pc.is_in(text, missing_words()))
     empty = pc.or_(empty, pc.match_substring_regex(text, r"^(?i:nan)$"))
     counted = pc.add(pc.count_substring(text, ","), 1)
     lengths = np.array(pc.if_else(empty, 0, counted).to_numpy(zero_copy_only=False), np.int64)

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import MalformedBodyError
 from gaia_redshift.tables.samples import is_array
-from gaia_redshift.tables.text import MISSING, numbers
+from gaia_redshift.tables.text import missing_words, numbers
 
 _WHOLE = r"^\s*-?(0|[1-9]\d{0,18})\s*$"
-_TRUTH = pyarrow.array(["true", "false"])
 _SEPARATOR = re.compile(r"[,\s]+")
 _BRACKETS = " \t\r\n()[]{}"
-_ABSENT = pyarrow.array(MISSING)
 
 
 class Types:
@@ -110,12 +108,14 @@ def _arrays(text: pyarrow.Array, kind: pyarrow.DataType) -> pyarrow.Array:
 
 
 def _absent(column: pyarrow.Array) -> pyarrow.Array:
-    return pc.fill_null(pc.is_in(pc.utf8_trim_whitespace(column), _ABSENT), fill_value=True)
+    return pc.fill_null(pc.is_in(pc.utf8_trim_whitespace(column), missing_words()), fill_value=True)
 
 
 def _fits(column: pyarrow.Array, kind: pyarrow.DataType) -> bool:
     if pyarrow.types.is_boolean(kind):
-        return bool(pc.all(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), _TRUTH)).as_py())
+        return bool(
+            pc.all(pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pyarrow.array(["true", "false"]))).as_py()
+        )
     if pyarrow.types.is_floating(kind):
         found = numbers(column)
         # 007 and +5 are names or codes rather than numbers, and would lose what they are.
