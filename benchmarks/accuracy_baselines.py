@@ -18,12 +18,12 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import MinMaxScaler
 
 from gaia_redshift.spectra import DR3
-from training import binned
-from training.dataset import Dataset, read
-from training.evaluate import PUBLISHED, measure
-from training.predicted import Predicted, load_model, predict
-from training.report import MEANING
-from training.split import Split, split
+from training.commands.evaluate import MEANING
+from training.data.dataset import Dataset, read
+from training.data.split import Split, split
+from training.evaluation import binned
+from training.evaluation.metrics import PUBLISHED, measure
+from training.evaluation.predicted import Predicted, load_model, predict
 
 COMPONENTS = 20
 NEIGHBOURS = (5, 10, 20, 40, 80)

@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from training.recipes.density.calibrate import estimate
+from training.recipes.density.recipe import DensityRecipe
 
-from training.dataset import read
-from training.density.calibrate import estimate
-from training.density.data import Material, Sample, gather
-from training.density.fit import FittedDensity, fit
-from training.density.recipe import DensityRecipe
-from training.evaluate import Metrics, measure
-from training.predicted import load_model, predict
-from training.split import split
+from training.data.dataset import read
+from training.data.material import Material, Sample, gather
+from training.data.split import split
+from training.evaluation.metrics import Metrics, measure
+from training.evaluation.predicted import load_model, predict
+from training.trainer.fit import FittedDensity, fit
 
 SIZES = (25_000, 50_000, 100_000, 200_000, 400_000)
 SEEN = 1_200_000

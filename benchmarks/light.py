@@ -14,18 +14,18 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from training.recipes.density.calibrate import estimate
+from training.recipes.density.recipe import DensityRecipe
 
 from gaia_redshift.interpretation.calibration import brightness
-from training.dataset import Dataset
-from training.density.calibrate import estimate
-from training.density.data import Material, Sample
-from training.density.fit import fit
-from training.density.recipe import DensityRecipe
-from training.evaluate import Metrics, measure
+from training.data.dataset import Dataset
+from training.data.material import Material, Sample
+from training.data.parts import PARTS
+from training.data.split import split
+from training.evaluation.metrics import Metrics, measure
 from training.simulation import noise
 from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
-from training.simulation.parts import PARTS
-from training.split import split
+from training.trainer.fit import fit
 
 SEEDS = {"survey": 41, "uniform": 42}
 
