@@ -19,11 +19,11 @@ from pyarrow import parquet
 from robustness import answers, draw, robustness
 
 from gaia_redshift.bundle import ONNX_FILE
-from gaia_redshift.interpretation.calibration import brightness
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
+from training.calibration.reference.intervals import brightness
 from training.data.dataset import Dataset, read
 from training.evaluation import realism
 from training.evaluation.densities import kolmogorov_smirnov, pit

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from training.evaluation import page
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from training.data.dataset import Dataset
@@ -73,16 +74,16 @@ def statistics(redshift: NDArray[np.float64]) -> Statistics:
     )
 
 
-def draw_redshifts(axes: Any, data: Dataset) -> None:  # matplotlib axes
+def draw_redshifts(axes: Axes, data: Dataset) -> None:
     """Draw the histogram of redshifts."""
     import numpy as np
 
     edges = np.arange(0, data.redshift.max() + HISTOGRAM_WIDTH, HISTOGRAM_WIDTH)
-    axes.hist(data.redshift, bins=edges, edgecolor="white", linewidth=0.3)
+    axes.hist(data.redshift, bins=edges.tolist(), edgecolor="white", linewidth=0.3)
     axes.set(xlabel="redshift", ylabel=f"galaxies per {HISTOGRAM_WIDTH}", title="Redshifts")
 
 
-def draw_cumulative(axes: Any, data: Dataset) -> None:
+def draw_cumulative(axes: Axes, data: Dataset) -> None:
     """Draw the cumulative curve with its percentiles."""
     import numpy as np
 
@@ -96,7 +97,7 @@ def draw_cumulative(axes: Any, data: Dataset) -> None:
     axes.set(xlabel="redshift", ylabel="fraction of galaxies below", title="Cumulative redshifts")
 
 
-def draw_spectra(axes: Any, data: Dataset) -> None:
+def draw_spectra(axes: Axes, data: Dataset) -> None:
     """Draw a few spectra, chosen at random."""
     import numpy as np
 
@@ -106,7 +107,7 @@ def draw_spectra(axes: Any, data: Dataset) -> None:
     _label_spectra(axes, "Spectra chosen at random")
 
 
-def draw_means(axes: Any, data: Dataset) -> None:
+def draw_means(axes: Axes, data: Dataset) -> None:
     """Draw the mean flux in ranges of redshift."""
     import numpy as np
 
@@ -119,7 +120,7 @@ def draw_means(axes: Any, data: Dataset) -> None:
     _label_spectra(axes, "Mean flux in ranges of redshift")
 
 
-def _draw_bands(axes: Any, flux: NDArray[np.floating[Any]], colour: str, label: str) -> None:
+def _draw_bands(axes: Axes, flux: NDArray[np.floating], colour: str, label: str) -> None:
     from gaia_redshift.spectra import DR3
 
     nm = DR3.wavelength_nm
@@ -127,12 +128,12 @@ def _draw_bands(axes: Any, flux: NDArray[np.floating[Any]], colour: str, label: 
     axes.plot(nm[DR3.bp.count :], flux[DR3.bp.count :], color=colour)
 
 
-def _label_spectra(axes: Any, title: str) -> None:
+def _label_spectra(axes: Axes, title: str) -> None:
     axes.set(xlabel="wavelength in nm (BP to 626, RP from 620)", ylabel="flux in e-/s per sample", title=title)
     axes.legend(fontsize=8)
 
 
-FIGURES: dict[str, Callable[[Any, Dataset], None]] = {
+FIGURES: dict[str, Callable[[Axes, Dataset], None]] = {
     "redshifts": draw_redshifts,
     "cumulative": draw_cumulative,
     "spectra": draw_spectra,

@@ -6,7 +6,7 @@ Importing this loads no numerical library beyond what the command line needs.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from training.evaluation import page
 from training.evaluation.metrics import METRICS, PUBLISHED, plus_minus
 
 if TYPE_CHECKING:
+    from training.evaluation.binned import Group
     from training.evaluation.judge import Evaluation
 
 METRICS_FILE = "metrics.json"
@@ -128,7 +129,7 @@ def _table_3(found: "Evaluation") -> str:
     return page.table("Table 3: predicted - true per bin", rows, head) + page.paragraph(note)
 
 
-def _binned(name: str, groups: Sequence[Any]) -> str:
+def _binned(name: str, groups: "Sequence[Group]") -> str:
     rows = []
     for group in groups:
         cells = []

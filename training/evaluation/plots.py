@@ -4,9 +4,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from training.evaluation.binned import BINNINGS, Group
@@ -14,9 +15,6 @@ from training.evaluation.densities import LEVELS, reliability
 from training.evaluation.figures import INK, PALETTE, figure
 from training.evaluation.metrics import BIN_EDGES, PUBLISHED, by_redshift
 from training.evaluation.predicted import Predicted
-
-Axes: TypeAlias = Any
-"""Axes of matplotlib."""
 
 BLUE, VERMILION, GREEN = PALETTE[:3]
 ROUND = {"color": BLUE, "fmt": "o"}

@@ -72,7 +72,7 @@ def check_agreement(
             answer = reference.of_density(*kept, prior, flat=number == 1)
             found, pdf = run_onnx(graph, flux[rows], ("redshift", "pdf"), number)
             moved.append(np.abs(found[:, 0] - answer.redshift))
-            apart = np.abs(np.subtract(pdf, answer.pdf)) * bins.widths
+            apart = np.abs(pdf - np.asarray(answer.pdf)) * bins.widths
             probability = max(probability, float(apart.max()))
         redshift = max(redshift, float(np.quantile(np.concatenate(moved), 1 - RARE)))
     return _accepted(redshift, probability)

@@ -77,13 +77,13 @@ def inputs_of(manifest: Manifest) -> list[Any]:
     return [flux, priors, tf.TensorSpec((None,), tf.int32, name="prior_index")]
 
 
-def trace(function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+def trace(function: Callable[..., Any], inputs: Sequence[Any]) -> onnx.ModelProto:
     """Return a function of TensorFlow's as an ONNX graph, as fast as it gets and with the same bits for every row."""
     graph, _ = tf2onnx.convert.from_function(tf.function(function), input_signature=list(inputs), opset=OPSET)
     return shorten(steady(trim(straighten(graph))))
 
 
-def describe(model: Any, manifest: Manifest, calibration: Calibration) -> Any:
+def describe(model: onnx.ModelProto, manifest: Manifest, calibration: Calibration) -> onnx.ModelProto:
     """Return a graph that says what it takes and gives, to people and to servers, and asks for fluxes alone.
 
     Parameters

@@ -23,7 +23,7 @@ _CONSTANT_RANKS = (0, 1, _SQUEEZED_RANK)
 """Numbers, and vectors along the samples, fit with and without the extra axis; the third kind gets it too."""
 
 
-def straighten(model: Any) -> Any:
+def straighten(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the same function with squeezes moved behind elementwise operations and cancelled where they can be.
 
     Parameters
@@ -47,16 +47,21 @@ def straighten(model: Any) -> Any:
 class Graph:
     """The nodes of a graph by what they make and who reads it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: onnx.ModelProto) -> None:
         self.model, self.graph = model, model.graph
         self.constant = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
         self.outputs = {each.name for each in self.graph.output}
 
-    def maker(self, name: str) -> Any:
+    def maker(self, name: str) -> onnx.NodeProto | None:
         """Return the node that makes `name`, or None for inputs and constants."""
         return next((node for node in self.graph.node if name in node.output), None)
 
-    def readers(self, name: str) -> list[Any]:
+    def inputs(self, name: str) -> list[str]:
+        """Return what the node that makes `name` reads; nothing for inputs and constants."""
+        node = self.maker(name)
+        return [] if node is None else list(node.input)
+
+    def readers(self, name: str) -> list[onnx.NodeProto]:
         """Return the nodes that read `name`."""
         return [node for node in self.graph.node if name in node.input]
 
@@ -74,7 +79,7 @@ class Graph:
         self.graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
-    def replace(self, node: Any, others: Sequence[Any]) -> None:
+    def replace(self, node: onnx.NodeProto, others: Sequence[onnx.NodeProto]) -> None:
         """Put other nodes in a node's place."""
         place = list(self.graph.node).index(node)
         self.graph.node.remove(node)
@@ -89,7 +94,7 @@ class Graph:
         axes = self.constant.get(node.input[1])
         return int(axes[0]) if axes is not None and axes.size == 1 else None
 
-    def sink(self, node: Any) -> bool:
+    def sink(self, node: onnx.NodeProto) -> bool:
         """Move the squeezes in front of an elementwise operation behind it; return whether there were any."""
         if node.op_type not in _ELEMENTWISE:
             return False
@@ -101,9 +106,9 @@ class Graph:
         ):
             return False
         after, before = node.output[0], f"{node.output[0]}/unsqueezed"
-        axes_name = self.maker(varying[0]).input[1]
+        axes_name = self.inputs(varying[0])[1]
         for position, name in enumerate(node.input):
-            node.input[position] = self._widened(name, axis) if name in self.constant else self.maker(name).input[0]
+            node.input[position] = self._widened(name, axis) if name in self.constant else self.inputs(name)[0]
         node.output[0] = before
         behind = list(self.graph.node).index(node) + 1
         self.graph.node.insert(behind, onnx.helper.make_node("Squeeze", [before, axes_name], [after]))
@@ -126,7 +131,7 @@ class Graph:
             axis = self.squeezed_axis(node.input[0])
             if axes is None or axes.size != 1 or axis != int(axes[0]) or node.output[0] in self.outputs:
                 continue
-            source = self.maker(node.input[0]).input[0]
+            source = self.inputs(node.input[0])[0]
             for reader in self.readers(node.output[0]):
                 for position, name in enumerate(reader.input):
                     if name == node.output[0]:

@@ -78,7 +78,7 @@ class Tiling:
         return self.products(channels, filters) + _TRANSFORM_COST * self.transforms(channels, filters) + _FIXED_COST
 
 
-def shorten(model: Any, worth: float = WORTH) -> Any:
+def shorten(model: onnx.ModelProto, worth: float = WORTH) -> onnx.ModelProto:
     """Return the same function with large convolutions computed from fewer multiplications.
 
     Replaced are convolutions over one axis, without padding, strides, dilation or groups, whose length is known, where
@@ -155,7 +155,7 @@ def bases(outputs: int, taps: int) -> tuple[NDArray[np.float64], NDArray[np.floa
     return a.T, g * scale, b / scale
 
 
-def _replace(graph: Graph, node: Any, shapes: dict[str, list[int]], worth: float) -> int:
+def _replace(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]], worth: float) -> int:
     """Replace a convolution where that pays; return how many multiply-adds of a spectrum this spares."""
     shape = shapes.get(node.input[0], [])
     if len(shape) != 4 or not _is_plain(node) or any(name not in graph.constant for name in node.input[1:]):
@@ -182,7 +182,7 @@ def _replace(graph: Graph, node: Any, shapes: dict[str, list[int]], worth: float
     return int(tiling.length * kernel.size) - done
 
 
-def _is_plain(node: Any) -> bool:
+def _is_plain(node: onnx.NodeProto) -> bool:
     """Return whether a convolution has no padding, strides, dilation or groups."""
     held = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
     return (
@@ -192,13 +192,13 @@ def _is_plain(node: Any) -> bool:
     )
 
 
-def _only_reader(graph: Graph, node: Any) -> Any:
+def _only_reader(graph: Graph, node: onnx.NodeProto) -> onnx.NodeProto | None:
     """Return the node that alone reads what `node` makes, or None."""
     readers = graph.readers(node.output[0])
     return readers[0] if len(readers) == 1 and node.output[0] not in graph.outputs else None
 
 
-def _bias(graph: Graph, node: Any) -> tuple[NDArray[np.float32], list[Any]]:
+def _bias(graph: Graph, node: onnx.NodeProto) -> tuple[NDArray[np.float32], list[onnx.NodeProto]]:
     """Return a convolution's bias, shape (filters,), and the node that adds it, if it is one of its own."""
     filters = len(graph.constant[node.input[1]])
     own = graph.constant[node.input[2]] if len(node.input) > 2 else np.zeros(filters, np.float32)
@@ -216,7 +216,7 @@ class _Writer:
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph = graph
         self.name = name
-        self.written: list[Any] = []
+        self.written: list[onnx.NodeProto] = []
 
     def constant(self, value: NDArray[Any]) -> str:
         """Add a constant; return its name."""
@@ -256,7 +256,7 @@ class _Writer:
         constants = self.constant(weights.astype(np.float32)), self.constant(added.reshape(-1))
         return self.write("Conv", value, *constants, group=points, kernel_shape=[1, 1])
 
-    def outputs(self, products: str, activation: Any, filters: int, tiling: Tiling) -> None:
+    def outputs(self, products: str, activation: onnx.NodeProto | None, filters: int, tiling: Tiling) -> None:
         """Write what leads from the products to the activated outputs, shape (n, filters, 1, length)."""
         a, _, _ = bases(tiling.size, tiling.taps)
         value = self.write("Transpose", products, perm=[0, 2, 3, 1])

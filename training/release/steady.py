@@ -11,8 +11,6 @@ holds for what one thread computes at a time: of logarithms of more than some th
 parts that end anywhere. The engine's chunks are smaller.
 """
 
-from typing import Any
-
 import numpy as np
 import onnx
 
@@ -26,7 +24,7 @@ _ELEMENTWISE = {"Log", "Softplus"}
 """Functions that are not computed alike by vectors and one by one; Exp, Tanh, Sigmoid and Erf are."""
 
 
-def steady(model: Any) -> Any:
+def steady(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the same function with the same bits for a row wherever it stands, and whatever stands beside it.
 
     Parameters
@@ -52,14 +50,14 @@ def steady(model: Any) -> Any:
     return model
 
 
-def _along_rows(graph: Graph, node: Any, rank: int) -> bool:
+def _along_rows(graph: Graph, node: onnx.NodeProto, rank: int) -> bool:
     """Return whether a reduction is over the last axis alone, which it keeps."""
     axes = graph.constant.get(node.input[1]) if len(node.input) > 1 else None
     kept = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}.get("keepdims", 1)
     return bool(kept and axes is not None and axes.size == 1 and int(axes[0]) % rank == rank - 1)
 
 
-def _split_sum(graph: Graph, node: Any, length: int) -> None:
+def _split_sum(graph: Graph, node: onnx.NodeProto, length: int) -> None:
     """Sum what fills registers, and add the rest one by one: what happens to the first row of a batch."""
     name, rest = node.output[0], length % _VECTOR
     parts = [f"{name}/part_{number}" for number in range(1 + rest)]
@@ -76,7 +74,7 @@ def _split_sum(graph: Graph, node: Any, length: int) -> None:
     graph.replace(node, nodes)
 
 
-def _fill(graph: Graph, node: Any, length: int) -> None:
+def _fill(graph: Graph, node: onnx.NodeProto, length: int) -> None:
     """Compute a function of as many copies of a row as fill registers."""
     value, name = node.input[0], node.output[0]
     bounds = [

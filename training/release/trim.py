@@ -3,8 +3,6 @@
 Each operation costs a single spectrum about as much as the arithmetic of a layer.
 """
 
-from typing import Any
-
 import numpy as np
 import onnx
 
@@ -13,7 +11,7 @@ from training.release.graph import Graph
 _RESHAPING = {"Reshape", "Squeeze", "Unsqueeze"}
 
 
-def trim(model: Any) -> Any:
+def trim(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the same function with less work around it, and divisions restored.
 
     TensorFlow turns the division by a constant into the product with its reciprocal, which is not the same number: of
@@ -46,7 +44,7 @@ def trim(model: Any) -> Any:
     return model
 
 
-def _divide(graph: Graph, node: Any) -> None:
+def _divide(graph: Graph, node: onnx.NodeProto) -> None:
     factor = node.input[1]
     reciprocal = graph.constant.get(factor)
     if reciprocal is not None and reciprocal.dtype == np.float64 and factor.split(":")[0].endswith("_recip"):
@@ -56,7 +54,7 @@ def _divide(graph: Graph, node: Any) -> None:
             graph.add_constant(node.input[1], 1 / reciprocal)
 
 
-def _clip(graph: Graph, node: Any) -> None:
+def _clip(graph: Graph, node: onnx.NodeProto) -> None:
     """Write the maximum of a minimum, both with a number, as a clip."""
     inner = graph.maker(node.input[0])
     if inner is None or inner.op_type != "Min" or len(graph.readers(inner.output[0])) > 1:
@@ -67,7 +65,7 @@ def _clip(graph: Graph, node: Any) -> None:
         graph.replace(node, [onnx.helper.make_node("Clip", [inner.input[0], low, high], list(node.output))])
 
 
-def _merge(graph: Graph, node: Any, shapes: dict[str, list[int]]) -> None:
+def _merge(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]]) -> None:
     """Reshape once what is reshaped in two steps, where at most the number of rows is unknown."""
     inner, shape = graph.maker(node.input[0]), shapes.get(node.output[0], [])
     if inner is None or inner.op_type not in _RESHAPING or not shape or 0 in shape[1:]:
@@ -76,7 +74,7 @@ def _merge(graph: Graph, node: Any, shapes: dict[str, list[int]]) -> None:
     graph.replace(node, [onnx.helper.make_node("Reshape", [inner.input[0], name], list(node.output))])
 
 
-def _flatten(graph: Graph, node: Any) -> None:
+def _flatten(graph: Graph, node: onnx.NodeProto) -> None:
     """Pool along the one axis there is: over two, of which one has a single row, it takes eighteen times as long."""
     before, readers = graph.maker(node.input[0]), graph.readers(node.output[0])
     held = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
@@ -95,7 +93,7 @@ def _flatten(graph: Graph, node: Any) -> None:
     graph.replace(
         node,
         [
-            onnx.helper.make_node("Reshape", [before.input[0], name], [flat]),
+            onnx.helper.make_node("Reshape", [graph.inputs(node.input[0])[0], name], [flat]),
             onnx.helper.make_node("MaxPool", [flat], pooled, kernel_shape=kernel, strides=strides),
         ],
     )

@@ -19,8 +19,9 @@ from gaia_redshift.errors import InvalidBundleError, InvalidInputError
 from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.spectra import DR3
 from tests.training.conftest import KERAS_WARNS, Trained, runner
+from training.commands.upgrade import upgrade
 from training.release.convert import trace
-from training.release.upgrade import convert_bundle, plausible, upgrade
+from training.release.upgrade import convert_bundle, plausible
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
