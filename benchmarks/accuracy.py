@@ -19,16 +19,16 @@ from pyarrow import parquet
 from robustness import answers, draw, robustness
 
 from gaia_redshift.bundle import ONNX_FILE
-from gaia_redshift.interpretation.calibration import brightness
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
-from training import realism
-from training.dataset import Dataset, read
-from training.densities import kolmogorov_smirnov, pit
-from training.evaluate import by_redshift, measure
-from training.predicted import Predicted, load_model, predict
+from training.calibration.reference.intervals import brightness
+from training.data.dataset import Dataset, read
+from training.evaluation import realism
+from training.evaluation.densities import kolmogorov_smirnov, pit
+from training.evaluation.metrics import by_redshift, measure
+from training.evaluation.predicted import Predicted, load_model, predict
 from training.simulation.instrument import kept_matrix
 
 POINT, DENSITY = "dissertation-cnn", "default"

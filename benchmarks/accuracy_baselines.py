@@ -18,12 +18,11 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import MinMaxScaler
 
 from gaia_redshift.spectra import DR3
-from training import binned
-from training.dataset import Dataset, read
-from training.evaluate import PUBLISHED, measure
-from training.predicted import Predicted, load_model, predict
-from training.report import MEANING
-from training.split import Split, split
+from training.data.dataset import Dataset, read
+from training.data.split import Split, split
+from training.evaluation import binned
+from training.evaluation.metrics import METRICS, PUBLISHED, measure, plus_minus
+from training.evaluation.predicted import Predicted, load_model, predict
 
 COMPONENTS = 20
 NEIGHBOURS = (5, 10, 20, 40, 80)
@@ -74,11 +73,9 @@ def row(name: str, galaxies: Predicted) -> str:
     found = binned.overall(galaxies).metrics
     cells = []
     for column in COLUMNS:
-        how = MEANING[column][1]
+        how = METRICS[column][1]
         known = np.isfinite(galaxies.lower68).all() or not column.startswith("coverage")
-        error = found[column].error
-        plus_minus = "" if error is None else f" ± {error:{how.removeprefix('+')}}"
-        cells.append(f"{found[column].value:{how}}{plus_minus}" if known else "-")
+        cells.append(f"{found[column].value:{how}} {plus_minus(found[column].error, how)}".strip() if known else "-")
     return f"| {' | '.join([name, *cells])} |"
 
 

@@ -20,7 +20,7 @@ from processes import machine
 from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle, discover
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.spectra import DR3, FloatArray
-from training.shorten import SPARED
+from training.release.shorten import SPARED
 
 BATCHES = (1, 16, 1024, 8192)
 SECONDS = 1.0
@@ -89,7 +89,7 @@ def sgemm_rate() -> float:
 def multiply_adds(graph: bytes) -> int:
     """Count the multiply-adds of one spectrum by the network's definition, which is what engines are compared by.
 
-    A graph that needs fewer (`training.shorten`) can so reach more than the matrix product's rate.
+    A graph that needs fewer (`training.release.shorten`) can so reach more than the matrix product's rate.
     """
     held = {entry.key: entry.value for entry in onnx.load_from_string(graph).metadata_props}
     return graph_multiply_adds(graph) + int(held.get(SPARED, 0))

@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from gaia_redshift.predictor import Predictor
-from training.calibrate import tables
-from training.dataset import Dataset
-from training.densities import pit
-from training.evaluate import BIN_EDGES
-from training.predicted import Predicted, predict
-from training.reference.intervals import Intervals
+from training.calibration.intervals import tables
+from training.calibration.reference.intervals import Intervals
+from training.data.dataset import Dataset
+from training.evaluation.densities import pit
+from training.evaluation.metrics import BIN_EDGES
+from training.evaluation.predicted import Predicted, predict
 
 FULL_BIN = 500
 """Galaxies from which on a bin's coverage is held against its target."""

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from training.dataset import read
-from training.density.calibrate import estimate
-from training.density.data import Material, Sample, gather
-from training.density.fit import FittedDensity, fit
-from training.density.recipe import DensityRecipe
-from training.evaluate import Metrics, measure
-from training.predicted import load_model, predict
-from training.split import split
+from training.data.dataset import read
+from training.data.material import Galaxies, Material, gather
+from training.data.split import split
+from training.evaluation.metrics import Metrics, measure
+from training.evaluation.predicted import load_model, predict
+from training.recipes.density import DensityRecipe
+from training.trainer.fit import Fitted, fit
 
 SIZES = (25_000, 50_000, 100_000, 200_000, 400_000)
 SEEN = 1_200_000
@@ -39,52 +38,59 @@ def main() -> None:
     options = parser.parse_args()
     recipe = DensityRecipe()
     survey, uniform = read(options.survey), read(options.uniform)
-    material = gather(survey, split(survey, recipe.seed), uniform, split(uniform, recipe.seed), options.others)
+    galaxies = [Galaxies(each, split(each, recipe.seed)) for each in (survey, uniform)]
+    material = gather(*galaxies, options.others)
     print("| spectra | epochs | MAE | NMAD | MAE, new spectra of known galaxies |\n|---|---|---|---|---|", flush=True)
     for size in options.sizes:
         some, epochs = part_of(material, size), int(np.clip(round(SEEN / size), *EPOCHS))
         with tempfile.TemporaryDirectory() as folder:
             fitted = fit(some, recipe.changed({"epochs": epochs}), Path(folder))
         unseen, known = (
-            errors(fitted, material, material.parts.test),
+            errors(fitted, material, material.survey.parts.test),
             errors(fitted, material, left_over(some, material)),
         )
         print(f"| {size:,} | {epochs} | {unseen.mae:.4f} | {unseen.nmad:.4f} | {known.mae:.4f} |", flush=True)
     if options.model:
         model = load_model(options.model)
-        found = predict(model, survey, material.parts.test)[0]
+        found = predict(model, survey, material.survey.parts.test)[0]
         unseen, size = measure(found.true, found.point), model.manifest.training.spectra["train"]
         print(f"| {size:,}, `{model.manifest.id}` | | {unseen.mae:.4f} | {unseen.nmad:.4f} | |", flush=True)
 
 
 def part_of(material: Material, size: int) -> Material:
     """Return the same with fewer spectra to train on, the shares kept; validation and test stay."""
-    share = size / (len(material.parts.train) + len(material.balance_parts.train))
+    whole = material.counts()["train"]
+    share = size / whole
     if share >= 1:
-        raise SystemExit(f"the files hold {size / share:,.0f} galaxies to train on, not {size:,}")
+        raise SystemExit(f"the files hold {whole:,} galaxies to train on, not {size:,}")
 
     def fewer(rows: np.ndarray) -> np.ndarray:
         return rows[: int(len(rows) * share)]
 
-    others: Sample = material.others
-    return replace(
-        material,
-        parts=replace(material.parts, train=fewer(material.parts.train)),
-        balance_parts=replace(material.balance_parts, train=fewer(material.balance_parts.train)),
-        others=others.rows(fewer(np.random.default_rng(7).permutation(len(others)))),
+    survey, balance = (
+        replace(each, parts=replace(each.parts, train=fewer(each.parts.train))) for each in material.galaxies
     )
+    others = material.others["train"]
+    some = others.rows(fewer(np.random.default_rng(7).permutation(len(others))))
+    return replace(material, survey=survey, balance=balance, others={**material.others, "train": some})
 
 
 def left_over(some: Material, material: Material) -> np.ndarray:
     """Return as many galaxies as the test has, of the training's parents but not trained on."""
-    return material.parts.train[len(some.parts.train) :][-len(material.parts.test) :]
+    return material.survey.parts.train[len(some.survey.parts.train) :][-len(material.survey.parts.test) :]
 
 
-def errors(fitted: FittedDensity, material: Material, rows: np.ndarray) -> Metrics:
+def errors(fitted: Fitted, material: Material, rows: np.ndarray) -> Metrics:
     """Return what the network's medians miss by, under the survey's prior."""
-    true = material.survey.redshift[rows]
-    density, _ = fitted.output(material.survey.flux[rows])
-    return measure(true, estimate(fitted, density, true, "survey").point)
+    survey = material.survey.dataset
+    return measure(survey.redshift[rows], survey_medians(fitted, material, survey.flux[rows]))
+
+
+def survey_medians(fitted: Fitted, material: Material, flux: np.ndarray) -> np.ndarray:
+    """Return the medians of a density network under the survey's prior, shape (n,)."""
+    recipe, density = fitted.recipe, fitted.output(flux)["density"]
+    trained, survey = (recipe.prior(each) for each in (material.redshift("train"), material.survey.redshift("train")))
+    return recipe.estimates(density, np.zeros(len(flux), np.float32), survey, trained)[0]
 
 
 if __name__ == "__main__":

@@ -14,18 +14,18 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from learning_curve import survey_medians
 
-from gaia_redshift.interpretation.calibration import brightness
-from training.dataset import Dataset
-from training.density.calibrate import estimate
-from training.density.data import Material, Sample
-from training.density.fit import fit
-from training.density.recipe import DensityRecipe
-from training.evaluate import Metrics, measure
+from training.calibration.reference.intervals import brightness
+from training.data.dataset import Dataset
+from training.data.material import Galaxies, gather
+from training.data.parts import PARTS
+from training.data.split import split
+from training.evaluation.metrics import Metrics, measure
+from training.recipes.density import DensityRecipe
 from training.simulation import noise
 from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
-from training.simulation.parts import PARTS
-from training.split import split
+from training.trainer.fit import fit
 
 SEEDS = {"survey": 41, "uniform": 42}
 
@@ -46,13 +46,11 @@ def main() -> None:
 def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tuple[float, float]]:
     """Return the error of a network trained and tested at one level of noise, of all and of extreme brightnesses."""
     survey, uniform = simulated("survey", level, count), simulated("uniform", level, count // 2)
-    nothing = Sample(survey.flux[:0], survey.redshift[:0], np.zeros(0, np.int8))
-    parts, balance_parts = (split(each, recipe.seed) for each in (survey, uniform))
-    material = Material(survey, parts, uniform, balance_parts, nothing, nothing, "simulated", survey.sha256)
+    material = gather(*(Galaxies(each, split(each, recipe.seed)) for each in (survey, uniform)))
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit(material, recipe, Path(folder))
-    flux, true = survey.flux[parts.test], survey.redshift[parts.test]
-    point = estimate(fitted, fitted.output(flux)[0], true, "survey").point
+    flux, true = material.survey.flux("test"), material.survey.redshift("test")
+    point = survey_medians(fitted, material, flux)
     bright = brightness(flux)
     low, high = np.quantile(bright, [0.25, 0.75])
     return measure(true, point), tuple(measure(true[rows], point[rows]).mae for rows in (bright < low, bright > high))

@@ -28,11 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 from robustness import answers
 
-from training.evaluate import measure
-from training.figures import figure
-from training.predicted import load_model
-from training.reference.density import quantile
-from training.reference.intervals import brightness
+from training.calibration.reference.density import quantile
+from training.calibration.reference.intervals import brightness
+from training.data.parts import PARTS, PERCENT
+from training.evaluation.figures import figure
+from training.evaluation.metrics import measure
+from training.evaluation.predicted import load_model
 from training.simulation import constants, galaxies, noise, parts, population
 from training.simulation.dataset import BLOCK_ROWS, Recipe, simulator
 from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, SingleArray, fit_matrix, kept_matrix
@@ -66,7 +67,7 @@ def clean(part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     redshift = population.draw_redshift(BLOCK_ROWS, "survey", rng)
     parent = galaxies.choose_parents(redshift, rng)
-    mine = parts.parent_parts()[parent] == parts.PARTS.index(part)
+    mine = parts.parent_parts()[parent] == PARTS.index(part)
     return Clean(redshift[mine], simulator().clean(redshift[mine], parent[mine], rng)), rng
 
 
@@ -132,7 +133,7 @@ def directions(covariance: FloatArray) -> FloatArray:
 
 def library(count: int, workers: int, onto: FloatArray) -> Iterator[tuple[SingleArray, SingleArray]]:
     """Yield redshifts and projected shapes of the training part's galaxies, `CHUNK` at a time, `count` or some more."""
-    share = parts.PERCENT[parts.PARTS.index("train")] / 100
+    share = PERCENT["train"] / 100
     blocks = int(np.ceil(1.05 * (count + CHUNK) / (BLOCK_ROWS * share)))
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaia_redshift.errors import RedshiftError
-from training import realism
+from training.evaluation import realism
 from training.simulation import constants, noise
 from training.simulation.instrument import BANDS, WINDOW_PX
 

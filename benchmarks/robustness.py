@@ -9,9 +9,9 @@ from scipy.linalg import block_diag
 from gaia_redshift.interpretation.result import Asked, Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3, SpectrumBatch
-from training.dataset import Dataset
-from training.evaluate import measure
-from training.figures import figure
+from training.data.dataset import Dataset
+from training.evaluation.figures import figure
+from training.evaluation.metrics import measure
 from training.simulation.instrument import kept_matrix
 from training.simulation.noise import noise_fit
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gaia_redshift.spectra import DR3
-from training import realism
-from training.figures import PALETTE, figure
+from training.evaluation import realism
+from training.evaluation.figures import PALETTE, figure
 from training.simulation import constants, noise, population
 from training.simulation.instrument import BANDS, WINDOW_PX, kept_matrix
 

@@ -6,7 +6,7 @@ import onnx
 import tensorflow as tf
 
 from tests.tiny import ANSWERS, BIN_EDGES, KINDS, tiny_calibration, tiny_manifest
-from training.convert import describe, inputs_of, make_answer, trace
+from training.release.convert import describe, inputs_of, make_answer, trace
 
 
 def tiny_answer(*, density: bool) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ from gaia_redshift.bundle import ONNX_FILE, Bundle, discover
 from gaia_redshift.engine import load_engine
 from gaia_redshift.spectra import FloatArray
 from tests.tiny import SHIPPED
-from training.graph import straighten
+from training.release.graph import straighten
 
 BUNDLES = discover(SHIPPED)
 

@@ -14,16 +14,17 @@ from typer.testing import CliRunner
 
 from gaia_redshift.bundle import Manifest
 from gaia_redshift.spectra import DR3, FloatArray
-from training.dataset import Dataset, read
-from training.export import Release, export
-from training.fit import Fitted, fit
-from training.recipe import Convolution, Recipe
-from training.split import Split, split
+from training.data.dataset import Dataset, read
+from training.data.material import Galaxies, Material, gather
+from training.data.split import split
+from training.recipes.cnn import CnnRecipe, Convolution
+from training.release.export import Release, export
+from training.trainer.fit import Fitted, fit
 
 KERAS_WARNS = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 """Keras 3.15 copies TensorFlow's variables in NumPy 1's way."""
 
-SMALL = Recipe(
+SMALL = CnnRecipe(
     name="small",
     convolutions=(Convolution(filters=4, kernel=5), Convolution(filters=4, kernel=3)),
     dense=(8,),
@@ -85,11 +86,20 @@ def runner(command: Callable[..., None]) -> Callable[..., str]:
     return run
 
 
+def gathered(dataset: Dataset, seed: int = SMALL.seed) -> Material:
+    """Return a data set, split, as what a point network is trained on."""
+    return gather(Galaxies(dataset, split(dataset, seed)))
+
+
+def redshifts(fitted: Fitted, flux: FloatArray) -> FloatArray:
+    """Return what a point network gives for raw spectra, shape (n,)."""
+    return fitted.output(flux)["redshift"]
+
+
 class Trained(NamedTuple):
     """A small network, what it was trained on, and its bundle."""
 
-    dataset: Dataset
-    parts: Split
+    material: Material
     fitted: Fitted
     run: Path
     folder: Path
@@ -100,9 +110,8 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     base = tmp_path_factory.mktemp("trained")
     pyarrow.csv.write_csv(csv_table(*galaxies(600)), base / "galaxies.csv")
-    dataset = read(base / "galaxies.csv")
-    parts = split(dataset, SMALL.seed)
-    fitted = fit(dataset, parts, SMALL, base / "run")
+    material = gathered(read(base / "galaxies.csv"))
+    fitted = fit(material, SMALL, base / "run")
     release = Release(base / "models" / "small", "small", "1.2.3")
-    manifest = export(fitted, dataset, parts, base / "run", release)
-    return Trained(dataset, parts, fitted, base / "run", release.folder, manifest)
+    manifest = export(fitted, material, base / "run", release)
+    return Trained(material, fitted, base / "run", release.folder, manifest)

@@ -1,33 +1,16 @@
 """``gaia-redshift simulate``. Importing this loads no numerical library: the work does."""
 
-import enum
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gaia_redshift.errors import InvalidInputError, counted
+from training.data.kinds import KINDS, Kind
 
 LARGEST_COUNT = 100_000_000
-
-
-class Distribution(enum.StrEnum):
-    """How redshifts are distributed from 0 to 0.6."""
-
-    survey = "survey"
-    uniform = "uniform"
-
-
-class Kind(enum.StrEnum):
-    """What to simulate; the names are those of `contaminants.KINDS`."""
-
-    galaxy = "galaxy"
-    star = "star"
-    quasar = "quasar"
-    sky = "sky"
-    blend = "blend"
 
 
 def simulate(
@@ -43,11 +26,12 @@ def simulate(
     count: Annotated[int, typer.Option("--count", "-n", help="How many spectra.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")] = 1,
     redshift: Annotated[
-        Distribution,
+        Literal["survey", "uniform"],
         typer.Option("--redshift", help="Redshifts as in the real survey, or uniform from 0 to 0.6."),
-    ] = Distribution.survey,
+    ] = "survey",
     kind: Annotated[
-        list[Kind] | None, typer.Option("--kind", help="What to simulate, repeatable; galaxies by default.")
+        list[str] | None,
+        typer.Option("--kind", metavar="|".join(KINDS), help="What to simulate, repeatable; galaxies by default."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
@@ -64,14 +48,21 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from training.simulation import archive, contaminants, dataset, files
+    from training.simulation import archive, dataset, files
 
     files.check(output)
-    kinds: tuple[contaminants.Kind, ...] = tuple(dict.fromkeys(one.value for one in kind)) if kind else ("galaxy",)
-    recipe = dataset.Recipe(count, seed, redshift.value, kinds, coefficients=archive.is_archive(output))
+    kinds: tuple[Kind, ...] = tuple(map(_known, dict.fromkeys(kind))) if kind else ("galaxy",)
+    recipe = dataset.Recipe(count, seed, redshift, kinds, coefficients=archive.is_archive(output))
     console = Console(stderr=True)
     with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("simulating", total=count)
         blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
     typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)
+
+
+def _known(name: str) -> Kind:
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise InvalidInputError(f"--kind must be one of {', '.join(KINDS)}, not {name!r}")

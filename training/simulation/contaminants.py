@@ -5,16 +5,12 @@ schematic: colours and strong features are right, line ratios are not.
 """
 
 from functools import cache
-from typing import Literal, get_args
 
 import numpy as np
 
 from training.simulation import constants
 from training.simulation.galaxies import DATA, dust
 from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
-
-Kind = Literal["galaxy", "star", "quasar", "sky", "blend"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 STARS_FILE = DATA / "stars.npz"
 

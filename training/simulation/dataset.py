@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.kinds import KINDS, Kind
 from training.simulation import constants, contaminants, galaxies, noise, parts, population
-from training.simulation.contaminants import KINDS, Kind
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
@@ -63,13 +63,13 @@ class Block:
     parent_id: NDArray[np.int32]
     """Minus one where there is no parent galaxy."""
     part: NDArray[np.int8]
-    """Index into `parts.PARTS`."""
+    """Index into `training.data.parts.PARTS`."""
     magnitude: SingleArray
     snr: dict[Band, SingleArray]
     """Median over a band's kept samples of noise-free flux over its standard error."""
     transits: NDArray[np.int16]
     kind: NDArray[np.int8]
-    """Index into `contaminants.KINDS`."""
+    """Index into `training.data.kinds.KINDS`."""
     coefficients: dict[Band, SingleArray]
     """Shape (n, 55), e-/s; empty unless asked for."""
     variance: dict[Band, SingleArray]

@@ -8,8 +8,9 @@ import numpy as np
 
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from gaia_redshift.spectra import DR3
-from training.simulation import archive, parts
-from training.simulation.contaminants import KINDS
+from training.data.kinds import KINDS
+from training.data.parts import PARTS
+from training.simulation import archive
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
 
 Arrow: TypeAlias = Any
@@ -153,7 +154,7 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
         pa.array(redshift),
         pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), DR3.samples),
         pa.array(column("parent_id")),
-        words(column("part"), parts.PARTS),
+        words(column("part"), PARTS),
         pa.array(column("magnitude")),
         pa.array(np.concatenate([block.snr["BP"] for block in blocks])),
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),

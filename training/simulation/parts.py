@@ -6,18 +6,17 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.parts import PARTS, PERCENT
 from training.simulation.galaxies import parents
 
-PARTS = ("train", "validation", "test")
-PERCENT = (63, 27, 10)
-"""Kiraleos 2023, section 3.4."""
+_PERCENT = tuple(PERCENT.values())
 
 
 def part_of(parent_id: int) -> str:
     """Return the part of one parent galaxy."""
     digest = hashlib.sha256(f"gaia-redshift parent {parent_id}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") % 100
-    return PARTS[int(np.searchsorted(np.cumsum(PERCENT), place, side="right"))]
+    return PARTS[int(np.searchsorted(np.cumsum(_PERCENT), place, side="right"))]
 
 
 @cache
@@ -28,4 +27,4 @@ def parent_parts() -> NDArray[np.int8]:
 
 def draw(count: int, rng: np.random.Generator) -> NDArray[np.int8]:
     """Draw parts for what has no parent: stars, quasars and blank sky."""
-    return rng.choice(len(PARTS), size=count, p=np.array(PERCENT) / 100).astype(np.int8)
+    return rng.choice(len(PARTS), size=count, p=np.array(_PERCENT) / 100).astype(np.int8)

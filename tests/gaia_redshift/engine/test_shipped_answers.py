@@ -16,8 +16,8 @@ from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import DR3, FloatArray, validate
 from tests.tiny import SHIPPED
-from training.reference.answer import Reference
-from training.upgrade import plausible
+from training.calibration.reference.answer import Reference
+from training.release.upgrade import plausible
 
 BUNDLES = {folder.name: Bundle(folder) for folder in discover(SHIPPED)}
 OUTPUTS = {

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from gaia_redshift.spectra import DR3
+from training.data.parts import PARTS
 from training.simulation import dataset, files, parts
-from training.simulation.cli import Distribution, simulate
+from training.simulation.cli import simulate
 from training.simulation.galaxies import parents
 
 
@@ -57,12 +59,12 @@ FIRST_PARTS = [
 def test_a_simulated_galaxy_is_in_its_parents_part() -> None:
     block = next(dataset.simulate(dataset.Recipe(200, 3)))
     for identity, part in zip(block.parent_id, block.part, strict=True):
-        assert parts.PARTS[part] == parts.part_of(int(identity))
+        assert PARTS[part] == parts.part_of(int(identity))
 
 
 def test_parquet_holds_the_documented_columns_and_metadata(tmp_path: Path) -> None:
     path = tmp_path / "set.parquet"
-    simulate(path, count=50, seed=4, redshift=Distribution.uniform)
+    simulate(path, count=50, seed=4, redshift="uniform")
     table = parquet.read_table(path)
     assert table.column_names == [
         "z", "flux", "parent_id", "part", "magnitude", "snr_bp", "snr_rp", "transits", "kind",
@@ -101,13 +103,14 @@ def test_spectra_are_finite_and_brightness_agrees_with_magnitude() -> None:
         ("set.parquet", {"count": 10**12}, "--count must be"),
         ("set.parquet", {"seed": -1}, "--seed must not"),
         ("set.parquet", {"workers": 0}, "--workers must be"),
+        ("set.parquet", {"kind": ["comet"]}, "--kind must be one of galaxy, star, quasar, sky, blend, not 'comet'"),
         ("set.fits", {}, "cannot tell the format"),
         ("nowhere/set.csv", {}, "cannot write"),
     ],
 )
-def test_bad_options_are_one_clear_line(tmp_path: Path, name: str, options: dict[str, int], message: str) -> None:
+def test_bad_options_are_one_clear_line(tmp_path: Path, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        simulate(tmp_path / name, **{"count": 10, **options})  # type: ignore[arg-type]
+        simulate(tmp_path / name, **{"count": 10, **options})
     assert not list(tmp_path.iterdir())
 
 
@@ -118,7 +121,7 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path) -> None:
 
     target = tmp_path / "set.parquet"
     with pytest.raises(InvalidInputError, match="No space left"):
-        files.write(broken(), dataset.Recipe(10, 1), target, lambda _: None)  # type: ignore[arg-type]
+        files.write(broken(), dataset.Recipe(10, 1), target, lambda _: None)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,214 @@
+import csv
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from gaia_redshift.errors import InvalidInputError
+from tests.training.conftest import KERAS_WARNS, SMALL, Trained, galaxies, gathered, redshifts
+from training.data.dataset import Dataset
+from training.data.material import Material
+from training.recipes.cnn import CnnRecipe
+from training.trainer.fit import Fitted, fit
+from training.trainer.run import Run
+
+pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
+
+
+def labelled(sha256: str = "a" * 64, rows: int = 203) -> Dataset:
+    flux, redshift = galaxies(203)
+    return Dataset(flux[-rows:], redshift[-rows:], None, None, "galaxies.csv", sha256, None)
+
+
+@pytest.fixture
+def material() -> Material:
+    return gathered(labelled())
+
+
+def weights(fitted: Fitted) -> list[Any]:
+    return [np.asarray(each) for each in fitted.network.get_weights()]
+
+
+def same(first: Fitted, second: Fitted) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(weights(first), weights(second), strict=True))
+
+
+def test_a_small_network_learns_the_redshift(trained: Trained) -> None:
+    assert trained.manifest.metrics["mae"] < 0.05
+    first, *_, last = trained.fitted.history
+    assert last.val_loss < first.val_loss
+
+
+def test_the_scaler_saw_the_training_part_alone(trained: Trained) -> None:
+    flux = trained.material.survey.flux("train")
+    np.testing.assert_array_equal(trained.fitted.scaler.data_min_, flux.min(axis=0))
+    np.testing.assert_array_equal(trained.fitted.scaler.data_max_, flux.max(axis=0))
+    assert (trained.material.survey.dataset.flux.max(axis=0) > flux.max(axis=0)).any()
+
+
+def test_one_seed_gives_the_same_weights_twice_and_another_seed_others(material: Material, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"epochs": 2})
+    first = fit(material, recipe, tmp_path / "first")
+    assert same(first, fit(material, recipe, tmp_path / "second"))
+    assert not same(first, fit(material, recipe.model_copy(update={"seed": 5}), tmp_path / "third"))
+
+
+KILL_IN_EPOCH_2 = """
+import os, pickle, signal, sys
+import keras
+from pathlib import Path
+from training.trainer import fit
+from training.trainer import progress
+
+class Kill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch >= 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+progress.Progress.callbacks = lambda self, epoch: [Kill()] if epoch == 2 else []
+fit.fit(*pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
+"""
+
+
+def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(material: Material, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"batch_size": 4})
+    (tmp_path / "inputs").write_bytes(pickle.dumps((material, recipe)))
+    command = [sys.executable, "-c", KILL_IN_EPOCH_2, str(tmp_path / "inputs"), str(tmp_path / "killed")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert len((tmp_path / "killed" / "history.csv").read_text().splitlines()) == 2
+    told: list[int] = []
+    resumed = fit(material, recipe, tmp_path / "killed", tell=lambda row: told.append(row.epoch))
+    assert told == [1, 2, 3]
+    assert same(fit(material, recipe, tmp_path / "whole"), resumed)
+
+
+class Killed(BaseException):
+    """What the operating system does, as far as a test can."""
+
+
+@pytest.mark.parametrize("moment", ["before anything is saved", "after the best weights", "after the checkpoint"])
+def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole = fit(material, SMALL, tmp_path / "whole")
+    calls = {"before anything is saved": 0, "after the best weights": 1, "after the checkpoint": 2}[moment]
+
+    record = Run.record
+    replace_file = Path.replace
+
+    def record_until_killed(run: Run, row: Any, network: Any) -> None:
+        left = iter(range(calls))
+
+        def replace_or_die(path: Path, target: Path) -> Path:
+            if next(left, None) is None:
+                raise Killed
+            return replace_file(path, target)
+
+        if row.epoch == 2:
+            monkeypatch.setattr(Path, "replace", replace_or_die)
+        record(run, row, network)
+
+    monkeypatch.setattr(Run, "record", record_until_killed)
+    with pytest.raises(Killed):
+        fit(material, SMALL, tmp_path / "killed")
+    monkeypatch.undo()
+    with (tmp_path / "killed" / "history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
+
+    resumed = fit(material, SMALL, tmp_path / "killed")
+    assert same(whole, resumed)
+    without_time = [[replace(row, seconds=0.0) for row in each.history] for each in (whole, resumed)]
+    assert without_time[0] == without_time[1]
+
+
+def test_a_finished_run_is_not_trained_again(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.Model, "fit", None)
+    again = fit(trained.material, SMALL, trained.run)
+    assert same(again, trained.fitted)
+
+
+def test_more_epochs_continue_a_finished_run(material: Material, tmp_path: Path) -> None:
+    for epochs in (1, 3):
+        fitted = fit(material, SMALL.model_copy(update={"epochs": epochs}), tmp_path)
+    assert [row.epoch for row in fitted.history] == [1, 2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.weights.h5",
+        "data.json",
+        "epoch-003.keras",
+        "history.csv",
+        "recipe.json",
+    ]
+
+
+def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_epoch(
+    material: Material, tmp_path: Path
+) -> None:
+    # Plain gradient steps this long overshoot, so some later epoch is worse than the best.
+    recipe = SMALL.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.1})
+    fitted = fit(material, recipe, tmp_path)
+    assert len(fitted.history) < 40
+    assert fitted.best_epoch == len(fitted.history) - 2
+    assert fitted.history[fitted.best_epoch - 1].val_loss == min(row.val_loss for row in fitted.history)
+    survey = material.survey
+    error = np.abs(redshifts(fitted, survey.flux("validation")) - survey.redshift("validation")).mean()
+    assert error == pytest.approx(fitted.history[fitted.best_epoch - 1].val_mean_absolute_error, rel=1e-4)
+
+
+def test_a_run_folder_of_other_data_or_another_recipe_is_refused(material: Material, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"epochs": 1})
+    fit(material, recipe, tmp_path)
+    with pytest.raises(InvalidInputError, match="a run on other data"):
+        fit(gathered(labelled("b" * 64)), recipe, tmp_path)
+    with pytest.raises(InvalidInputError, match="a run of another recipe"):
+        fit(material, recipe.model_copy(update={"batch_size": 8}), tmp_path)
+    with pytest.raises(InvalidInputError, match="a run on other data"):
+        fit(gathered(labelled(rows=202)), recipe, tmp_path)
+    (tmp_path / "recipe.json").write_text("{}{", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="no recipe of this version"):
+        fit(material, recipe, tmp_path)
+
+
+def test_a_batch_larger_than_the_training_part_is_one_step(material: Material, tmp_path: Path) -> None:
+    fitted = fit(material, SMALL.model_copy(update={"epochs": 1, "batch_size": 1000}), tmp_path)
+    assert int(Run(tmp_path, fitted.recipe, material).last_network().optimizer.iterations) == 1
+
+
+def test_every_spectrum_is_seen_once_an_epoch(material: Material, tmp_path: Path) -> None:
+    fitted = fit(material, SMALL.model_copy(update={"epochs": 2}), tmp_path)
+    steps_per_epoch = -(-len(material.survey.parts.train) // 16)
+    assert int(Run(tmp_path, fitted.recipe, material).last_network().optimizer.iterations) == 2 * steps_per_epoch
+
+
+def test_a_diverging_training_says_so_and_leaves_no_epoch(material: Material, tmp_path: Path) -> None:
+    recipe = SMALL.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30, "loss": "mean_squared_error"})
+    with pytest.raises(InvalidInputError, match="diverged in epoch 1"):
+        fit(material, recipe, tmp_path)
+    assert not (tmp_path / "history.csv").exists()
+
+
+def test_a_log_gets_one_line_per_epoch(material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(material, SMALL.model_copy(update={"epochs": 2}), tmp_path)
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert captured.out == ""
+    assert lines[0] == "127 train, 55 validation, 21 test spectra"
+    assert [line.split(":")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_terminal_gets_a_bar(
+    material: Material,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    fit(material, CnnRecipe(**SMALL.model_dump() | {"epochs": 1}), tmp_path)
+    assert "8/8" in capsys.readouterr().err

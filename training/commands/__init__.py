@@ -1,0 +1,1 @@
+"""The commands of the workshop. Importing one loads no network library: the work does."""

@@ -1,0 +1,119 @@
+"""``gaia-redshift train``. Importing this file is cheap: networks are imported when the command runs."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gaia_redshift.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
+from gaia_redshift.engine.quiet import import_tensorflow
+from gaia_redshift.errors import InvalidInputError
+from training.commands.options import DataArgument, PolicyOption, require_packages
+from training.recipes import DEFAULT, NAMES
+
+if TYPE_CHECKING:
+    from training.recipes.recipe import Recipe
+
+
+def train(
+    data: DataArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle, such as models/NAME.")],
+    *,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}."),
+    ] = None,
+    balance: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
+    ] = None,
+    contaminants: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most this many passes.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-12, help="Of the optimiser, at the start.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs without improvement.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the model; by default the folder's.")] = None,
+    version: Annotated[str, typer.Option(help="Of the model, such as 1.2.0.")] = "0.1.0",
+    observed: Annotated[
+        bool | None,
+        typer.Option("--observed/--simulated", help="What the spectra are, where the file does not say."),
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Checkpoints and history; by default runs/NAME. Run again to go on.")
+    ] = None,
+    policy: PolicyOption = "refuse",
+    tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the curves for TensorBoard.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
+) -> None:
+    """Train a network on labelled spectra and write a bundle; options change single entries of the recipe.
+
+    An interrupted training goes on from its last epoch when the same command is given again.
+    """
+    name = name or output.resolve().name
+    _require(NAME_PATTERN, "--name", name)
+    _require(VERSION_PATTERN, "--version", version)
+    require_packages(*(["tensorboard"] if tensorboard else []))
+    import_tensorflow()
+    from training.data.dataset import declare, read, say_dropped
+    from training.data.material import Galaxies, gather
+    from training.data.split import split
+    from training.recipes.choose import choose, with_start
+    from training.release.export import Release, export
+    from training.trainer.fit import fit
+    from training.trainer.start import load_start
+    from training.trainer.tensorboard import board
+
+    release = Release(output, name, version, replace=replace)
+    release.check_free()
+    start = load_start(init) if init else None
+    chosen = start.recipe if start and not recipe else choose(recipe or DEFAULT)
+    changes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
+    made_by = with_start(chosen.changed({**changes, "learning_rate": learning_rate}), start.name if start else None)
+    if start:
+        start.check(made_by)
+    _require_files(made_by, balance=balance, contaminants=contaminants)
+
+    def galaxies(path: Path) -> Galaxies:
+        dataset = declare(read(path, policy), observed=observed)
+        say_dropped(dataset)
+        return Galaxies(dataset, split(dataset, made_by.seed))
+
+    material = gather(galaxies(data), galaxies(balance) if balance else None, contaminants)
+    folder = run_dir or Path("runs") / name
+    with board(tensorboard) as tell:
+        fitted = fit(material, made_by, folder, start=start, tell=tell)
+    _say(output, export(fitted, material, folder, release))
+
+
+def _require_files(recipe: "Recipe", **given: Path | None) -> None:
+    """Refuse a training without a file that its recipe needs, or with one that it has no use for."""
+    missing = [f"--{name}" for name in given if name in recipe.needs and not given[name]]
+    if missing:
+        raise InvalidInputError(f"--recipe {recipe.name} needs {' and '.join(f'--{name}' for name in recipe.needs)}")
+    idle = [f"--{name}" for name, path in given.items() if path and name not in recipe.needs]
+    if idle:
+        raise InvalidInputError(
+            f"{' and '.join(idle)} belong to --recipe density, not to {recipe.name}: leave them out"
+        )
+
+
+def _say(output: Path, manifest: Manifest) -> None:
+    typer.echo(
+        f"{output}: {manifest.name} {manifest.version}, test part MAE {manifest.metrics['mae']:.4f}, "
+        f"NMAD {manifest.metrics['nmad']:.4f}, bias {manifest.metrics['bias_mean']:+.4f}"
+    )
+
+
+def _require(pattern: str, option: str, value: str) -> None:
+    if not re.fullmatch(pattern, value):
+        raise InvalidInputError(f"{option} {value!r} does not match {pattern}")

@@ -1,0 +1,100 @@
+"""``gaia-redshift tune``. Importing this file is cheap: networks are imported when the command runs."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gaia_redshift.engine.quiet import import_tensorflow
+from gaia_redshift.errors import InvalidInputError
+from training.commands.options import DataArgument, PolicyOption, require_packages
+from training.recipes import SEED
+
+if TYPE_CHECKING:
+    from training.trainer.search import Trial
+
+RESULTS_FILE = "trials.csv"
+BEST_FILE = "best.json"
+
+_COLUMNS = ("trial", "validation_mae", "parameters", "convolutions", "dense", "activation", "loss", "optimizer")
+_SHOWN = 10
+_LOG_WIDTH = 160
+
+
+def tune(
+    data: DataArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the trials, the table and the best recipe.")
+    ] = Path("runs/tune"),
+    *,
+    trials: Annotated[int, typer.Option(min=1, help="How many recipes to try, those of earlier calls included.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each trial, at most.")] = 10,
+    patience: Annotated[int, typer.Option(min=1, help="End a trial after this many epochs without improvement.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Spectra per step.")] = 64,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of the split, the search and every training.")
+    ] = SEED,
+    policy: PolicyOption = "refuse",
+) -> None:
+    """Search for a better recipe by Bayesian optimisation over the dissertation's space.
+
+    Judged by the mean absolute error on the validation part. The same command again goes on; a larger --trials adds.
+    """
+    require_packages("keras_tuner")
+    import_tensorflow()
+    from training.data.dataset import read, say_dropped
+    from training.data.material import Galaxies, gather
+    from training.data.split import split
+    from training.recipes.cnn import CnnRecipe
+    from training.trainer.search import search
+
+    base = CnnRecipe(epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
+    dataset = read(data, policy)
+    say_dropped(dataset)
+    with redirect_stdout(sys.stderr):  # where keras-tuner's remarks belong
+        found = search(gather(Galaxies(dataset, split(dataset, seed))), base, output, trials)
+    # What was fixed for the search alone does not belong to the recipe.
+    best = found[0].recipe.model_copy(update={"epochs": CnnRecipe().epochs, "patience": CnnRecipe().patience})
+    try:
+        with (output / RESULTS_FILE).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([(*_COLUMNS, "problem"), *map(_row, found)])
+        (output / BEST_FILE).write_text(best.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{output} cannot be written to: {error.strerror or error}") from error
+    _print(found)
+    typer.echo(f"best of {len(found)}: gaia-redshift train DATA -o models/NAME --recipe {output / BEST_FILE}")
+
+
+def _row(trial: "Trial") -> tuple[str, ...]:
+    recipe = trial.recipe
+    return (
+        str(trial.number),
+        "failed" if trial.score is None else f"{trial.score:.5f}",
+        str(trial.parameters),
+        " ".join(f"{one.filters}x{one.kernel}" for one in recipe.convolutions),
+        " ".join(map(str, recipe.dense)),
+        recipe.activation,
+        recipe.loss,
+        recipe.optimizer,
+        trial.problem,
+    )
+
+
+def _print(found: "Sequence[Trial]") -> None:
+    """Print the best trials as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
+    for trial in found[:_SHOWN]:
+        table.add_row(*_row(trial)[: len(_COLUMNS)])
+    console.print(table)

@@ -1,0 +1,222 @@
+"""What one training learns from: a survey and, for a density, galaxies of all redshifts and other sources.
+
+Imports `dataset`, `kinds`, `parts` and `split` of the project. The survey says how common each redshift is, and its
+held-out parts set the intervals and the tests. The balance set holds galaxies of rare redshifts, the others what is no
+galaxy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import DR3, FloatArray
+from training.data.dataset import Dataset, file_sha256
+from training.data.kinds import KINDS
+from training.data.parts import PARTS
+from training.data.split import Split
+
+GREY_REDSHIFT = 0.7
+"""Quasars nearer than this are left out of training: below it a quasar's host shows, and nobody can say where a galaxy
+with a nucleus ends. They are neither taught as galaxies nor as quasars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Spectra with what is to be learnt of them; arrays of n rows."""
+
+    flux: FloatArray
+    """Shape (n, 186), e-/s per sample."""
+    redshift: FloatArray
+    """NaN where the source is no galaxy."""
+    kind: NDArray[np.int8]
+    """Index into `KINDS`."""
+
+    def __len__(self) -> int:
+        return len(self.redshift)
+
+    def rows(self, rows: NDArray[np.intp]) -> "Sample":
+        """Return some of the rows, in that order."""
+        return Sample(self.flux[rows], self.redshift[rows], self.kind[rows])
+
+    def of_kind(self, name: str) -> "Sample":
+        """Return the sources of one of `KINDS`."""
+        kept = self.kind == KINDS.index(name)
+        return self if kept.all() else self.rows(np.flatnonzero(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Galaxies:
+    """A data set of galaxies and its split."""
+
+    dataset: Dataset
+    parts: Split
+
+    def flux(self, part: str) -> FloatArray:
+        """Return the spectra of one of `PARTS`, shape (n, 186)."""
+        return self.dataset.flux[self.parts.rows(part)]
+
+    def redshift(self, part: str) -> FloatArray:
+        """Return the redshifts of one of `PARTS`, shape (n,)."""
+        return self.dataset.redshift[self.parts.rows(part)]
+
+    def sample(self, part: str) -> Sample:
+        """Return one of `PARTS`."""
+        redshift = self.redshift(part)
+        return Sample(self.flux(part), redshift, np.zeros(len(redshift), np.int8))
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that goes into one training."""
+
+    survey: Galaxies
+    balance: Galaxies | None
+    others: Mapping[str, Sample]
+    """What is no galaxy, by part; empty where a recipe needs none."""
+    name: str
+    """Of the files, for the card."""
+    sha256: str
+    """Of all files together."""
+
+    def __len__(self) -> int:
+        return sum(len(each.dataset) for each in self.galaxies) + sum(map(len, self.others.values()))
+
+    @property
+    def galaxies(self) -> tuple[Galaxies, ...]:
+        """The survey and, where there is one, the balance set."""
+        return (self.survey,) if self.balance is None else (self.survey, self.balance)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of galaxies in each part."""
+        return {part: sum(each.parts.counts()[part] for each in self.galaxies) for part in PARTS}
+
+    def sample(self, part: str, most: int | None = None) -> Sample:
+        """Return one part of all sets, or about `most` of its rows, evenly taken."""
+        pieces = [*(each.sample(part) for each in self.galaxies), *([self.others[part]] if part in self.others else [])]
+        whole = pieces[0] if len(pieces) == 1 else _join(pieces)
+        return whole if most is None else whole.rows(np.arange(0, len(whole), max(1, len(whole) // most)))
+
+    def redshift(self, part: str) -> FloatArray:
+        """Return the redshifts of all galaxies of a part."""
+        return np.concatenate([each.redshift(part) for each in self.galaxies])
+
+    def some_flux(self, part: str, most: int, seed: int) -> FloatArray:
+        """Return the spectra of at most so many galaxies of a part, drawn at random, shape (n, 186)."""
+        sizes = [len(each.parts.rows(part)) for each in self.galaxies]
+        drawn = np.random.default_rng(seed).permutation(sum(sizes))[:most]
+        pieces, first = [], 0
+        for each, size in zip(self.galaxies, sizes, strict=True):
+            here = drawn[(first <= drawn) & (drawn < first + size)] - first
+            pieces.append(each.dataset.flux[each.parts.rows(part)[here]])
+            first += size
+        return np.concatenate(pieces)
+
+
+def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | None = None) -> Material:
+    """Bring the sets of a training together.
+
+    Parameters
+    ----------
+    survey : Galaxies
+        Redshifts distributed as in the survey that the estimates are for.
+    balance : Galaxies, optional
+        Galaxies that make rare redshifts common, such as a uniform distribution.
+    others : Path, optional
+        Parquet of the simulator with stars, quasars, blank sky and blends.
+
+    Returns
+    -------
+    Material
+
+    Raises
+    ------
+    InvalidInputError
+        If a parent galaxy is in the training part of one set and in another part of the other, or `others` cannot be
+        used.
+    """
+    sets = (survey.dataset,) if balance is None else (survey.dataset, balance.dataset)
+    names, digests = [each.name for each in sets], [each.sha256 for each in sets]
+    parts_of_others: dict[str, Sample] = {}
+    if balance is not None:
+        _check_parents(survey, balance)
+    if others is not None:
+        flux, redshift, part, kind = read_others(others)
+        known = ~((kind == KINDS.index("quasar")) & (redshift < GREY_REDSHIFT))
+        sources = Sample(flux, np.full(len(flux), np.nan, np.float32), kind)
+        parts_of_others = {
+            name: sources.rows(np.flatnonzero(known & (part == name))) for name in ("train", "validation")
+        }
+        names.append(others.name)
+        digests.append(file_sha256(others))
+    # One file is named by its own digest, as `sha256sum` gives it.
+    digest = digests[0] if len(digests) == 1 else sha256(" ".join(digests).encode()).hexdigest()
+    return Material(survey, balance, parts_of_others, " + ".join(names), digest)
+
+
+def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
+    """Read sources that are no galaxies, from the simulator's Parquet.
+
+    Returns
+    -------
+    flux : ndarray, shape (n, 186)
+    redshift : ndarray, shape (n,)
+        NaN for stars and sky.
+    part : ndarray of str, shape (n,)
+    kind : ndarray of int8, shape (n,)
+        Index into `KINDS`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file cannot be read, lacks a column, or holds a galaxy, an unknown kind or part, or a flux that is not
+        finite.
+    """
+    try:
+        table = pyarrow.parquet.read_table(path, columns=["z", "flux", "part", "kind"])
+        flux = np.asarray(table["flux"].combine_chunks().flatten().to_numpy(), np.float32).reshape(-1, DR3.samples)
+        redshift = np.asarray(table["z"].to_numpy(), np.float32)
+        part, kind = (np.asarray(table[name].to_pylist(), np.str_) for name in ("part", "kind"))
+    except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+        raise InvalidInputError(f"{path.name} cannot be read as the simulator's Parquet: {error}") from error
+    if len(flux) != len(redshift):
+        raise InvalidInputError(f"{path.name}: every spectrum needs {DR3.samples} fluxes")
+    for what, values, allowed in (("kind", kind, KINDS[1:]), ("part", part, PARTS)):
+        unknown = sorted(set(np.unique(values)) - set(allowed))
+        if unknown:
+            raise InvalidInputError(f"{path.name}: {what} {str(unknown[0])!r} is none of {', '.join(allowed)}")
+    if not np.isfinite(flux).all():
+        row = int(np.flatnonzero(~np.isfinite(flux).all(axis=1))[0])
+        raise InvalidInputError(f"{path.name}: row {row} has a flux that is not finite")
+    missing = [name for name in KINDS[1:] if name not in kind]
+    if missing:
+        raise InvalidInputError(f"{path.name} has no {', '.join(missing)}: simulate all of {', '.join(KINDS[1:])}")
+    return flux, redshift, part, np.array([KINDS.index(name) for name in kind], np.int8)
+
+
+def _join(samples: list[Sample]) -> Sample:
+    return Sample(
+        np.concatenate([each.flux for each in samples]),
+        np.concatenate([each.redshift for each in samples]),
+        np.concatenate([each.kind for each in samples]),
+    )
+
+
+def _check_parents(survey: Galaxies, balance: Galaxies) -> None:
+    """Refuse a parent galaxy that one set trains on and the other holds back."""
+    for learnt, held in ((survey, balance), (balance, survey)):
+        if learnt.dataset.parent is None or held.dataset.parent is None:
+            return
+        held_rows = np.concatenate([held.parts.validation, held.parts.test])
+        shared = np.intersect1d(learnt.dataset.parent[learnt.parts.train], held.dataset.parent[held_rows])
+        if len(shared):
+            raise InvalidInputError(
+                f"{len(shared)} parent galaxies are trained on in one file and tested on in the other, the first "
+                f"{shared[0]}: split both files alike"
+            )

@@ -1,0 +1,158 @@
+"""Training, validation and test part of a data set. Imports `dataset`, `parts`, and `bundle` of the project.
+
+Spectra simulated from one parent galaxy resemble each other, so where parents are known all children of a parent
+stay in one part; otherwise the test would be too easy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia_redshift.bundle import TrainingRecord
+from gaia_redshift.errors import InvalidInputError
+from training.data.dataset import Dataset
+from training.data.parts import IN_WORDS, PARTS, PERCENT
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers of each part, ascending; together every row once."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    how: str
+    """In words, for the card."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of spectra in each part."""
+        return {part: len(self.rows(part)) for part in PARTS}
+
+    def rows(self, part: str) -> Rows:
+        """Return the row numbers of one of `PARTS`."""
+        found: Rows = getattr(self, part)
+        return found
+
+
+def split(dataset: Dataset, seed: int) -> Split:
+    """Split as the file says, else by parent galaxy, else by row.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+        Of the permutation; unused where the file says the part of each row.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InvalidInputError
+        If a part is empty or unknown, or a parent galaxy has spectra in two parts.
+    """
+    if dataset.part is not None:
+        found = _as_the_file_says(dataset, dataset.part)
+    elif dataset.parent is not None:
+        found = _by_group(dataset.parent, seed, f"by parent galaxy, {IN_WORDS}")
+    else:
+        found = _by_group(np.arange(len(dataset)), seed, f"by row, {IN_WORDS}")
+    for part, count in found.counts().items():
+        if count == 0:
+            raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows of one part."""
+
+    part: str
+    rows: Rows
+    how: str
+    """In words, as in "the 2,000 spectra of the test part"."""
+    warning: str | None = None
+    """What makes numbers measured on these rows too good."""
+
+
+def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> Chosen:
+    """Choose what a model is evaluated on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    trained : TrainingRecord
+        Of the model: on the file that it was trained on, its own split counts.
+    part : str or None
+        One of `PARTS`, or "all"; None for the test part where one is known, else all.
+
+    Returns
+    -------
+    Chosen
+
+    Raises
+    ------
+    InvalidInputError
+        If the part is not known, or has no row.
+    """
+    known, how = _known_parts(dataset, trained)
+    part = part or ("test" if known else "all")
+    if part == "all":
+        rows = np.arange(len(dataset))
+    elif known is None:
+        raise InvalidInputError(
+            f"{dataset.name} has no column part, and the model was not trained on it: use --part all"
+        )
+    else:
+        rows = known[part]
+    if not len(rows):
+        raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
+    words = f"all {len(rows):,} spectra" if part == "all" else f"the {len(rows):,} spectra of the {part} part ({how})"
+    seen = part != "test" and dataset.sha256 == trained.dataset_sha256
+    warning = "The model has learnt from some of these spectra: its numbers are too good here." if seen else None
+    return Chosen(part, rows, words, warning)
+
+
+def _known_parts(dataset: Dataset, trained: TrainingRecord) -> tuple[dict[str, Rows] | None, str]:
+    if dataset.part is not None:
+        return {name: np.flatnonzero(dataset.part == name) for name in PARTS}, "as the file says"
+    if dataset.sha256 == trained.dataset_sha256:
+        parts = split(dataset, trained.seed)
+        # Where other rows were left out, the same seed deals the others otherwise.
+        if parts.counts() == trained.spectra:
+            return {name: parts.rows(name) for name in PARTS}, "as in the model's training"
+    return None, ""
+
+
+def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:
+    unknown = sorted(set(np.unique(part)) - set(PARTS))
+    if unknown:
+        raise InvalidInputError(f"{dataset.name}: part {str(unknown[0])!r} is none of {', '.join(PARTS)}")
+    train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
+    if dataset.parent is None:
+        return Split(train, validation, test, "as the file says")
+    parents = [np.unique(dataset.parent[rows]) for rows in (train, validation, test)]
+    members, times = np.unique(np.concatenate(parents), return_counts=True)
+    if (times > 1).any():
+        shared = members[times > 1]
+        raise InvalidInputError(
+            f"{dataset.name}: {len(shared)} parent galaxies have spectra in more than one part, the first {shared[0]}"
+        )
+    return Split(train, validation, test, "as the file says, no parent galaxy in two parts")
+
+
+def _by_group(group: NDArray[np.int64], seed: int, how: str) -> Split:
+    """Deal whole groups, in random order, until each part has its share of the rows."""
+    members, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(members))
+    until_validation = PERCENT["test"] + PERCENT["validation"]
+    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])
+    dealt = np.digitize(before, [PERCENT["test"] * len(group) / 100, until_validation * len(group) / 100])
+    part_of_group = np.empty(len(members), dtype=np.intp)
+    part_of_group[order] = dealt
+    test, validation, train = (np.flatnonzero(part_of_group[index] == part) for part in range(3))
+    return Split(train, validation, test, how)

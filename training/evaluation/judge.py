@@ -1,0 +1,223 @@
+"""Everything that an evaluation finds, and its figures by section. Imports `binned`, `densities`, `split`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia_redshift.bundle import KERAS_FILE, Manifest
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.predictor import Predictor
+from training.data.dataset import ORIGIN, Dataset
+from training.data.split import Chosen, choose_rows
+from training.evaluation import binned, densities
+from training.evaluation.binned import BINNINGS, Binning, Group
+from training.evaluation.metrics import Bin, by_redshift
+from training.evaluation.plots import (
+    draw_curves,
+    draw_error_per_bin,
+    draw_groups,
+    draw_pit,
+    draw_plane,
+    draw_redshifts,
+    draw_reliability,
+    history,
+)
+from training.evaluation.predicted import Predicted, predict
+from training.recipes import HISTORY_FILE
+
+_ROWS_AT_ONCE = 1 << 14
+
+TITLES = {
+    "loss": "Loss by epoch, training and validation (the dissertation's figures 13 and 14)",
+    "mae": "Mean absolute error by epoch, training and validation (figure 15)",
+    "error-per-bin": "Mean error and standard deviation per bin of true redshift (figure 16)",
+    "redshifts": "How many galaxies have, and are given, each redshift (figure 17)",
+    "predicted-true": "Predicted against true redshift, number of galaxies in logarithmic colour (figure 18)",
+    "reliability": "Observed against promised fraction of true redshifts in the intervals",
+    "pit": "Histogram of the probability integral transform",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was found."""
+
+    manifest: Manifest
+    dataset: Dataset
+    chosen: Chosen
+    prior: PriorName | None
+    """What the densities were weighted with; None for a point model."""
+    refused: int
+    """Galaxies that the model gives no redshift."""
+    galaxies: Predicted
+    overall: Group
+    table_3: Sequence[Bin]
+    binned: Mapping[str, Sequence[Group]]
+    pit: NDArray[np.float64] | None
+    epochs: Mapping[str, NDArray[np.float64]] | None
+    """Of the training; None where the bundle has none."""
+
+    @property
+    def model(self) -> str:
+        """Name and version."""
+        return f"{self.manifest.name} {self.manifest.version}"
+
+    @property
+    def how(self) -> str:
+        """Which galaxies of which file."""
+        return f"{self.chosen.how} of {self.dataset.name}"
+
+    @property
+    def density(self) -> dict[str, Any] | None:
+        """What only densities have."""
+        if self.pit is None:
+            return None
+        pairs = zip(densities.LEVELS, densities.reliability(self.pit), strict=True)
+        return {
+            "pit_ks": densities.kolmogorov_smirnov(self.pit),
+            "reliability": [{"level": float(level), "observed": float(observed)} for level, observed in pairs],
+        }
+
+    def binning(self, name: str) -> Binning:
+        """Return what one of `binned` is binned by."""
+        return BINNINGS[name]
+
+    def title(self, name: str) -> str:
+        """Return what a figure shows."""
+        return TITLES.get(name) or f"Bias, scatter, outliers and coverage {name.replace('-', ' ')}"
+
+    def sentences(self) -> list[str]:
+        """Return what a reader has to know about the numbers."""
+        data = self.dataset
+        left_out = "".join(
+            f" Left out: {count:,} {'row' if count == 1 else 'rows'} with {what}."
+            for what, count in data.dropped.items()
+        )
+        refused = f" {self.refused:,} of them got no redshift." if self.refused else ""
+        unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
+        return [
+            f"Predictor: {self.model}. {self.manifest.description}",
+            *([f"Prior: {self.prior}."] if self.prior else []),
+            f"Data: {self.how}. {ORIGIN[data.simulated]}{refused}{left_out}",
+            f"Errors: standard deviation over {binned.BOOTSTRAPS} bootstrap samples of {unit}.",
+            *([self.chosen.warning] if self.chosen.warning else []),
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all numbers, for ``metrics.json``; None stands for what cannot be measured."""
+        data = self.dataset
+        return {
+            "model": {
+                "name": self.manifest.name,
+                "version": self.manifest.version,
+                "output": self.manifest.output,
+                "prior": self.prior,
+                "network_sha256": self.manifest.files[KERAS_FILE].sha256,
+            },
+            "data": {
+                "name": data.name,
+                "sha256": data.sha256,
+                "simulated": data.simulated,
+                "part": self.chosen.part,
+                "galaxies": self.overall.count,
+                "without_redshift": self.refused,
+                "left_out": dict(data.dropped),
+                "warning": self.chosen.warning,
+            },
+            "bootstrap": {
+                "samples": binned.BOOTSTRAPS,
+                "seed": binned.SEED,
+                "of": "spectra" if data.parent is None else "parent galaxies",
+            },
+            "overall": _plain(self.overall),
+            "table_3": [_without_nan(asdict(row)) for row in self.table_3],
+            "binned": {name: [_plain(group) for group in groups] for name, groups in self.binned.items()},
+            "density": self.density,
+        }
+
+
+def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName = "survey") -> Evaluation:
+    """Predict and measure.
+
+    Parameters
+    ----------
+    model : Predictor
+    dataset : Dataset
+    part : {"train", "validation", "test", "all"} or None
+        None for the test part where one is known, else all.
+    prior : {"survey", "flat"}
+        What a density is weighted with.
+
+    Raises
+    ------
+    InvalidInputError
+        If the part is not known, empty, or gets no redshift at all.
+    UnsupportedByModelError
+        If a point model is asked for another prior than `survey`.
+    """
+    chosen = choose_rows(dataset, model.manifest.training, part)
+    galaxies, refused = predict(model, dataset, chosen.rows, prior)
+    galaxies, pit = scored(galaxies)
+    groups = {name: binned.by(name, galaxies) for name in BINNINGS}
+    return Evaluation(
+        manifest=model.manifest,
+        dataset=dataset,
+        chosen=chosen,
+        prior=prior if galaxies.density is not None else None,
+        refused=refused,
+        galaxies=galaxies,
+        overall=binned.overall(galaxies),
+        table_3=by_redshift(galaxies.true, galaxies.point),
+        binned={name: found for name, found in groups.items() if found},
+        pit=pit,
+        epochs=history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
+    )
+
+
+def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
+    """Return galaxies with the scores of their densities, and the probability integral transform, shape (n,).
+
+    Of a model without densities they are returned as they are, and None.
+    """
+    if galaxies.density is None or galaxies.bin_edges is None:
+        return galaxies, None
+    functions = {"crps": densities.crps, "cde_loss": densities.cde_loss, "pit": densities.pit}
+    found = {name: np.empty(len(galaxies.true)) for name in functions}
+    for start in range(0, len(galaxies.true), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        for name, score in functions.items():
+            found[name][rows] = score(galaxies.density[rows], galaxies.bin_edges, galaxies.true[rows])
+    pit = found.pop("pit")
+    return replace(galaxies, scores=found), pit
+
+
+def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
+    """Draw every figure into a directory; return their names by section of the page."""
+    galaxies = found.galaxies
+    shown = draw_curves(directory, found.epochs) if found.epochs else []
+    shown += draw_error_per_bin(directory, galaxies)
+    shown += draw_redshifts(directory, galaxies) + draw_plane(directory, galaxies)
+    return {
+        "dissertation": shown,
+        **{name: draw_groups(directory, name, groups) for name, groups in found.binned.items()},
+        "intervals": draw_reliability(directory, galaxies, found.pit),
+        "densities": [] if found.pit is None else draw_pit(directory, found.pit),
+    }
+
+
+def _plain(group: Group) -> dict[str, Any]:
+    return {
+        "low": group.low,
+        "high": group.high,
+        "count": group.count,
+        "metrics": {name: asdict(estimate) for name, estimate in group.metrics.items()},
+    }
+
+
+def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}

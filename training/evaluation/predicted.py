@@ -1,0 +1,144 @@
+"""What a model answers for labelled spectra, whatever kind of model it is. Imports `predictor` and `data`."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from gaia_redshift.bundle import MANIFEST, SHIPPED_MODELS
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.result import COLUMNS, Asked
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import SpectrumBatch
+from training.data.dataset import Dataset
+
+Column = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Galaxies with true and predicted redshift; every array has shape (n,) but for the density."""
+
+    true: Column
+    point: Column
+    lower68: Column
+    upper68: Column
+    lower95: Column
+    upper95: Column
+    family: NDArray[np.int64]
+    """Galaxies with the same number are not independent: they were simulated from one parent."""
+    flags: NDArray[np.int32] | None = None
+    """Bit i is the quality flag i of `interpretation.quality.FLAGS`; None where nobody gave any."""
+    properties: Mapping[str, Column] = field(default_factory=dict)
+    """Magnitude and the like, NaN where unknown."""
+    density: NDArray[np.floating] | None = None
+    """Shape (n, bins), probability per bin; None from a model that gives none."""
+    bin_edges: Column | None = None
+    """Shape (bins + 1,)."""
+    scores: Mapping[str, Column] = field(default_factory=dict)
+    """Scores of each galaxy's density, by name."""
+
+    @property
+    def inside68(self) -> NDArray[np.bool_]:
+        """Whether the 68% interval holds the true redshift."""
+        return np.asarray((self.lower68 <= self.true) & (self.true <= self.upper68))
+
+    @property
+    def inside95(self) -> NDArray[np.bool_]:
+        """Whether the 95% interval holds the true redshift."""
+        return np.asarray((self.lower95 <= self.true) & (self.true <= self.upper95))
+
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Predicted":
+        """Return some galaxies, with the scores of their densities but not the densities themselves."""
+        columns = ("true", "point", "lower68", "upper68", "lower95", "upper95", "family")
+        return Predicted(
+            **{name: getattr(self, name)[chosen] for name in columns},
+            properties={name: values[chosen] for name, values in self.properties.items()},
+            scores={name: values[chosen] for name, values in self.scores.items()},
+            flags=None if self.flags is None else self.flags[chosen],
+        )
+
+
+def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
+    """Load a bundle by its folder, or by its name in the folder of the models.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is neither.
+    InvalidBundleError
+        If the bundle is not whole.
+    """
+    folder = Path(wanted)
+    return Predictor(folder if (folder / MANIFEST).is_file() else wanted, models=models)
+
+
+def predict(
+    model: Predictor, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
+) -> tuple[Predicted, int]:
+    """Predict some rows of a data set as the service would.
+
+    Parameters
+    ----------
+    model : Predictor
+    dataset : Dataset
+    rows : ndarray of int, shape (n,)
+    prior : {"survey", "flat"}
+        What a density is weighted with.
+
+    Returns
+    -------
+    predicted : Predicted
+        Of the rows that the service gives a redshift.
+    refused : int
+        Number of those that it does not.
+
+    Raises
+    ------
+    InvalidInputError
+        If no row gets a redshift.
+    UnsupportedByModelError
+        If a point model is asked for another prior than `survey`.
+    """
+    grid = model.bundle.bins
+    asked = Asked(prior, pdf=grid is not None)
+    model.check(asked)
+    answers: dict[str, list[NDArray[Any]]] = {}
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    console, silent = Console(stderr=True), not sys.stderr.isatty()
+    for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
+        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]]), asked).redshifts
+        for name in (*COLUMNS, "flags", *(["pdf"] if grid else [])):
+            answers.setdefault(name, []).append(getattr(found, name))
+    columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}
+    answered = np.isfinite(columns["redshift"])
+    if not answered.any():
+        raise InvalidInputError(f"{model.manifest.id} gives none of the {len(rows)} spectra a redshift")
+    kept = rows[answered]
+    density = columns.pop("pdf")[answered] * grid.widths if grid else None
+    flags = columns.pop("flags")[answered]
+    point, lower68, upper68, lower95, upper95 = (column[answered] for column in columns.values())
+    predicted = Predicted(
+        true=dataset.redshift[kept].astype(np.float64),
+        point=point,
+        lower68=lower68,
+        upper68=upper68,
+        lower95=lower95,
+        upper95=upper95,
+        family=kept if dataset.parent is None else dataset.parent[kept],
+        properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
+        # Rounded as they are served, densities sum to one no longer exactly.
+        density=None if density is None else density / density.sum(axis=1, keepdims=True),
+        bin_edges=grid.edges if grid else None,
+        flags=flags,
+    )
+    return predicted, int((~answered).sum())

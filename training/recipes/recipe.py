@@ -1,0 +1,130 @@
+"""What every recipe is: the choices that make a network out of data, and the five steps that differ. Imports `data`.
+
+`training.trainer` and `training.release` know recipes by this class alone. A new one is a subclass in a file of its own
+and an entry in `training.recipes.choose`. Its fields are written into the run folder before training starts and into
+the bundle when it ends, so that a model always travels with the way it was made.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.spectra import FloatArray
+from training.data.material import Material, Sample
+from training.recipes import SEED
+from training.recipes.batches import Batches
+
+Network: TypeAlias = Any
+"""A keras.Model; Keras has no types."""
+Layer: TypeAlias = Any
+Tensor: TypeAlias = Any
+"""Of Keras' too."""
+Scaler: TypeAlias = Any
+"""A MinMaxScaler; scikit-learn has no types."""
+
+Output = Callable[[FloatArray], Mapping[str, FloatArray]]
+"""A trained network: from raw spectra, shape (n, 186), to its outputs by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Spectra that a new network is set to before it is trained."""
+
+    flux: FloatArray
+    """Galaxies of the training part, shape (n, 186), e-/s per sample."""
+    scaler: Scaler
+    """What the network's inputs are scaled by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A recipe in words, for the card."""
+
+    title: str
+    """As in "Convolutional network of the dissertation recipe"."""
+    network: str
+    """Its layers."""
+    training: str
+    """Optimiser, loss, batch and seed."""
+    scaling: str = ""
+    """What the network does with its scaled input, where it does anything."""
+    answer: str = ""
+    """What the model gives besides a redshift."""
+    failures: str = "A network that minimises its error draws rare redshifts towards the crowded ones."
+
+
+class Recipe(BaseModel):
+    """Schedule and seed, which all recipes share, and the five steps that each defines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Files that its training needs besides the survey: ``balance``, ``contaminants``."""
+    resumable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience"})
+    """Fields that may change when a run goes on."""
+    validation_rows: ClassVar[int | None] = None
+    """About so many rows of the validation part rank the epochs; all if None."""
+
+    name: str
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 16
+    epochs: PositiveInt = 20
+    patience: PositiveInt = 5
+    """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
+    seed: int = Field(default=SEED, ge=0, lt=2**32)
+    """Of the split, the first weights, the order of the batches and the quality flags."""
+    start: str | None = None
+    """The bundle whose weights and scaler the training starts from: name@version and the SHA-256 of its network."""
+
+    @property
+    def bin_edges(self) -> NDArray[np.float64] | None:
+        """Edges of a density's bins, shape (bins + 1,); None where the network gives one redshift."""
+        return None
+
+    @abstractmethod
+    def build(self, seen: Seen | None = None) -> Network:
+        """Return an uncompiled network, from min-max scaled fluxes, shape (n, 186, 1), to its outputs.
+
+        Parameters
+        ----------
+        seen : Seen, optional
+            Without it, weights that depend on the training spectra are left to be loaded.
+        """
+
+    @abstractmethod
+    def compile(self, network: Network, steps: int) -> None:
+        """Attach optimiser, loss and a metric whose name ends in `mean_absolute_error`, for so many steps in all."""
+
+    @abstractmethod
+    def wanted(self, sample: Sample) -> tuple[Any, ...]:
+        """Return what the network shall answer for a batch, and the weights of its rows where they differ."""
+
+    def batches(self, sample: Sample, scaler: Scaler, epoch: int | None = None) -> Batches:
+        """Return one epoch of batches, in an order that follows from seed and epoch alone; None keeps the order."""
+        order = np.arange(len(sample))
+        if epoch is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        size = self.batch_size if epoch is not None else max(self.batch_size, LEAST_VALIDATION_BATCH)
+        return Batches(sample, scaler, self.wanted, order, size)
+
+    @abstractmethod
+    def calibrate(self, output: Output, material: Material, scaler: Scaler) -> Calibration:
+        """Learn intervals and quality flags from the validation parts."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """Return the recipe in words."""
+
+    def changed(self, changes: Mapping[str, object]) -> "Recipe":
+        """Return the recipe with the entries that are not None changed."""
+        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+LEAST_VALIDATION_BATCH = 256
+"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""

@@ -1,0 +1,157 @@
+"""A bundle of schema version 1 in the form of this one, without training. Imports `convert`, `calibration.reference`.
+
+A bundle of version 1 holds a graph that ends at the network's output. Its network, scaler and calibration stay as they
+are, byte for byte; the graph is made from them anew, up to the answer.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, Manifest, seal
+from gaia_redshift.bundle.bundle import manifest_bytes, parse_manifest, read_listed
+from gaia_redshift.engine import load_engine
+from gaia_redshift.errors import InvalidBundleError
+from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.interpretation.result import Redshifts
+from gaia_redshift.spectra import FloatArray
+from training.calibration.reference.answer import Reference
+from training.release.convert import convert
+
+MOVED = 1e-6
+"""How far an answer may move: the last decimal that is given."""
+ROUNDING = 1e-9
+_RARE = 1e-3
+"""Part of the spectra whose redshift may move further, where the density has next to nothing, between two modes; and
+whose flags may change, because a number lies within rounding of its limit."""
+
+_ROWS = 4096
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How the answers of the new graph differ from those of the old one."""
+
+    spectra: int
+    largest: float
+    """In redshift or an interval end."""
+    moved: int
+    """Spectra of which either moved by more than `MOVED`."""
+    flags: int
+    """Spectra of which a flag changed."""
+
+
+def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
+    """Write `old` in the form of this version to `new`, replacing what is there.
+
+    Parameters
+    ----------
+    old, new : Path
+    public_key : Path, optional
+        Must have signed the old bundle. The new one is to be signed again.
+
+    Returns
+    -------
+    manifest : Manifest
+    change : Change
+
+    Raises
+    ------
+    InvalidBundleError
+        If the old bundle is not whole, or the new one would not give its answers.
+    """
+    manifest = _old_manifest(old, public_key)
+    contents = {name: read_listed(old, name, manifest) for name in manifest.files}
+    try:
+        calibration = Calibration.model_validate_json(contents[CALIBRATION_FILE])
+    except (KeyError, ValidationError) as error:
+        raise InvalidBundleError(f"{old.name} has no {CALIBRATION_FILE} of this version: {error}") from error
+    new.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{manifest.name}-", dir=new.parent) as beside:
+        staged = Path(beside) / manifest.name
+        staged.mkdir()
+        for name, content in contents.items():
+            (staged / name).write_bytes(content)
+        (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        convert(staged)
+        sealed = seal(staged, manifest)
+        change = compare(contents[ONNX_FILE], Bundle(staged), plausible(calibration, _ROWS))
+        if max(change.moved, change.flags) > _RARE * change.spectra:
+            raise InvalidBundleError(
+                f"the new graph answers otherwise than the old one: of {change.spectra} spectra {change.moved} moved "
+                f"by more than {MOVED:g} in redshift or an interval end, by {change.largest:.2g} at most, and flags "
+                f"changed in {change.flags}"
+            )
+        if new.exists():
+            new.rename(Path(beside) / "replaced")
+        staged.rename(new)
+    return sealed, change
+
+
+def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
+    """Return the manifest of a bundle of version 1 as one of this version."""
+    content = manifest_bytes(folder, public_key)
+    try:
+        held = from_json(content)
+    except ValueError as error:
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is no JSON: {error}") from error
+    if not isinstance(held, dict) or held.get("schema_version") != 1:
+        raise InvalidBundleError(f"{folder.name} is not a bundle of schema version 1: there is nothing to upgrade")
+    return parse_manifest(folder, to_json(held | {"schema_version": 2}))
+
+
+def plausible(calibration: Calibration, rows: int, seed: int = _SEED) -> FloatArray:
+    """Return spectra such as the model was trained on, shape (rows, samples).
+
+    Drawn from what the quality flags know of the training galaxies, or, where they know nothing, evenly from the range
+    of each flux.
+    """
+    random = np.random.default_rng(seed)
+    known = calibration.quality
+    if known is None:
+        low, high = np.array([calibration.flux_min, calibration.flux_max])
+        return np.asarray(random.uniform(low, high, (rows, len(low))), np.float32)
+    gaussian = random.choice(len(known.weights), rows, p=np.array(known.weights) / sum(known.weights))
+    spread = np.linalg.inv(np.array(known.whitening))
+    drawn = np.einsum("rd,rde->re", random.standard_normal((rows, len(known.feature_mean))), spread[gaussian])
+    features = np.array(known.feature_mean) + np.array(known.feature_sd) * (np.array(known.centres)[gaussian] + drawn)
+    brightness, noise, _, _, *coordinates = features.T
+    shape = np.array(known.mean_shape) + np.array(coordinates).T @ np.array(known.components)
+    shape += np.exp(noise)[:, None] * random.standard_normal(shape.shape)
+    return np.asarray(np.exp(brightness)[:, None] * shape, np.float32)
+
+
+def compare(old_graph: bytes, new: Bundle, flux: FloatArray) -> Change:
+    """Return how a bundle's answers differ from those that were made from an old graph's output.
+
+    The old graph sees one spectrum at a time: among others, a spectrum's answer depended on its place.
+    """
+    outputs = _outputs(old_graph, flux)
+    reference = Reference(new.manifest, new.calibration)
+    engine = load_engine(new, "onnx")
+    if new.bins is None:
+        return _change([(reference.of_point(flux, outputs["redshift"].reshape(-1)), engine(flux))])
+    pairs: list[tuple[Redshifts, Redshifts]] = []
+    for number, prior in enumerate(new.bins.priors):
+        wanted = reference.of_density(flux, outputs["density"], outputs["kind"], prior, flat=number == 1)
+        pairs.append((wanted, engine(flux, np.full(len(flux), number, np.int32))))
+    return _change(pairs)
+
+
+def _outputs(graph: bytes, flux: FloatArray) -> dict[str, FloatArray]:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_outputs()]
+    found = [session.run(names, {"flux": flux[row : row + 1]}) for row in range(len(flux))]
+    return {name: np.concatenate(values) for name, values in zip(names, zip(*found, strict=True), strict=True)}
+
+
+def _change(pairs: list[tuple[Redshifts, Redshifts]]) -> Change:
+    moved = np.concatenate([np.abs(old.values - new.values).max(axis=1) for old, new in pairs])
+    flags = np.concatenate([old.flags != new.flags for old, new in pairs])
+    return Change(len(moved), float(moved.max()), int((moved > MOVED + ROUNDING).sum()), int(flags.sum()))

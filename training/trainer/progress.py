@@ -1,0 +1,75 @@
+"""How far a training is, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
+
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from training.trainer.run import Epoch
+
+
+class Progress:
+    """Show epochs as they pass; use as a context.
+
+    Parameters
+    ----------
+    epochs : int
+        Planned.
+    steps_per_epoch : int
+        Batches in one.
+    """
+
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        self._epochs = epochs
+        self._steps = steps_per_epoch
+        self._console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+
+    def __enter__(self) -> "Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._bar.stop()
+
+    def callbacks(self, epoch: int) -> list[Any]:
+        """Return what Keras must call to move the bar through one epoch: nothing where there is no bar."""
+        if self._bar.disable:
+            return []
+        return [_MoveBar(self._bar, f"epoch {epoch}/{self._epochs}", self._steps)]
+
+    def say_start(self, counts: dict[str, int], done: int) -> None:
+        """Print the size of each part and, where a run goes on, from where."""
+        sizes = ", ".join(f"{count} {part}" for part, count in counts.items())
+        self._print(f"{sizes} spectra" + (f"; {done} epochs are done already" if done else ""))
+
+    def say_epoch(self, row: Epoch, *, best: bool) -> None:
+        """Print one finished epoch."""
+        self._print(
+            f"epoch {row.epoch}/{self._epochs}: loss {row.loss:.6f}, MAE {row.mean_absolute_error:.4f}; "
+            f"validation loss {row.val_loss:.6f}, MAE {row.val_mean_absolute_error:.4f}"
+            f"{' (best so far)' if best else ''}; {row.seconds:.0f} s"
+        )
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+class _MoveBar(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, bar: Bar, description: str, steps: int) -> None:
+        super().__init__()
+        self._bar = bar
+        self._description = description
+        self._steps = steps
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        self._task = self._bar.add_task(self._description, total=self._steps)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar.update(self._task, completed=batch + 1)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar.remove_task(self._task)

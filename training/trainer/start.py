@@ -1,0 +1,88 @@
+"""What a fine-tuning starts from: a bundle's network, scaler and recipe. Imports `bundle`, `recipes`; Keras."""
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import keras
+
+from gaia_redshift.bundle import KERAS_FILE, SCALER_FILE, Bundle
+from gaia_redshift.errors import InvalidInputError
+from training.recipes import RECIPE_FILE
+from training.recipes.choose import parse
+from training.recipes.recipe import Network, Recipe, Scaler
+
+_SHAPING = ("filters", "kernel_size", "units", "activation", "strides", "dilation_rate", "pool_size", "padding")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A trained network, to be trained further."""
+
+    name: str
+    """For the recipe and the card: name@version and the SHA-256 of the network."""
+    network: Network
+    scaler: Scaler
+    """Kept as it is: the weights were learnt on its scale, whatever range the new spectra have."""
+    recipe: Recipe
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise InvalidInputError if a recipe makes another network than this one."""
+        if _architecture(recipe.build()) != _architecture(self.network):
+            raise InvalidInputError(
+                f"recipe {recipe.name} does not make the network of {self.name}: leave --recipe out to keep its own"
+            )
+
+    def copy(self) -> Network:
+        """Return a new network of the same architecture and weights, without optimiser."""
+        network = self.recipe.build()
+        network.set_weights(self.network.get_weights())
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # its mean and spread are no weights, but follow from them
+        return network
+
+
+def load_start(folder: Path) -> Start:
+    """Load what a bundle's training left, from bytes that match its manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the bundle.
+
+    Raises
+    ------
+    InvalidBundleError
+        If the bundle is not whole.
+    InvalidInputError
+        If it does not say by which recipe it was made.
+    """
+    bundle = Bundle(folder)
+    if RECIPE_FILE not in bundle.manifest.files:
+        raise InvalidInputError(f"{folder.name} has no {RECIPE_FILE}: it cannot be trained further")
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / KERAS_FILE  # Keras reads only from a path
+        path.write_bytes(bundle.read(KERAS_FILE))
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    return Start(
+        name=f"{bundle.manifest.id} ({KERAS_FILE} SHA-256 {bundle.manifest.files[KERAS_FILE].sha256})",
+        network=network,
+        scaler=joblib.load(io.BytesIO(bundle.read(SCALER_FILE))),
+        recipe=parse(bundle.read(RECIPE_FILE), f"{folder.name}/{RECIPE_FILE}"),
+    )
+
+
+def _architecture(network: Network) -> list[tuple[Any, ...]]:
+    """Return each layer's class, weights' shapes and what else shapes its output; names do not count."""
+    return [
+        (
+            type(layer).__name__,
+            [tuple(weight.shape) for weight in layer.weights],
+            {name: value for name, value in layer.get_config().items() if name in _SHAPING},
+        )
+        for layer in network.layers
+    ]
