@@ -65,8 +65,7 @@ class CnnRecipe(PointRecipe):
         convolutions = ", ".join(f"{each.filters} x {each.kernel}" for each in self.convolutions)
         return Description(
             title=f"Convolutional network of the {self.name} recipe",
-            network=f"convolutions {convolutions}, each pooled in pairs;\n"
-            f"  dense {', '.join(map(str, self.dense))}, 1; {self.activation}",
-            training=f"{self.optimizer} {self.learning_rate:g}, {self.loss}, batch {self.batch_size},\n"
-            f"  seed {self.seed}",
+            network=f"convolutions {convolutions}, each pooled in pairs; "
+            f"dense {', '.join(map(str, self.dense))}, 1; {self.activation}",
+            training=f"{self.optimizer} {self.learning_rate:g}, {self.loss}, batch {self.batch_size}, seed {self.seed}",
         )

@@ -204,12 +204,12 @@ class DensityRecipe(Recipe):
         whitened = ", in principal components of unit variance," if self.whitened else ""
         return Description(
             title=f"Redshift densities by the {self.name} recipe",
-            network=f"{self.blocks} residual blocks of {self.hidden} hidden units\n"
-            f"  on a stream of {self.width}; softmax over {self.bins} bins of redshift and over kinds of source",
-            training=f"{OPTIMISERS[self.optimizer]} {self.learning_rate:g} with a cosine to its end,\n"
-            f"  cross-entropy with labels {self.label_width:g} wide, batch {self.batch_size},\n"
-            f"  dropout {self.dropout:g}, seed {self.seed}",
-            scaling=f"; undone inside the network, which parts a spectrum into its\n  shape{whitened} and brightness",
+            network=f"{self.blocks} residual blocks of {self.hidden} hidden units "
+            f"on a stream of {self.width}; softmax over {self.bins} bins of redshift and over kinds of source",
+            training=f"{OPTIMISERS[self.optimizer]} {self.learning_rate:g} with a cosine to its end, "
+            f"cross-entropy with labels {self.label_width:g} wide, batch {self.batch_size}, "
+            f"dropout {self.dropout:g}, seed {self.seed}",
+            scaling=f"; undone inside the network, which parts a spectrum into its shape{whitened} and brightness",
             answer="It also gives the probability density of redshift, under the prior asked for: `survey` (the "
             "redshifts of the training\nsurvey), `flat`, or a table of your own; the redshift is the median of that "
             "density.",

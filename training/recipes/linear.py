@@ -52,8 +52,8 @@ class LinearRecipe(PointRecipe):
         return Description(
             title=f"Linear regression of the {self.name} recipe",
             network=f"one linear unit on {self.whitened} principal components of the shape and on the brightness",
-            training=f"{self.optimizer} {self.learning_rate:g} with a cosine to its end, {self.loss},\n"
-            f"  ridge {self.ridge:g}, batch {self.batch_size}, seed {self.seed}",
-            scaling="; undone inside the network, which divides a spectrum\n  by its root mean square",
+            training=f"{self.optimizer} {self.learning_rate:g} with a cosine to its end, {self.loss}, "
+            f"ridge {self.ridge:g}, batch {self.batch_size}, seed {self.seed}",
+            scaling="; undone inside the network, which divides a spectrum by its root mean square",
             failures="A linear fit draws rare redshifts towards the crowded ones.",
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.bundle import Manifest
+from gaia_redshift.errors import counted
 from training.data.dataset import Dataset
 from training.data.material import GREY_REDSHIFT, Galaxies, Material
 from training.evaluation.metrics import BIN_EDGES, METRICS, PUBLISHED, Bin, by_redshift
@@ -74,9 +75,9 @@ def _making(manifest: Manifest, fitted: Fitted, material: Material) -> str:
     points = [
         *map(_source, ("Data", "Balance"), material.galaxies),
         *_others(manifest, material),
-        f"- Scaling: minimum and maximum of each flux {_scaling(recipe.start)}{described.scaling}.",
-        f"- Network: {fitted.network.count_params():,} parameters; {described.network}.",
-        f"- Recipe `{recipe.name}`: {described.training}.",
+        _point(f"Scaling: minimum and maximum of each flux {_scaling(recipe.start)}{described.scaling}."),
+        _point(f"Network: {fitted.network.count_params():,} parameters; {described.network}."),
+        _point(f"Recipe `{recipe.name}`: {described.training}."),
         f"- Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch "
         f"{fitted.best_epoch},\n  with the lowest validation loss, was kept (`recipe.json`, `history.csv`).",
         "- Intervals: split conformal, by predicted redshift and class of brightness, from the validation part;\n"
@@ -129,11 +130,13 @@ def _results(tested: Tested, agreement: Agreement) -> str:
     apart = f"differ by at most {agreement.redshift:.1e} in z"
     if agreement.probability is not None:
         apart += f", but for {RARE:g} of the medians,\nand by at most {agreement.probability:.1e} in a probability"
+    refused = sum(each.refused for each in priors.values())
+    without = f"\n{counted(refused, 'other', 'others')} got no redshift." if refused else ""
     of = "of the survey" + (" and uniform in redshift, each under its own prior" if len(priors) > 1 else "")
     return f"""## Results on the test part
 
 {counts} spectra {of}, which nothing was fitted to; dz = (predicted - true) / (1 + true).
-The last column is what answering the median training redshift for every galaxy would give.
+The last column is what answering the median training redshift for every galaxy would give.{without}
 
 {_lines(table)}
 

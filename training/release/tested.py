@@ -30,6 +30,8 @@ class UnderPrior:
     """Those of `RELEASED` that the model's output allows."""
     flagged: Mapping[QualityFlag, float]
     """Fraction with each flag."""
+    refused: int = 0
+    """Galaxies of the part that got no redshift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,12 @@ def examine(model: Predictor, material: Material) -> Tested:
 
 
 def _under(model: Predictor, held: Galaxies, prior: PriorName) -> UnderPrior:
-    predicted, _ = predict(model, held.dataset, held.parts.test, prior)
+    predicted, refused = predict(model, held.dataset, held.parts.test, prior)
     galaxies, pit = scored(predicted)
     values = binned.metrics(galaxies) | ({} if pit is None else {"pit_ks": kolmogorov_smirnov(pit)})
     metrics = {name: values[name] for name in RELEASED if name in values}
     flags = np.zeros(0, np.int32) if galaxies.flags is None else galaxies.flags
-    return UnderPrior(galaxies, metrics, _fractions(flags, model.bundle.flags))
+    return UnderPrior(galaxies, metrics, _fractions(flags, model.bundle.flags), refused)
 
 
 def _fractions(flags: NDArray[np.int32], known: tuple[QualityFlag, ...]) -> dict[QualityFlag, float]:

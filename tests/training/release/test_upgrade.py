@@ -78,7 +78,7 @@ def test_an_upgraded_bundle_is_the_same_but_for_its_graph_and_gives_the_same_ans
     assert {key for key in before if before[key] != after[key]} == {"schema_version", "files"}
     assert {name for name, record in before["files"].items() if record != after["files"][name]} == {ONNX_FILE}
     assert (change.moved, change.flags) == (0, 0)
-    flux = trained.dataset.flux[:100]
+    flux = trained.material.survey.dataset.flux[:100]
     wanted = OnnxEngine(Bundle(trained.folder), 1)(flux)
     found = OnnxEngine(new, 1)(flux)
     assert np.abs(found.values - wanted.values).max() <= 1e-6
