@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve workshop test test-docs lint format wheel wheel-test container-test container-test-gpu \
+.PHONY: serve workshop test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
 	reliability soak fuzz audit sbom lock clean
@@ -15,6 +15,10 @@ workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluat
 
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+COVERED := 95
+coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
 test-docs: .venv/dev.done  ## Run the documentation's commands, and look for what it does not tell
 	$(BIN)/python -m pytest tests/docs tests/contract

@@ -42,7 +42,17 @@ def __getattr__(name: str) -> Any:
 
 @cache
 def load(model: str | Path = "default") -> "Predictor":
-    """Return the predictor of a model, the same one for the same name; see `Predictor` for what it raises."""
+    """Return the predictor of a model, the same one for the same name; see `Predictor` for what it raises.
+
+    Parameters
+    ----------
+    model : str or Path
+        ``name``, ``name@version``, or the path of a bundle's folder.
+
+    Returns
+    -------
+    Predictor
+    """
     from gaia_redshift.predictor import Predictor
 
     return Predictor(model)
@@ -51,5 +61,19 @@ def load(model: str | Path = "default") -> "Predictor":
 def predict(
     table: Any, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
 ) -> Any:
-    """Return the table with redshifts added; see `Predictor.__call__` for what goes in, comes out and is raised."""
+    """Return the table with redshifts added; see `Predictor.__call__` for what is raised.
+
+    Parameters
+    ----------
+    table : array, table or SpectrumBatch
+        Spectra in e-/s per sample, in any form that `Predictor.__call__` takes.
+    model : str or Path
+        As for `load`.
+    prior, pdf, unit
+        As for `Predictor.__call__`.
+
+    Returns
+    -------
+    the same kind of table
+    """
     return load(model)(table, prior=prior, pdf=pdf, unit=unit)

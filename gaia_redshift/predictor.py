@@ -130,6 +130,11 @@ class Predictor:
     def check(self, asked: Asked) -> None:
         """Refuse what the model cannot give, before anything is predicted.
 
+        Parameters
+        ----------
+        asked : Asked
+            Prior, and whether densities are wanted.
+
         Raises
         ------
         UnsupportedByModelError
@@ -148,7 +153,17 @@ class Predictor:
                 )
 
     def check_grid(self, batch: SpectrumBatch) -> None:
-        """Refuse spectra of another release; raises UnsupportedByModelError."""
+        """Refuse spectra of another release.
+
+        Parameters
+        ----------
+        batch : SpectrumBatch
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If its grid is not the model's.
+        """
         if batch.grid.name != self.bundle.grid.name:
             raise UnsupportedByModelError(
                 f"these are {batch.grid.release} spectra on the grid {batch.grid.name}; {self.manifest.id} reads "
@@ -156,14 +171,41 @@ class Predictor:
             )
 
     def about(self, asked: Asked) -> dict[str, str]:
-        """Return what a file of predictions says of how they were made."""
+        """Return what a file of predictions says of how they were made.
+
+        Parameters
+        ----------
+        asked : Asked
+            Prior, and whether densities are wanted.
+
+        Returns
+        -------
+        dict of str
+            ``model``, ``prior`` and, with densities, ``bin_edges``.
+        """
         about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
         if asked.pdf:
             about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
         return about
 
     def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
-        """Predict a batch; unusable rows keep their place with their reason."""
+        """Predict a batch; unusable rows keep their place with their reason.
+
+        Parameters
+        ----------
+        batch : SpectrumBatch
+        asked : Asked
+            Prior, and whether densities are wanted.
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If the spectra are of another release.
+        """
         self.check_grid(batch)
         priors = [] if asked.prior == "survey" else [(len(batch), asked.prior)]
         return self.name_problems(batch, self.answer(batch.usable_flux(), priors, pdf=asked.pdf))
@@ -198,7 +240,18 @@ class Predictor:
         return low - margin, high + margin
 
     def name_problems(self, batch: SpectrumBatch, found: Redshifts) -> Predictions:
-        """Return redshifts with the reasons of the rows that have none."""
+        """Return redshifts with the reasons of the rows that have none.
+
+        Parameters
+        ----------
+        batch : SpectrumBatch
+        found : Redshifts
+            Of its rows.
+
+        Returns
+        -------
+        Predictions
+        """
         missing = np.isnan(found.redshift)
         if not missing.any():
             return Predictions(found, batch.source_id, dict(batch.problems))

@@ -152,7 +152,24 @@ class Client:
         pdf: bool = False,
         unit: str | None = None,
     ) -> Predictions:
-        """Upload a CSV table, a path or an open file, and return its predictions in the order of its rows."""
+        """Upload a CSV table and return its predictions in the order of its rows.
+
+        Parameters
+        ----------
+        table : str, Path or file
+            A path, or a file that is open for reading.
+        model, prior, pdf, unit
+            As for `predict`.
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        ServiceError
+            If the service refuses the table, or there is none.
+        """
         return self._hold(conversation.predictions_of_csv(table, model=model, prior=prior, pdf=pdf, unit=unit))
 
     def models(self) -> list[dict[str, Any]]:
@@ -168,7 +185,13 @@ class Client:
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same methods, awaited."""
+    """`Client` for asyncio: the same methods, awaited.
+
+    Parameters
+    ----------
+    base_url, timeout, api_key, transport
+        As for `Client`; the transport is an httpx.AsyncBaseTransport.
+    """
 
     def __init__(
         self,
@@ -225,7 +248,13 @@ class AsyncClient:
         unit: str | None = None,
         rows: Rows = "lenient",
     ) -> Predictions:
-        """Predict the redshifts of spectra given as arrays or as a table; see `Client.predict`."""
+        """Predict the redshifts of spectra given as arrays or as a table; see `Client.predict`.
+
+        Parameters
+        ----------
+        flux, bp, rp, source_id, model, prior, pdf, unit, rows
+            As for `Client.predict`.
+        """
         question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
         return await self._hold(conversation.predictions(question, self._known))
 
@@ -238,7 +267,13 @@ class AsyncClient:
         pdf: bool = False,
         unit: str | None = None,
     ) -> Predictions:
-        """Upload a CSV table, a path or an open file, and return its predictions in the order of its rows."""
+        """Upload a CSV table and return its predictions; see `Client.predict_csv`.
+
+        Parameters
+        ----------
+        table, model, prior, pdf, unit
+            As for `Client.predict_csv`.
+        """
         return await self._hold(conversation.predictions_of_csv(table, model=model, prior=prior, pdf=pdf, unit=unit))
 
     async def models(self) -> list[dict[str, Any]]:

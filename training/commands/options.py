@@ -1,4 +1,4 @@
-"""What several commands are told in the same words. Importing this loads no numerical library."""
+"""Arguments and options that several commands share. Importing this loads no numerical library."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ _NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 
 def require_packages(*more: str) -> None:
-    """Look for everything now, lest an hour of training ends at a converter that is not installed.
+    """Check that every package is installed before the training starts; the converter is needed at its end only.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def tune(
     base = CnnRecipe(epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
     dataset = read(data, policy)
     say_dropped(dataset)
-    with redirect_stdout(sys.stderr):  # where keras-tuner's remarks belong
+    with redirect_stdout(sys.stderr):  # keras-tuner prints its messages
         found = search(gather(Galaxies(dataset, split(dataset, seed))), base, output, trials)
     # What was fixed for the search alone does not belong to the recipe.
     best = found[0].recipe.model_copy(update={"epochs": CnnRecipe().epochs, "patience": CnnRecipe().patience})

@@ -48,7 +48,7 @@ def read_columns(path: Path, table: Table) -> dict[str, Any]:
     Raises
     ------
     InvalidInputError
-        If a column is missing, stands twice, or holds arrays of another length.
+        If a column is missing or duplicate, or holds arrays of another length.
     """
     spelled = {name.strip().lower(): name for name in reversed(table.names)}
     asked = {name: (name,) for name in _KNOWN} | dict(PROPERTIES)

@@ -17,7 +17,7 @@ from training.data.formats import open_table
 from training.data.unusable import unusable
 
 MINIMUM_ROWS = 100
-"""Below this the smallest part has fewer than ten galaxies and nothing measured on it means anything."""
+"""With fewer, the smallest part has fewer than ten galaxies, too few to measure anything."""
 
 Policy = Literal["refuse", "drop"]
 """What becomes of a file with rows that cannot be used: it is refused, or they are left out; either way counted."""
@@ -47,7 +47,7 @@ class Dataset:
     name: str
     """The file's name, for the card."""
     sha256: str
-    """Of the file, so that a card names its data beyond doubt."""
+    """Of the file, so that a card identifies its data."""
     simulated: bool | None
     """None where the file does not say."""
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Dataset:
 
 
 def read(path: Path, policy: Policy = "refuse") -> Dataset:
-    """Read a training set and refuse one that would silently train a bad network.
+    """Read a training set and refuse one that a network cannot learn from.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
 
 
 def _declared(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the simulator's metadata say; a grid other than ours would train a network nobody can serve."""
+    """Return what the simulator's metadata say; refuse a grid that cannot be served."""
     said = {name: metadata[name] for name in _PROVENANCE if name in metadata}
     if said.get("grid_id", DR3.name) != DR3.name:
         raise InvalidInputError(

@@ -23,8 +23,8 @@ from training.data.parts import PARTS
 from training.data.split import Split
 
 GREY_REDSHIFT = 0.7
-"""Quasars nearer than this are left out of training: below it a quasar's host shows, and nobody can say where a galaxy
-with a nucleus ends. They are neither taught as galaxies nor as quasars."""
+"""Quasars nearer than this are left out of training: the host of a nearer one is visible, and it cannot be told from a
+galaxy with a bright nucleus."""
 
 
 @dataclass(frozen=True, slots=True)

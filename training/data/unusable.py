@@ -1,4 +1,4 @@
-"""Rows that nothing can be learnt from, or that would be learnt twice. Imports numpy alone."""
+"""Rows that cannot be used: not finite, out of range, or duplicates. Imports numpy alone."""
 
 from hashlib import blake2b
 
@@ -16,8 +16,8 @@ Rows = NDArray[np.bool_]
 def unusable(flux: FloatArray, redshift: FloatArray, source_id: NDArray[np.str_] | None) -> dict[str, Rows]:
     """Return the rows that cannot be used, by reason.
 
-    Of galaxies that stand several times the first is usable: a second one would be learnt twice, and if it fell into
-    the test part it would be known before the test.
+    Of duplicates the first is usable: a second one would count twice, and in the test part it would make the test too
+    easy.
 
     Parameters
     ----------

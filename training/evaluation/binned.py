@@ -16,7 +16,7 @@ from training.evaluation.predicted import Predicted
 BOOTSTRAPS = 200
 SEED = 4
 LEAST_GALAXIES = 10
-"""Of fewer galaxies nothing is worth measuring."""
+"""Least number of galaxies that metrics are computed of."""
 
 _WHOLE_MAGNITUDES = np.arange(0.0, 31.0)
 _POWERS_OF_TWO = np.array([0.0, *2.0 ** np.arange(12)])
@@ -46,7 +46,7 @@ BINNINGS: Mapping[str, Binning] = {
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric and its error; None where the galaxies are too few or cannot say."""
+    """A metric and its error; None where the galaxies are too few, or all bootstrap samples agree."""
 
     value: float
     error: float | None
@@ -79,7 +79,7 @@ def overall(galaxies: Predicted) -> Group:
 
 
 def by(name: str, galaxies: Predicted) -> Sequence[Group] | None:
-    """Return the metrics in the bins of one of `BINNINGS`; None where nobody knows the galaxies' values.
+    """Return the metrics in the bins of one of `BINNINGS`; None where the file has no such values.
 
     What lies beyond the outer edges counts into the outer bins; empty outer bins are left out but for redshifts.
     """
@@ -119,5 +119,5 @@ def _errors(galaxies: Predicted) -> dict[str, float]:
         if len(rows):
             drawn.append(metrics(small.rows(rows)))
     scatter = {name: float(np.std([one[name] for one in drawn], ddof=1)) for name in drawn[0]}
-    # Where no sample differs, as in a fraction of none, the bootstrap does not know the error; it is not zero.
+    # Where no sample differs, as in a fraction of none, the bootstrap cannot estimate the error, which is not zero.
     return {name: error for name, error in scatter.items() if error > 0}

@@ -30,7 +30,7 @@ def pit(density: Densities, edges: Column, true: Column) -> Column:
     Returns
     -------
     ndarray, shape (n,)
-        Uniform between 0 and 1 where the densities hold what they promise; 0 or 1 beyond the edges.
+        Uniform between 0 and 1 where the densities are calibrated; 0 or 1 beyond the edges.
     """
     return np.clip(cumulative_at(np.asarray(density, np.float64), edges, true), 0.0, 1.0)
 

@@ -38,7 +38,7 @@ TITLES = {
     "error-per-bin": "Mean error and standard deviation per bin of true redshift (figure 16)",
     "redshifts": "How many galaxies have, and are given, each redshift (figure 17)",
     "predicted-true": "Predicted against true redshift, number of galaxies in logarithmic colour (figure 18)",
-    "reliability": "Observed against promised fraction of true redshifts in the intervals",
+    "reliability": "Observed against nominal fraction of true redshifts in the intervals",
     "pit": "Histogram of the probability integral transform",
 }
 

@@ -133,20 +133,20 @@ def draw_groups(directory: Path, name: str, groups: Sequence[Group]) -> list[str
 
 
 def draw_reliability(directory: Path, galaxies: Predicted, pit: NDArray[np.float64] | None) -> list[str]:
-    """Draw the observed against the promised fraction in the intervals, of densities at every level."""
+    """Draw the observed against the nominal fraction in the intervals, of densities at every level."""
     with figure("reliability", directory, **SQUARE) as axes:
-        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, label="as promised")
+        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, label="calibrated")
         if pit is not None:
             axes.plot(100 * LEVELS, 100 * reliability(pit), ".-", color=GREEN, label="density, central intervals")
         held = [100 * galaxies.inside68.mean(), 100 * galaxies.inside95.mean()]
         axes.plot([68, 95], held, "o", color=BLUE, markersize=7, label="calibrated 68 and 95% intervals")
-        axes.set(xlabel="promised, in %", ylabel="true redshifts inside, in %", aspect="equal")
+        axes.set(xlabel="nominal, in %", ylabel="true redshifts inside, in %", aspect="equal")
         axes.legend(loc="upper left")
     return ["reliability"]
 
 
 def draw_pit(directory: Path, pit: NDArray[np.float64]) -> list[str]:
-    """Draw the histogram of the probability integral transform, flat where densities are honest."""
+    """Draw the histogram of the probability integral transform, flat where densities are calibrated."""
     counts, edges = np.histogram(pit, PIT_BINS, (0, 1))
     expected = len(pit) / PIT_BINS
     with figure("pit", directory) as axes:

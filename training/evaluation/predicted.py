@@ -37,7 +37,7 @@ class Predicted:
     family: NDArray[np.int64]
     """Galaxies with the same number are not independent: they were simulated from one parent."""
     flags: NDArray[np.int32] | None = None
-    """Bit i is the quality flag i of `interpretation.quality.FLAGS`; None where nobody gave any."""
+    """Bit i is the quality flag i of `interpretation.quality.FLAGS`; None where the predictor gives none."""
     properties: Mapping[str, Column] = field(default_factory=dict)
     """Magnitude and the like, NaN where unknown."""
     density: NDArray[np.floating] | None = None

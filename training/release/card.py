@@ -1,6 +1,6 @@
 """The card of a model: what it is, what it is for, how good it is, where it fails. Imports `draft` and `tested`.
 
-The first line says what the training spectra are: nobody may take numbers from a simulation for numbers on the sky.
+The first line says what the training spectra are, so that numbers from a simulation are not mistaken for real ones.
 """
 
 import textwrap
@@ -107,8 +107,8 @@ def _others(manifest: Manifest, material: Material) -> list[str]:
         return []
     return [
         f"- Stars, quasars, blank sky and blends for the kind: {len(material.others['train']):,} to train. Quasars "
-        f"nearer than\n  z = {GREY_REDSHIFT:g} are left out: where a galaxy with a nucleus ends, nobody can say. All "
-        f"files together:\n  SHA-256 `{manifest.training.dataset_sha256}`."
+        f"nearer than\n  z = {GREY_REDSHIFT:g} are left out: they and galaxies with a nucleus cannot be told apart. "
+        f"All files together:\n  SHA-256 `{manifest.training.dataset_sha256}`."
     ]
 
 

@@ -1,4 +1,4 @@
-"""What an exported graph answers, run by itself. Imports nothing of the project but types; ONNX Runtime."""
+"""Runs an exported graph by itself. Imports nothing of the project but types; ONNX Runtime."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a tracer writes at length, in fewer operations. Imports `graph`; onnx.
+"""Fewer operations for what the tracer wrote. Imports `graph`; onnx.
 
 Each operation costs a single spectrum about as much as the arithmetic of a layer.
 """

@@ -56,7 +56,7 @@ def _band_cells(block: Block, band: Band, row: int) -> list[str]:
     correlation = (covariance / np.outer(error, error))[UPPER_TRIANGLE]
     measurements = int(block.transits[row]) * SAMPLES_PER_TRANSIT
     freedom = max(measurements - COEFFICIENTS, 1)
-    # The errors are final: a standard deviation of one tells gaiaxpy not to scale them again.
+    # The errors are final: a standard deviation of one makes gaiaxpy not scale them again.
     return [
         str(basis_id(band)), str(freedom), str(COEFFICIENTS), str(measurements), "0", "1.0", f"{float(freedom)}",
         _array(block.coefficients[band][row].astype(np.float64)), _array(error), _array(correlation),

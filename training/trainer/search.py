@@ -97,7 +97,7 @@ class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
             fitted = fit(material, recipe, folder / "runs" / f"trial-{int(trial.trial_id)}")
         except InvalidInputError as error:  # the training diverged
             raise keras_tuner.errors.FailedTrialError(error.message) from error
-        except OSError as error:  # a full disk is nobody's bad recipe
+        except OSError as error:  # a full disk says nothing of the recipe
             raise keras_tuner.errors.FatalError(f"{folder} cannot be written to: {error.strerror or error}") from error
         return {OBJECTIVE: fitted.history[fitted.best_epoch - 1].val_mean_absolute_error}
 
