@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from typing import IO
 
+from gaia_redshift.errors import MalformedBodyError
 from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import to_arrow
+from gaia_redshift.tables.formats import format_of_content
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
+from gaia_redshift.tables.unpack import PACKINGS
 from gaia_redshift.tables.writers.csv import csv_text
 
 
@@ -32,10 +35,22 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
     InvalidTableError
         If the file is empty, has no rows, or lacks columns.
     MalformedBodyError
-        If it is not UTF-8 text.
+        If it is not UTF-8 text, packed, or of another format.
     """
+    _refuse_others(file)
     table = CsvTable(file, block_bytes)
     yield from read_spectra(table, recognise(table))
+
+
+def _refuse_others(file: IO[bytes]) -> None:
+    """Refuse a packed file, or a table of another format, by its name."""
+    start = file.read(4096)
+    file.seek(0)
+    form = format_of_content(start)
+    packing = next((name for mark, name in PACKINGS.items() if start.startswith(mark)), "")
+    if packing or (form is not None and form.name != "ecsv"):
+        what = packing or (form.title if form is not None else "")
+        raise MalformedBodyError(f"the file is not CSV, it is {what}: send it to POST /predict/table")
 
 
 def write_csv(predictions: Predictions, *, header: bool) -> str:

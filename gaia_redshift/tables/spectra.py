@@ -1,5 +1,6 @@
 """Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
+from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognise import Recognised
@@ -17,6 +18,9 @@ from gaia_redshift.tables.table import UNIT, Block, Table, about, described
 
 _MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
 _RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
+
+_FLOAT = re.compile(r"[-+]?\d+\.\d*([eE][-+]?\d+)?|[-+]?\d+[eE]\+\d+")
+"""An identifier that pandas or a spreadsheet wrote as a float."""
 
 
 def read_spectra(
@@ -218,4 +222,11 @@ def _identifiers(column: pyarrow.Array) -> list[Any]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
     if not is_text(column.type):
         return list(column.to_pylist())
-    return [(text.strip() or None) if text else None for text in as_text(column).to_pylist()]
+    found = [(text.strip() or None) if text else None for text in as_text(column).to_pylist()]
+    if wrong := next((text for text in found if text and _FLOAT.fullmatch(text)), None):
+        raise InvalidTableError(
+            f"source_id holds {wrong[:40]}, a float, which cannot hold Gaia's 64-bit identifiers: they changed when "
+            "the table was made; write integers or text",
+            [Detail("source_id", "needs integers or text")],
+        )
+    return found

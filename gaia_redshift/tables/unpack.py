@@ -13,6 +13,11 @@ from gaia_redshift.errors import MalformedBodyError
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 
+PACKINGS = {GZIP: "gzip", ZSTD: "zstd", ZIP: "zip"}
+"""What is unpacked, by its first bytes."""
+
+_NOT_READ = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
+
 MOST_RATIO = 200
 """A table that unpacks to more times its size, and `FREE_BYTES`, is a bomb: spectra compress two- to tenfold."""
 FREE_BYTES = 64 << 20
@@ -45,6 +50,9 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
             return _spooled(_zstd(file), most), "zstd"
         if start == ZIP:
             return _member(file, most)
+        for mark, name in _NOT_READ.items():
+            if start.startswith(mark):
+                raise MalformedBodyError(f"the file is packed by {name}, which is not read: unpack it, or use gzip")
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

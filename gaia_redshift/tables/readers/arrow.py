@@ -7,10 +7,15 @@ import pyarrow
 from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.astropy_header import with_units
+from gaia_redshift.tables.readers.masks import masked, masks_of
 from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, MOST_COLUMNS, UCD, UNIT, Block, PlainTable
 
 _BUFFER_BYTES = 1 << 20
 """Pages are read through a buffer of this size: without it a whole column of a row group is, all rows perhaps."""
+
+_ASTROPY = "table_meta_yaml"
+"""Where astropy keeps the units of the columns."""
 
 MOST_UNPACKED = 4 << 30
 """Most bytes that one row group of Parquet, or one batch of Arrow, may claim to unpack to."""
@@ -35,17 +40,23 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
     except (pyarrow.ArrowException, OSError) as error:
         raise _broken("Parquet", error) from error
     _check_columns(schema)
+    masks = masks_of(schema)
+    hidden = set(masks.values())
+    shown = pyarrow.schema([field for field in schema if field.name not in hidden])
 
     def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
-        names = schema.names
+        names = [shown.names[place] for place in columns]
+        read = [*names, *(masks[name] for name in names if name in masks)]
         try:
             # By name: Parquet's own numbers count the leaves of nested columns.
-            for batch in table.iter_batches(block_rows, columns=[names[place] for place in columns], use_threads=False):
-                yield Block(_in_order(batch, [names[place] for place in columns]))
+            for batch in table.iter_batches(block_rows, columns=read, use_threads=False):
+                yield Block(masked(batch, names, masks))
         except (pyarrow.ArrowException, OSError) as error:
             raise _broken("Parquet", error) from error
 
-    return PlainTable("parquet", _described(schema), blocks, _said(schema))
+    said = _said(schema)
+    described = with_units(_described(shown), said.get(_ASTROPY, ""), "astropy's description in the Parquet file")
+    return PlainTable("parquet", described, blocks, said)
 
 
 def _in_order(batch: pyarrow.RecordBatch, names: Sequence[str]) -> pyarrow.RecordBatch:

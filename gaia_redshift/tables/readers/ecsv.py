@@ -8,7 +8,8 @@ from typing import IO, Any
 
 import pyarrow
 
-from gaia_redshift.errors import MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.astropy_header import read_yaml
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
 from gaia_redshift.tables.readers.dialect import read_head
 from gaia_redshift.tables.table import described
@@ -51,6 +52,12 @@ def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
     fields = [_field(column) for column in columns]
     if [field.name for field in fields] != head.names:
         raise MalformedBodyError("the columns of the ECSV header are not those of the table")
+    if mask := next((name for name in head.names if name.endswith(".mask") and name[:-5] in head.names), None):
+        raise InvalidTableError(
+            f"the column {mask} holds a mask apart from its numbers: write the table without serialize_method, so that "
+            "masked cells are empty",
+            [Detail(mask, "is not read")],
+        )
     table = CsvTable(file, block_bytes, head, fields)
     table.format = "ecsv"
     meta = header.get("meta")
@@ -59,30 +66,8 @@ def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
 
 
 def _header(comments: list[str]) -> Mapping[str, Any]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """Takes ordered maps and other tags of astropy for what they hold."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise MalformedBodyError("the ECSV header has YAML aliases: they are not read")
-            return super().compose_node(parent, index)
-
-    def plain(loader: Any, _suffix: str, node: Any) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else str(node.value)
-
-    Loader.add_multi_constructor("!", plain)
-    Loader.add_multi_constructor("tag:", plain)
     lines = [comment.removeprefix(" ") for comment in comments]
-    text = "\n".join(line for line in lines if not line.startswith(MARK))
-    try:
-        found = yaml.load(text, Loader)  # noqa: S506 - a loader of plain values
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise MalformedBodyError(f"the ECSV header is not YAML: {str(error).splitlines()[0][:200]}") from error
-    return found if isinstance(found, dict) else {}
+    return read_yaml("\n".join(line for line in lines if not line.startswith(MARK)), "the ECSV header")
 
 
 def _pairs(meta: Any) -> list[tuple[Any, Any]]:

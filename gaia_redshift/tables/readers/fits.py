@@ -14,6 +14,7 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.astropy_header import of_comments, with_units
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable, described
 
@@ -146,7 +147,9 @@ def _table(file: IO[bytes], header: Any, start: int, size: int) -> PlainTable:
         raise MalformedBodyError(f"the FITS file is damaged: its columns take {dtype.itemsize} bytes, a row {width}")
     reader = _Rows(file, columns, dtype, rows=rows, start=start, heap=heap, size=size)
     fields = [_field(header, number, one) for number, one in enumerate(columns, start=1)]
-    return PlainTable("fits", pyarrow.schema(fields), reader.blocks, _said(header))
+    comments = of_comments(header["COMMENT"]) if "COMMENT" in header else ""
+    schema = with_units(pyarrow.schema(fields), comments, "astropy's description in the FITS header")
+    return PlainTable("fits", schema, reader.blocks, _said(header))
 
 
 def _said(header: Any) -> Mapping[str, str]:
