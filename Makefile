@@ -34,7 +34,7 @@ format: .venv/dev.done  ## Rewrite the code in the house style
 	$(BIN)/ruff format .
 
 wheel: .venv/serve.done  ## The library and the shipped models, as build/wheel/*.whl
-	rm -rf build/lib build/bdist.* build/wheel
+	rm -rf build/wheel
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
 
 wheel-test:  ## Install the wheel by its lock into an empty environment and predict there (PYTHON=python3.14, say)

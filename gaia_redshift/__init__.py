@@ -11,7 +11,6 @@ the library's face; each part is loaded when it is first used.
 import os
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from gaia_redshift.predictor import Predictor
     from gaia_redshift.tables.files import read
 
+    __version__: str
+
 __all__ = ["AsyncClient", "Client", "Predictor", "__version__", "load", "predict", "read"]
-__version__ = version("gaia-redshift")
 
 # ONNX Runtime's wheels report to their maker since 1.29, unless told before they are first imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -35,6 +35,10 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # what was installed; a folder that is merely on Python's path has none
+        from importlib.metadata import version
+
+        return version("gaia-redshift")
     if name not in _PLACES:
         raise AttributeError(f"module 'gaia_redshift' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

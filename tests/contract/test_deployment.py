@@ -191,6 +191,17 @@ def test_no_other_version_is_written_down() -> None:
     assert f"version {PROJECT['version']}, user" in OPERATE
 
 
+@pytest.mark.parametrize(("part", "checkout_only"), [("app", set()), ("training", {"training.simulation.build"})])
+def test_a_part_that_is_installed_has_all_its_rooms(part: str, checkout_only: set[str]) -> None:
+    installed = tomllib.loads((ROOT / part / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        path.parent.relative_to(ROOT)
+        for path in (ROOT / part).rglob("*.py")
+        if (ROOT / part / "build") not in path.parents
+    }
+    assert set(installed) == {".".join(folder.parts) for folder in folders} - checkout_only
+
+
 def test_every_image_is_pinned() -> None:
     images = [service["image"] for service in SERVICES.values()] + re.findall(r"ARG BASE=(\S+)", DOCKERFILE)
     for name in images:

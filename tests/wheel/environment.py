@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "LICENSE", "README.md", "gaia_redshift", "models")
+SOURCES = ("pyproject.toml", "setup.py", "LICENSE", "README.md", "gaia_redshift", "models")
 """What the wheel is made of."""
+
+LEFT_BEHIND = ("app", "training", "gaia_redshift/formats")
+"""Packages of an earlier build."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ class Environment:
 def build_wheel(folder: Path, python: str | Path) -> Path:
     """Return a wheel made by an interpreter that has setuptools.
 
-    It is made from a copy, since setuptools packs whatever an earlier build left beside the sources.
+    It is made from a copy in which an earlier version was built, with packages that are no longer part of the wheel.
     """
     copy = folder / "sources"
-    copy.mkdir()
+    for name in LEFT_BEHIND:
+        (copy / "build" / "lib" / name).mkdir(parents=True)
+        (copy / "build" / "lib" / name / "__init__.py").touch()
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():

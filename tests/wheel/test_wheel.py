@@ -2,12 +2,13 @@ import importlib.metadata
 import re
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 
 from tests.wheel import looks
-from tests.wheel.environment import ROOT, Environment, build_wheel, demand
+from tests.wheel.environment import LEFT_BEHIND, ROOT, Environment, build_wheel, demand
 
 LOCK = [
     Requirement(line)
@@ -41,6 +42,12 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
 
 def test_the_wheel_holds_the_library_and_the_models_alone(wheel: Path) -> None:
     looks.contents(wheel)
+
+
+def test_what_a_build_of_an_earlier_version_left_is_not_packed(wheel: Path) -> None:
+    folders = {str(Path(name).parent) for name in ZipFile(wheel).namelist()}
+    assert "gaia_redshift/tables" in folders
+    assert not folders & set(LEFT_BEHIND)
 
 
 def test_the_lock_holds_all_that_the_library_needs_and_nothing_of_the_service(environment: Environment) -> None:
