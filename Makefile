@@ -16,7 +16,9 @@ workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluat
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-COVERED := 95
+# Of lines and branches, what library, service, documentation and three security tests reach without servers of their own
+# (90.8% of lines). TensorFlow compiles the functions of engine/ that it traces, whose lines therefore do not count.
+COVERED := 89
 coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
