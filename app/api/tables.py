@@ -95,6 +95,8 @@ async def predict_table(
             about = chosen.predictor.about(asked)
             with ExitStack() as stack:
                 table = await _in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
+                most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
+                _refuse_many(table.rows or 0, most)
                 grid = chosen.predictor.bundle.grid
                 found = await _in_thread(lambda: recognise(table, grid))
                 check_readable(found, grid, chosen.manifest.id)
@@ -102,7 +104,6 @@ async def predict_table(
                 own = unit_of_columns(table, found, unit)
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
-                most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
                 rows = await _predict(blocks, chosen, asked, most, lambda batch: _keep(writer, batch))
                 await _in_thread(writer.close)
         request.scope["state"]["spectra"] = rows
@@ -112,6 +113,11 @@ async def predict_table(
             "X-Recognised": found.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS],
         }
         return draft.reply(written.media_types[0], headers)
+
+
+def _refuse_many(rows: int, most: int) -> None:
+    if rows > most:
+        raise BodyTooLargeError(f"the table has more than {most} rows: split it, or raise the limit")
 
 
 def _keep(writer: Writer, rows: pyarrow.RecordBatch) -> None:
@@ -152,8 +158,7 @@ async def _predict(
     while batch is not None:
         patient = total > 0
         total += len(batch)
-        if total > max_rows:
-            raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
+        _refuse_many(total, max_rows)
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
             predictions = await model.predict_merged(batch, asked, patient=patient)

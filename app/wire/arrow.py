@@ -3,9 +3,9 @@
 What comes from strangers is bounded before it is decompressed, and validated by Arrow before it is touched.
 """
 
+import io
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow
 
@@ -14,6 +14,7 @@ from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, Malfo
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join, read_batch
 from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.readers.claims import claims
 
 _MOST_BYTES = 4096
 """What one spectrum can need, decompressed: 240 numbers of eight bytes, an identifier, and room to spare."""
@@ -44,7 +45,7 @@ def read_arrow(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spect
     """
     try:
         batches = list(_record_batches(body, max_spectra))
-    except (pyarrow.ArrowException, OSError, struct.error, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, struct.error, IndexError, UnicodeDecodeError) as error:
         raise MalformedBodyError(f"the body is not an Arrow stream: {str(error).splitlines()[0][:200]}") from error
     if not batches:
         raise InvalidRequestError("the stream holds no spectrum", [Detail("spectra", "at least 1 item")])
@@ -91,64 +92,16 @@ def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBat
 
 
 def _bound(body: bytes, max_spectra: int) -> None:
-    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed.
-
-    Only metadata of version 5 is read, which Arrow has written since 2020: in older ones a message may ask for
-    decompression where its batch does not say so (``ARROW:experimental_compression``), and 62 kB became 4.5 GB.
-    """
+    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed."""
     rows, size = 0, 0
-    source = pyarrow.BufferReader(body)
-    messages = pyarrow.ipc.MessageReader.open_stream(source)
-    for message in messages:
-        if message.metadata_version != pyarrow.ipc.MetadataVersion.V5:
-            raise pyarrow.ArrowInvalid("its metadata are older than version 5: write it with Arrow 1.0 or later")
-        if message.type == "schema":
-            continue
-        if message.type != "record batch":
-            raise pyarrow.ArrowInvalid(f"a {message.type} is not read here: send plain columns")
-        count, bytes_ = _claims(message.metadata.to_pybytes(), message.body)
-        rows, size = rows + count, size + bytes_
+    source = io.BytesIO(body)
+    for claim in claims(source):
+        if claim.kind == "dictionary":
+            raise pyarrow.ArrowInvalid("a dictionary is not read here: send plain columns")
+        rows, size = rows + claim.rows, size + claim.unpacked
         if rows > max_spectra:
             raise too_many(rows, max_spectra)
         if size > max_spectra * _MOST_BYTES:
             raise pyarrow.ArrowInvalid(f"its buffers take {size} bytes, more than {max_spectra} spectra can need")
     if source.tell() < len(body):
         raise pyarrow.ArrowInvalid(f"{len(body) - source.tell()} bytes follow its end: send one stream")
-
-
-def _claims(metadata: bytes, body: Any) -> tuple[int, int]:
-    """Return how many rows and bytes a record batch says it has when decompressed (Arrow's Message.fbs)."""
-    root = _unpack("<I", metadata, 0)
-    header = _follow(metadata, _member(metadata, root, 2))
-    length = _member(metadata, header, 0)
-    rows = _unpack("<q", metadata, length) if length else 0
-    if not _member(metadata, header, 3):
-        return rows, len(body)
-    buffers = _follow(metadata, _member(metadata, header, 2))
-    size = 0
-    for index in range(_unpack("<I", metadata, buffers)):
-        offset, packed = struct.unpack_from("<qq", metadata, buffers + 4 + 16 * index)
-        if packed >= 8:
-            if not 0 <= offset <= len(body) - 8:
-                raise pyarrow.ArrowInvalid("a buffer lies outside its message")
-            unpacked = _unpack("<q", body, offset)
-            size += packed if unpacked == -1 else max(0, unpacked)
-    return rows, size
-
-
-def _unpack(form: str, text: Any, position: int) -> int:
-    value: int = struct.unpack_from(form, text, position)[0]
-    return value
-
-
-def _follow(text: bytes, position: int) -> int:
-    """Return where a flatbuffer's reference leads."""
-    return position + _unpack("<I", text, position)
-
-
-def _member(text: bytes, table: int, number: int) -> int:
-    """Return where a flatbuffer table keeps a member, 0 where it has none."""
-    slots = table - _unpack("<i", text, table)
-    slot = 4 + 2 * number
-    offset = _unpack("<H", text, slots + slot) if slot < _unpack("<H", text, slots) else 0
-    return table + offset if offset else 0

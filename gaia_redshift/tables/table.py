@@ -37,6 +37,9 @@ class Table(Protocol):
     format: str
     """Name of the format, as in `formats.FORMATS`."""
 
+    rows: int | None
+    """How many there are, where the file says so before they are read."""
+
     @property
     def schema(self) -> pyarrow.Schema:
         """All columns in the file's order; units, descriptions and UCDs in the fields' metadata."""
@@ -81,12 +84,14 @@ class PlainTable:
     read : callable
         From positions of columns, and of those that should hold numbers, to blocks.
     said : mapping
+    rows : int, optional
     """
 
     format: str
     schema: pyarrow.Schema
     read: Callable[[Sequence[int], Sequence[int]], Iterator[Block]]
     said: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
 
     def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:
         """Read some columns from the start."""

@@ -1,15 +1,20 @@
 """Parquet files and Arrow files or streams, some thousand rows at a time. Imports its neighbours."""
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import pyarrow
-from pyarrow import parquet
+from pyarrow import parquet, types
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.tables.readers.astropy_header import with_units
+from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO, check_columns, check_text
+from gaia_redshift.tables.readers.claims import claims
 from gaia_redshift.tables.readers.masks import masked, masks_of
-from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, MOST_COLUMNS, UCD, UNIT, Block, PlainTable
+from gaia_redshift.tables.readers.pages import check_pages
+from gaia_redshift.tables.samples import is_text
+from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, UCD, UNIT, Block, PlainTable
 
 _BUFFER_BYTES = 1 << 20
 """Pages are read through a buffer of this size: without it a whole column of a row group is, all rows perhaps."""
@@ -17,8 +22,10 @@ _BUFFER_BYTES = 1 << 20
 _ASTROPY = "table_meta_yaml"
 """Where astropy keeps the units of the columns."""
 
-MOST_UNPACKED = 4 << 30
-"""Most bytes that one row group of Parquet, or one batch of Arrow, may claim to unpack to."""
+_MOST_BATCH = 512 << 20
+"""Most bytes that one packed batch of Arrow may unpack to, and most rows of a batch."""
+
+_WRONG = (pyarrow.ArrowException, OSError, OverflowError, ValueError, IndexError, struct.error)
 
 
 def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
@@ -27,19 +34,22 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
     Raises
     ------
     InvalidTableError
-        If it has no rows, or too many columns.
+        If it has no rows, too many columns, or one of a type that is not read.
     MalformedBodyError
-        If it is damaged, or claims to unpack to more than memory can hold.
+        If it is damaged, or would unpack to more than memory can hold.
     """
-    size = file.seek(0, 2)
-    file.seek(0)
     try:
-        table = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        schema = table.schema_arrow
-        _check_claims(table.metadata, size)
-    except (pyarrow.ArrowException, OSError) as error:
+        schema = parquet.ParquetFile(file, pre_buffer=False).schema_arrow
+        check_columns(schema)
+        # Text stays in its dictionary until its length is known: four thousand cells of a megabyte are four gigabytes.
+        texts = [field.name for field in schema if is_text(field.type) or types.is_binary(field.type)]
+        file.seek(0)
+        table = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=texts)
+        metadata = table.metadata
+    except _WRONG as error:
         raise _broken("Parquet", error) from error
-    _check_columns(schema)
+    if not metadata.num_rows:
+        raise InvalidTableError("the table has no rows")
     masks = masks_of(schema)
     hidden = set(masks.values())
     shown = pyarrow.schema([field for field in schema if field.name not in hidden])
@@ -48,78 +58,100 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
         names = [shown.names[place] for place in columns]
         read = [*names, *(masks[name] for name in names if name in masks)]
         try:
-            # By name: Parquet's own numbers count the leaves of nested columns.
-            for batch in table.iter_batches(block_rows, columns=read, use_threads=False):
-                yield Block(masked(batch, names, masks))
-        except (pyarrow.ArrowException, OSError) as error:
+            for groups in _groups(file, metadata, set(read), block_rows):
+                # By name: Parquet's own numbers count the leaves of nested columns.
+                for batch in table.iter_batches(block_rows, row_groups=groups, columns=read, use_threads=False):
+                    yield Block(masked(_decoded(batch, schema), names, masks))
+        except _WRONG as error:
             raise _broken("Parquet", error) from error
 
     said = _said(schema)
     described = with_units(_described(shown), said.get(_ASTROPY, ""), "astropy's description in the Parquet file")
-    return PlainTable("parquet", described, blocks, said)
+    return PlainTable("parquet", described, blocks, said, metadata.num_rows)
 
 
-def _in_order(batch: pyarrow.RecordBatch, names: Sequence[str]) -> pyarrow.RecordBatch:
-    return pyarrow.RecordBatch.from_arrays([batch.column(name) for name in names], list(names))
+def _groups(file: IO[bytes], metadata: Any, names: set[str], rows: int) -> Iterator[list[int]]:
+    """Yield row groups that are read together, at least so many rows of them, after a look at their pages."""
+    together: list[int] = []
+    found = 0
+    for group in range(metadata.num_row_groups):
+        check_pages(file, metadata, group, names)
+        together.append(group)
+        found += metadata.row_group(group).num_rows
+        if found >= rows:
+            yield together
+            together, found = [], 0
+    if together:
+        yield together
 
 
-def _check_claims(metadata: Any, size: int) -> None:
-    if not metadata.num_rows:
-        raise InvalidTableError("the table has no rows")
-    for group in range(min(metadata.num_row_groups, 100_000)):
-        columns = metadata.row_group(group)
-        claimed = columns.total_byte_size
-        if claimed > MOST_UNPACKED or claimed > max(64 << 20, size * 1000):
-            raise MalformedBodyError(
-                f"row group {group} of the Parquet file claims to unpack to {claimed} bytes: write smaller row groups"
-            )
+def _decoded(batch: pyarrow.RecordBatch, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
+    """Return a batch whose text stands in no dictionary but where the schema has one."""
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        check_text(name, column)
+        kind = schema.field(name).type
+        columns.append(column.cast(kind) if types.is_dictionary(column.type) and column.type != kind else column)
+    return pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
 def open_arrow(file: IO[bytes]) -> PlainTable:
-    """Open an Arrow file (Feather version 2) or stream; raises as `open_parquet`."""
+    """Open an Arrow file (Feather version 2) or stream; raises as `open_parquet`.
+
+    A file is read as the stream that it is behind its first eight bytes: its footer could lead elsewhere.
+    """
     try:
-        schema = _reader(file)[0].schema
-    except (pyarrow.ArrowException, OSError) as error:
+        rows = _check_claims(file)
+        schema = _stream(file).schema
+    except _WRONG as error:
         raise _broken("Arrow", error) from error
-    _check_columns(schema)
+    check_columns(schema)
     if len(set(schema.names)) < len(schema.names):
         twice = next(name for name in schema.names if schema.names.count(name) > 1)
         raise InvalidTableError(f"duplicate column {twice}")
 
     def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
+        names = [schema.names[place] for place in columns]
+        options = pyarrow.ipc.IpcReadOptions(included_fields=sorted(set(columns)), use_threads=False)
         try:
-            for batch in _batches(file, columns):
+            for batch in _stream(file, options=options):
                 batch.validate(full=True)
-                chosen = _in_order(batch, [schema.names[place] for place in columns])
+                chosen = pyarrow.RecordBatch.from_arrays([batch.column(name) for name in names], names)
                 for start in range(0, len(chosen), BLOCK_ROWS):
-                    yield Block(chosen.slice(start, BLOCK_ROWS))
-        except (pyarrow.ArrowException, OSError) as error:
+                    block = chosen.slice(start, BLOCK_ROWS)
+                    for name, column in zip(names, block.columns, strict=True):
+                        check_text(name, column)
+                    yield Block(block)
+        except _WRONG as error:
             raise _broken("Arrow", error) from error
 
-    return PlainTable("arrow", _described(schema), blocks, _said(schema))
+    return PlainTable("arrow", _described(schema), blocks, _said(schema), rows)
 
 
-def _reader(file: IO[bytes], **options: Any) -> tuple[Any, bool]:
-    """Return what reads the file, and whether it is a file rather than a stream."""
+def _begin(file: IO[bytes]) -> None:
+    """Go to where the stream begins."""
     file.seek(0)
-    is_file = file.read(6) == b"ARROW1"
-    file.seek(0)
-    return (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(file, **options), is_file
+    file.seek(8 if file.read(6) == b"ARROW1" else 0)
 
 
-def _batches(file: IO[bytes], columns: Sequence[int]) -> Iterator[pyarrow.RecordBatch]:
-    options = pyarrow.ipc.IpcReadOptions(included_fields=sorted(set(columns)), use_threads=False)
-    reader, is_file = _reader(file, options=options)
-    if is_file:
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
-    else:
-        yield from reader
+def _stream(file: IO[bytes], **options: Any) -> Any:
+    _begin(file)
+    return pyarrow.ipc.open_stream(file, **options)
 
 
-def _check_columns(schema: pyarrow.Schema) -> None:
-    if len(schema) > MOST_COLUMNS:
-        raise InvalidTableError(f"the table has {len(schema)} columns: at most {MOST_COLUMNS} are read")
+def _check_claims(file: IO[bytes]) -> int:
+    """Return the rows of a stream; refuse one with a batch that would unpack to more than memory can hold."""
+    _begin(file)
+    known = rows = 0
+    for claim in claims(file):
+        known += claim.unpacked if claim.kind == "dictionary" else 0
+        size = claim.unpacked + (known if claim.kind == "record batch" else 0)
+        if claim.unpacked != claim.packed and size > min(_MOST_BATCH, FREE_BYTES + RATIO * claim.packed):
+            raise pyarrow.ArrowInvalid(f"one of its batches unpacks to {size} bytes: write smaller batches")
+        if claim.rows > _MOST_BATCH:
+            raise pyarrow.ArrowInvalid(f"one of its batches says that it has {claim.rows} rows")
+        rows += claim.rows if claim.kind == "record batch" else 0
+    return rows
 
 
 def _described(schema: pyarrow.Schema) -> pyarrow.Schema:
@@ -140,4 +172,4 @@ def _said(schema: pyarrow.Schema) -> Mapping[str, str]:
 
 
 def _broken(kind: str, error: Exception) -> MalformedBodyError:
-    return MalformedBodyError(f"the file is not {kind}: {(str(error).splitlines() or [''])[0][:200]}")
+    return MalformedBodyError(f"the file is not {kind}, or cannot be read: {(str(error).splitlines() or [''])[0][:200]}")

@@ -36,6 +36,7 @@ class CsvTable:
     """
 
     format = "csv"
+    rows: int | None = None
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class JsonTable:
     """
 
     format = "jsonl"
+    rows: int | None = None
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire import arrow as stream
 from app.wire.arrow import read_arrow
 from gaia_redshift.errors import InvalidRequestError, InvalidTableError, MalformedBodyError, RedshiftError
 from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.answers import write_arrow
 from gaia_redshift.tables.csv import write_csv
+from gaia_redshift.tables.readers.claims import claims
 from tests.gaia_redshift.tables.test_csv import predictions
 from tests.security.messages import V4, V5, bomb
 
@@ -150,10 +150,10 @@ def test_a_stream_that_would_unpack_to_far_too_much_is_refused_unpacked() -> Non
 def test_the_claim_of_a_batch_is_read_as_arrow_wrote_it() -> None:
     for compression in (None, "zstd"):
         content = body(compression=compression, flux=lists(GOOD))
-        message = list(pa.ipc.MessageReader.open_stream(content))[1]
-        rows, size = stream._claims(message.metadata.to_pybytes(), message.body)
-        assert rows == 6
-        assert GOOD.nbytes <= size < GOOD.nbytes + 200
+        schema, claim = claims(io.BytesIO(content))
+        assert schema.kind == "schema"
+        assert claim.rows == 6
+        assert GOOD.nbytes <= claim.unpacked < GOOD.nbytes + 200
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"ARROW1\0\0", b"\xff\xff\xff\xff\x10\0\0\0" + b"\0" * 16])

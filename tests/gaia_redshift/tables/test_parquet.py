@@ -9,6 +9,7 @@ from pyarrow import parquet
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch
 from gaia_redshift.tables.answers import beside
+from gaia_redshift.tables.readers import pages
 from gaia_redshift.tables.readers.arrow import open_parquet
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
@@ -85,3 +86,34 @@ def test_what_is_written_in_pieces_is_one_table(monkeypatch: pytest.MonkeyPatch)
     table = parquet.read_table(io.BytesIO(file.getvalue()))
     assert table["status"].to_pylist() == ["ok", "error"] * 7
     assert table.schema.metadata[b"model"] == b"tiny@1.2.3"
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_spectra_that_are_all_alike_pack_well_and_are_no_bomb(
+    codec: str, version: str, dictionary: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_FREE_NUMBERS", -(10**9))  # so that every array is measured
+    rows: list[list[float] | None] = [[0.5] * DR3.samples] * 3000
+    rows[7] = None
+    file = io.BytesIO()
+    table = pa.table({"flux": pa.array(rows, pa.list_(pa.float32())), "name": ["a"] * 3000})
+    parquet.write_table(table, file, compression=codec, data_page_version=version, use_dictionary=dictionary)
+    batch = read_all(file, 1000)
+    assert list(batch.problems) == [7]
+    assert (batch.flux[8:] == np.float32(0.5)).all()
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("length", [4096, 4097])
+def test_the_longest_array_is_found_wherever_it_is(length: int, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "_FREE_NUMBERS", -(10**9))
+    rows = [*GOOD.tolist(), [float(number % 7) for number in range(length)], *GOOD.tolist()]
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"flux": pa.array(rows, pa.list_(pa.float32()))}), file, data_page_version=version)
+    if length > pages.MOST_NUMBERS:
+        with pytest.raises(MalformedBodyError, match="column flux has an array of more than 4096 numbers"):
+            read_all(file)
+    else:
+        assert read_all(file).problems[50].code == "ragged_row"

@@ -1,0 +1,80 @@
+"""What can be done to the service by tables of the formats that pack, and by any table at ``/predict/table``."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gaia_redshift.media import ARROW
+from tests.security.bombs import arrow_bombs, many_rows, parquet_bombs
+from tests.security.corpus import NAMES, ROW
+from tests.security.hostile import Target, expect_refusal
+
+PARQUET = "application/vnd.apache.parquet"
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "security"
+BANDS = ",".join(f"{band}_{number}" for band in ("bp", "rp") for number in range(120))
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with Target(tmp_path_factory.mktemp("target")) as target:
+        yield target
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in parquet_bombs()])
+def test_no_parquet_file_unpacks_to_more_than_memory_holds(target: Target, name: str, content: bytes) -> None:
+    assert len(content) < 1 << 20, name
+    with target.watched():
+        reply = target.post("/predict/table", content, PARQUET)
+    expect_refusal(reply, 400, 422)
+
+
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in arrow_bombs()])
+def test_no_arrow_table_unpacks_to_more_than_memory_holds(target: Target, name: str, content: bytes) -> None:
+    assert len(content) < 1 << 20, name
+    with target.watched():
+        reply = target.post("/predict/table", content, ARROW)
+    expect_refusal(reply, 400, 422)
+
+
+def test_a_hundred_million_rows_in_some_bytes_are_too_many(target: Target) -> None:
+    content = many_rows(100_000_000)
+    assert len(content) < 1 << 20
+    with target.watched():
+        reply = target.post("/predict/table", content, PARQUET)
+    assert expect_refusal(reply, 413) == "body_too_large"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
+@pytest.mark.parametrize("path", ["/predict", "/predict/table"])
+def test_old_metadata_that_hide_their_codec_unpack_nothing(target: Target, path: str) -> None:
+    for file in sorted(next(CASES.glob("01-*")).glob("bomb-*B.arrows")):
+        with target.watched():
+            reply = target.post(path, file.read_bytes(), ARROW)
+        expect_refusal(reply, 400, 422)
+
+
+@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
+def test_a_million_rows_of_one_cell_take_neither_memory_nor_time(target: Target, path: str) -> None:
+    body = BANDS.encode() + b"\n" + b"1\n" * 990_000
+    with target.watched():
+        reply = target.post(path, body, "text/csv")
+    if reply.status == 200:
+        assert reply.body.count(b"\n") == 990_001
+    else:
+        expect_refusal(reply, 400, 413, 422)
+
+
+@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
+@pytest.mark.parametrize(("first", "between"), [("\r", "\r"), ("\r", "\n"), ("\n", "\r"), ("\r\n", "\r")])
+def test_every_row_is_answered_whatever_ends_a_line(target: Target, path: str, first: str, between: str) -> None:
+    text = "source_id," + NAMES + first + between.join(f"{number},{ROW}" for number in range(3000))
+    with target.watched():
+        reply = target.post(path, text.encode(), "text/csv")
+    if reply.status != 200:
+        expect_refusal(reply, 400, 422)
+        return
+    answers = list(csv.DictReader(io.StringIO(reply.body.decode(), newline="")))
+    assert [row["source_id"] for row in answers] == [str(number) for number in range(3000)]
