@@ -196,6 +196,8 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
         if band in names and (is_array(kind := schema.field(names.index(band)).type) or is_text(kind))
     ]
     if not found:
+        if "flux" in names and is_number(schema.field(names.index("flux")).type):
+            raise InvalidTableError("column flux holds single values, not arrays", [Detail("flux", "needs arrays")])
         return None
     if found not in (["flux"], ["bp", "rp"]):
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gaia_redshift.errors import Detail, InvalidInputError, counted
 from gaia_redshift.spectra import DR3, FloatArray
 from training.data.columns import read_columns
-from training.data.formats import open_table
 from training.data.unusable import unusable
 
 MINIMUM_ROWS = 100
@@ -69,7 +68,7 @@ def read(path: Path, policy: Policy = "refuse") -> Dataset:
     Parameters
     ----------
     path : Path
-        In a format of `training.data.formats`.
+        In any format of `gaia_redshift.tables`.
     policy : {"refuse", "drop"}
         Of unusable rows, see `load`.
 
@@ -116,9 +115,8 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
         If the file cannot be read, lacks columns or has no rows; or, by the policy `refuse`, if a row holds a value
         that is not finite or a redshift outside 0 to 0.6, or repeats the source_id or the spectrum of another.
     """
-    with open_table(path) as table:
-        said = _declared(path, table.metadata)
-        dataset = Dataset(**read_columns(path, table), **said, name=path.name, sha256=file_sha256(path))
+    columns, metadata = read_columns(path)
+    dataset = Dataset(**columns, **_declared(path, metadata), name=path.name, sha256=file_sha256(path))
     if not len(dataset):
         raise InvalidInputError(f"{path.name} has no rows")
     refused = unusable(dataset.flux, dataset.redshift, dataset.source_id)

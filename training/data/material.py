@@ -11,12 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.spectra import DR3, FloatArray
+from gaia_redshift.spectra import FloatArray
+from training.data.columns import Kind, read_table
 from training.data.dataset import Dataset, file_sha256
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
@@ -129,7 +128,7 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
     balance : Galaxies, optional
         Galaxies that make rare redshifts common, such as a uniform distribution.
     others : Path, optional
-        Parquet of the simulator with stars, quasars, blank sky and blends.
+        Table of the simulator with stars, quasars, blank sky and blends.
 
     Returns
     -------
@@ -161,7 +160,7 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
 
 
 def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
-    """Read sources that are no galaxies, from the simulator's Parquet.
+    """Read sources that are no galaxies, from the simulator.
 
     Returns
     -------
@@ -178,15 +177,12 @@ def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], N
         If the file cannot be read, lacks a column, or holds a galaxy, an unknown kind or part, or a flux that is not
         finite.
     """
-    try:
-        table = pyarrow.parquet.read_table(path, columns=["z", "flux", "part", "kind"])
-        flux = np.asarray(table["flux"].combine_chunks().flatten().to_numpy(), np.float32).reshape(-1, DR3.samples)
-        redshift = np.asarray(table["z"].to_numpy(), np.float32)
-        part, kind = (np.asarray(table[name].to_pylist(), np.str_) for name in ("part", "kind"))
-    except (pa.ArrowException, KeyError, OSError, ValueError) as error:
-        raise InvalidInputError(f"{path.name} cannot be read as the simulator's Parquet: {error}") from error
-    if len(flux) != len(redshift):
-        raise InvalidInputError(f"{path.name}: every spectrum needs {DR3.samples} fluxes")
+    names: dict[str, Kind] = {"z": "number", "part": "text", "kind": "text"}
+    flux, read, _ = read_table(path, {name: (name,) for name in names}, names)
+    lacking = [name for name in names if name not in read]
+    if lacking:
+        raise InvalidInputError(f"{path.name} cannot be read as the simulator's: it lacks the column {lacking[0]}")
+    redshift, part, kind = (read[name] for name in names)
     for what, values, allowed in (("kind", kind, KINDS[1:]), ("part", part, PARTS)):
         unknown = sorted(set(np.unique(values)) - set(allowed))
         if unknown:

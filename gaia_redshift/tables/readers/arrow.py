@@ -172,4 +172,5 @@ def _said(schema: pyarrow.Schema) -> Mapping[str, str]:
 
 
 def _broken(kind: str, error: Exception) -> MalformedBodyError:
-    return MalformedBodyError(f"the file is not {kind}, or cannot be read: {(str(error).splitlines() or [''])[0][:200]}")
+    why = (str(error).splitlines() or [""])[0][:200]
+    return MalformedBodyError(f"the file is not {kind}, or cannot be read: {why}")

@@ -58,7 +58,7 @@ def test_variable_length_lists_are_read_and_a_wrong_length_is_named(tmp_path: Pa
     np.testing.assert_array_equal(read(path).flux, flux)
     rows[7] = rows[7][:-1]
     pa.parquet.write_table(pa.table({"z": redshift, "flux": pa.array(rows, pa.list_(pa.float32()))}), path)
-    with pytest.raises(InvalidInputError, match="column flux: row 7 has 185 numbers, others 186"):
+    with pytest.raises(InvalidInputError, match=r"lists\.parquet: row 7: flux has 185 samples, not 186"):
         read(path)
 
 
@@ -114,7 +114,7 @@ def test_text_among_the_fluxes_is_refused(write_csv: WriteCsv) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[50] = lines[50].rsplit(",", 1)[0] + ",bright"
     path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=r"galaxies\.csv cannot be read: .*'bright'"):
+    with pytest.raises(InvalidInputError, match=r"galaxies\.csv: row 49: flux_185 is 'bright', which is not a number"):
         read(path)
 
 
@@ -181,7 +181,7 @@ def test_what_is_left_must_still_be_enough(write_csv: WriteCsv) -> None:
 
 def test_an_evaluation_may_read_a_handful_of_galaxies(write_csv: WriteCsv) -> None:
     assert len(load(write_csv(csv_table(*galaxies(3))))) == 3
-    with pytest.raises(InvalidInputError, match="has no rows"):
+    with pytest.raises(InvalidInputError, match="a header but no rows"):
         load(write_csv(csv_table(*galaxies(0))))
 
 
