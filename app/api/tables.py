@@ -22,7 +22,7 @@ from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside
-from gaia_redshift.tables.formats import FORMATS, Format, opened, settle
+from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, opened, settle
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 from gaia_redshift.tables.writers import Writer
@@ -32,7 +32,7 @@ router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parame
 _Result = TypeVar("_Result")
 
 WRITTEN = [one for one in FORMATS.values() if one.writes]
-FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl"]
+FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"]
 _PACKED = ("application/gzip", "application/zstd", "application/zip", "application/octet-stream")
 ACCEPTED = (*(kind for one in FORMATS.values() for kind in one.media_types), *_PACKED)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -83,7 +83,8 @@ async def predict_table(
     asked = Asked(prior, pdf)
     chosen.predictor.check(asked)
     kind = media_type(request.headers)
-    written = FORMATS[format] if format else _acceptable(request, kind)
+    written = QP if format == "qp" else FORMATS[format] if format else _acceptable(request, kind)
+    check_densities(written, pdf)
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
     # In use from now on: a reload while the upload arrives must not end the model.

@@ -41,8 +41,8 @@ def predict(
             "--output",
             "-o",
             metavar="OUT",
-            help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl; - writes CSV to "
-            "standard output.",
+            help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl, or .qp.fits for "
+            "densities as qp reads them; - writes CSV to standard output.",
         ),
     ],
     *,
@@ -56,6 +56,9 @@ def predict(
     ] = "survey",
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Add the probability density: an array, in CSV pdf_0.. (density models only).")
+    ] = False,
+    stamp: Annotated[
+        bool, typer.Option("--stamp", help="Add the columns model and prior, which say who answered, to every row.")
     ] = False,
     snr: Annotated[
         bool,
@@ -87,13 +90,14 @@ def predict(
     redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
     """
     from gaia_redshift.predictor import Predictor
-    from gaia_redshift.tables.answers import beside
-    from gaia_redshift.tables.formats import format_to_write, opened, settle
+    from gaia_redshift.tables.answers import beside, stamped
+    from gaia_redshift.tables.formats import check_densities, format_to_write, opened, settle
     from gaia_redshift.tables.recognise import recognise
     from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
     said = _unit(unit)
     written = format_to_write(named(output).name)
+    check_densities(written, pdf)
     asked = Asked(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
@@ -110,7 +114,8 @@ def predict(
         writer = written.writer(target, about)
         for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
             predictions = chosen.predict(batch.in_samples(unit_found), asked)
-            writer.write(beside(batch.carried, predictions, about))
+            made = beside(batch.carried, predictions, about)
+            writer.write(stamped(made, about) if stamp else made)
             rows += len(predictions)
             failed += len(predictions.problems)
             mismatched += int(predictions.redshifts.raised("noise_mismatch").sum())

@@ -24,6 +24,7 @@ _WORDS = {
     "status": ("ok, or error where there is no redshift", "meta.code.status"),
     "error": ("Why there is no redshift", "meta.code.error"),
 }
+_STAMP = {"model": "Model that answered, with its version", "prior": "Prior on redshift that it took"}
 _DENSITY = ("Probability density of the redshift per bin", f"stat.probability;{_REDSHIFT}")
 
 
@@ -102,6 +103,14 @@ def beside(
     fields = [_apart(field, answers.schema.names) for field in carried.schema]
     schema = pyarrow.schema([*fields, *answers.schema], metadata=answers.schema.metadata)
     return pyarrow.RecordBatch.from_arrays([*carried.columns, *answers.columns], schema=schema)
+
+
+def stamped(rows: pyarrow.RecordBatch, about: Mapping[str, str]) -> pyarrow.RecordBatch:
+    """Return rows with two columns more, ``model`` and ``prior``: so that they say it where files are joined."""
+    fields = [field.with_name(f"{field.name}_input") if field.name in _STAMP else field for field in rows.schema]
+    fields += [described(name, pyarrow.string(), "", description, "meta.note") for name, description in _STAMP.items()]
+    columns = [*rows.columns, *(pyarrow.repeat(about[name], len(rows)) for name in _STAMP)]
+    return pyarrow.RecordBatch.from_arrays(columns, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
 
 
 def _apart(field: pyarrow.Field, taken: list[str]) -> pyarrow.Field:

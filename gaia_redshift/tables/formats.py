@@ -95,6 +95,9 @@ FORMATS: dict[str, Format] = {
 }  # fmt: skip
 """Every format, by name."""
 
+QP = Format("qp", "FITS of qp", (".qp.fits",), ("application/fits",), writes="writers.qp:QpWriter")
+"""Densities as an ensemble of the package qp (qp-prob): written only, and only with densities."""
+
 WRITTEN = tuple(extension for one in FORMATS.values() if one.writes for extension in one.extensions[:1])
 """The usual extensions of what can be written."""
 
@@ -132,6 +135,8 @@ def format_of_media_type(media_type: str) -> Format | None:
 
 def format_to_write(name: str) -> Format:
     """Return the format that a file to be written has by its name; raises InvalidInputError if there is none."""
+    if name.lower().endswith(QP.extensions):
+        return QP
     found = format_of_name(name)
     suffix = PurePath(name.lower()).suffix
     if (
@@ -141,6 +146,12 @@ def format_to_write(name: str) -> Format:
     ):
         raise InvalidInputError(f"{name}: tables are written as {', '.join(WRITTEN)}")
     return found
+
+
+def check_densities(written: Format, pdf: bool) -> None:
+    """Refuse a file of densities without densities; raises InvalidInputError."""
+    if written is QP and not pdf:
+        raise InvalidInputError("a qp file holds densities: ask for them too (--pdf, or pdf=true)")
 
 
 def settle(table: Table, found: Recognised, written: Format) -> None:

@@ -24,6 +24,9 @@ _CALIBRATED_SAMPLES = 343
 """Of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm every 2 nm."""
 
 _CALIBRATED_UNIT = re.compile(r"\bW\b.*nm|erg", re.IGNORECASE)
+_BAND = "xp"
+"""The column that names the band in GaiaXPy's tables."""
+
 _WAVELENGTH = ("wavelength", "lambda", "wl")
 
 
@@ -199,6 +202,13 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
         if "flux" in names and is_number(schema.field(names.index("flux")).type):
             raise InvalidTableError("column flux holds single values, not arrays", [Detail("flux", "needs arrays")])
         return None
+    if found == ["flux"] and _BAND in names and is_text(schema.field(names.index(_BAND)).type):
+        raise InvalidTableError(
+            "this is what gaiaxpy.convert writes, a row for each band (column xp), both at the same positions, where "
+            f"BP and RP of {grid.name} have their own: give the archive's XP_CONTINUOUS file itself, whose "
+            "coefficients are read; or one row a source, arrays bp and rp at the positions of docs/explanation/grid.md",
+            [Detail(_BAND, "a row for each band")],
+        )
     if found not in (["flux"], ["bp", "rp"]):
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])
     _refuse_duplicates(names, found)

@@ -238,3 +238,29 @@ def test_densities_in_csv_come_with_their_bin_edges(run, models: Path, tmp_path:
     assert [float(row["redshift_to"]) for row in bins] == BIN_EDGES[1:].tolist()
     assert [int(row["bin"]) for row in bins] == list(range(60))
     assert "0,0,0.01\n" in run("predict", table, "-o", "-", "-m", "dense", "--pdf")[2]
+
+
+def test_a_stamp_says_in_every_row_who_answered(run, tmp_path: Path, make_flux: Make) -> None:  # noqa: ANN001
+    source = tmp_path / "in.parquet"
+    flux = pyarrow.array(make_flux(3).tolist(), pyarrow.list_(pyarrow.float32()))
+    parquet.write_table(pyarrow.table({"model": ["mine"] * 3, "flux": flux}), source)
+    assert run("predict", source, "-o", tmp_path / "out.parquet", "--stamp")[0] == 0
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert table.column_names[0] == "model_input"
+    assert table.column_names[-2:] == ["model", "prior"]
+    assert table["model"].to_pylist() == ["tiny@1.2.3"] * 3
+    assert table["prior"].to_pylist() == ["survey"] * 3
+
+
+def test_densities_are_written_for_qp(run, models: Path, tmp_path: Path, make_flux: Make) -> None:  # noqa: ANN001
+    write_tiny_bundle(models / "dense", "dense", density=True)
+    source = write_table(tmp_path / "in.csv", make_flux(3))
+    arguments = ("predict", source, "-o", tmp_path / "z.qp.fits", "--model", "dense")
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "--pdf" in err
+    assert run(*arguments, "--pdf")[0] == 0
+    fits = pytest.importorskip("astropy.io.fits")
+    with fits.open(tmp_path / "z.qp.fits") as file:
+        assert file["META"].data["bins"][0].tolist() == pytest.approx(list(BIN_EDGES))
+        assert file["DATA"].data["pdfs"].shape == (3, len(BIN_EDGES) - 1)

@@ -1,12 +1,15 @@
 """Gaia's archive files, real ones among them, against gaiaxpy."""
 
+import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import DR3, RELEASES, Basis, Release, SpectrumBatch
@@ -147,3 +150,16 @@ def test_a_new_release_is_an_entry_and_its_bases(tmp_path: Path, monkeypatch: py
     check_readable(found, grid, "new@1")
     with pytest.raises(UnsupportedByModelError, match=r"Gaia DR9 spectra, old@1 reads Gaia DR3"):
         check_readable(found, DR3, "old@1")
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_the_tables_of_gaiaxpy_convert_are_refused_with_what_to_give_instead(arrays: bool) -> None:
+    rows = [[1.0] * 120] * 2
+    if arrays:
+        file = io.BytesIO()
+        parquet.write_table(pyarrow.table({"source_id": [1, 1], "xp": ["BP", "RP"], "flux": rows}), file)
+    else:
+        text = "\n".join(["source_id,xp,flux", *(f'1,{xp},"{tuple(rows[0])}"' for xp in ("BP", "RP"))])
+        file = io.BytesIO(text.encode())
+    with opened(file) as table, pytest.raises(InvalidTableError, match=r"gaiaxpy\.convert .*XP_CONTINUOUS file itself"):
+        recognise(table)
