@@ -110,7 +110,8 @@ soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow
 
 SECONDS := 60
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
-	for reader in json csv npy arrow connection columns manifest graph; do \
+	for reader in json csv npy arrow connection columns manifest graph \
+		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
 ADVISORIES :=

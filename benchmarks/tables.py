@@ -1,14 +1,11 @@
-"""Reading and writing tables: rows per second and peak memory by format, the model's time apart.
+"""Tables in and out through ``gaia-redshift predict``: rows a second, processor time, the graph's share, peak memory.
 
-``python benchmarks/tables.py --rows 100000``; each measurement is a process of its own. A table has source_id, ra and
-186 fluxes, a column for each in CSV, ECSV and Parquet, an array in the others; ``archive`` is an archive file as CSV.gz
-with text arrays, a twentieth as many rows, with and without errors. What is written is the table that `predict` writes.
+``python -m benchmarks.tables --rows 200000 --large 1000000``. Every run is a process of its own. The graph's share is
+the processor time of `Predictor.predict` on the same spectra in memory over that of the command, start-up included.
 """
 
 import argparse
-import gzip
-import shutil
-import subprocess
+import os
 import sys
 import tempfile
 import time
@@ -17,101 +14,132 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 
-from gaia_redshift.interpretation.result import Predictions, Redshifts
 from gaia_redshift.spectra import DR3
-from gaia_redshift.tables.answers import beside
-from gaia_redshift.tables.formats import FORMATS, opened
-from gaia_redshift.tables.recognise import recognise
-from gaia_redshift.tables.spectra import read_spectra
+from gaia_redshift.tables.formats import FORMATS
 
-BLOCK = 4096
-AS_COLUMNS = ("csv", "ecsv", "parquet")
-KINDS = ("csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "archive", "archive-errors")
-
-
-def lists(values: np.ndarray) -> pyarrow.Array:
-    """Return a matrix as a column of arrays."""
-    return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), values.shape[1])
-
-
-def block(kind: str, first: int, rows: int) -> pyarrow.RecordBatch:
-    """Return some rows of a table."""
-    random = np.random.default_rng(first)
-    columns: dict[str, object] = {"source_id": np.arange(rows) + first + 10**18, "ra": random.random(rows) * 360}
-    if kind.startswith("archive"):
-        for band in ("bp", "rp"):
-            columns[f"{band}_coefficients"] = lists(random.normal(size=(rows, 55)) * 10)
-            columns[f"{band}_coefficient_errors"] = lists(random.random((rows, 55)).astype(np.float32))
-            correlations = (random.random((rows, 1485)) - 0.5).astype(np.float32) / 50
-            columns[f"{band}_coefficient_correlations"] = lists(correlations)
-        return pyarrow.RecordBatch.from_pydict(columns)
-    flux = np.round(random.uniform(0.1, 9, (rows, DR3.samples)), 4).astype(np.float32)
-    if kind in AS_COLUMNS:
-        columns |= {f"flux_{number}": flux[:, number] for number in range(DR3.samples)}
-    else:
-        columns["flux"] = lists(flux)
-    return pyarrow.RecordBatch.from_pydict(columns)
+_GRAPH = """
+import sys, time
+import numpy as np
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import SpectrumBatch
+flux = np.load(sys.argv[1])
+batches = [SpectrumBatch(flux[first : first + 4096]) for first in range(0, len(flux), 4096)]
+predictor, asked = Predictor("default", threads=1), Asked("survey", False)
+predictor.predict(batches[0], asked)
+start = time.process_time()
+for _ in range(5):
+    for batch in batches:
+        predictor.predict(batch, asked)
+print((time.process_time() - start) / 5 / len(flux) * 1e6)
+"""
+_PIECE = 20_000
 
 
-def make(kind: str, path: Path, rows: int) -> None:
-    """Write a table."""
+def spectra(rows: int) -> np.ndarray:
+    """Return noisy spectra that no compression shortens, shape (rows, 186)."""
+    random = np.random.default_rng(rows)
+    shape = 10 + 5 * np.sin(np.linspace(0, 9, DR3.samples)) + random.uniform(0, 3, (rows, 1))
+    return (shape + random.normal(0, 0.5, (rows, DR3.samples))).astype(np.float32)
+
+
+def make(path: Path, form: str, rows: int, *, coefficients: bool = False) -> None:
+    """Write a table of `rows` sources: spectra as arrays, or the archive's coefficients."""
     with path.open("wb") as file:
-        writer = FORMATS["csv" if kind.startswith("archive") else kind].writer(file, {})
-        for first in range(0, rows, BLOCK):
-            writer.write(block(kind, first, min(BLOCK, rows - first)))
+        writer = FORMATS[form].writer(file, {})
+        for start in range(0, rows, _PIECE):
+            count = min(_PIECE, rows - start)
+            ids = pyarrow.array(np.arange(start, start + count) + 4_000_000_000_000_000_000)
+            columns = {"source_id": ids, "ra": pyarrow.array(np.random.default_rng(start).uniform(0, 360, count))}
+            if coefficients:
+                for band in ("bp_coefficients", "rp_coefficients"):
+                    values = np.random.default_rng(start).normal(0, 1, count * 55)
+                    values.reshape(-1, 55)[:, 0] += 300
+                    columns[band] = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values), 55)
+            else:
+                flat = pyarrow.array(spectra(count).ravel())
+                columns["flux"] = pyarrow.FixedSizeListArray.from_arrays(flat, DR3.samples)
+            writer.write(pyarrow.RecordBatch.from_pydict(columns))
         writer.close()
-    if kind.startswith("archive"):
-        packed = path.with_suffix(".gz")
-        with path.open("rb") as plain, gzip.open(packed, "wb", 3) as file:
-            shutil.copyfileobj(plain, file, 1 << 20)
-        packed.replace(path)
 
 
-def measure(kind: str, path: Path) -> None:
-    """Read the file and write its answer; print what that took."""
-    target_format = FORMATS["csv" if kind.startswith("archive") else kind]
-    start, writing, rows = time.perf_counter(), 0.0, 0
-    with path.open("rb") as file, opened(file) as table, tempfile.TemporaryFile() as target:
-        found = recognise(table)
-        if target_format.name != "csv":
-            table.settle(found.others)
-        writer = target_format.writer(target, {"model": "none@0"})
-        for batch in read_spectra(table, found, carry=True, errors=kind.endswith("errors")):
-            rows += len(batch)
-            begin = time.perf_counter()
-            values = np.full((len(batch), 5), 0.123456)
-            redshifts = Redshifts(values, np.zeros(len(batch), np.int32))
-            writer.write(beside(batch.carried, Predictions(redshifts, None, {}), {}))
-            writing += time.perf_counter() - begin
-        begin = time.perf_counter()
-        writer.close()
-        writing += time.perf_counter() - begin
-    reading = time.perf_counter() - start - writing
-    # Of this program alone: what getrusage tells begins with the memory of the one that started it.
-    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
-    print(
-        f"| {kind} | {rows} | {path.stat().st_size / 2**20:.0f} | {rows / reading:.0f} | {rows / writing:.0f} | "
-        f"{(reading + writing) / rows * 1e6:.1f} | {peak:.0f} |",
-        flush=True,
-    )
+_COMMAND = """
+import atexit, runpy, sys
+report = sys.argv.pop(1)
+atexit.register(lambda: open(report, "w").write(
+    next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))))
+sys.argv[0] = "gaia-redshift"
+runpy.run_module("gaia_redshift", run_name="__main__")
+"""
+"""The command, which at last writes its peak memory: what `wait4` says is no less than the memory of its parent."""
+
+
+def run(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """Run the command; return wall seconds, processor seconds and peak megabytes."""
+    start = time.perf_counter()
+    report = folder / "peak"
+    words = [sys.executable, "-c", _COMMAND, str(report), *arguments]
+    quiet = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    _, status, used = os.wait4(os.posix_spawn(words[0], words, dict(os.environ), file_actions=quiet), 0)
+    if os.waitstatus_to_exitcode(status) not in {0, 1}:
+        raise SystemExit(f"{' '.join(arguments)} failed")
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime, int(report.read_text()) / 1024
 
 
 def main() -> None:
-    """Measure all formats."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--kind", choices=KINDS)
-    parser.add_argument("--file", type=Path)
-    options = parser.parse_args()
-    if options.file:
-        measure(options.kind, options.file)
-        return
-    print("| format | rows | MB | read, rows/s | written, rows/s | both, us a row | peak, MB |\n" + "|---" * 7 + "|")
-    for kind in [options.kind] if options.kind else KINDS:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "table"
-            make(kind, path, options.rows // 20 if kind.startswith("archive") else options.rows)
-            subprocess.run([sys.executable, __file__, "--kind", kind, "--file", str(path)], check=True)
+    """Measure every format, and Parquet with many rows."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, default=200_000)
+    options.add_argument("--large", type=int, default=1_000_000)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        np.save(where / "flux.npy", spectra(_PIECE))
+        piped = os.popen(f"{sys.executable} -c '{_GRAPH}' {where / 'flux.npy'}")  # noqa: S605 - our own words
+        graph = float(piped.read())
+        sys.stdout.write(f"graph alone: {graph:.1f} us of processor time a spectrum\n")
+        sys.stdout.write("| table | rows | rows/s | CPU s | graph's share | peak MB |\n|---|---|---|---|---|---|\n")
+        kinds = [("parquet", asked.large, False)]
+        kinds += [(name, asked.rows, False) for name, one in FORMATS.items() if one.writes and name != "parquet"]
+        kinds += [("csv", asked.rows, True)]
+        for name, rows, coefficients in kinds:
+            source = where / f"in{FORMATS[name].extensions[0]}"
+            make(source, name, rows, coefficients=coefficients)
+            title = name
+            if coefficients:
+                title = "archive csv.gz"
+                os.system(f"gzip -1 -f {source}")  # noqa: S605 - our own words
+                source = source.with_name(source.name + ".gz")
+            _measure(title, rows, source, where / f"out{FORMATS[name].extensions[0]}", graph)
+            if name == "votable":
+                _measure_tabledata(source, rows, where, graph)
+            source.unlink()
+
+
+def _measure(title: str, rows: int, source: Path, target: Path, graph: float) -> None:
+    arguments = ("predict", str(source), "-o", str(target), "--threads", "1")
+    wall, processor, peak = run(target.parent, *arguments)
+    share = graph * rows / 1e6 / processor
+    sys.stdout.write(f"| {title} | {rows:,} | {rows / wall:,.0f} | {processor:.1f} | {share:.0%} | {peak:.0f} |\n")
+    sys.stdout.flush()
+    target.unlink()
+
+
+def _measure_tabledata(source: Path, rows: int, where: Path, graph: float) -> None:
+    """Measure the same VOTable with its numbers as text, which only others write."""
+    from gaia_redshift.tables.formats import opened
+
+    target = where / "tabledata.vot"
+    with source.open("rb") as file, opened(file, source.name) as table, target.open("w") as text:
+        fields = '<FIELD name="source_id" datatype="long"/><FIELD name="flux" datatype="float" arraysize="*"/>'
+        text.write(f'<?xml version="1.0"?><VOTABLE version="1.4"><RESOURCE><TABLE>{fields}<DATA><TABLEDATA>')
+        for block in table.blocks([0, table.schema.names.index("flux")]):
+            ids, flux = (column.to_pylist() for column in block.columns.columns)
+            for name, values in zip(ids, flux, strict=True):
+                text.write(f"<TR><TD>{name}</TD><TD>{' '.join(map(str, values))}</TD></TR>")
+        text.write("</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>")
+    _measure("votable (TABLEDATA)", rows, target, where / "out.vot", graph)
+    target.unlink()
 
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ arguments are libFuzzer's.
 import io
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import atheris
 import numpy as np
+import pyarrow
 
-with atheris.instrument_imports(include=["app"]):
+with atheris.instrument_imports(include=["app", "gaia_redshift"]):
     from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
     from app.wire import json as reading
     from app.wire.arrow import read_arrow
@@ -27,6 +28,10 @@ with atheris.instrument_imports(include=["app"]):
     from gaia_redshift.tables import csv as tables_csv
     from gaia_redshift.tables.columns import find_layout
     from gaia_redshift.tables.csv import read_csv, write_csv
+    from gaia_redshift.tables.formats import FORMATS, opened
+    from gaia_redshift.tables.readers import arrow, ecsv, fits, jsonl, npy, votable  # noqa: F401 - to be followed
+    from gaia_redshift.tables.recognise import recognise
+    from gaia_redshift.tables.spectra import read_spectra
 
 from gaia_redshift.interpretation.result import Predictions, Redshifts
 from gaia_redshift.spectra import DR3, SpectrumBatch
@@ -77,6 +82,46 @@ def read_stream(data: bytes) -> None:
     """Any bytes at all make spectra or an error; Arrow must not crash on what it let pass."""
     with suppress(RedshiftError):
         check_strict(read_arrow(data, 50))
+
+
+def read_format(name: str) -> Callable[[bytes], None]:
+    """Return a target: any bytes at all are a table of this format, or of another by their content, or an error."""
+
+    def target(data: bytes) -> None:
+        with suppress(RedshiftError), opened(io.BytesIO(data), f"a{FORMATS[name].extensions[0]}") as table:
+            table.settle(range(len(table.schema)))
+            rows = 0
+            for batch in read_spectra(table, recognise(table), carry=True):
+                assert batch.flux.shape == (len(batch), batch.grid.samples)
+                assert batch.carried is None or len(batch.carried) == len(batch)
+                assert all(0 <= row < len(batch) for row in batch.problems)
+                rows += len(batch)
+                if rows > _MOST_ROWS:
+                    break
+
+    return target
+
+
+def format_seeds(name: str) -> Iterator[bytes]:
+    """Yield small tables of a format: arrays, a column for each sample, and the archive's coefficients."""
+    flux = np.random.default_rng(1).uniform(0.1, 1, (3, DR3.samples)).astype(np.float32)
+    spectra = [
+        {"flux": list(flux)},
+        {"bp": list(flux[:, :80]), "rp": list(flux[:, 80:])},
+        {f"{band}_coefficients": list(flux[:, :55]) for band in ("bp", "rp")},
+    ]
+    for columns in spectra:
+        file = io.BytesIO()
+        if name == "npy":
+            np.save(file, flux)
+        elif name == "npz":
+            np.savez(file, **{key: np.stack(value) for key, value in columns.items()})
+        else:
+            writer = FORMATS[name].writer(file, {})
+            more = {"source_id": [1, 2, 3], "name": ["a", None, "b"]}
+            writer.write(pyarrow.RecordBatch.from_pydict({**more, **columns}))
+            writer.close()
+        yield file.getvalue()
 
 
 def check_strict(batch: SpectrumBatch) -> None:
@@ -154,6 +199,7 @@ _CONNECTIONS = [
     _HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
     _HEAD + b"Expect: 100-continue\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
 ]
+_MOST_ROWS = 100_000
 _TARGETS: dict[str, Callable[[bytes], None]] = {
     "json": read_json,
     "csv": read_table,
@@ -163,6 +209,7 @@ _TARGETS: dict[str, Callable[[bytes], None]] = {
     "columns": read_columns,
     "graph": read_graph,
     "manifest": read_manifest,
+    **{f"table-{name}": read_format(name) for name in FORMATS},
 }
 
 
@@ -177,6 +224,8 @@ def main() -> None:
         (_BUNDLE / ONNX_FILE).read_bytes(),
         *_CONNECTIONS,
     ]
+    if name.startswith("table-"):
+        known = list(format_seeds(name.removeprefix("table-")))
     for number, content in enumerate(known):
         if len(content) <= _LONGEST_SEED:
             (seeds / str(number)).write_bytes(content)
