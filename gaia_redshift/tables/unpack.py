@@ -22,6 +22,7 @@ MOST_RATIO = 200
 """A table that unpacks to more times its size, and `FREE_BYTES`, is a bomb: spectra compress two- to tenfold."""
 FREE_BYTES = 64 << 20
 _IN_MEMORY_BYTES = 1 << 20
+_DAMAGED = (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 _PIECE_BYTES = 1 << 20
 
 
@@ -53,7 +54,15 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
         for mark, name in _NOT_READ.items():
             if start.startswith(mark):
                 raise MalformedBodyError(f"the file is packed by {name}, which is not read: unpack it, or use gzip")
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise MalformedBodyError(f"the file cannot be unpacked, it is damaged or cut short: {error}") from error
@@ -79,7 +88,11 @@ def _zstd(file: IO[bytes]) -> Iterator[bytes]:
 
 def _member(file: IO[bytes], most: int) -> tuple[IO[bytes], str]:
     with zipfile.ZipFile(file) as archive:
-        members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+        members = [
+            one
+            for one in archive.infolist()
+            if not one.filename.endswith("/") and not one.filename.startswith("__MACOSX/")
+        ]
         if members and all(one.filename.endswith(".npy") for one in members):
             file.seek(0)
             return file, ""

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 import pyarrow
@@ -12,7 +13,7 @@ from gaia_redshift.tables.readers.astropy_header import with_units
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO, check_columns, check_text
 from gaia_redshift.tables.readers.claims import claims
 from gaia_redshift.tables.readers.masks import masked, masks_of
-from gaia_redshift.tables.readers.pages import check_pages
+from gaia_redshift.tables.readers.pages import Leaf, RowGroup, check_pages, leaves, row_groups
 from gaia_redshift.tables.samples import is_text
 from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, UCD, UNIT, Block, PlainTable
 
@@ -25,7 +26,8 @@ _ASTROPY = "table_meta_yaml"
 _MOST_BATCH = 512 << 20
 """Most bytes that one packed batch of Arrow may unpack to, and most rows of a batch."""
 
-_WRONG = (pyarrow.ArrowException, OSError, OverflowError, ValueError, IndexError, struct.error)
+_WRONG = (pyarrow.ArrowException, OSError, OverflowError, ValueError, IndexError, RuntimeError, struct.error)
+"""What pyarrow raises for damaged files, the exceptions of its C++ and names that are no UTF-8 among them."""
 
 
 def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
@@ -38,7 +40,7 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
     MalformedBodyError
         If it is damaged, or would unpack to more than memory can hold.
     """
-    try:
+    with _told("Parquet"):
         schema = parquet.ParquetFile(file, pre_buffer=False).schema_arrow
         check_columns(schema)
         # Text stays in its dictionary until its length is known: four thousand cells of a megabyte are four gigabytes.
@@ -46,38 +48,37 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
         file.seek(0)
         table = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=texts)
         metadata = table.metadata
-    except _WRONG as error:
-        raise _broken("Parquet", error) from error
-    if not metadata.num_rows:
-        raise InvalidTableError("the table has no rows")
-    masks = masks_of(schema)
-    hidden = set(masks.values())
-    shown = pyarrow.schema([field for field in schema if field.name not in hidden])
+        known, among = row_groups(file), leaves(table.schema)
+        if not metadata.num_rows:
+            raise InvalidTableError("the table has no rows")
+        masks = masks_of(schema)
+        hidden = set(masks.values())
+        shown = pyarrow.schema([field for field in schema if field.name not in hidden])
+        said = _said(schema)
+        described = with_units(_described(shown), said.get(_ASTROPY, ""), "astropy's description in the Parquet file")
 
     def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
         names = [shown.names[place] for place in columns]
         read = [*names, *(masks[name] for name in names if name in masks)]
-        try:
-            for groups in _groups(file, metadata, set(read), block_rows):
+        with _told("Parquet"):
+            for groups in _groups(file, known, among, set(read), block_rows):
                 # By name: Parquet's own numbers count the leaves of nested columns.
                 for batch in table.iter_batches(block_rows, row_groups=groups, columns=read, use_threads=False):
                     yield Block(masked(_decoded(batch, schema), names, masks))
-        except _WRONG as error:
-            raise _broken("Parquet", error) from error
 
-    said = _said(schema)
-    described = with_units(_described(shown), said.get(_ASTROPY, ""), "astropy's description in the Parquet file")
     return PlainTable("parquet", described, blocks, said, metadata.num_rows)
 
 
-def _groups(file: IO[bytes], metadata: Any, names: set[str], rows: int) -> Iterator[list[int]]:
+def _groups(
+    file: IO[bytes], groups: Sequence[RowGroup], among: list[Leaf], names: set[str], rows: int
+) -> Iterator[list[int]]:
     """Yield row groups that are read together, at least so many rows of them, after a look at their pages."""
     together: list[int] = []
     found = 0
-    for group in range(metadata.num_row_groups):
-        check_pages(file, metadata, group, names)
-        together.append(group)
-        found += metadata.row_group(group).num_rows
+    for number, group in enumerate(groups):
+        check_pages(file, group, among, names)
+        together.append(number)
+        found += group.rows
         if found >= rows:
             yield together
             together, found = [], 0
@@ -100,20 +101,19 @@ def open_arrow(file: IO[bytes]) -> PlainTable:
 
     A file is read as the stream that it is behind its first eight bytes: its footer could lead elsewhere.
     """
-    try:
+    with _told("Arrow"):
         rows = _check_claims(file)
         schema = _stream(file).schema
-    except _WRONG as error:
-        raise _broken("Arrow", error) from error
-    check_columns(schema)
-    if len(set(schema.names)) < len(schema.names):
-        twice = next(name for name in schema.names if schema.names.count(name) > 1)
-        raise InvalidTableError(f"duplicate column {twice}")
+        check_columns(schema)
+        if len(set(schema.names)) < len(schema.names):
+            twice = next(name for name in schema.names if schema.names.count(name) > 1)
+            raise InvalidTableError(f"duplicate column {twice}")
+        described, said = _described(schema), _said(schema)
 
     def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
         names = [schema.names[place] for place in columns]
         options = pyarrow.ipc.IpcReadOptions(included_fields=sorted(set(columns)), use_threads=False)
-        try:
+        with _told("Arrow"):
             for batch in _stream(file, options=options):
                 batch.validate(full=True)
                 chosen = pyarrow.RecordBatch.from_arrays([batch.column(name) for name in names], names)
@@ -122,10 +122,8 @@ def open_arrow(file: IO[bytes]) -> PlainTable:
                     for name, column in zip(names, block.columns, strict=True):
                         check_text(name, column)
                     yield Block(block)
-        except _WRONG as error:
-            raise _broken("Arrow", error) from error
 
-    return PlainTable("arrow", _described(schema), blocks, _said(schema), rows)
+    return PlainTable("arrow", described, blocks, said, rows)
 
 
 def _begin(file: IO[bytes]) -> None:
@@ -171,6 +169,11 @@ def _said(schema: pyarrow.Schema) -> Mapping[str, str]:
     return {key.decode("utf-8", "replace").lower(): text.decode("utf-8", "replace") for key, text in pairs}
 
 
-def _broken(kind: str, error: Exception) -> MalformedBodyError:
-    why = (str(error).splitlines() or [""])[0][:200]
-    return MalformedBodyError(f"the file is not {kind}, or cannot be read: {why}")
+@contextmanager
+def _told(kind: str) -> Iterator[None]:
+    """Raise MalformedBodyError for whatever a damaged file provokes."""
+    try:
+        yield
+    except _WRONG as error:
+        why = (str(error).splitlines() or [""])[0][:200]
+        raise MalformedBodyError(f"the file is not {kind}, or cannot be read: {why}") from error

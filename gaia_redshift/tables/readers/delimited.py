@@ -14,6 +14,7 @@ import pyarrow
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from gaia_redshift.errors import MalformedBodyError
 from gaia_redshift.spectra import Problem
 from gaia_redshift.tables.readers import types
 from gaia_redshift.tables.readers.lines import Rows
@@ -84,7 +85,10 @@ class Delimited:
                     self._decimal = point
                     return self._checked(table, columns, count)
                 break
-        found = self._checked(self._parse(content, quoted, columns, (), "."), columns, count)
+        try:
+            found = self._checked(self._parse(content, quoted, columns, (), "."), columns, count)
+        except pyarrow.ArrowInvalid as error:
+            raise MalformedBodyError(f"the rows cannot be parted into cells: {str(error)[:120]}") from error
         if typed and _holds_arrays(found[columns.index(typed[0])]):
             self._arrays = True
         return found

@@ -242,6 +242,8 @@ class _Rows:
         if not one.variable:
             return _typed(values, one) if one.repeat else pyarrow.nulls(len(values), one.kind)
         counts, offsets = values[:, 0].astype(np.int64), values[:, 1].astype(np.int64)
+        if (counts > self._size).any() or (offsets > self._size).any():  # what is more would overflow below
+            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points behind its end")
         kind = np.dtype(_CODES[one.variable])
         if one.variable in _TWO:
             counts = counts * 2

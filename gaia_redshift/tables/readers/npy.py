@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3
+from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
 
@@ -119,8 +120,9 @@ def open_npz(file: IO[bytes]) -> PlainTable:
     arrays = {}
     try:
         with zipfile.ZipFile(file) as archive:
-            if sum(one.file_size for one in archive.infolist()) > _MOST_UNPACKED:
-                raise MalformedBodyError(f"the archive unpacks to more than {_MOST_UNPACKED} bytes: write it as .npy")
+            most = min(_MOST_UNPACKED, FREE_BYTES + RATIO * file.seek(0, 2))
+            if sum(one.file_size for one in archive.infolist()) > most:
+                raise MalformedBodyError(f"the archive unpacks to more than {most} bytes: write it as .npy")
             for one in archive.infolist():
                 with archive.open(one) as member:
                     content = io.BytesIO(member.read(one.file_size))
@@ -128,7 +130,7 @@ def open_npz(file: IO[bytes]) -> PlainTable:
                 if int(np.prod(shape, dtype=object)) * dtype.itemsize > len(content.getbuffer()) - start:
                     raise MalformedBodyError(f"the array {one.filename[:40]} is cut short")
                 arrays[one.filename.removesuffix(".npy")] = np.load(_whole(content), allow_pickle=False)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise MalformedBodyError(f"the archive is damaged: {error}") from error
     if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2:
         arrays = {"flux": next(iter(arrays.values()))}

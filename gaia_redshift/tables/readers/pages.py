@@ -1,4 +1,4 @@
-"""What the pages of a Parquet file say of themselves, read before Arrow unpacks one. Imports pyarrow alone.
+"""What the pages of a Parquet file say of themselves, read before Arrow unpacks one. Imports `thrift`.
 
 A page of some bytes may unpack to gigabytes (zstd), or say that one row has a billion numbers (run lengths). The
 footer's sizes are only claims: what is allocated is what the header of each page says, so these are read.
@@ -11,6 +11,8 @@ from typing import IO, Any
 
 import pyarrow
 
+from gaia_redshift.tables.readers.thrift import I32, I64, LIST, STRUCT, Struct, read_struct, read_varint
+
 MOST_HELD = 384 << 20
 """Most bytes of the pages that are in memory together: of each column one, and its dictionary."""
 MOST_NUMBERS = 4096
@@ -21,9 +23,8 @@ _MOST_PAGE_VALUES = 64_000_000
 _HEADER_BYTES, _MOST_HEADER_BYTES = 1 << 10, 1 << 20
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _DELTA_BYTE_ARRAY = 7
-_CODECS = {"LZ4": "lz4_raw"}
-
-Struct = dict[int, Any]
+_CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 5: "lz4_raw", 6: "zstd", 7: "lz4_raw"}
+_MOST_FOOTER = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +34,83 @@ class _Page:
 
     @property
     def kind(self) -> int:
-        return int(self.header[1])
+        return int(self.header[1, I32])
 
     @property
     def unpacked(self) -> int:
-        return int(self.header[2])
+        return int(self.header[2, I32])
 
     @property
     def packed(self) -> int:
-        return int(self.header[3])
+        return int(self.header[3, I32])
 
     @property
     def about(self) -> Struct:
         """The part of the header that belongs to the page's kind."""
-        found: Struct = self.header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[self.kind]]
+        found: Struct = self.header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[self.kind], STRUCT]
         return found
 
     @property
     def values(self) -> int:
-        return int(self.about[1])
+        return int(self.about[1, I32])
 
 
-def check_pages(file: IO[bytes], metadata: Any, group: int, names: set[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A column of Parquet: its path, whether it holds text, and how deep its lists are."""
+
+    path: str
+    is_text: bool
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """What the footer says of a row group: its rows, and of each leaf where its pages are."""
+
+    rows: int
+    chunks: list[Struct]
+
+
+def row_groups(file: IO[bytes]) -> list[RowGroup]:
+    """Return the row groups that a file's footer names.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If the footer is damaged, or too long.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 8))
+    length = int(struct.unpack_from("<I", file.read(8))[0])
+    if length > min(_MOST_FOOTER, size - 8):
+        raise pyarrow.ArrowInvalid(f"its footer takes {length} bytes: write larger row groups")
+    file.seek(size - 8 - length)
+    try:
+        footer, _ = read_struct(file.read(length))
+        return [
+            RowGroup(group[3, I64], [chunk[3, STRUCT] for chunk in group[1, LIST]])
+            for group in footer.get((4, LIST), [])
+        ]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise pyarrow.ArrowInvalid("its footer is damaged") from error
+
+
+def leaves(schema: Any) -> list[Leaf]:
+    """Return the leaves of a pyarrow.parquet.ParquetSchema, in the order of the chunks of a row group."""
+    columns = [schema.column(number) for number in range(len(schema))]
+    return [Leaf(one.path, one.physical_type == "BYTE_ARRAY", one.max_repetition_level) for one in columns]
+
+
+def check_pages(file: IO[bytes], group: RowGroup, among: list[Leaf], names: set[str]) -> None:
     """Refuse a row group whose pages would take too much memory.
 
     Parameters
     ----------
     file : binary file that can seek
-    metadata : pyarrow.parquet.FileMetaData
-    group : int
-        The row group.
+    group : RowGroup
+    among : list of Leaf
+        All leaves of the file.
     names : set of str
         The columns that will be read.
 
@@ -71,13 +119,12 @@ def check_pages(file: IO[bytes], metadata: Any, group: int, names: set[str]) -> 
     pyarrow.ArrowInvalid
         If they would, or a page header is damaged.
     """
-    rows = metadata.row_group(group)
     held = text = text_packed = 0
-    for number in range(metadata.num_columns):
-        leaf = metadata.schema.column(number)
-        if leaf.path not in names and leaf.path.partition(".")[0] not in names:
+    if len(group.chunks) != len(among):
+        raise pyarrow.ArrowInvalid("its footer is damaged")
+    for leaf, chunk in zip(among, group.chunks, strict=True):
+        if leaf.path not in names and not any(leaf.path.startswith(f"{name}.") for name in names):
             continue
-        chunk = rows.column(number)
         try:
             pages = list(_pages(file, chunk))
             data = [page for page in pages if page.kind != _DICTIONARY]
@@ -86,14 +133,12 @@ def check_pages(file: IO[bytes], metadata: Any, group: int, names: set[str]) -> 
             held += known + max((page.unpacked for page in data), default=0)
             if held > MOST_HELD:
                 raise pyarrow.ArrowInvalid(f"its pages unpack to {held} bytes at once: write smaller pages")
-            if leaf.physical_type == "BYTE_ARRAY":
+            if leaf.is_text:
                 text, text_packed = text + sum(page.unpacked for page in pages), text_packed + packed
-                _check_text(leaf.path, data, known if leaf.max_repetition_level else 0)
-            if leaf.max_repetition_level:
-                values = sum(page.values for page in data)
-                if values > rows.num_rows + _FREE_NUMBERS + 4 * packed:
-                    # Arrays that pack as well as this are all alike, or one of them has no end: each is measured.
-                    _check_lengths(file, chunk, data, leaf.max_repetition_level)
+                _check_text(leaf.path, data, known if leaf.depth else 0)
+            if leaf.depth and sum(page.values for page in data) > group.rows + _FREE_NUMBERS + 4 * packed:
+                # Arrays that pack as well as this are all alike, or one of them has no end: each is measured.
+                _check_lengths(file, leaf, chunk, data)
         except (KeyError, IndexError, TypeError, struct.error) as error:
             raise pyarrow.ArrowInvalid(f"a page header of column {leaf.path[:40]} is damaged") from error
     if text > _FREE_TEXT + _TEXT_RATIO * text_packed:
@@ -102,7 +147,7 @@ def check_pages(file: IO[bytes], metadata: Any, group: int, names: set[str]) -> 
 
 def _check_text(path: str, pages: list[_Page], in_lists: int) -> None:
     for page in pages:
-        if page.about.get(2 if page.kind == _DATA else 4) == _DELTA_BYTE_ARRAY:
+        if page.about.get((2 if page.kind == _DATA else 4, I32)) == _DELTA_BYTE_ARRAY:
             raise pyarrow.ArrowInvalid(
                 f"the text of column {path[:40]} is in increments (DELTA_BYTE_ARRAY): write it plain"
             )
@@ -110,13 +155,15 @@ def _check_text(path: str, pages: list[_Page], in_lists: int) -> None:
         raise pyarrow.ArrowInvalid(f"column {path[:40]} has lists of many long texts: leave it out")
 
 
-def _pages(file: IO[bytes], chunk: Any) -> Iterator[_Page]:
+def _pages(file: IO[bytes], chunk: Struct) -> Iterator[_Page]:
     """Yield a column's pages, as far as Arrow reads them."""
-    first = chunk.dictionary_page_offset
-    start = chunk.data_page_offset
-    start = min(start, first) if chunk.has_dictionary_page and first else start
-    end, seen = start + chunk.total_compressed_size, 0
-    while start < end and seen < chunk.num_values:
+    first, start = chunk.get((11, I64), 0), chunk[9, I64]
+    start = min(start, first) if first > 0 else start
+    values = chunk[5, I64]
+    end, seen = start + chunk[7, I64], 0
+    if start < 0:
+        raise pyarrow.ArrowInvalid("its footer is damaged")
+    while start < end and seen < values:
         header, size = _header(file, start)
         page = _Page(header, start + size)
         if page.kind in {_DATA, _DICTIONARY, _DATA_V2}:
@@ -128,15 +175,15 @@ def _pages(file: IO[bytes], chunk: Any) -> Iterator[_Page]:
         start = page.start + max(0, page.packed)
 
 
-def _check_lengths(file: IO[bytes], chunk: Any, pages: list[_Page], depth: int) -> None:
+def _check_lengths(file: IO[bytes], leaf: Leaf, chunk: Struct, pages: list[_Page]) -> None:
     """Refuse a column with an array of more than `MOST_NUMBERS`, by its repetition levels."""
     longest = 0
-    for page in pages if depth == 1 else ():
+    for page in pages if leaf.depth == 1 else ():
         longest = _continued(_levels(file, chunk, page), page.values, longest)
         if longest > MOST_NUMBERS:
             break
-    if depth > 1 or longest > MOST_NUMBERS:
-        name = str(chunk.path_in_schema).partition(".")[0]
+    if leaf.depth > 1 or longest > MOST_NUMBERS:
+        name = leaf.path.partition(".")[0]
         raise pyarrow.ArrowInvalid(f"column {name[:40]} has an array of more than {MOST_NUMBERS} numbers")
 
 
@@ -147,7 +194,7 @@ def _continued(levels: bytes, values: int, length: int) -> int:
     """
     position = seen = 0
     while seen < values:
-        head, position = _varint(levels, position)
+        head, position = read_varint(levels, position)
         count = head >> 1
         if not count:
             raise pyarrow.ArrowInvalid("the levels of a page are damaged")
@@ -169,14 +216,14 @@ def _continued(levels: bytes, values: int, length: int) -> int:
     return length
 
 
-def _levels(file: IO[bytes], chunk: Any, page: _Page) -> bytes:
+def _levels(file: IO[bytes], chunk: Struct, page: _Page) -> bytes:
     """Return the repetition levels of a page."""
     file.seek(page.start)
     if page.kind == _DATA_V2:
-        return file.read(min(int(page.about[6]), page.packed))
+        return file.read(min(int(page.about[6, I32]), page.packed))
     content = file.read(page.packed)
-    if chunk.compression != "UNCOMPRESSED":
-        codec = pyarrow.Codec(_CODECS.get(chunk.compression, chunk.compression.lower()))
+    if chunk[4, I32]:
+        codec = pyarrow.Codec(_CODECS[chunk[4, I32]])
         content = codec.decompress(content, page.unpacked, asbytes=True)
     return content[4 : 4 + int(struct.unpack_from("<I", content)[0])]
 
@@ -187,50 +234,10 @@ def _header(file: IO[bytes], start: int) -> tuple[Struct, int]:
         file.seek(start)
         text = file.read(size)
         try:
-            return _struct(text, 0, 0)
+            return read_struct(text)
         except IndexError:
             if len(text) < size:
                 break
+        except ValueError:
+            break
     raise pyarrow.ArrowInvalid("a page header is damaged or cut short")
-
-
-def _struct(text: bytes, position: int, depth: int) -> tuple[Struct, int]:
-    """Read a structure in Thrift's compact protocol, and where it ends."""
-    found: Struct = {}
-    field = 0
-    while head := text[position]:
-        position += 1
-        kind = head & 15
-        if head >> 4:
-            field += head >> 4
-        else:
-            field, position = _whole(text, position)
-        if kind in {1, 2}:
-            found[field] = kind == 1
-        elif kind in {4, 5, 6}:
-            found[field], position = _whole(text, position)
-        elif kind in {3, 7}:
-            position += 1 if kind == 3 else 8
-        elif kind == 8:
-            size, position = _varint(text, position)
-            position += size
-        elif kind == 12 and depth < 4:
-            found[field], position = _struct(text, position, depth + 1)
-        else:
-            raise pyarrow.ArrowInvalid("a page header is damaged")
-    return found, position + 1
-
-
-def _whole(text: bytes, position: int) -> tuple[int, int]:
-    value, position = _varint(text, position)
-    return (value >> 1) ^ -(value & 1), position
-
-
-def _varint(text: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = text[position]
-        value |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128 or shift > 63:
-            return value, position

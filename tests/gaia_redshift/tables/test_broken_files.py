@@ -131,3 +131,41 @@ def test_several_files_in_a_zip_are_refused_with_what_to_do() -> None:
         archive.writestr("b.csv", "x")
     with pytest.raises(MalformedBodyError, match="2 files: unpack it"):
         read_all(file.getvalue())
+
+
+def test_a_footer_of_parquet_with_a_damaged_byte_anywhere_never_ends_the_process() -> None:
+    whole = table("parquet", rows=4)
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for place in range(footer, len(whole) - 8, 3):
+        for value in (1, 0x80):
+            damaged = whole[:place] + bytes([whole[place] ^ value]) + whole[place + 1 :]
+            with suppress(RedshiftError):
+                read_all(damaged)
+
+
+@pytest.mark.parametrize(("count", "offset"), [(1 << 61, 0), (186, (1 << 63) - 8), (1 << 40, 1 << 40)])
+def test_an_array_of_fits_that_points_anywhere_is_damage(count: int, offset: int) -> None:
+    fits = pytest.importorskip("astropy.io.fits")
+    rows = np.empty(1, object)
+    rows[0] = np.ones(186, np.float32)
+    file = io.BytesIO()
+    fits.BinTableHDU.from_columns([fits.Column("flux", "QE()", array=rows)]).writeto(file)
+    whole = file.getvalue()
+    pointer = np.array([186, 0], ">i8").tobytes()
+    assert pointer in whole
+    with pytest.raises(MalformedBodyError, match="points behind its end"):
+        read_all(whole.replace(pointer, np.array([count, offset], ">i8").tobytes()))
+
+
+def test_what_is_parted_into_no_cells_is_an_error_of_its_own() -> None:
+    content = b"\r,&N\r#\r\x03,&N\r#\r\x03-&,&N\r#\r-&,&N\r#\r"
+    with pytest.raises(RedshiftError):
+        read_all(content, "a.npy")
+
+
+def test_an_archive_of_arrays_that_unpacks_too_far_is_refused() -> None:
+    file = io.BytesIO()
+    np.savez_compressed(file, flux=np.zeros((400_000, DR3.samples), np.float32))
+    assert len(file.getvalue()) < 1 << 20
+    with pytest.raises(MalformedBodyError, match="unpacks to more than"):
+        read_all(file.getvalue())
