@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
-from gaia_redshift.spectra import DR3, GRIDS, RELEASES, Grid, Release
+from gaia_redshift.spectra import DR3, FLOAT_IDS, GRIDS, RELEASES, Grid, Release
 from gaia_redshift.spectra.releases import named_release, release_of_grid, release_of_sizes
 from gaia_redshift.tables.columns import SOURCE_ID, find_layout
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
@@ -262,11 +262,7 @@ def _check_source_id(schema: pyarrow.Schema, position: int | None) -> None:
         return
     kind = schema.field(position).type
     if pyarrow.types.is_floating(kind):
-        raise InvalidTableError(
-            f"{schema.names[position]} holds floats, which cannot hold Gaia's 64-bit identifiers: they were changed "
-            "when the table was made; give integers or text",
-            [Detail(schema.names[position], "needs integers or text")],
-        )
+        raise InvalidTableError(FLOAT_IDS, [Detail(schema.names[position][:80], "floats")])
     if not (pyarrow.types.is_integer(kind) or is_text(kind) or pyarrow.types.is_null(kind)):
         raise InvalidTableError(
             f"column {schema.names[position][:40]} has the type {str(kind)[:40]}",

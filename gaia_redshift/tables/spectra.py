@@ -10,7 +10,7 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
-from gaia_redshift.spectra import RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
@@ -224,9 +224,5 @@ def _identifiers(column: pyarrow.Array) -> list[Any]:
         return list(column.to_pylist())
     found = [(text.strip() or None) if text else None for text in as_text(column).to_pylist()]
     if wrong := next((text for text in found if text and _FLOAT.fullmatch(text)), None):
-        raise InvalidTableError(
-            f"source_id holds {wrong[:40]}, a float, which cannot hold Gaia's 64-bit identifiers: they changed when "
-            "the table was made; write integers or text",
-            [Detail("source_id", "needs integers or text")],
-        )
+        raise InvalidTableError(FLOAT_IDS, [Detail("source_id", f"{wrong[:40]} is a float")])
     return found

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from gaia_redshift.client.messages import ErrorReply, PredictReply
 from gaia_redshift.media import ARROW, NPY
-from gaia_redshift.spectra import DR3, FloatArray
+from gaia_redshift.spectra import DR3, FLOAT_IDS, FloatArray
+from tests.app.api.test_predict import error_of
 from tests.app.api.test_predict_csv import CSV, NAMES, rows_of
 from tests.security.corpus import arrays, documents, streams, tables
 
@@ -105,11 +106,20 @@ def test_a_source_id_that_is_a_formula_comes_back_as_text(service: TestClient, m
     assert rows[1]["source_id"] == f"'{stripped}"
 
 
-@pytest.mark.parametrize("number", ["-123", "+5", "4295806720", "-1.5e3"])
+@pytest.mark.parametrize("number", ["-123", "+5", "4295806720"])
 def test_a_plain_number_is_no_formula(service: TestClient, make_flux: Make, number: str) -> None:
     row = ",".join([number, *map(str, make_flux(1)[0].tolist())])
     content = "\n".join([",".join(["source_id", *NAMES]), row]).encode()
     assert rows_of(service.post("/predict/csv", content=content, headers=CSV))[0]["source_id"] == number
+
+
+@pytest.mark.parametrize("number", ["-1.5e3", "5.85e18", "4295806720.0"])
+def test_an_identifier_written_as_a_float_is_refused(service: TestClient, make_flux: Make, number: str) -> None:
+    row = ",".join([number, *map(str, make_flux(1)[0].tolist())])
+    content = "\n".join([",".join(["source_id", *NAMES]), row]).encode()
+    error = error_of(service.post("/predict/csv", content=content, headers=CSV), 422, "invalid_table")
+    assert error["message"] == FLOAT_IDS
+    assert error["details"] == [{"at": "source_id", "message": f"{number} is a float"}]
 
 
 def test_an_error_text_never_begins_a_formula(service: TestClient) -> None:
