@@ -54,7 +54,8 @@ def ask(
             return _of_table(flux, ids, options, rows)
         return _of_arrays(given, ids, options, rows)
     except RedshiftError as error:
-        raise ValueError(error.message) from None
+        details = "".join(f"\n  {one.at}: {one.message}" for one in error.details)
+        raise ValueError(f"{error.message}{details}") from None
 
 
 def read_options(**given: Any) -> dict[str, Any]:

@@ -43,8 +43,8 @@ def fetch(
     from gaia_redshift.archive import Archive
     from gaia_redshift.archive.datalink import DATALINK, default_cache
     from gaia_redshift.archive.tap import TAP, query
-    from gaia_redshift.tables.columns import SOURCE_ID
     from gaia_redshift.tables.formats import format_to_write
+    from gaia_redshift.tables.identifiers import SOURCE_ID
 
     if (ids is None) == (adql is None):
         raise InvalidInputError("give either --ids or --adql")
@@ -98,8 +98,8 @@ def _listed(path: Path) -> "pyarrow.Table":
     import pyarrow
 
     from gaia_redshift.archive.datalink import whole
-    from gaia_redshift.tables.columns import SOURCE_ID
     from gaia_redshift.tables.formats import opened
+    from gaia_redshift.tables.identifiers import SOURCE_ID
 
     try:
         with path.open("rb") as file:
@@ -122,7 +122,7 @@ def _beside(known: "pyarrow.Table", name: str, rows: "pyarrow.Table") -> "pyarro
     """Return the archive's rows with the columns that were known of each source before them."""
     import pyarrow
 
-    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.identifiers import SOURCE_ID
 
     places = {number: place for place, number in reversed(list(enumerate(known[name].to_pylist())))}
     own = next(column for column in rows.column_names if column.lower() == SOURCE_ID)

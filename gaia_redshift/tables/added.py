@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import identifiers, kind_of
 
 

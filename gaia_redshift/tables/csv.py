@@ -7,6 +7,7 @@ from gaia_redshift.errors import MalformedBodyError
 from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import to_arrow
+from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.formats import format_of_content
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
 from gaia_redshift.tables.recognise import recognise
@@ -44,13 +45,15 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
 
 def _refuse_others(file: IO[bytes]) -> None:
     """Refuse a packed file, or a table of another format, by its name."""
-    start = file.read(4096)
+    start = file.read(BEGIN_BYTES)
     file.seek(0)
     form = format_of_content(start)
     packing = next((name for mark, name in PACKINGS.items() if start.startswith(mark)), "")
     if packing or (form is not None and form.name != "ecsv"):
         what = packing or (form.title if form is not None else "")
         raise MalformedBodyError(f"the file is not CSV, it is {what}: send it to POST /predict/table")
+    if form is None:
+        refuse_foreign(start)
 
 
 def write_csv(predictions: Predictions, *, header: bool) -> str:

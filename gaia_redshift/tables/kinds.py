@@ -10,11 +10,9 @@ import numpy as np
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
 from gaia_redshift.spectra import Identifier, read_identifiers
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import find_identifier
 
 _LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
-_NAMES = (SOURCE_ID, "#source_id", "sourceid", "designation", "objid")
-"""What columns of identifiers are called, the first that is there being taken."""
 
 
 def is_table(table: Any) -> bool:
@@ -82,11 +80,12 @@ def column_names(table: Any) -> list[Any]:
 
 def named_by(table: Any) -> str | None:
     """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
-    names = {name.strip().lower(): name for name in reversed(column_names(table)) if isinstance(name, str)}
+    names = [name for name in column_names(table) if isinstance(name, str)]
     index = getattr(getattr(table, "index", None), "name", None)
-    if isinstance(index, str):
-        names.setdefault(index.strip().lower(), index)
-    return next((names[name] for name in _NAMES if name in names), None)
+    if isinstance(index, str) and index.strip().lower() not in {name.strip().lower() for name in names}:
+        names.append(index)
+    place = find_identifier(names)
+    return None if place is None else names[place]
 
 
 def products(table: Mapping[str, Any]) -> list[Any]:
