@@ -23,6 +23,7 @@ from gaia_redshift.spectra import (
     Unit,
     narrow,
 )
+from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.arrow import choose_columns, read_batch
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import column_names, kind_of, named_by, products
@@ -89,6 +90,8 @@ def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
     """Return an array's numbers, shape (n, length), and which are masked; None where none is."""
     try:
         values, mask = split_mask(array)
+        if values.dtype.kind in "cbMmV":
+            raise InvalidInputError(wrong_type(values.dtype.kind, str(values.dtype)))
         values = np.atleast_2d(values.astype(np.float64))
     except (ValueError, TypeError):
         raise InvalidInputError(
@@ -97,7 +100,11 @@ def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
         ) from None
     if values.ndim != 2 or (values.shape[1] not in grid.lengths["flux"] and values.size):
         wanted = " or ".join(f"(n, {length})" for length in grid.lengths["flux"])
-        raise InvalidInputError(f"the array has shape {np.shape(array)}: {grid.release} spectra have {wanted}")
+        advice = wrong_shape(np.shape(array), grid)
+        raise InvalidInputError(
+            f"the array has shape {np.shape(array)}: {grid.release} spectra have {wanted}"
+            f"{'; ' if advice else ''}{advice}"
+        )
     return values if values.size else np.empty((0, grid.samples)), None if mask is None else np.atleast_2d(mask)
 
 
@@ -167,7 +174,8 @@ def _named_samples(table: Any, grid: Grid) -> Any:
 
 def _sight(table: Any, names: list[Any], grid: Grid) -> Sight:
     """Look at a table that has no columns of spectra by their names."""
-    fields, columns = [], []
+    fields: list[pyarrow.Field] = []
+    columns: list[pyarrow.Array] = []
     for name in names:
         try:
             column = to_arrow_column(list(table[name][:300])) if len(columns) < len(names[:8]) else pyarrow.nulls(0)

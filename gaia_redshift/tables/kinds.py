@@ -25,6 +25,8 @@ def is_table(table: Any) -> bool:
 
 def kind_of(table: Any) -> str:
     """Return the library that a table belongs to."""
+    if isinstance(table, np.ndarray) and table.dtype.names is not None:
+        return "dict"
     if isinstance(table, np.ndarray | list | tuple) or hasattr(table, "unmasked"):
         return "numpy"
     if isinstance(table, Mapping):
@@ -75,7 +77,9 @@ def column_names(table: Any) -> list[Any]:
         return []
     if kind == "pyarrow":
         return list(table.schema.names)
-    return list(table if kind == "dict" else table.colnames if kind == "astropy" else table.columns)
+    if kind == "dict":
+        return list(table.dtype.names if isinstance(table, np.ndarray) else table)
+    return list(table.colnames if kind == "astropy" else table.columns)
 
 
 def named_by(table: Any) -> str | None:

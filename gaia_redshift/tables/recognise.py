@@ -23,6 +23,7 @@ from gaia_redshift.tables.unrecognised import incomplete, no_spectra
 
 Kind = Literal["samples", "arrays", "coefficients"]
 
+_HEADER_CHARACTERS = 500
 _FLUXES = re.compile(r"(flux|bp|rp)(_\d{1,4}|)")
 _BAND = "xp"
 """The column that names the band in GaiaXPy's tables."""
@@ -59,6 +60,12 @@ class Recognised:
     errors: Mapping[str, tuple[int, int]]
     others: tuple[int, ...]
     sentence: str
+
+    @property
+    def header(self) -> str:
+        """The sentence as a header of HTTP holds it."""
+        text = self.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS]
+        return "".join(mark if mark.isprintable() else "?" for mark in text)
 
     @property
     def columns(self) -> tuple[int, ...]:
