@@ -62,7 +62,10 @@ def _to_pandas(table: Any, answers: pyarrow.Table) -> Any:
 
 def _to_answers(table: Any, answers: pyarrow.Table) -> Any:
     _, names = identifiers(table)
-    return answers if names is None else answers.add_column(0, SOURCE_ID, pyarrow.array(names))
+    if names is None:
+        return answers
+    others = [name for name in answers.column_names if name != SOURCE_ID]
+    return answers.select(others).add_column(0, SOURCE_ID, pyarrow.array(names))
 
 
 def _to_frame(series: Any, answers: pyarrow.Table) -> Any:

@@ -31,7 +31,7 @@ from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_colum
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
 from gaia_redshift.tables.table import Block, PlainTable
-from gaia_redshift.tables.unrecognised import Sight, refusal
+from gaia_redshift.tables.unrecognised import FIRST_COLUMNS, FIRST_ROWS, Sight, refusal
 
 _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
@@ -178,13 +178,23 @@ def _sight(table: Any, names: list[Any], grid: Grid) -> Sight:
     columns: list[pyarrow.Array] = []
     for name in names:
         try:
-            column = to_arrow_column(list(table[name][:300])) if len(columns) < len(names[:8]) else pyarrow.nulls(0)
+            column = _first_rows(table[name]) if len(columns) < FIRST_COLUMNS else pyarrow.nulls(0)
         except (ValueError, TypeError, KeyError, pyarrow.ArrowException):
             column = pyarrow.nulls(0)
         fields.append(pyarrow.field(str(name), column.type))
         columns.append(column)
     rows = len(table[names[0]]) if names else 0
-    return Sight(f"{kind_of(table)} table", "", fields, columns[:8], rows, b"", grid)
+    return Sight(f"{kind_of(table)} table", "", fields, columns[:FIRST_COLUMNS], rows, b"", grid)
+
+
+def _first_rows(column: Any) -> pyarrow.Array:
+    """Return the first rows of a column of any library."""
+    first = column[:FIRST_ROWS]
+    if hasattr(first, "to_arrow"):  # of polars
+        first = first.to_arrow()
+    if isinstance(first, pyarrow.ChunkedArray):
+        return first.combine_chunks()
+    return first if isinstance(first, pyarrow.Array) else to_arrow_column(list(first))
 
 
 def _to_arrow(table: Any, start: int, stop: int, grid: Grid) -> pyarrow.Table:

@@ -21,7 +21,9 @@ from gaia_redshift.tables.table import Table
 
 _FEW = 20
 """Fewer numbers are no spectrum."""
-_FIRST_NAMES, _NAME_CHARACTERS, _FIRST_COLUMNS = 4, 24, 8
+FIRST_COLUMNS, FIRST_ROWS = 8, 300
+"""What is looked at of a table."""
+_FIRST_NAMES, _NAME_CHARACTERS = 4, 24
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _SAMPLE_NAME = re.compile(r"\s*(flux|bp|rp)[_ .\[]?\d+\]?\s*", re.IGNORECASE)
 _NUMBERED = re.compile(r"\s*(.*?)[_ .\[]?(\d{1,4})\]?\s*")
@@ -98,7 +100,7 @@ def _sight(table: Table, grid: Grid) -> Sight:
     columns: list[pyarrow.Array] = []
     rows = table.rows
     try:
-        blocks = table.blocks(range(min(len(fields), _FIRST_COLUMNS)))
+        blocks = table.blocks(range(min(len(fields), FIRST_COLUMNS)))
         first = next(blocks, None)
         columns = [] if first is None else list(first.columns.columns)
         if rows is None and next(blocks, None) is None:
@@ -171,7 +173,7 @@ def _of_transposing(sight: Sight) -> str:
     if not sight.columns:
         return ""
     first = sight.columns[0]
-    cells = [str(cell) for cell in first.slice(0, 300).to_pylist()]
+    cells = [str(cell) for cell in first.slice(0, FIRST_ROWS).to_pylist()]
     named = sum(bool(_SAMPLE_NAME.fullmatch(cell)) for cell in cells)
     many = {*sight.grid.lengths["flux"]}
     seen = (sight.rows or 0) + (sight.names != [] and bool(_SAMPLE_NAME.fullmatch(sight.names[0])))
