@@ -20,6 +20,7 @@ from app.serving.access_log import AnswerErrors, Observe
 from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.security import Access, Guard
+from app.serving.start_up import TellWhy
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
@@ -88,6 +89,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After"],
         )
     app.add_middleware(Observe)
+    app.add_middleware(TellWhy)
     if settings.tracing:
         tracing.trace(app)
 

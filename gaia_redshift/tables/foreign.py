@@ -91,7 +91,7 @@ def _written(what: str, form: str) -> str:
 def _markup(text: str, lowered: str) -> str:
     """Return what a text is that begins with ``<`` and is no VOTable."""
     if "<html" in lowered or lowered.startswith(("<!doctype html", "<head", "<body", "<table", "<div", "<p>", "<h1")):
-        title = _TITLE.search(text)
+        title = _TITLE.search(text[:4096])
         named = f", {title[1][:60]!r}" if title else ""
         if "<table" in text.lower():
             return _written(f"a web page with a table (HTML{named})", "html")

@@ -26,7 +26,7 @@ FIRST_COLUMNS, FIRST_ROWS = 8, 300
 _FIRST_NAMES, _NAME_CHARACTERS = 4, 24
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _SAMPLE_NAME = re.compile(r"\s*(flux|bp|rp)[_ .\[]?\d+\]?\s*", re.IGNORECASE)
-_NUMBERED = re.compile(r"\s*(.*?)[_ .\[]?(\d{1,4})\]?\s*")
+_NUMBERED = re.compile(r"(.*?)[_ .\[]?(\d{1,4})\]?")
 _ARRAY = re.compile(r"[\s()\[\]{}\d.,eE+-]{20,}|None")
 _CATALOGUE = {
     "ra", "dec", "parallax", "pmra", "phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag", "bp_rp",
@@ -173,7 +173,7 @@ def _of_transposing(sight: Sight) -> str:
     if not sight.columns:
         return ""
     first = sight.columns[0]
-    cells = [str(cell) for cell in first.slice(0, FIRST_ROWS).to_pylist()]
+    cells = [str(cell)[:80] for cell in first.slice(0, FIRST_ROWS).to_pylist()]
     named = sum(bool(_SAMPLE_NAME.fullmatch(cell)) for cell in cells)
     many = {*sight.grid.lengths["flux"]}
     seen = (sight.rows or 0) + (sight.names != [] and bool(_SAMPLE_NAME.fullmatch(sight.names[0])))
@@ -198,7 +198,7 @@ def _of_arrays(sight: Sight) -> str:
             found = max(lengths_of(few), default=0)
             if found > _FEW and (is_array(field.type) or all(map(_ARRAY.fullmatch, map(str, few.to_pylist())))):
                 what = f"The column {field.name.strip()[:40]} holds arrays of {found} numbers"
-                return by_length(what, found, sight.grid, "flux", "bp and rp")
+                return by_length(what, found, sight.grid, "it flux", "them bp and rp")
     return ""
 
 
@@ -206,14 +206,14 @@ def _of_numbered_columns(sight: Sight) -> str:
     """Name columns whose names differ by their numbers."""
     families: dict[str, list[str]] = defaultdict(list)
     for name in sight.names:
-        if (found := _NUMBERED.fullmatch(name)) is not None:
+        if (found := _NUMBERED.fullmatch(name.strip()[:80])) is not None:
             families[found[1].rstrip("_")].append(name.strip())
     own = max(families.values(), key=len, default=[])
     if len(own) <= _FEW:
         return ""
     what = f"It has {len(own)} numbered columns, {own[0][:20]} to {own[-1][:20]}"
     last = len(own) - 1
-    return by_length(what, len(own), sight.grid, f"flux_0 to flux_{last}", "bp_0.. and rp_0..")
+    return by_length(what, len(own), sight.grid, f"them flux_0 to flux_{last}", "them bp_0.. and rp_0..")
 
 
 def by_length(what: str, count: int, grid: Grid, flux: str, bands: str) -> str:
@@ -238,9 +238,9 @@ def by_length(what: str, count: int, grid: Grid, flux: str, bands: str) -> str:
             "and rp_coefficients of the archive's file"
         )
     if count == grid.samples:
-        return f"{what}, as many as a spectrum has fluxes: name them {flux} if they are the fluxes in e-/s"
+        return f"{what}, as many as a spectrum has fluxes: name {flux} if they are the fluxes in e-/s"
     if count in {*lengths["flux"], *lengths["bp"], *lengths["rp"]}:
-        return f"{what}, as many as bands have samples: name them {bands} if they are the fluxes in e-/s"
+        return f"{what}, as many as bands have samples: name {bands} if they are the fluxes in e-/s"
     return f"{what}, but a spectrum has {' or '.join(map(str, lengths['flux']))} fluxes"
 
 

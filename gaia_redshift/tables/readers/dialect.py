@@ -88,8 +88,8 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
     if rows.cells[0] > MOST_COLUMNS:
         raise InvalidTableError(f"the table has {rows.cells[0]} columns: at most {MOST_COLUMNS} are read")
     names = cells(rows.row(0), delimiter)
-    if delimiter == b" ":
-        _refuse_aligned(names)
+    if delimiter == b" " and "" in [name.strip() for name in names[1:-1]]:
+        raise _aligned(names)
     begin = text[:_BEGIN_BYTES]
     if not _is_header(names) or _names_fluxes(_named_by_comment(len(names), comments[-1:]), names):
         return Head(_made_up(names, delimiter, rows, comments), delimiter, comments, place, begin)
@@ -106,18 +106,19 @@ def _rows_below(names: list[str], delimiter: bytes, rows: Rows, text: bytes) -> 
     if len(following) > 1 and (following.cells == len(names) + 1).all():
         trailing = all(following.row(row).endswith(delimiter) for row in range(2))
         names = [*names, ""] if trailing else ["", *names]  # as R writes the names of rows: without a header
+    if delimiter == b" " and following.cells[0] != len(names) and b"  " in following.row(0):
+        raise _aligned(names)
     _refuse_split_numbers(names, delimiter, following)
     return names, int(following.starts[0])
 
 
-def _refuse_aligned(names: Sequence[str]) -> None:
-    """Refuse cells with runs of blanks between them, as people like to look at; raises InvalidTableError."""
-    if "" in [name.strip() for name in names[1:-1]]:
-        raise InvalidTableError(
-            "the cells are aligned by runs of blanks, which are not read: save the table with commas between cells (in "
-            "pandas, to_csv; in astropy, Table.read(FILE, format='ascii').write('spectra.ecsv'))",
-            [Detail("header", " ".join(" ".join(names).split()[:4])[:120])],
-        )
+def _aligned(names: Sequence[str]) -> InvalidTableError:
+    """Return the refusal of cells with runs of blanks between them, as people like to look at."""
+    return InvalidTableError(
+        "the cells are aligned by runs of blanks, which are not read: save the table with commas between cells (in "
+        "pandas, to_csv; in astropy, Table.read(FILE, format='ascii').write('spectra.ecsv'))",
+        [Detail("header", " ".join(" ".join(names).split()[:4])[:120])],
+    )
 
 
 def _skip_comments(text: bytes) -> tuple[int, list[str]]:

@@ -80,7 +80,7 @@ def test_missing_columns_are_named_and_counted(write_csv: WriteCsv) -> None:
         read(write_csv(table.drop_columns(["z"])))
     with pytest.raises(InvalidInputError, match=r"1 column is missing: flux_3;"):
         read(write_csv(table.drop_columns(["flux_3"])))
-    with pytest.raises(InvalidInputError, match=r"no spectra were found: csv with commas between cells, 1 column \(z\)"):
+    with pytest.raises(InvalidInputError, match=r"no spectra were found: csv with commas .*, 1 column \(z\)"):
         read(write_csv(table.drop_columns([f"flux_{index}" for index in range(DR3.samples)])))
 
 
