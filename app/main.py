@@ -169,5 +169,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    details = [Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
-    raise InvalidRequestError("the request's parameters are wrong", details) from None
+    details = [
+        Detail(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, "))
+        for problem in error.errors()
+    ]
+    first = f"{details[0].at}: {details[0].message}" if details else ""
+    raise InvalidRequestError(f"the request's parameters are wrong: {first}", details) from None

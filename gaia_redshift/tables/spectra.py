@@ -127,7 +127,8 @@ def _basis(found: Recognised) -> Basis | None:
 def _error_columns(found: Recognised) -> tuple[int, ...]:
     if len(found.errors) < len(found.bands) or found.kind != "coefficients":
         raise InvalidTableError(
-            "errors need the archive's coefficient errors and correlations of both bands, which this table has not"
+            "signal-to-noise ratios need the archive's coefficient errors and correlations of both bands, which this "
+            "table has not: leave out --snr (snr=true), or download XP_CONTINUOUS with all its columns"
         )
     return tuple(position for pair in found.errors.values() for position in pair)
 
