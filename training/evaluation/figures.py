@@ -21,7 +21,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK = "#222222"
 PNG_DOTS_PER_INCH = 110
 
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, object] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
