@@ -81,6 +81,7 @@ def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplo
             yield axes
             # Without the date the same figure is the same file.
             drawing.savefig(directory / f"{name}.svg", metadata={"Date": None})
+            drawing.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
             drawing.savefig(directory / f"{name}.png", dpi=PNG_DOTS_PER_INCH)
         except OSError as error:
             raise InvalidInputError(f"cannot write {directory / name}: {error.strerror or error}") from error
