@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.process import BaseProcess
 from socket import socket
 from types import FrameType
 from typing import Any
@@ -91,7 +92,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
-def _end_after(supervisor: Any) -> None:
+def _end_after(supervisor: BaseProcess) -> None:
     """Drain and end when the supervisor is gone: nobody would ever replace or stop this worker."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)

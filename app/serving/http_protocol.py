@@ -12,6 +12,7 @@ import asyncio
 from typing import Any
 
 import orjson
+from uvicorn.config import Config
 
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import record_refusal
@@ -55,9 +56,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def __init__(
         self,
         settings: Settings,
-        config: Any,
+        config: Config,
         server_state: Any,
-        app_state: dict[str, Any],
+        app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if not config.loaded:

@@ -152,7 +152,7 @@ def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, 
     return Predictions([read(checked(reply))])
 
 
-def models() -> Talk[list[dict[str, Any]]]:
+def models() -> Talk[list[dict[str, object]]]:
     """Ask which models are loaded."""
     reply = yield {"method": "GET", "url": "/models"}
     try:

@@ -25,7 +25,7 @@ from gaia_redshift.spectra import (
 )
 from gaia_redshift.tables.arrow import choose_columns, read_batch
 from gaia_redshift.tables.columns import SOURCE_ID
-from gaia_redshift.tables.kinds import column_names, kind_of, named_by, products
+from gaia_redshift.tables.kinds import Table, column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
@@ -35,7 +35,7 @@ _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
 
 
-def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
+def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
     """Read spectra from a table in memory, some ten thousand at a time; a table without rows gives one empty batch.
 
     Parameters
@@ -146,7 +146,7 @@ def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
     return SpectrumBatch.join(list(read_spectra(whole, found)))
 
 
-def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:
+def _to_arrow(table: Table, start: int, stop: int) -> pyarrow.Table:
     """Return some rows of the columns that may hold spectra, or name them."""
     if kind_of(table) == "pyarrow":
         part = table.slice(start, stop - start)
@@ -172,7 +172,7 @@ def _to_arrow(table: Any, start: int, stop: int) -> pyarrow.Table:
     return pyarrow.table(columns, pyarrow.schema(fields))
 
 
-def _from_pandas(table: Any, wanted: list[str], start: int, stop: int) -> pyarrow.Table:
+def _from_pandas(table: Table, wanted: list[str], start: int, stop: int) -> pyarrow.Table:
     part = table[wanted].iloc[start:stop]
     columns = {
         name: to_arrow_column(list(part[name])) if part[name].dtype.kind == "O" else pyarrow.array(part[name])

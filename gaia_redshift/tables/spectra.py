@@ -218,7 +218,7 @@ def _signal_to_noise(
     return found
 
 
-def _identifiers(column: pyarrow.Array) -> list[Any]:
+def _identifiers(column: pyarrow.Array) -> list[object]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
     if not is_text(column.type):
         return list(column.to_pylist())

@@ -4,7 +4,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -15,6 +15,9 @@ from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
+
+Column: TypeAlias = NDArray[Any]
+"""Of the type that the file says."""
 
 _MOST_UNPACKED = 2 << 30
 """Most bytes that the arrays of an ``.npz`` may claim: they are read whole."""
@@ -56,7 +59,7 @@ def _whole(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
     file.seek(0)
     try:
         version = np.lib.format.read_magic(file)
@@ -69,7 +72,7 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], 
     return shape, fortran, dtype, file.tell()
 
 
-def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     names = dtype.names or ()
     if len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
         raise InvalidTableError(
@@ -82,13 +85,13 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise InvalidTableError(f"the array holds {dtype}, not numbers")
 
 
-def _columns(values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _columns(values: Column) -> dict[str, Column]:
     if values.dtype.names is None:
         return {"flux": values}
     return {name: values[name] for name in values.dtype.names}
 
 
-def _typed(values: NDArray[Any]) -> pyarrow.Array:
+def _typed(values: Column) -> pyarrow.Array:
     if values.dtype.kind in "fiubS":
         return column(values)
     if values.dtype.kind == "U" and values.ndim == 1:
@@ -96,11 +99,11 @@ def _typed(values: NDArray[Any]) -> pyarrow.Array:
     return pyarrow.array([str(value) for value in values], pyarrow.string())
 
 
-def _schema(columns: dict[str, NDArray[Any]]) -> pyarrow.Schema:
+def _schema(columns: dict[str, Column]) -> pyarrow.Schema:
     return pyarrow.schema([(name, _typed(values[:0]).type) for name, values in columns.items()])
 
 
-def _block(columns: dict[str, NDArray[Any]], wanted: Sequence[int]) -> Block:
+def _block(columns: dict[str, Column], wanted: Sequence[int]) -> Block:
     names = list(columns)
     chosen = [names[place] for place in wanted]
     return Block(pyarrow.RecordBatch.from_arrays([_typed(columns[name]) for name in chosen], chosen))
@@ -137,7 +140,7 @@ def open_npz(file: IO[bytes]) -> PlainTable:
     return _table(arrays)
 
 
-def _table(arrays: dict[str, NDArray[Any]]) -> PlainTable:
+def _table(arrays: dict[str, Column]) -> PlainTable:
     rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
     columns = {name: values for name, values in arrays.items() if values.ndim in {1, 2}}
     wrong = [name for name, values in columns.items() if len(values) != rows]
