@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from app.settings import Settings
@@ -40,11 +41,10 @@ def _name(location: tuple[int | str, ...]) -> str:
     return f"{_ENVIRONMENT}{setting.upper()}{''.join(f'[{part}]' for part in inside)}"
 
 
-def _what(problem: Any) -> str:
+def _what(problem: ErrorDetails) -> str:
     if problem["loc"][0] in {"api_keys", "admin_keys"} and problem["type"] == "string_pattern_mismatch":
         return "is no SHA-256 of a key: `gaia-redshift key NAME` prints one"
-    message: str = problem["msg"]
-    return message
+    return problem["msg"]
 
 
 def _check(settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """Running the service: one process, or a supervisor with several. Imports `main`, `protocol` and `settings`.
 
-SIGTERM drains: the process turns unready, waits `drain_seconds` for whoever routes to it to notice, stops accepting,
-answers every request it has accepted, and exits with 0. SIGHUP reloads the models in place, in every worker.
+SIGTERM drains: the process turns unready, waits `drain_seconds` for whoever routes to it to notice, lets nobody new
+connect, accepts who has connected, answers every request that they have sent, and exits with 0. SIGHUP reloads the
+models in place, in every worker.
 """
 
 import gc
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.process import BaseProcess
 from socket import socket
 from types import FrameType
 from typing import Any
@@ -20,12 +22,13 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from app.api.predict import SmallRequests
 from app.main import UNREADY, create_app
 from app.serving import logs, metrics_files
 from app.serving.fast_path import FastPath
+from app.serving.http import arrivals
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
@@ -89,7 +92,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
-def _end_after(supervisor: Any) -> None:
+def _end_after(supervisor: BaseProcess) -> None:
     """Drain and end when the supervisor is gone: nobody would ever replace or stop this worker."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -122,9 +125,24 @@ class Server(uvicorn.Server):
         timer.start()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Answer who was accepted. The signal has then done its work: the process exits with 0."""
+        """Answer who has connected. The signal has then done its work: the process exits with 0."""
+        if self.config.workers == 1:  # else the port is that of others, too, and their supervisor shuts it
+            arrivals.take_no_more(sockets or ())
+        await arrivals.accept_waiting(sockets or ())
         await super().shutdown(sockets)
         self._captured_signals.clear()
+
+
+class Worker(multiprocess.Process):
+    """One process of several."""
+
+    @property
+    def server(self) -> Server:
+        """What runs in it; its supervisor waits for the drain."""
+        if self._server is None:
+            self._server = Server(self.config, 0)
+        assert isinstance(self._server, Server)  # noqa: S101 - made above
+        return self._server
 
 
 @contextmanager
@@ -141,6 +159,7 @@ class Supervisor(Multiprocess):
     """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
+        multiprocess.Process = Worker  # type: ignore[misc] # what it makes its workers of
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # its handler is there
@@ -177,6 +196,7 @@ class Supervisor(Multiprocess):
 
     def terminate_all(self) -> None:
         """Stop the workers, and let nobody queue at a door that will not open again."""
+        arrivals.take_no_more(self.sockets)
         super().terminate_all()
         for listening in self.sockets:
             listening.close()

@@ -64,11 +64,11 @@ class Predictor:
         self.bundle = model if isinstance(model, Bundle) else find_bundle(model, models, public_key)
         self.engine: Engine = load_engine(self.bundle, engine, threads)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return where the bundle lies and what it is: the other side loads it again."""
         return {**self._made_with, "model": self.bundle.folder, "manifest_sha256": self.bundle.sha256}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """Load the same bundle; raises InvalidBundleError if another one lies there."""
         wanted = state.pop("manifest_sha256")
         self.__init__(**state)  # type: ignore[misc]
@@ -82,7 +82,7 @@ class Predictor:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def __call__(self, table: Any, *, prior: Prior = "survey", pdf: bool = False, unit: str | None = None) -> Any:
+    def __call__(self, table: object, *, prior: Prior = "survey", pdf: bool = False, unit: str | None = None) -> Any:
         """Predict the redshifts of spectra in memory.
 
         Parameters

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 _IN_THREAD_BYTES = 128 << 10
 """Decoding more than this in the event loop would hold up the other clients."""
 
-ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, object]] = {
     400: {"model": ErrorReply, "description": "The body is not what its Content-Type says"},
     404: {"model": ErrorReply, "description": "There is no such model"},
     413: {"model": ErrorReply, "description": "The body is too large"},
@@ -50,7 +50,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorReply, "description": "The service is starting up, shutting down, or out of disk"},
 }
 
-_CSV_BODY: dict[str, Any] = {
+_CSV_BODY: dict[str, object] = {
     "required": True,
     "content": {
         "multipart/form-data": {
@@ -176,9 +176,9 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return batch.in_samples(options.unit), options
 
 
-def reply_head(model: Model, asked: Asked) -> dict[str, Any]:
+def reply_head(model: Model, asked: Asked) -> dict[str, object]:
     """Return what a JSON reply says before its predictions."""
-    head: dict[str, Any] = {
+    head: dict[str, object] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
         "prior": name_of(asked.prior),
     }

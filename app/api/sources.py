@@ -1,9 +1,10 @@
 """``POST /predict/sources``: redshifts of sources whose spectra are fetched from Gaia's archive; off unless enabled."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
+import pyarrow
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +18,7 @@ from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.media import JSON
-from gaia_redshift.spectra import Grid, Problem, SpectrumBatch
+from gaia_redshift.spectra import FloatArray, Grid, Problem, SpectrumBatch
 from gaia_redshift.tables.dataframes import read_blocks
 
 router = APIRouter(tags=["predict"])
@@ -89,7 +90,9 @@ def _fetch(url: str, grid: Grid, ids: list[int]) -> SpectrumBatch:
     return SpectrumBatch(flux, [str(number) for number in ids], problems, grid)
 
 
-def _fill(rows: Any, grid: Grid, places: dict[int, list[int]], flux: Any, problems: dict[int, Problem]) -> None:
+def _fill(
+    rows: pyarrow.Table, grid: Grid, places: dict[int, list[int]], flux: FloatArray, problems: dict[int, Problem]
+) -> None:
     name = next(name for name in rows.column_names if name.lower() == "source_id")
     found = SpectrumBatch.join(list(read_blocks(rows, grid)))
     for row, number in enumerate(rows[name].to_pylist()):

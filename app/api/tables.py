@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -154,7 +154,7 @@ async def _predict(
     """
     total = 0
     about = model.predictor.about(asked)
-    batch: Any = await _in_thread(lambda: next(blocks, None))
+    batch = await _in_thread(lambda: next(blocks, None))
     while batch is not None:
         patient = total > 0
         total += len(batch)

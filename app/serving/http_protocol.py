@@ -12,13 +12,15 @@ import asyncio
 from typing import Any
 
 import orjson
+from uvicorn.config import Config
 
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import record_refusal
 from app.serving.http import surplus
+from app.serving.http.arrivals import unread_bytes
 from app.serving.http.exchange import HIGH_WATER, WHOLE_BODY, Exchange, address_of, write_head
 from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
-from app.serving.http.patience import Patience
+from app.serving.http.patience import Patience, ReaderPatience
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
@@ -33,6 +35,10 @@ _MOST_DROPPED = 16 << 20
 """Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
 _IDLE_SECONDS = 5.0
 """A connection without a request is closed after this long."""
+_LAST_SECONDS = 1.0
+"""The same when the service ends: what has been sent by then is answered, and the connection closed with the answer."""
+_LOOK_SECONDS = 0.05
+"""Where time is up and something has come that was not read yet, it is up after this long."""
 
 
 class ImpatientProtocol(asyncio.Protocol):
@@ -50,9 +56,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def __init__(
         self,
         settings: Settings,
-        config: Any,
+        config: Config,
         server_state: Any,
-        app_state: dict[str, Any],
+        app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if not config.loaded:
@@ -66,19 +72,20 @@ class ImpatientProtocol(asyncio.Protocol):
         self._body: Body | None = None
         self._reading = True
         self._dropped = 0
+        self._ending = False
+        """Whether the service ends: the next request is the last."""
         self._over = False
         """Whether no more requests are read: what still comes is dropped until the client has read its answer."""
         self._patience = Patience(self.loop)
         self.writable = asyncio.Event()
         self.writable.set()
-        self._reader_patience = Patience(self.loop)
-        self._unread = 0
 
     # What the event loop calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the first request its time; a connection too many has little."""
         self.transport = transport  # type: ignore[assignment]
         self._state.connections.add(self)
+        self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
         self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
         if len(self._state.connections) <= self.settings.max_connections:
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
@@ -91,7 +98,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._state.connections.discard(self)
         surplus.discard(self._state, self)
         self._patience.close()
-        self._reader_patience.close()
+        self._reader.close()
         self._over = True
         self.writable.set()
         exchange = self._exchange
@@ -131,21 +138,21 @@ class ImpatientProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Give a client that does not keep up with its answer the time to read some of it."""
         self.writable.clear()
-        self._unread = self.transport.get_write_buffer_size()
-        self._reader_patience.wait(self.settings.slow_seconds, self._judge_reader)
+        self._reader.begin()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        self._reader_patience.end()
+        self._reader.end()
         self.writable.set()
 
     # What uvicorn's server calls.
     def shutdown(self) -> None:
-        """Close, but answer the request that is being worked on."""
-        if self._exchange is None or self._exchange.answered:
-            self.transport.close()
-        else:
+        """Answer the request that is being worked on, or the one that comes now, and close."""
+        self._ending = True
+        if self._exchange is not None:
             self._exchange.keep_alive = False
+        elif not (self._over or self._buffer or surplus.holds(self._state, self)):
+            self._patience.wait(_LAST_SECONDS, self._idle_too_long)
 
     # What an exchange calls.
     def want_more(self) -> None:
@@ -160,15 +167,17 @@ class ImpatientProtocol(asyncio.Protocol):
         assert exchange is not None  # noqa: S101 - it calls
         self._state.total_requests += 1
         if not exchange.keep_alive or self._over:
-            self._linger() if self._over or exchange.more_body else self.transport.close()
-            self._over = True
+            if self._over or exchange.more_body:
+                self._linger()
+            else:
+                self._close()
             return
         if exchange.more_body:
             self.want_more()
             self._patience.wait(_LINGER_SECONDS, self.transport.abort)
         else:
             self._exchange = None
-            self._patience.wait(_IDLE_SECONDS, self._idle_too_long)
+            self._wait_for_next()
             if self._buffer:
                 self.loop.call_soon(self.data_received, b"")  # not from here: a thousand would call each other
             self.want_more()
@@ -206,6 +215,8 @@ class ImpatientProtocol(asyncio.Protocol):
                 head.keep_alive = False
             else:
                 raise self._too_many()
+        if self._ending:
+            head.keep_alive = False
         self._patience.end()
         scope = head.scope(self._root_path)
         scope.update(server=self._server, client=self._client, state=self._app_state.copy())
@@ -231,7 +242,7 @@ class ImpatientProtocol(asyncio.Protocol):
             exchange.complete()
             if exchange.answered:
                 self._exchange = None
-                self._patience.wait(_IDLE_SECONDS, self._idle_too_long)
+                self._wait_for_next()
             else:
                 self.want_more()  # to see the client leave
 
@@ -241,28 +252,26 @@ class ImpatientProtocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     # Time.
+    def _wait_for_next(self) -> None:
+        self._patience.wait(_LAST_SECONDS if self._ending else _IDLE_SECONDS, self._idle_too_long)
+
     def _head_too_slow(self) -> None:
+        if unread_bytes(self.transport):  # the rest may lie here: we were busy
+            self._patience.wait(_LOOK_SECONDS, self._head_too_slow)
+            return
         seconds = self.settings.head_seconds
         self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
 
     def _idle_too_long(self) -> None:
         """Close an idle connection, but break it off when its client does not read its answer."""
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent:
+        if unread_bytes(self.transport):  # a request lies here: we were busy
+            self._patience.wait(_LOOK_SECONDS, self._idle_too_long)
+        elif not self.transport.get_write_buffer_size():
             self.transport.close()
-        elif self._unread and unsent >= self._unread:
-            self.transport.abort()
-        else:
-            self._unread = unsent
+        elif self._reader.reads():
             self._patience.wait(self.settings.slow_seconds, self._idle_too_long)
-
-    def _judge_reader(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if unsent >= self._unread:
+        else:
             self.transport.abort()
-            return
-        self._unread = unsent
-        self._reader_patience.wait(self.settings.slow_seconds, self._judge_reader)
 
     # Ends.
     def _too_many(self) -> TooManyConnectionsError:
@@ -288,6 +297,14 @@ class ImpatientProtocol(asyncio.Protocol):
         lines = [*self._state.default_headers, *raw, *record_refusal(error, self._client)]
         self.transport.write(write_head(error.status, lines, keep_alive=False) + body)
         self._linger(_REFUSED_SECONDS)
+
+    def _close(self) -> None:
+        """Close; where the client has sent more, that would reset the connection, and the answer might be lost."""
+        if self._buffer or unread_bytes(self.transport):
+            self._linger(_REFUSED_SECONDS)
+        else:
+            self._over = True
+            self.transport.close()
 
     def _linger(self, seconds: float = _LINGER_SECONDS) -> None:
         """Say that nothing more comes, and wait for the client to see it; what it still sends is dropped."""

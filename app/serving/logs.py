@@ -17,13 +17,13 @@ _SHARED: list[Any] = [
 ]
 
 
-def _drop_colour(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _drop_colour(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """Drop the second, coloured copy that uvicorn gives of its messages."""
     event.pop("color_message", None)
     return event
 
 
-def _to_json(event: dict[str, Any], **_: Any) -> str:
+def _to_json(event: dict[str, object], **_: object) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
 
 
@@ -54,7 +54,7 @@ def choose_format(log_format: str) -> str:
     return "console" if sys.stdout.isatty() else "json"
 
 
-def configuration(log_format: str, level: str) -> dict[str, Any]:
+def configuration(log_format: str, level: str) -> dict[str, object]:
     """Return the configuration for `logging.config.dictConfig`: everything to standard output."""
     return {
         "version": 1,
@@ -72,7 +72,7 @@ class _Lines:
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
 
-    def add(self, fields: dict[str, Any], level: str) -> None:
+    def add(self, fields: dict[str, object], level: str) -> None:
         """Write one line, with those that come in the same turn."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write)
@@ -90,7 +90,7 @@ _ranks = {name: rank for rank, name in enumerate(("debug", "info", "warning", "e
 _chosen: dict[str, Any] = {"least": "info", "json": False}
 
 
-def log_request(fields: dict[str, Any], level: str) -> None:
+def log_request(fields: dict[str, object], level: str) -> None:
     """Log one request, at ``debug`` or ``info``."""
     if _ranks[level] < _ranks[_chosen["least"]]:
         return

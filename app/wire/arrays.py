@@ -1,7 +1,6 @@
 """Arrays of numbers that a request brings, judged as strictly as JSON. Imports `spectra` and `errors`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError
 
 
-def refuse_not_finite(columns: Mapping[str, NDArray[Any]], first_row: int = 0) -> None:
+def refuse_not_finite(columns: Mapping[str, NDArray[np.generic]], first_row: int = 0) -> None:
     """Raise InvalidRequestError with the positions of the numbers that are NaN or infinite, column by column."""
     details = []
     count = 0

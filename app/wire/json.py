@@ -5,11 +5,11 @@ finds the exact place. A test holds that the fast way accepts nothing that the s
 """
 
 import re
-from typing import Any
 
 import numpy as np
 import orjson
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from app.wire.keys import STRING, refuse_duplicate_keys
 from app.wire.lenient import as_text, numbers, plain_identifier, read_leniently
@@ -93,7 +93,7 @@ _NUMBERS = frozenset({float, int})
 _FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
 
 
-def _flux_fast(spectra: list[Any]) -> FloatArray | None:
+def _flux_fast(spectra: list[object]) -> FloatArray | None:
     """Return fluxes of shape (n, 186) if every spectrum is plain `flux` of finite numbers; None to ask the judge."""
     rows = []
     for spectrum in spectra:
@@ -155,9 +155,9 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
 
 
-def _message(problem: Any) -> str:
+def _message(problem: ErrorDetails) -> str:
     """Return what is wrong at one place, with the way out where there is a likely one."""
-    message: str = problem["msg"]
+    message = problem["msg"]
     place = problem["loc"]
     if problem["type"] == "extra_forbidden" and len(place) == 1 and place[0] in Spectrum.model_fields:
         return f'{message}: it belongs to a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'

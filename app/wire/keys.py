@@ -6,7 +6,6 @@ counted.
 """
 
 import re
-from typing import Any
 
 from gaia_redshift.errors import Detail, InvalidRequestError
 
@@ -20,7 +19,7 @@ def refuse_duplicate_keys(body: bytes, keys: int) -> None:
         raise InvalidRequestError("the body gives a key twice", [Detail("body", "each key may be given once")])
 
 
-def count_keys(value: Any) -> int:
+def count_keys(value: object) -> int:
     """Return how many keys there are in objects and lists of any depth."""
     count, waiting = 0, [value]
     while waiting:

@@ -4,8 +4,6 @@ What is wrong with a spectrum's numbers costs that spectrum; anything else that 
 nobody knows, is left to the schema to refuse.
 """
 
-from typing import Any
-
 import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -64,7 +62,7 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
     return SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems), options
 
 
-def _well_formed(spectrum: Any) -> bool:
+def _well_formed(spectrum: object) -> bool:
     """Say whether a spectrum has no key, and no identifier, that the schema refuses."""
     if type(spectrum) is not dict or not spectrum.keys() <= {"source_id", *_BANDS}:
         return False
@@ -72,7 +70,7 @@ def _well_formed(spectrum: Any) -> bool:
     return plain_identifier(spectrum.get("source_id")) and not both
 
 
-def _read(spectrum: dict[str, Any]) -> FloatArray | Problem:
+def _read(spectrum: dict[str, object]) -> FloatArray | Problem:
     """Return one spectrum's fluxes, shape (186,), or why they cannot be used."""
     bands = {}
     for band in ("flux",) if spectrum.get("bp") is None and spectrum.get("rp") is None else ("bp", "rp"):
@@ -83,7 +81,7 @@ def _read(spectrum: dict[str, Any]) -> FloatArray | Problem:
     return bands["flux"] if "flux" in bands else DR3.assemble(bands["bp"], bands["rp"])
 
 
-def _samples(band: str, values: Any) -> FloatArray | Problem:
+def _samples(band: str, values: object) -> FloatArray | Problem:
     if values is None:
         return Problem("missing_value", f"{band} is empty")
     if type(values) is not list:
@@ -99,14 +97,14 @@ def _samples(band: str, values: Any) -> FloatArray | Problem:
         return Problem("not_finite", f"{band} holds an integer beyond any float: every flux must be finite")
 
 
-def _no_number(at: str, value: Any) -> Problem:
+def _no_number(at: str, value: object) -> Problem:
     if value is None:
         return Problem("missing_value", f"{at} is empty")
     text = repr(value[:40]) if isinstance(value, str) else f"of the type {type(value).__name__}"
     return Problem("not_a_number", f"{at} is {text}, which is not a number")
 
 
-def numbers(values: Any) -> FloatArray:
+def numbers(values: object) -> FloatArray:
     """Return numbers as float32, infinite where they are beyond it."""
     return narrow(np.asarray(values, dtype=np.float64))
 
@@ -118,7 +116,7 @@ def plain_identifier(value: object) -> bool:
     return value is None or (type(value) is str and len(value) <= 256)
 
 
-def as_text(identifiers: list[Any]) -> list[str | None] | None:
+def as_text(identifiers: list[object]) -> list[str | None] | None:
     """Return identifiers as JSON returns them, as text; None where no spectrum has one."""
     if not any(value is not None for value in identifiers):
         return None

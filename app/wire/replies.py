@@ -1,17 +1,15 @@
 """Predictions as the rows of a JSON reply. Imports the library's `interpretation`."""
 
-from typing import Any
-
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import COLUMNS, Predictions
 
 
-def reply_rows(predictions: Predictions) -> list[dict[str, Any]]:
+def reply_rows(predictions: Predictions) -> list[dict[str, object]]:
     """Return the predictions as rows in the shape of `Prediction`, ready for JSON but for the arrays `pdf`."""
     redshifts, problems, source_id = predictions.redshifts, predictions.problems, predictions.source_id
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for row, (values, flags) in enumerate(zip(redshifts.values.tolist(), redshifts.flags.tolist(), strict=True)):
-        answer: dict[str, Any] = {}
+        answer: dict[str, object] = {}
         if source_id is not None:
             answer["source_id"] = None if source_id[row] is None else str(source_id[row])
         problem = problems.get(row)

@@ -167,7 +167,7 @@ def _as_numbers(names: Sequence[Identifier] | None) -> Sequence[Identifier] | No
     return [None if name is None else int(name) for name in names]
 
 
-def models() -> Talk[list[dict[str, Any]]]:
+def models() -> Talk[list[dict[str, object]]]:
     """Ask which models are loaded."""
     reply = yield {"method": "GET", "url": "/models"}
     try:

@@ -23,7 +23,7 @@ _BINARY_FROM_ROWS = 16
 class Spectra:
     """Arrays of n spectra, as they were given."""
 
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, NDArray[np.generic]]
     """``flux``, or ``bp`` and ``rp``, each with n rows."""
     masks: Mapping[str, NDArray[np.bool_] | None]
     """Which numbers are masked, of the same shapes; None where none is."""
@@ -45,7 +45,7 @@ class Spectra:
         )
 
 
-def write_request(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any]:
+def write_request(spectra: Spectra, options: Mapping[str, object]) -> dict[str, Any]:
     """Return what httpx needs to send spectra: content, headers and params.
 
     Parameters
@@ -65,13 +65,13 @@ def write_request(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any
     return {"content": _as_arrow(spectra), "headers": {"Content-Type": ARROW}, "params": params}
 
 
-def _flat(options: Mapping[str, Any]) -> bool:
+def _flat(options: Mapping[str, object]) -> bool:
     """Say whether all options fit into a query."""
     return all(isinstance(value, str | bool) for value in options.values())
 
 
-def _as_json(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any]:
-    arrays: dict[str, Any] = {}
+def _as_json(spectra: Spectra, options: Mapping[str, object]) -> dict[str, object]:
+    arrays: dict[str, NDArray[np.generic]] = {}
     for name, array in spectra.arrays.items():
         mask = spectra.masks.get(name)
         values = array if mask is None else np.where(mask, np.nan, array)  # NaN is written as null
@@ -87,16 +87,16 @@ def _as_json(spectra: Spectra, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": content, "headers": {"Content-Type": JSON}}
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: object) -> object:
     """Write what JSON has no way for as text, for the service to say where it is."""
     return value.tolist() if isinstance(value, np.ndarray) else str(value)[:40]
 
 
-def _float(array: NDArray[Any]) -> NDArray[Any]:
+def _float(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
-def _as_npy(flux: NDArray[Any]) -> bytes:
+def _as_npy(flux: NDArray[np.generic]) -> bytes:
     file = io.BytesIO()
     np.save(file, _float(flux))
     return file.getvalue()

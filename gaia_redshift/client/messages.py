@@ -21,12 +21,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-def _kind_of_prior(value: Any) -> str:
+def _kind_of_prior(value: object) -> str:
     """Choose which alternative judges a prior, so that a wrong one is explained once."""
     return "prior-table" if isinstance(value, dict | PriorTable) else "prior-name"
 
 
-def _unit(value: Any) -> Any:
+def _unit(value: object) -> Any:
     """Understand the spellings of a unit; raises ValueError with the way out for those that are not read."""
     return find_unit(value) if isinstance(value, str) else value
 

@@ -25,7 +25,7 @@ class Question:
     """Spectra to be sent, and what stays here."""
 
     spectra: Spectra
-    options: dict[str, Any]
+    options: dict[str, object]
     """Those of the service, without what has its default value."""
     source_id: Sequence[Identifier] | None
     named_by: str | None
@@ -35,13 +35,13 @@ class Question:
 
 
 def ask(
-    flux: Any,
-    bp: Any,
-    rp: Any,
-    source_id: Any,
+    flux: object,
+    bp: object,
+    rp: object,
+    source_id: object,
     *,
     model: str | None,
-    prior: Any,
+    prior: object,
     pdf: bool,
     unit: str | None,
     rows: Rows,
@@ -59,7 +59,7 @@ def ask(
         raise ValueError(f"{error.message}{details}") from None
 
 
-def read_options(**given: Any) -> dict[str, Any]:
+def read_options(**given: Any) -> dict[str, object]:
     """Check what is asked before it is sent, and leave out what is the service's default anyway.
 
     Raises
@@ -99,7 +99,7 @@ def _first(error: ValidationError) -> str:
     return ": ".join([*at, problem["msg"].removeprefix("Value error, ")])
 
 
-def _is_table(values: Any) -> bool:
+def _is_table(values: object) -> bool:
     from gaia_redshift.tables.kinds import is_table  # loads Arrow, which a few spectra do without
 
     structured = isinstance(values, np.ndarray) and values.dtype.names is not None
@@ -132,7 +132,7 @@ def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, A
 
 
 def _of_arrays(
-    given: Mapping[str, Any], ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows
+    given: Mapping[str, object], ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows
 ) -> Question:
     from gaia_redshift.tables.memory import agreed, unit_of
 
@@ -154,7 +154,7 @@ def _of_arrays(
     return Question(spectra, options, ids, named_by)
 
 
-def _array(name: str, value: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
     """Return an array of two dimensions, as this machine keeps it, and what of it is masked."""
     from gaia_redshift.tables.memory import split_mask
 
@@ -178,7 +178,7 @@ def _shapes(name: str) -> str:
     return "an array of shape " + " or ".join(f"(n, {length})" for length in DR3.lengths[name])
 
 
-def open_table(table: Any) -> tuple[str, Any, bool]:
+def open_table(table: object) -> tuple[str, Any, bool]:
     """Return the name of a CSV table, the file to send, and whether it was opened here.
 
     Parameters

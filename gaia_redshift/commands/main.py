@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points, version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -60,7 +60,7 @@ def _add_absent(application: typer.Typer, name: str, why: str) -> None:
     )(missing)
 
 
-def _examples(function: Callable[..., Any]) -> str | None:
+def _examples(function: Callable[..., object]) -> str | None:
     """Return a command's examples as the end of its help: the text EXAMPLES of its module, where there is one."""
     lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").strip().splitlines()
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None

@@ -5,7 +5,6 @@ is computed by row in Python.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -14,6 +13,7 @@ from gaia_redshift.bundle import Manifest
 from gaia_redshift.engine.flags import Flags
 from gaia_redshift.engine.intervals import Intervals, Take
 from gaia_redshift.engine.posterior import Cumulative, posterior, valley
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import GRIDS
 
@@ -22,7 +22,7 @@ _SCALE = 1e6
 same number."""
 
 
-def _take(matrix: Any, rows: Any) -> Any:
+def _take(matrix: Tensor, rows: Tensor) -> Tensor:
     return ops.take(matrix, rows, axis=0)
 
 
@@ -53,8 +53,8 @@ class Answer:
         self._prior_train = np.array(calibration.prior_train or ())
 
     def __call__(
-        self, flux: Any, output: Mapping[str, Any], priors: Any = None, prior_index: Any = None
-    ) -> dict[str, Any]:
+        self, flux: Tensor, output: Mapping[str, Tensor], priors: Tensor = None, prior_index: Tensor = None
+    ) -> dict[str, Tensor]:
         """Answer for n spectra.
 
         Parameters
@@ -90,5 +90,5 @@ class Answer:
         }
 
 
-def _rounded(values: Any) -> Any:
+def _rounded(values: Tensor) -> Tensor:
     return ops.round(values * _SCALE) / _SCALE

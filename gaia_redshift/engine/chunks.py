@@ -4,7 +4,6 @@ Larger chunks than a processor can use gain nothing, and their memory grows with
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +49,7 @@ def run_in_chunks(
     """
     values, flags = np.empty((len(flux), len(COLUMNS))), np.empty(len(flux), np.int32)
     pdf = np.empty((len(flux), *shapes["pdf"])) if "pdf" in shapes else None
-    outputs: list[NDArray[Any]] = [values, flags, *([] if pdf is None else [pdf])]
+    outputs: list[NDArray[np.generic]] = [values, flags, *([] if pdf is None else [pdf])]
     for start in range(0, len(flux), chunk):
         rows = slice(start, start + chunk)
         part = np.ascontiguousarray(flux[rows], dtype=np.float32)

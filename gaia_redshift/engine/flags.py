@@ -6,13 +6,13 @@ that all are decided in one comparison.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from gaia_redshift.engine.likeness import Likeness
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.noise import LEFT, TRANSITS, of_one_transit
 from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS, STELLAR_KINDS, QualityFlag
@@ -42,7 +42,7 @@ class Flags:
         self._likeness = None if calibration.quality is None else Likeness(calibration.quality)
         self._stellar = np.array([[name in STELLAR_KINDS] for name in calibration.kinds or ()], np.float32)
 
-    def __call__(self, flux: Any, redshift: Any, valley: Any = None, kind: Any = None) -> Any:
+    def __call__(self, flux: Tensor, redshift: Tensor, valley: Tensor = None, kind: Tensor = None) -> Tensor:
         """Return the flags of n spectra, int32 of shape (n,): bit i is the flag i of `FLAGS`.
 
         Parameters
@@ -75,7 +75,7 @@ class Flags:
                 questions.ask(stellar, [("stellar_like", 0, -1, -self._parameters.stellar_probability_max)])
         return questions.bits()
 
-    def _count(self, flux: Any, steps: Any) -> Any:
+    def _count(self, flux: Tensor, steps: Tensor) -> Tensor:
         """Return how many fluxes of BP and RP and steps within BP and RP are not zero, and fluxes beyond the range."""
         beyond = ops.minimum(ops.maximum(flux, self._low), self._high) - flux
         values = ops.concatenate([flux, steps, beyond], axis=1)
@@ -94,17 +94,17 @@ class _Questions:
     """Numbers per spectrum, and when they raise which flag."""
 
     def __init__(self) -> None:
-        self._columns: list[Any] = []
+        self._columns: list[Tensor] = []
         self._asked: list[_Question] = []
         self._width = 0
 
-    def ask(self, columns: Any, questions: Sequence[_Question]) -> None:
+    def ask(self, columns: Tensor, questions: Sequence[_Question]) -> None:
         """Raise flags by more columns, float32 of shape (n, width), from whose first the questions count."""
         self._asked += [(flag, self._width + column, sign, limit) for flag, column, sign, limit in questions]
         self._columns.append(columns)
         self._width += columns.shape[1]
 
-    def bits(self) -> Any:
+    def bits(self) -> Tensor:
         """Return the flags raised, int32 of shape (n,)."""
         signs = np.zeros((self._width, len(self._asked)), np.float32)
         raised = np.zeros((len(self._asked), len(FLAGS)), np.float32)

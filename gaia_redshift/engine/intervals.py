@@ -1,12 +1,12 @@
 """Interval tables side by side, in `keras.ops`. Imports keras, and `interpretation` and `spectra` of the project."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
 from gaia_redshift.spectra import Grid
 
@@ -14,7 +14,7 @@ ENDS = ("lower68", "upper68", "lower95", "upper95")
 """Interval ends in the order of an answer's columns."""
 
 
-Take = Callable[[Any, Any], Any]
+Take = Callable[[Tensor, Tensor], Tensor]
 
 
 class Intervals:
@@ -44,7 +44,7 @@ class Intervals:
         lengths = [len(slope) for slope, _, _ in ramps]
         self._masks = np.repeat(np.eye(len(tables)), lengths, axis=1)
 
-    def at(self, redshift: Any, flux: Any, prior_index: Any = None) -> Any:
+    def at(self, redshift: Tensor, flux: Tensor, prior_index: Tensor = None) -> Tensor:
         """Return the interval ends, shape (n, 4), in the order of `ENDS`.
 
         Parameters
@@ -58,7 +58,7 @@ class Intervals:
         ramp = ops.clip(redshift * self._slope - self._shift, 0.0, 1.0)
         return ops.matmul(ramp * self._take(self._masks, self._table(flux, prior_index)), self._gain)
 
-    def _table(self, flux: Any, prior_index: Any) -> Any:
+    def _table(self, flux: Tensor, prior_index: Tensor) -> Tensor:
         brightness = ops.matmul(flux, self._mean)
         number = ops.sum(ops.cast(brightness >= self._edges, "int32"), axis=1)
         if prior_index is None:

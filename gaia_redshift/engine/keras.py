@@ -29,11 +29,12 @@ from gaia_redshift.engine.chunks import (
 )
 from gaia_redshift.engine.installed import keras_is_missing
 from gaia_redshift.engine.quiet import import_tensorflow
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
-_Function = Callable[..., dict[str, Any]]
+_Function = Callable[..., dict[str, Tensor]]
 """Fluxes, and of a density priors and their rows, to the outputs by name."""
 
 
@@ -42,7 +43,7 @@ class _Backend:
     """What a backend found, and how it compiles a network with its scaler and its answer into one function."""
 
     device: str
-    compile_graph: Callable[["Source", Any], _Function]
+    compile_graph: Callable[["Source", Bundle], _Function]
     any_size: bool
     """Whether what is compiled once takes any number of rows at full speed."""
 
@@ -56,7 +57,7 @@ class Source:
     scaler: Any
     """MinMaxScaler."""
 
-    def scaled(self, flux: Any) -> Any:
+    def scaled(self, flux: Tensor) -> Tensor:
         """Return the network's input, shape (n, samples, 1), for a tensor of fluxes, shape (n, samples)."""
         from keras import ops
 
@@ -161,8 +162,8 @@ def _prepare_tensorflow(threads: int) -> _Backend:
             signature.append(tensorflow.TensorSpec((None, len(bundle.bins.widths)), tensorflow.float64))
             signature.append(tensorflow.TensorSpec((None,), tensorflow.int32))
 
-        @tensorflow.function(input_signature=signature)  # type: ignore[untyped-decorator]
-        def predict(flux: Any, *priors: Any) -> Any:
+        @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+        def predict(flux: Tensor, *priors: Tensor) -> dict[str, Tensor]:
             return answer(flux, named(source.network(source.scaled(flux), training=False)), *priors)
 
         return predict  # type: ignore[no-any-return]
@@ -188,7 +189,7 @@ def _prepare_jax(_threads: int) -> _Backend:
         ]
 
         @jax.jit  # type: ignore[untyped-decorator]
-        def predict(trainable: Any, fixed: Any, flux: Any, *priors: Any) -> Any:
+        def predict(trainable: Tensor, fixed: Tensor, flux: Tensor, *priors: Tensor) -> dict[str, Tensor]:
             output, _ = network.stateless_call(trainable, fixed, source.scaled(flux), training=False)
             return answer(flux, named(output), *priors)
 
@@ -198,7 +199,7 @@ def _prepare_jax(_threads: int) -> _Backend:
     return _Backend("CPU" if device.platform == "cpu" else str(device), compile_graph, any_size=False)
 
 
-def named(output: Any) -> Any:
+def named(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a network's outputs by name; one that has a single output gives redshifts."""
     return output if isinstance(output, dict) else {"redshift": output}
 

@@ -1,11 +1,10 @@
 """How like training galaxies spectra are, in `keras.ops`. Imports keras, and `interpretation` of the project."""
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.quality import QualityParameters
 
 _TINY = np.float32(2 * np.finfo(np.float32).tiny)
@@ -39,7 +38,7 @@ class Likeness:
         self._whitening, self._offset, self._sums, self._ln_weights = _mixture(parameters)
         self._difference = np.repeat(np.array([1, -1], np.float32), len(parameters.weights))[:, None]
 
-    def __call__(self, flux: Any, steps: Any) -> tuple[Any, Any, Any]:
+    def __call__(self, flux: Tensor, steps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge n spectra.
 
         Parameters

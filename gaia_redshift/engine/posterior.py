@@ -8,12 +8,11 @@ with matrices, whose order of additions is the same for every row wherever it li
 not.
 """
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.quality import LESSER_MODE, VALLEY
 
 _NOTHING = 1e-290
@@ -23,7 +22,7 @@ _LEAST = 1e-307
 """Keeps the division by the probability of an empty bin finite."""
 
 
-def posterior(density: Any, prior: Any, prior_train: NDArray[np.float64]) -> Any:
+def posterior(density: Tensor, prior: Tensor, prior_train: NDArray[np.float64]) -> Tensor:
     """Return densities under each spectrum's prior.
 
     Parameters
@@ -54,13 +53,13 @@ class Cumulative:
         Of the bins, increasing.
     """
 
-    def __init__(self, densities: Any, edges: NDArray[np.float64]) -> None:
+    def __init__(self, densities: Tensor, edges: NDArray[np.float64]) -> None:
         self.at_upper_edge = ops.cumsum(densities, axis=1)
         self._below = ops.expand_dims(self.at_upper_edge - densities, 1)
         self._per_probability = ops.expand_dims(1.0 / ops.maximum(densities, np.float64(_LEAST)), 1)
         self._widths, self._start = np.diff(edges)[:, None], float(edges[0])
 
-    def quantile(self, level: Any) -> Any:
+    def quantile(self, level: Tensor) -> Tensor:
         """Return the redshifts below which each density holds `level`, shape (n, k).
 
         A level is the sum of what it takes of each bin: all of those below the redshift, a part of the one that it is
@@ -77,7 +76,7 @@ class Cumulative:
         return redshift + self._start if self._start else redshift
 
 
-def valley(densities: Any, cumulative: Any) -> Any:
+def valley(densities: Tensor, cumulative: Tensor) -> Tensor:
     """Return a number per spectrum, shape (n, 1), that is negative where its density has two modes worth telling apart.
 
     There is a bin where the density is below `VALLEY` of the lower of the highest peaks to its left and right, and

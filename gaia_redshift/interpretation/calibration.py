@@ -70,7 +70,7 @@ class Calibration(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_this_version(cls, content: Any) -> Any:
+    def _of_this_version(cls, content: object) -> Any:
         if isinstance(content, dict) and "redshift" in content:
             raise ValueError("it has the form of an earlier version: export the model again")
         return content

@@ -14,7 +14,7 @@ FLOAT_IDS = "source_id holds floats, which cannot hold Gaia's 64-bit ids; give i
 Identifier = int | str | None
 
 
-def read_identifiers(values: Any) -> Sequence[Identifier]:
+def read_identifiers(values: object) -> Sequence[Identifier]:
     """Return identifiers as Python's integers and text, None where one is missing or masked.
 
     Parameters

@@ -4,16 +4,16 @@ Tables are known by what they are, not by import: nothing here makes a user inst
 """
 
 import sys
-from typing import Any
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from gaia_redshift.tables.identifiers import SOURCE_ID
-from gaia_redshift.tables.kinds import identifiers, kind_of
+from gaia_redshift.tables.kinds import Table, identifiers, kind_of
 
 
-def add_columns(table: Any, answers: pyarrow.Table) -> Any:
+def add_columns(table: object, answers: pyarrow.Table) -> Table:
     """Return a table of the same kind with the columns of `answers` added, or in place of those of their names.
 
     Of an array it is a structured array of the answers alone, of a Series a DataFrame of them with its index, of a dict
@@ -22,7 +22,7 @@ def add_columns(table: Any, answers: pyarrow.Table) -> Any:
     return _ADD[kind_of(table)](table, answers)
 
 
-def _plain(answers: pyarrow.Table) -> dict[str, Any]:
+def _plain(answers: pyarrow.Table) -> dict[str, NDArray[np.generic]]:
     """Return the columns as NumPy arrays: text as objects, densities with a second axis."""
     columns = {}
     for name in answers.column_names:
@@ -34,7 +34,7 @@ def _plain(answers: pyarrow.Table) -> dict[str, Any]:
     return columns
 
 
-def _to_structured(_table: Any, answers: pyarrow.Table) -> Any:
+def _to_structured(_table: Table, answers: pyarrow.Table) -> Table:
     columns = _plain(answers)
     texts = {name: np.array([text or "" for text in values]) for name, values in columns.items() if values.dtype == "O"}
     columns |= texts
@@ -45,7 +45,7 @@ def _to_structured(_table: Any, answers: pyarrow.Table) -> Any:
     return filled
 
 
-def _to_pyarrow(table: Any, answers: pyarrow.Table) -> Any:
+def _to_pyarrow(table: Table, answers: pyarrow.Table) -> Table:
     made = table if isinstance(table, pyarrow.Table) else pyarrow.Table.from_batches([table])
     made = made.drop_columns([name for name in answers.column_names if name in made.column_names])
     for name in answers.column_names:
@@ -55,12 +55,12 @@ def _to_pyarrow(table: Any, answers: pyarrow.Table) -> Any:
     return made.combine_chunks().to_batches()[0] if len(made) else pyarrow.RecordBatch.from_pylist([], made.schema)
 
 
-def _to_pandas(table: Any, answers: pyarrow.Table) -> Any:
+def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
     columns = _plain(answers)
     return table.assign(**{name: list(values) if values.ndim > 1 else values for name, values in columns.items()})
 
 
-def _to_answers(table: Any, answers: pyarrow.Table) -> Any:
+def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
     _, names = identifiers(table)
     if names is None:
         return answers
@@ -68,7 +68,7 @@ def _to_answers(table: Any, answers: pyarrow.Table) -> Any:
     return answers.select(others).add_column(0, SOURCE_ID, pyarrow.array(names))
 
 
-def _to_frame(series: Any, answers: pyarrow.Table) -> Any:
+def _to_frame(series: Table, answers: pyarrow.Table) -> Table:
     library = sys.modules[type(series).__module__.partition(".")[0]]
     if library.__name__ == "polars":
         return library.from_arrow(answers)
@@ -77,11 +77,11 @@ def _to_frame(series: Any, answers: pyarrow.Table) -> Any:
     )
 
 
-def _to_polars(table: Any, answers: pyarrow.Table) -> Any:
+def _to_polars(table: Table, answers: pyarrow.Table) -> Table:
     return table.with_columns(sys.modules["polars"].from_arrow(answers).get_columns())
 
 
-def _to_astropy(table: Any, answers: pyarrow.Table) -> Any:
+def _to_astropy(table: Table, answers: pyarrow.Table) -> Table:
     made = table.copy(copy_data=False)
     for name, values in _plain(answers).items():
         made[name] = [text or "" for text in values] if values.dtype == "O" else values

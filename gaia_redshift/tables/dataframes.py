@@ -26,7 +26,7 @@ from gaia_redshift.spectra import (
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.arrow import choose_columns, read_batch
 from gaia_redshift.tables.identifiers import SOURCE_ID
-from gaia_redshift.tables.kinds import column_names, kind_of, named_by, products
+from gaia_redshift.tables.kinds import Table, column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
@@ -37,7 +37,7 @@ _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
 
 
-def read_blocks(table: Any, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
+def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
     """Read spectra from a table in memory, some ten thousand at a time; a table without rows gives one empty batch.
 
     Parameters
@@ -161,7 +161,7 @@ def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
     return SpectrumBatch.join(list(read_spectra(whole, found)))
 
 
-def _named_samples(table: Any, grid: Grid) -> Any:
+def _named_samples(table: Table, grid: Grid) -> Table:
     """Return a DataFrame that was made of an array, whose columns are numbers, with names for them."""
     numbers = [name for name in table.columns if isinstance(name, int)]
     if numbers == list(range(grid.samples)):
@@ -172,7 +172,7 @@ def _named_samples(table: Any, grid: Grid) -> Any:
     return table
 
 
-def _sight(table: Any, names: list[Any], grid: Grid) -> Sight:
+def _sight(table: Table, names: list[object], grid: Grid) -> Sight:
     """Look at a table that has no columns of spectra by their names."""
     fields: list[pyarrow.Field] = []
     columns: list[pyarrow.Array] = []
@@ -187,7 +187,7 @@ def _sight(table: Any, names: list[Any], grid: Grid) -> Sight:
     return Sight(f"{kind_of(table)} table", "", fields, columns[:FIRST_COLUMNS], rows, b"", grid)
 
 
-def _first_rows(column: Any) -> pyarrow.Array:
+def _first_rows(column: Table) -> pyarrow.Array:
     """Return the first rows of a column of any library."""
     first = column[:FIRST_ROWS]
     if hasattr(first, "to_arrow"):  # of polars
@@ -197,7 +197,7 @@ def _first_rows(column: Any) -> pyarrow.Array:
     return first if isinstance(first, pyarrow.Array) else to_arrow_column(list(first))
 
 
-def _to_arrow(table: Any, start: int, stop: int, grid: Grid) -> pyarrow.Table:
+def _to_arrow(table: Table, start: int, stop: int, grid: Grid) -> pyarrow.Table:
     """Return some rows of the columns that may hold spectra, or name them."""
     if kind_of(table) == "pyarrow":
         part = table.slice(start, stop - start)
@@ -225,7 +225,7 @@ def _to_arrow(table: Any, start: int, stop: int, grid: Grid) -> pyarrow.Table:
     return pyarrow.table(columns, pyarrow.schema(fields))
 
 
-def _from_pandas(table: Any, wanted: list[str], start: int, stop: int) -> pyarrow.Table:
+def _from_pandas(table: Table, wanted: list[str], start: int, stop: int) -> pyarrow.Table:
     part = table[wanted].iloc[start:stop]
     columns = {
         name: to_arrow_column(list(part[name])) if part[name].dtype.kind == "O" else pyarrow.array(part[name])

@@ -51,7 +51,7 @@ class Format:
         return cast("Writer", _find(self.writes)(file, about))
 
 
-def _find(place: str) -> Callable[..., Any]:
+def _find(place: str) -> Callable[..., object]:
     module, _, name = place.partition(":")
     return cast("Callable[..., Any]", getattr(import_module(f"gaia_redshift.tables.{module}"), name))
 

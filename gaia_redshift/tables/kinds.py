@@ -4,7 +4,7 @@ Known by what they are, not by import: nothing here makes a user install any of 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,10 +12,13 @@ from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
 from gaia_redshift.spectra import Identifier, read_identifiers
 from gaia_redshift.tables.identifiers import find_identifier
 
+Table: TypeAlias = Any
+"""A table of pandas, polars, astropy, pyarrow or NumPy: not imported for their types, where they have any."""
+
 _LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
 
 
-def is_table(table: Any) -> bool:
+def is_table(table: object) -> bool:
     """Say whether this is a table or a Series of another library, and not an array."""
     try:
         return kind_of(table) != "numpy"
@@ -23,7 +26,7 @@ def is_table(table: Any) -> bool:
         return False
 
 
-def kind_of(table: Any) -> str:
+def kind_of(table: object) -> str:
     """Return the library that a table belongs to."""
     if isinstance(table, np.ndarray) and table.dtype.names is not None:
         return "dict"
@@ -47,7 +50,7 @@ def _is_table(base: type) -> bool:
     return base.__name__ in {"RecordBatch", "Table", "DataFrame"} and base.__module__.partition(".")[0] in _LIBRARIES
 
 
-def identifiers(table: Any) -> tuple[str | None, Sequence[Identifier] | None]:
+def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
     """Return what a table's rows are called, each in its own type, and the column that says so; None where none does.
 
     Raises
@@ -70,7 +73,7 @@ def identifiers(table: Any) -> tuple[str | None, Sequence[Identifier] | None]:
         raise InvalidTableError(str(error), [Detail(name, "no identifiers")]) from None
 
 
-def column_names(table: Any) -> list[Any]:
+def column_names(table: Table) -> list[object]:
     """Return the names of a table's columns; none of an array or a Series."""
     kind = kind_of(table)
     if kind in {"numpy", "series"}:
@@ -82,7 +85,7 @@ def column_names(table: Any) -> list[Any]:
     return list(table.colnames if kind == "astropy" else table.columns)
 
 
-def named_by(table: Any) -> str | None:
+def named_by(table: Table) -> str | None:
     """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
     names = [name for name in column_names(table) if isinstance(name, str)]
     index = getattr(getattr(table, "index", None), "name", None)

@@ -17,7 +17,7 @@ UNIT = b"unit"
 """Of a column, in the metadata of its field."""
 
 
-def unit_of(values: Any) -> str:
+def unit_of(values: object) -> str:
     """Return the unit that a column or an array says it has, as text; empty if it says none."""
     unit = getattr(values, "unit", None)
     return "" if unit is None else str(unit)
@@ -58,11 +58,11 @@ def split_mask(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     return array, mask if mask is not None and mask.any() else None
 
 
-def _is_masked(value: Any) -> bool:
+def _is_masked(value: object) -> bool:
     return value is np.ma.masked or isinstance(value, np.ma.MaskedArray) or hasattr(value, "unmasked")
 
 
-def to_arrow_column(values: Any) -> pyarrow.Array:
+def to_arrow_column(values: object) -> pyarrow.Array:
     """Return a column of numbers, text, or arrays; a row that is an array may have a mask of its own.
 
     A list stands for a column of objects.
@@ -79,7 +79,7 @@ def to_arrow_column(values: Any) -> pyarrow.Array:
         data = np.char.decode(data, "ascii", "replace")
     if data.dtype.kind == "O" or data.ndim > 2:
         hidden = np.flatnonzero(_mask(data, mask).reshape(len(data), -1).all(axis=1))
-        rows: list[Any] = list(data)
+        rows: list[object] = list(data)
         for row in hidden:
             rows[row] = None
         return _objects(rows)
@@ -90,11 +90,11 @@ def to_arrow_column(values: Any) -> pyarrow.Array:
     return flat if data.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(flat, data.shape[1])
 
 
-def _mask(data: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def _mask(data: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     return np.zeros(data.shape, np.bool_) if mask is None else mask
 
 
-def _objects(rows: list[Any]) -> pyarrow.Array:
+def _objects(rows: list[object]) -> pyarrow.Array:
     """Return what stands in a column of objects: arrays of any lengths, numbers, text."""
     try:
         return pyarrow.array([_object(row) for row in rows], from_pandas=True)
@@ -103,7 +103,7 @@ def _objects(rows: list[Any]) -> pyarrow.Array:
         raise ValueError(f"a column holds {', '.join(kinds[:4])}, which cannot be read as one type") from error
 
 
-def _object(row: Any) -> Any:
+def _object(row: object) -> Any:
     """Return one cell: an array's masked numbers are missing ones, and so is what pandas calls NA."""
     if type(row).__name__ in {"NAType", "NaTType", "MaskedConstant"}:
         return None

@@ -22,7 +22,7 @@ types = pyarrow.types
 class Samples:
     """The samples of one band: values of shape (n, length), and what is wrong in which row."""
 
-    values: NDArray[Any]
+    values: NDArray[np.generic]
     problems: dict[int, tuple[str, Problem]] = field(default_factory=dict)
     """Row number to where in the row, such as ``flux[3]``, and what."""
 
@@ -188,13 +188,13 @@ def lengths_of(column: pyarrow.Array) -> set[int]:
     return set(np.where(there, lengths, 0).tolist())
 
 
-def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[Any]:
+def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[np.generic]:
     """Return the good rows' values, shape (n, length); a view where they lie one behind the other."""
     rows = len(starts)
     if types.is_decimal(values.type):
         values = values.cast(pyarrow.float64())
     if good.all() and rows and starts[-1] - starts[0] == (rows - 1) * length:
-        flat: NDArray[Any] = values.slice(starts[0], rows * length).to_numpy(zero_copy_only=False)
+        flat: NDArray[np.generic] = values.slice(starts[0], rows * length).to_numpy(zero_copy_only=False)
         return flat.reshape(rows, length)
     flat = values.to_numpy(zero_copy_only=False)
     matrix = np.zeros((rows, length), flat.dtype)

@@ -224,11 +224,11 @@ def _unquoted(text: str) -> str:
     return text[2:-1] if text.startswith('="') and text.endswith('"') else text
 
 
-def _identifiers(column: pyarrow.Array) -> list[Any]:
+def _identifiers(column: pyarrow.Array) -> list[object]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
     if not is_text(column.type):
         return list(column.to_pylist())
-    found = [(_unquoted(text.strip()) or None) if text else None for text in as_text(column).to_pylist()]
-    if wrong := next((text for text in found if text and _FLOAT.fullmatch(text)), None):
+    found: list[object] = [(_unquoted(text.strip()) or None) if text else None for text in as_text(column).to_pylist()]
+    if wrong := next((text for text in found if isinstance(text, str) and _FLOAT.fullmatch(text)), None):
         raise InvalidTableError(FLOAT_IDS, [Detail("source_id", f"{wrong[:40]} is a float")])
     return found

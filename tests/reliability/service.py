@@ -88,19 +88,19 @@ class Service:
             self.process.kill()
         for process in self.children():
             process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
+    def wait_until_ready(self, seconds: float = 120) -> None:
         """Return when it predicts; raise with its log if it does not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with urlopen(f"{self.url}/health/ready", timeout=1):  # noqa: S310 - our own address
+                with urlopen(f"{self.url}/health/ready", timeout=10):  # noqa: S310 - our own address
                     return
             except (URLError, OSError):
                 time.sleep(0.05)
@@ -114,7 +114,7 @@ class Service:
             return []
         return [process for process in below if _is_worker(process)]
 
-    def wait_for_workers(self, count: int, *, besides: int = 0, seconds: float = 15) -> None:
+    def wait_for_workers(self, count: int, *, besides: int = 0, seconds: float = 90) -> None:
         """Return when as many workers run, besides one that was killed; raise with the log if they do not."""
         deadline = time.monotonic() + seconds
         while len(running := {process.pid for process in self.children()} - {besides}) < count:
@@ -126,7 +126,7 @@ class Service:
         """Return the processes that serve."""
         return self.children() or [psutil.Process(self.process.pid)]
 
-    def stop(self, sig: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+    def stop(self, sig: signal.Signals = signal.SIGTERM, seconds: float = 90) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(sig)
         return self.process.wait(seconds)

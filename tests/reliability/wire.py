@@ -50,12 +50,21 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         """Send a whole request and return its answer; raises ConnectionError or IncompleteReadError if none comes."""
+        await self.begin(request)
+        return await self.end()
+
+    async def begin(self, request: bytes) -> None:
+        """Send a request, as much of it as the system takes at once; `end` sends the rest."""
         if self._reader is not None and self._reader.at_eof():  # the server closed an idle connection
             self.close()
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+        self._writer.write(request)
+
+    async def end(self) -> Answer:
+        """Return the answer to what was begun."""
+        assert self._reader is not None
         try:
-            self._writer.write(request)
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {
                 name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)

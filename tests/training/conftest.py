@@ -73,6 +73,12 @@ def write_parquet(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be empty files: for tests of what is written beside them."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda _figure, path, **_: Path(path).write_bytes(b""))
+
+
 def runner(command: Callable[..., None]) -> Callable[..., str]:
     """Return what runs one command as its user would, and gives back what it prints on standard output."""
     application = typer.Typer()

@@ -112,7 +112,7 @@ def read_table(
         others = tuple(sorted(identifiers | set(places.values())))
         unit = unit_of_columns(table, found, "per_sample")
         flux: list[FloatArray] = []
-        pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in places}
+        pieces: dict[str, list[NDArray[np.generic]]] = {name: [] for name in places}
         row = 0
         for batch in read_spectra(table, replace(found, others=others), carry=True):
             flux.append(_whole(path, batch.in_samples(unit), row))
@@ -161,7 +161,7 @@ def _whole(path: Path, batch: SpectrumBatch, first: int) -> FloatArray:
     return flux
 
 
-def _values(column: Any, kind: Kind, what: str, first: int) -> NDArray[Any]:
+def _values(column: Any, kind: Kind, what: str, first: int) -> NDArray[np.generic]:
     """Return a column of numbers or text, whatever type the file gave it."""
     if kind == "text":
         words = (as_text(column) if is_text(column.type) else column.cast(pa.string())).fill_null("")

@@ -21,7 +21,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK = "#222222"
 PNG_DOTS_PER_INCH = 110
 
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, object] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -81,6 +81,7 @@ def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplo
             yield axes
             # Without the date the same figure is the same file.
             drawing.savefig(directory / f"{name}.svg", metadata={"Date": None})
+            drawing.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
             drawing.savefig(directory / f"{name}.png", dpi=PNG_DOTS_PER_INCH)
         except OSError as error:
             raise InvalidInputError(f"cannot write {directory / name}: {error.strerror or error}") from error

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +72,7 @@ class Evaluation:
         return f"{self.chosen.how} of {self.dataset.name}"
 
     @property
-    def density(self) -> dict[str, Any] | None:
+    def density(self) -> dict[str, object] | None:
         """What only densities have."""
         if self.pit is None:
             return None
@@ -108,7 +107,7 @@ class Evaluation:
             *([self.chosen.warning] if self.chosen.warning else []),
         ]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return all numbers, for ``metrics.json``; None stands for what cannot be measured."""
         data = self.dataset
         return {
@@ -210,7 +209,7 @@ def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
     }
 
 
-def _plain(group: Group) -> dict[str, Any]:
+def _plain(group: Group) -> dict[str, object]:
     return {
         "low": group.low,
         "high": group.high,

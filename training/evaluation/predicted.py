@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +111,7 @@ def predict(
     grid = model.bundle.bins
     asked = Asked(prior, pdf=grid is not None)
     model.check(asked)
-    answers: dict[str, list[NDArray[Any]]] = {}
+    answers: dict[str, list[NDArray[np.generic]]] = {}
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):

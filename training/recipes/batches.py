@@ -40,7 +40,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return (len(self._order) + self._size - 1) // self._size
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
+    def __getitem__(self, index: int) -> tuple[object, ...]:
         batch = self._sample.rows(self._order[index * self._size : (index + 1) * self._size])
         scaled = batch.flux * self._scale + self._offset
         return (scaled[..., np.newaxis], *self._wanted(batch))

@@ -132,7 +132,7 @@ class DensityRecipe(Recipe):
             steps_per_execution=8,
         )
 
-    def _optimizer(self, schedule: Any) -> Any:  # both are Keras'
+    def _optimizer(self, schedule: object) -> Any:  # both are Keras'
         common = {"weight_decay": self.weight_decay, "clipnorm": 1.0}
         if self.optimizer == "adamw":
             return keras.optimizers.AdamW(schedule, **common)

@@ -102,7 +102,7 @@ class Recipe(BaseModel):
         """Attach optimiser, loss and a metric whose name ends in `mean_absolute_error`, for so many steps in all."""
 
     @abstractmethod
-    def wanted(self, sample: Sample) -> tuple[Any, ...]:
+    def wanted(self, sample: Sample) -> tuple[object, ...]:
         """Return what the network shall answer for a batch, and the weights of its rows where they differ."""
 
     def batches(self, sample: Sample, scaler: Scaler, epoch: int | None = None) -> Batches:

@@ -1,8 +1,11 @@
 """A bundle's Keras network, its scaler and the answer behind them as one ONNX graph. TensorFlow, tf2onnx.
 
-Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own.
+Only TensorFlow can trace the graph, so a training on another Keras backend runs this file as a program of its own, and
+TensorFlow is imported where it traces.
 """
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,8 +15,6 @@ import joblib
 import keras
 import numpy as np
 import onnx
-import tensorflow as tf
-import tf2onnx
 
 from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, SCALER_FILE, Manifest
 from gaia_redshift.bundle.bundle import parse_manifest
@@ -63,13 +64,27 @@ def convert(folder: Path) -> None:
     (folder / ONNX_FILE).write_bytes(describe(traced, manifest, calibration).SerializeToString())
 
 
+def convert_apart(folder: Path) -> None:
+    """Do what `convert` does, in a process of its own where Keras does not run on TensorFlow."""
+    if keras.backend.backend() == "tensorflow":
+        convert(folder)
+        return
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-m", "training.release.convert", str(folder.resolve())]
+    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own file on our own folder
+
+
 def make_answer(manifest: Manifest, calibration: Calibration) -> Answer:
     """Return the answer in a form that becomes few operations."""
+    import tensorflow as tf
+
     return Answer(manifest, calibration, take=tf.gather)
 
 
 def inputs_of(manifest: Manifest) -> list[Any]:
     """Return the signature of a model's graph."""
+    import tensorflow as tf
+
     flux = tf.TensorSpec((None, GRIDS[manifest.grid].samples), tf.float32, name="flux")
     if manifest.bin_edges is None:
         return [flux]
@@ -79,7 +94,12 @@ def inputs_of(manifest: Manifest) -> list[Any]:
 
 def trace(function: Callable[..., Any], inputs: Sequence[Any]) -> onnx.ModelProto:
     """Return a function of TensorFlow's as an ONNX graph, as fast as it gets and with the same bits for every row."""
-    graph, _ = tf2onnx.convert.from_function(tf.function(function), input_signature=list(inputs), opset=OPSET)
+    import tensorflow as tf
+    import tf2onnx
+
+    graph, _ = tf2onnx.convert.from_function(
+        tf.function(function, autograph=False), input_signature=list(inputs), opset=OPSET
+    )
     return shorten(steady(trim(straighten(graph))))
 
 

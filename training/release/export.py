@@ -5,8 +5,6 @@ crash leaves no half bundle, and a server never meets one.
 """
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
-import keras
 
 from gaia_redshift.bundle import (
     CALIBRATION_FILE,
@@ -34,6 +31,7 @@ from training.data.material import Material
 from training.recipes import HISTORY_FILE, RECIPE_FILE
 from training.release.agreement import check_agreement
 from training.release.card import write_card
+from training.release.convert import convert_apart
 from training.release.draft import draft
 from training.release.tested import examine
 from training.trainer.fit import Fitted
@@ -127,15 +125,3 @@ def _write(staged: Path, fitted: Fitted, calibration: Calibration, manifest: Man
     (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-
-
-def convert_apart(staged: Path) -> None:
-    """Write ``model.onnx``, in a process of its own where Keras does not run on TensorFlow."""
-    if keras.backend.backend() == "tensorflow":
-        from training.release.convert import convert
-
-        convert(staged)
-        return
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, "-m", "training.release.convert", str(staged.resolve())]
-    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own file on our own folder

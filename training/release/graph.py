@@ -6,7 +6,6 @@ between, which keeps them apart. `straighten` lets the squeezes sink to the end,
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -73,7 +72,7 @@ class Graph:
             for value in [*graph.value_info, *graph.input, *graph.output]
         }
 
-    def add_constant(self, name: str, value: NDArray[Any]) -> str:
+    def add_constant(self, name: str, value: NDArray[np.generic]) -> str:
         """Add a constant; return its name."""
         self.constant[name] = value
         self.graph.initializer.append(numpy_helper.from_array(value, name))

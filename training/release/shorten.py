@@ -218,7 +218,7 @@ class _Writer:
         self.name = name
         self.written: list[onnx.NodeProto] = []
 
-    def constant(self, value: NDArray[Any]) -> str:
+    def constant(self, value: NDArray[np.generic]) -> str:
         """Add a constant; return its name."""
         return self.graph.add_constant(f"{self.name}/shortened/constant_{len(self.graph.graph.initializer)}", value)
 

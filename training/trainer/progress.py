@@ -1,7 +1,5 @@
 """How far a training is, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
 
-from typing import Any
-
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -35,7 +33,7 @@ class Progress:
     def __exit__(self, *_exception: object) -> None:
         self._bar.stop()
 
-    def callbacks(self, epoch: int) -> list[Any]:
+    def callbacks(self, epoch: int) -> list[object]:
         """Return what Keras must call to move the bar through one epoch: nothing where there is no bar."""
         if self._bar.disable:
             return []
@@ -65,11 +63,11 @@ class _MoveBar(keras.callbacks.Callback):  # type: ignore[misc]
         self._description = description
         self._steps = steps
 
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002
         self._task = self._bar.add_task(self._description, total=self._steps)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
         self._bar.update(self._task, completed=batch + 1)
 
-    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002
         self._bar.remove_task(self._task)

@@ -90,7 +90,7 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
 
 
 class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
-    def run_trial(self, trial: Oracled, *given: Any, **_: Any) -> dict[str, float]:
+    def run_trial(self, trial: Oracled, *given: Any, **_: object) -> dict[str, float]:
         material, base, folder = given
         recipe = draw(trial.hyperparameters, base)
         try:

@@ -4,7 +4,6 @@ import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import joblib
 import keras
@@ -76,7 +75,7 @@ def load_start(folder: Path) -> Start:
     )
 
 
-def _architecture(network: Network) -> list[tuple[Any, ...]]:
+def _architecture(network: Network) -> list[tuple[object, ...]]:
     """Return each layer's class, weights' shapes and what else shapes its output; names do not count."""
     return [
         (

@@ -51,3 +51,39 @@ class Patience:
             return
         when_over, self._when_over = self._when_over, None
         when_over()
+
+
+class ReaderPatience:
+    """Cuts a client off that reads nothing of its answer.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+    transport : asyncio.Transport
+    seconds : float
+        After which some more must have been read, again and again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport, self._seconds = transport, seconds
+        self._patience = Patience(loop)
+        self._unsent = 0
+        self.close = self._patience.close
+        self.end = self._patience.end
+
+    def begin(self) -> None:
+        """Judge the client from now on: it does not keep up with its answer."""
+        self._unsent = self._transport.get_write_buffer_size()
+        self._patience.wait(self._seconds, self._judge)
+
+    def reads(self) -> bool:
+        """Return whether the client has read some of its answer since it was asked last."""
+        unsent, before = self._transport.get_write_buffer_size(), self._unsent
+        self._unsent = unsent
+        return not before or unsent < before
+
+    def _judge(self) -> None:
+        if self.reads():
+            self._patience.wait(self._seconds, self._judge)
+        else:
+            self._transport.abort()

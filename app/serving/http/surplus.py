@@ -3,7 +3,7 @@
 Imports nothing of the project.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
@@ -19,11 +19,11 @@ class Refusable(Protocol):
         """Refuse and close, now."""
 
 
-_beyond: WeakKeyDictionary[Any, dict[Refusable, None]] = WeakKeyDictionary()
+_beyond: WeakKeyDictionary[object, dict[Refusable, None]] = WeakKeyDictionary()
 """For the state of each server, its connections beyond the limit, the oldest first."""
 
 
-def add(state: Any, connection: Refusable) -> None:
+def add(state: object, connection: Refusable) -> None:
     """Look at one connection more, and let the oldest go if that is too many."""
     connections = _beyond.setdefault(state, {})
     connections[connection] = None
@@ -33,11 +33,11 @@ def add(state: Any, connection: Refusable) -> None:
         oldest.give_up()
 
 
-def discard(state: Any, connection: Refusable) -> None:
+def discard(state: object, connection: Refusable) -> None:
     """Forget a connection: it is closed, or there is room for it now."""
     _beyond.get(state, {}).pop(connection, None)
 
 
-def holds(state: Any, connection: Refusable) -> bool:
+def holds(state: object, connection: Refusable) -> bool:
     """Return whether a connection is one too many."""
     return connection in _beyond.get(state, ())

@@ -132,7 +132,7 @@ def _begin(file: IO[bytes]) -> None:
     file.seek(8 if file.read(6) == b"ARROW1" else 0)
 
 
-def _stream(file: IO[bytes], **options: Any) -> Any:
+def _stream(file: IO[bytes], **options: object) -> Any:
     _begin(file)
     return pyarrow.ipc.open_stream(file, **options)
 

@@ -14,7 +14,7 @@ _SPLIT = 70
 """A line of FITS comments that goes on is cut here, and ends with a backslash."""
 
 
-def read_yaml(text: str, where: str) -> Mapping[str, Any]:
+def read_yaml(text: str, where: str) -> Mapping[str, object]:
     """Return what a YAML header holds, read without any of its objects.
 
     Parameters
@@ -36,7 +36,7 @@ def read_yaml(text: str, where: str) -> Mapping[str, Any]:
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Takes ordered maps and other tags of astropy for what they hold."""
 
-        def compose_node(self, parent: Any, index: Any) -> Any:
+        def compose_node(self, parent: object, index: object) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise MalformedBodyError(f"{where} has YAML aliases: they are not read")
             return super().compose_node(parent, index)

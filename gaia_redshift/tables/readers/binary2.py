@@ -6,7 +6,6 @@ have the same lengths the places of all fields follow from the first; else they 
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow
@@ -274,7 +273,7 @@ def _elements(flat: NDArray[np.uint8], field: VotableField) -> pyarrow.Array:
         return pyarrow.array(yes, mask=~(yes | no))
     if field.datatype == "bit" and field.single:
         return pyarrow.array(flat != 0)
-    values: NDArray[Any] = np.ascontiguousarray(flat).view(_TYPES[field.datatype])
+    values: NDArray[np.generic] = np.ascontiguousarray(flat).view(_TYPES[field.datatype])
     return typed_column(values, field.null)
 
 

@@ -4,7 +4,7 @@ Astropy's format (APE 6). The header is YAML, read without any of its objects; t
 """
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 import pyarrow
 
@@ -65,12 +65,12 @@ def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
     return table
 
 
-def _header(comments: list[str]) -> Mapping[str, Any]:
+def _header(comments: list[str]) -> Mapping[str, object]:
     lines = [comment.removeprefix(" ") for comment in comments]
     return read_yaml("\n".join(line for line in lines if not line.startswith(MARK)), "the ECSV header")
 
 
-def _pairs(meta: Any) -> list[tuple[Any, Any]]:
+def _pairs(meta: object) -> list[tuple[object, object]]:
     """Return the pairs of astropy's metadata: a map, or a list of maps of one pair."""
     if isinstance(meta, dict):
         return list(meta.items())
@@ -79,7 +79,7 @@ def _pairs(meta: Any) -> list[tuple[Any, Any]]:
     return []
 
 
-def _field(column: Any) -> pyarrow.Field:
+def _field(column: object) -> pyarrow.Field:
     if not isinstance(column, dict) or "name" not in column:
         raise MalformedBodyError("the ECSV header describes a column without a name")
     kind = _TYPES.get(str(column.get("datatype")), pyarrow.string())

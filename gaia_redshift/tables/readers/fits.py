@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -17,6 +17,9 @@ from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.tables.readers.astropy_header import of_comments, with_units
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable, described
+
+Header: TypeAlias = Any
+"""An astropy.io.fits.Header; astropy has no types."""
 
 _BLOCK = 2880
 _HEADER_BYTES = 8 << 20
@@ -42,7 +45,7 @@ class _Column:
     kind: pyarrow.DataType
 
     @property
-    def dtype(self) -> tuple[Any, ...]:
+    def dtype(self) -> tuple[object, ...]:
         if self.variable:
             return (">i4" if self.code == "P" else ">i8", (2,))
         if self.code == "A":
@@ -85,7 +88,7 @@ def _first_table(file: IO[bytes], size: int) -> PlainTable:
     raise InvalidTableError("the FITS file holds no binary table")
 
 
-def _header(file: IO[bytes], place: int) -> tuple[Any, int]:
+def _header(file: IO[bytes], place: int) -> tuple[Header, int]:
     """Return the header that starts at a place, and where its data start."""
     from astropy.io import fits
 
@@ -104,7 +107,7 @@ def _header(file: IO[bytes], place: int) -> tuple[Any, int]:
         raise MalformedBodyError(f"the FITS file is damaged: {error}") from error
 
 
-def _whole(header: Any, key: str, default: int | None = None) -> int:
+def _whole(header: Header, key: str, default: int | None = None) -> int:
     """Return a whole number that is not negative."""
     try:
         value = header.get(key, default)
@@ -115,7 +118,7 @@ def _whole(header: Any, key: str, default: int | None = None) -> int:
     return value
 
 
-def _claimed(header: Any) -> int:
+def _claimed(header: Header) -> int:
     """Return how many bytes of data a header says that it has."""
     axes = [_whole(header, f"NAXIS{axis}") for axis in range(1, min(_whole(header, "NAXIS", 0), 999) + 1)]
     if not axes:
@@ -129,7 +132,7 @@ def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _table(file: IO[bytes], header: Any, start: int, size: int) -> PlainTable:
+def _table(file: IO[bytes], header: Header, start: int, size: int) -> PlainTable:
     width, rows = _whole(header, "NAXIS1"), _whole(header, "NAXIS2")
     count = _whole(header, "TFIELDS")
     if count > min(MOST_COLUMNS, 999):
@@ -152,12 +155,12 @@ def _table(file: IO[bytes], header: Any, start: int, size: int) -> PlainTable:
     return PlainTable("fits", schema, reader.blocks, _said(header))
 
 
-def _said(header: Any) -> Mapping[str, str]:
+def _said(header: Header) -> Mapping[str, str]:
     structure = re.compile(r"T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|UCD|COMM)\d+$")
     return {key.lower(): str(value) for key, value in header.items() if not structure.match(key)}
 
 
-def _field(header: Any, number: int, one: _Column) -> pyarrow.Field:
+def _field(header: Header, number: int, one: _Column) -> pyarrow.Field:
     texts = [str(header.get(f"{key}{number}", "")) for key in ("TUNIT", "TCOMM", "TUCD")]
     if not texts[1]:
         texts[1] = str(header.comments[f"TTYPE{number}"]) if f"TTYPE{number}" in header else ""
@@ -165,7 +168,7 @@ def _field(header: Any, number: int, one: _Column) -> pyarrow.Field:
     return described(one.name, one.kind, *(text.strip() for text in texts))
 
 
-def _column(header: Any, number: int) -> _Column:
+def _column(header: Header, number: int) -> _Column:
     name, form = (str(header.get(f"{key}{number}", "")) for key in ("TTYPE", "TFORM"))
     found = _FORM.match(form.upper())
     if found is None:
@@ -215,7 +218,7 @@ class _Rows:
         self,
         file: IO[bytes],
         columns: list[_Column],
-        dtype: np.dtype[Any],
+        dtype: np.dtype[np.generic],
         *,
         rows: int,
         start: int,

@@ -5,7 +5,7 @@ object is a problem of its row.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO
 
 import orjson
 import pyarrow
@@ -79,9 +79,9 @@ class JsonTable:
             ]
             yield Block(pyarrow.RecordBatch.from_arrays(made, names), problems)
 
-    def _rows(self, most: int) -> Iterator[tuple[list[dict[str, Any]], dict[int, Problem]]]:
+    def _rows(self, most: int) -> Iterator[tuple[list[dict[str, object]], dict[int, Problem]]]:
         self._file.seek(0)
-        rows: list[dict[str, Any]] = []
+        rows: list[dict[str, object]] = []
         problems: dict[int, Problem] = {}
         while line := self._file.readline(_LINE_BYTES + 1):
             if len(line) > _LINE_BYTES:
@@ -107,7 +107,7 @@ class JsonTable:
             yield rows, problems
 
 
-def _column(values: list[Any], kind: pyarrow.DataType | None) -> pyarrow.Array:
+def _column(values: list[object], kind: pyarrow.DataType | None) -> pyarrow.Array:
     """Return values as a column of this type if they fit it, else of a type that they fit, text if need be."""
     for wanted in (kind, None):
         try:

@@ -4,7 +4,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -16,6 +16,9 @@ from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
+
+Column: TypeAlias = NDArray[Any]
+"""Of the type that the file says."""
 
 _MOST_UNPACKED = 2 << 30
 """Most bytes that the arrays of an ``.npz`` may claim: they are read whole."""
@@ -58,7 +61,7 @@ def _whole(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
     file.seek(0)
     try:
         version = np.lib.format.read_magic(file)
@@ -71,11 +74,11 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], 
     return shape, fortran, dtype, file.tell()
 
 
-def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     names = dtype.names or ()
-    whole = bool(names) or (len(shape) == 2 and (shape[1] in DR3.lengths["flux"] or not shape[0]))
-    if not whole or len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
-        advice = "" if names else wrong_shape(shape)
+    fits = bool(names) or (len(shape) == 2 and (shape[1] in DR3.lengths["flux"] or not shape[0]))
+    advice = "" if fits else wrong_shape(shape)
+    if advice or len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
         raise InvalidTableError(
             f"the array has the shape {shape}: needed are (n, {DR3.samples}) or (n, {DR3.untruncated}), or a "
             f"structured array of shape (n,){'; ' if advice else ''}{advice}"
@@ -86,13 +89,13 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise InvalidTableError(wrong_type(dtype.kind, str(dtype)))
 
 
-def _columns(values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _columns(values: Column) -> dict[str, Column]:
     if values.dtype.names is None:
         return {"flux": values}
     return {name: values[name] for name in values.dtype.names}
 
 
-def _typed(values: NDArray[Any]) -> pyarrow.Array:
+def _typed(values: Column) -> pyarrow.Array:
     if values.dtype.kind in "fiubS":
         return column(values)
     if values.dtype.kind == "U" and values.ndim == 1:
@@ -100,11 +103,11 @@ def _typed(values: NDArray[Any]) -> pyarrow.Array:
     return pyarrow.array([str(value) for value in values], pyarrow.string())
 
 
-def _schema(columns: dict[str, NDArray[Any]]) -> pyarrow.Schema:
+def _schema(columns: dict[str, Column]) -> pyarrow.Schema:
     return pyarrow.schema([(name, _typed(values[:0]).type) for name, values in columns.items()])
 
 
-def _block(columns: dict[str, NDArray[Any]], wanted: Sequence[int]) -> Block:
+def _block(columns: dict[str, Column], wanted: Sequence[int]) -> Block:
     names = list(columns)
     chosen = [names[place] for place in wanted]
     return Block(pyarrow.RecordBatch.from_arrays([_typed(columns[name]) for name in chosen], chosen))
@@ -143,7 +146,7 @@ def open_npz(file: IO[bytes]) -> PlainTable:
     return _table(arrays)
 
 
-def _table(arrays: dict[str, NDArray[Any]]) -> PlainTable:
+def _table(arrays: dict[str, Column]) -> PlainTable:
     rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
     columns = {name: values for name, values in arrays.items() if values.ndim in {1, 2}}
     wrong = [name for name, values in columns.items() if len(values) != rows]

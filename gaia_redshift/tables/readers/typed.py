@@ -1,13 +1,11 @@
 """NumPy's columns as Arrow's, in native byte order, with what is masked as null. Imports nothing of the project."""
 
-from typing import Any
-
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
 
-def column(values: NDArray[Any], null: int | None = None) -> pyarrow.Array:
+def column(values: NDArray[np.generic], null: int | None = None) -> pyarrow.Array:
     """Return numbers, or arrays of one length, as an Arrow column.
 
     Parameters
@@ -29,7 +27,7 @@ def column(values: NDArray[Any], null: int | None = None) -> pyarrow.Array:
     return pyarrow.FixedSizeListArray.from_arrays(made, int(np.prod(values.shape[1:])))
 
 
-def text(values: NDArray[Any]) -> pyarrow.Array:
+def text(values: NDArray[np.generic]) -> pyarrow.Array:
     """Return bytes of fixed length as text, without the blanks and zeros at their ends."""
     import pyarrow.compute as pc
 

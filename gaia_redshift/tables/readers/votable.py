@@ -6,7 +6,7 @@ IVOA VOTable 1.5. Entities of a document's own are refused: nothing in a table n
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 from xml.parsers import expat
 
 import pyarrow
@@ -165,7 +165,7 @@ class _HeaderParser:
             self._text.append(text)
 
     @staticmethod
-    def _entity(*_: Any) -> None:
+    def _entity(*_: object) -> None:
         raise MalformedBodyError("the VOTable declares entities, which are not read")
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:

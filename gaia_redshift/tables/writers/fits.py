@@ -173,11 +173,11 @@ class _Column:
             self.heap += (pc.sum(counts).as_py() or 0) * self.item
         self.nulls |= values.null_count > 0
 
-    def cards(self) -> dict[str, Any]:
+    def cards(self) -> dict[str, object]:
         """Return what the header says of the column."""
         code = "A" if self.is_text else _CODES[self.element]
         form = f"1Q{code}({self.most})" if self.is_variable else f"{self.longest if self.is_text else self.count}{code}"
-        cards: dict[str, Any] = {"TTYPE": _ascii(self.name), "TFORM": form}
+        cards: dict[str, object] = {"TTYPE": _ascii(self.name), "TFORM": form}
         if not self.is_text and self.element in _ZEROS:
             cards["TZERO"] = _ZEROS[self.element]
         if self.nulls and not self.is_text and code in "BIJK":
@@ -221,7 +221,7 @@ class _Column:
             if values.null_count:
                 made[values.is_null().to_numpy(zero_copy_only=False)] = 0
             return made[:, None]
-        missing: Any = float("nan") if code in "ED" else 0
+        missing: object = float("nan") if code in "ED" else 0
         plain_ = (values.fill_null(missing) if values.null_count else values).to_numpy(zero_copy_only=False)
         if self.element in _ZEROS:
             stored = np.dtype(_STORED[code]).newbyteorder("=")

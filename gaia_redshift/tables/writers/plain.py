@@ -1,7 +1,5 @@
 """Columns in the types that every format has: numbers, truth values, text, arrays of numbers. Imports `samples`."""
 
-from typing import Any
-
 import orjson
 import pyarrow
 import pyarrow.compute as pc
@@ -39,7 +37,7 @@ def _is_plain(kind: pyarrow.DataType) -> bool:
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -6,7 +6,7 @@ known of each row in ANCIL. Layout of qp-prob 1.1; ``qp.read`` gives the ensembl
 
 import tempfile
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import orjson
@@ -74,7 +74,7 @@ class QpWriter:
 def _header(name: str, columns: list[tuple[str, str]], width: int, rows: int) -> bytes:
     from astropy.io import fits
 
-    cards: dict[str, Any] = {
+    cards: dict[str, object] = {
         "XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": width, "NAXIS2": rows, "PCOUNT": 0, "GCOUNT": 1,
         "TFIELDS": len(columns),
     }  # fmt: skip

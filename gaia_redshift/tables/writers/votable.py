@@ -5,7 +5,7 @@ NumPy lays a block's rows out and one call encodes them: a writer that goes row 
 
 import binascii
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -176,12 +176,12 @@ def _numbers(column: pyarrow.Array, code: str) -> Bytes:
     if pyarrow.types.is_boolean(column.type):
         truth = column.fill_null(False).to_numpy(zero_copy_only=False)
         return np.where(truth, ord("T"), ord("F")).astype(np.uint8)[:, None]
-    missing: Any = float("nan") if pyarrow.types.is_floating(column.type) else 0
+    missing: object = float("nan") if pyarrow.types.is_floating(column.type) else 0
     filled = column.fill_null(missing) if column.null_count else column
     return _bytes(filled.to_numpy(zero_copy_only=False).astype(code))
 
 
-def _bytes(values: NDArray[Any]) -> Bytes:
+def _bytes(values: NDArray[np.generic]) -> Bytes:
     return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.dtype.itemsize)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
@@ -132,6 +132,7 @@ cells = st.sampled_from(
 )
 
 
+@settings(max_examples=40)  # each reads a table twice
 @given(st.lists(st.tuples(st.integers(0, DR3.samples - 1), cells), max_size=6), st.integers(1, 40))
 def test_the_fast_reader_reads_what_the_slow_one_reads(changes: list[tuple[int, str]], block_rows: int) -> None:
     rows = [changed(position, cell) for position, cell in changes] + [["9", *ROW]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
@@ -121,14 +121,14 @@ def test_bytes_that_are_no_text_are_refused_in_any_column_of_any_table(rows: int
         read(table.encode().replace(b"HERE", b"\xe9t\xe9"))
 
 
-def test_a_million_tiny_rows_are_read_some_thousand_at_a_time() -> None:
+def test_very_many_tiny_rows_are_read_some_thousand_at_a_time() -> None:
     header = ",".join([f"bp_{number}" for number in range(120)] + [f"rp_{number}" for number in range(120)])
     total = 0
-    for batch in read_csv(io.BytesIO(header.encode() + b"\n" + b"1\n" * 300_000)):
+    for batch in read_csv(io.BytesIO(header.encode() + b"\n" + b"1\n" * 50_000)):
         assert len(batch) <= 4096
         assert len(batch.problems) == len(batch)
         total += len(batch)
-    assert total == 300_000
+    assert total == 50_000
 
 
 def test_cr_line_ends_lose_no_row_of_a_large_table() -> None:
@@ -147,6 +147,7 @@ def test_rows_and_cells_are_those_of_the_standard_library(pieces: list[str], blo
     assert found == [len(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
 
 
+@settings(max_examples=40)  # each reads a whole table
 @given(
     st.lists(st.sampled_from(["good", "short", "long", "bad", "quoted"]), min_size=1, max_size=12),
     st.sampled_from([",", ";", "\t"]),

@@ -81,6 +81,7 @@ def test_the_numbers_are_those_of_the_service(report: Path, simulated: Path) -> 
         assert sum(group["count"] for group in groups) == 600
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_test_part_is_the_default_where_the_file_knows_it(simulated: Path, tmp_path: Path) -> None:
     said = run(NAME, simulated, "--report", tmp_path)
     part = load(simulated).part
@@ -91,6 +92,7 @@ def test_the_test_part_is_the_default_where_the_file_knows_it(simulated: Path, t
     assert f"on the {count} spectra of the test part (as the file says) of set.parquet: MAE 0.0" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_real_spectra_without_parts_or_properties_are_all_evaluated(
     simulated: Path, write_csv: Callable[[pa.Table], Path], tmp_path: Path
 ) -> None:

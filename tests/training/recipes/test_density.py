@@ -23,7 +23,7 @@ from training.data.split import split
 from training.recipes.density import DensityRecipe
 from training.release.export import Release, export
 from training.simulation.cli import simulate
-from training.trainer.fit import fit
+from training.trainer.fit import Fitted, fit
 from training.trainer.run import Epoch, Run
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
@@ -57,13 +57,27 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(*paths)
 
 
+class Trained(NamedTuple):
+    """A density network, and the bundle that was made of it."""
+
+    fitted: Fitted
+    folder: Path
+
+
 @pytest.fixture(scope="module")
-def folder(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train and return the bundle's folder."""
+def trained(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train and export."""
     place = tmp_path_factory.mktemp("density")
     material = gathered(files)
-    export(fit(material, SMALL, place / "run"), material, place / "run", Release(place / "small", "small", "1.0.0"))
-    return place / "small"
+    fitted = fit(material, SMALL, place / "run")
+    export(fitted, material, place / "run", Release(place / "small", "small", "1.0.0"))
+    return Trained(fitted, place / "small")
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Trained) -> Path:
+    """Return the bundle's folder."""
+    return trained.folder
 
 
 def test_both_engines_give_the_same_densities_and_flags(files: Files, folder: Path) -> None:
@@ -102,12 +116,9 @@ def test_the_card_says_what_the_model_is(folder: Path) -> None:
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Files, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     material = gathered(files)
-    recipe = SMALL.model_copy(update={"epochs": 2})
-    whole = fit(material, recipe, tmp_path / "whole")
-
     run, record = tmp_path / "stopped", Run.record
 
     def record_and_stop(self: Run, row: Epoch, network: object) -> None:
@@ -116,10 +127,10 @@ def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr(Run, "record", record_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        fit(material, recipe, run)
+        fit(material, SMALL, run)
     monkeypatch.setattr(Run, "record", record)
-    again = fit(material, recipe, run)
-    for one, other in zip(whole.network.get_weights(), again.network.get_weights(), strict=True):
+    again = fit(material, SMALL, run)
+    for one, other in zip(trained.fitted.network.get_weights(), again.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -137,6 +148,7 @@ def test_contaminants_that_are_galaxies_are_refused(files: Files) -> None:
         gather(galaxies, galaxies, files.survey)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_trains_serves_and_evaluates(files: Files, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(SMALL.model_copy(update={"epochs": 1}).model_dump_json())

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 def test_it_is_fitted_released_and_served_as_any_other_recipe(tmp_path: Path) -> None:
     flux, redshift = galaxies(900)
     material = gathered(Dataset(flux, redshift, None, None, "galaxies.csv", "a" * 64, None))
-    recipe = LinearRecipe(whitened=10, batch_size=32, epochs=60, patience=60, loss="mean_squared_error")
+    recipe = LinearRecipe(
+        whitened=10, batch_size=32, epochs=15, patience=15, learning_rate=4e-2, loss="mean_squared_error"
+    )
     fitted = fit(material, recipe, tmp_path / "run")
     manifest = export(fitted, material, tmp_path / "run", Release(tmp_path / "linear", "linear", "1.0.0"))
 

@@ -32,6 +32,12 @@ def material() -> Material:
     return gathered(labelled())
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """Return what `SMALL` gives for that material without interruption."""
+    return fit(gathered(labelled()), SMALL, tmp_path_factory.mktemp("whole"))
+
+
 def weights(fitted: Fitted) -> list[Any]:
     return [np.asarray(each) for each in fitted.network.get_weights()]
 
@@ -53,11 +59,11 @@ def test_the_scaler_saw_the_training_part_alone(trained: Trained) -> None:
     assert (trained.material.survey.dataset.flux.max(axis=0) > flux.max(axis=0)).any()
 
 
-def test_one_seed_gives_the_same_weights_twice_and_another_seed_others(material: Material, tmp_path: Path) -> None:
-    recipe = SMALL.model_copy(update={"epochs": 2})
-    first = fit(material, recipe, tmp_path / "first")
-    assert same(first, fit(material, recipe, tmp_path / "second"))
-    assert not same(first, fit(material, recipe.model_copy(update={"seed": 5}), tmp_path / "third"))
+def test_one_seed_gives_the_same_weights_twice_and_another_seed_others(
+    material: Material, whole: Fitted, tmp_path: Path
+) -> None:
+    assert same(whole, fit(material, SMALL, tmp_path / "second"))
+    assert not same(whole, fit(material, SMALL.model_copy(update={"seed": 5}), tmp_path / "third"))
 
 
 KILL_IN_EPOCH_2 = """
@@ -69,7 +75,7 @@ from training.trainer import progress
 
 class Kill(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if batch >= 15:
+        if batch >= 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
 progress.Progress.callbacks = lambda self, epoch: [Kill()] if epoch == 2 else []
@@ -77,16 +83,17 @@ fit.fit(*pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
 """
 
 
-def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(material: Material, tmp_path: Path) -> None:
-    recipe = SMALL.model_copy(update={"batch_size": 4})
-    (tmp_path / "inputs").write_bytes(pickle.dumps((material, recipe)))
+def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_weights(
+    material: Material, whole: Fitted, tmp_path: Path
+) -> None:
+    (tmp_path / "inputs").write_bytes(pickle.dumps((material, SMALL)))
     command = [sys.executable, "-c", KILL_IN_EPOCH_2, str(tmp_path / "inputs"), str(tmp_path / "killed")]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     assert len((tmp_path / "killed" / "history.csv").read_text().splitlines()) == 2
     told: list[int] = []
-    resumed = fit(material, recipe, tmp_path / "killed", tell=lambda row: told.append(row.epoch))
+    resumed = fit(material, SMALL, tmp_path / "killed", tell=lambda row: told.append(row.epoch))
     assert told == [1, 2, 3]
-    assert same(fit(material, recipe, tmp_path / "whole"), resumed)
+    assert same(whole, resumed)
 
 
 class Killed(BaseException):
@@ -95,9 +102,8 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("moment", ["before anything is saved", "after the best weights", "after the checkpoint"])
 def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(
-    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    material: Material, whole: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    whole = fit(material, SMALL, tmp_path / "whole")
     calls = {"before anything is saved": 0, "after the best weights": 1, "after the checkpoint": 2}[moment]
 
     record = Run.record

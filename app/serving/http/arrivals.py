@@ -1,0 +1,75 @@
+"""What has arrived and was not looked at yet: bytes on a connection, connections on a port.
+
+A socket that is closed before its bytes are read, or a port before its connections are accepted, resets them: the
+client has sent a request, and gets no answer. Imports nothing of the project.
+"""
+
+import array
+import asyncio
+import ctypes
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Sequence
+from contextlib import suppress
+
+_SO_ATTACH_FILTER = 26
+_TCP_INFO_WAITING = 24
+"""Where Linux keeps, in TCP_INFO of a port, the number of connections that wait to be accepted."""
+_STEP_SECONDS = 0.02
+_LEAST_SECONDS = 0.1
+"""For handshakes that have begun."""
+_MOST_SECONDS = 10.0
+
+_NO_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of TCP's header that holds the flags
+    (0x45, 0, 1, 0x02),  # is SYN set?
+    (0x06, 0, 0, 0),  # then drop the packet,
+    (0x06, 0, 0, 0xFFFFFFFF),  # else keep all of it
+)
+"""A packet filter (BPF) that drops the first packet of each new connection."""
+
+
+def unread_bytes(transport: asyncio.BaseTransport) -> int:
+    """Return how many bytes of a connection the system holds for us; 0 if it cannot say."""
+    found = array.array("i", [0])
+    sock = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError, ValueError):
+        fcntl.ioctl(sock.fileno(), termios.FIONREAD, found)
+    return found[0]
+
+
+def take_no_more(listening: Sequence[socket.socket]) -> None:
+    """Let new clients knock in vain, but whoever is connected already be accepted still.
+
+    It holds in every process that has the same port. Where the system is not Linux nothing happens: a client that
+    connects in the moment in which the port is closed is reset.
+    """
+    instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in _NO_SYN)
+    held = ctypes.create_string_buffer(instructions)
+    program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(held))
+    for sock in listening:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+async def accept_waiting(listening: Sequence[socket.socket]) -> None:
+    """Return when the event loop has accepted every connection that waited."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while (waited := loop.time() - began) < _MOST_SECONDS:
+        await asyncio.sleep(_STEP_SECONDS)
+        if waited > _LEAST_SECONDS and not any(map(_waiting, listening)):
+            return
+
+
+def _waiting(listening: socket.socket) -> int:
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    try:
+        info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_WAITING + 4)
+    except OSError:
+        return 0
+    waiting: int = struct.unpack_from("=I", info, _TCP_INFO_WAITING)[0]
+    return waiting
