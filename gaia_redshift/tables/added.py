@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
+from gaia_redshift.tables.answers import identifier_array
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, identifiers, kind_of
 
@@ -65,7 +66,7 @@ def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
     if names is None:
         return answers
     others = [name for name in answers.column_names if name != SOURCE_ID]
-    return answers.select(others).add_column(0, SOURCE_ID, pyarrow.array(names))
+    return answers.select(others).add_column(0, SOURCE_ID, identifier_array(names))
 
 
 def _to_frame(series: Table, answers: pyarrow.Table) -> Table:
