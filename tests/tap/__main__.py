@@ -66,7 +66,7 @@ def main() -> None:
     found = re.search(r"<<'ADQL'\n(.*?)ADQL\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found, f"{PAGE} ships no query"
     tables = catalogue()
-    with tempfile.TemporaryDirectory(prefix="tap-", dir="/tmp") as folder, serving(Path(folder), tables) as tap:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="tap-", dir="/tmp") as folder, serving(Path(folder), tables) as tap:
         web = Web(pause=0.0)
         answer = query(found[1], tap, web=web, poll_seconds=0.2).sort_by("source_id")
         rows = list(zip(answer["source_id"].to_pylist(), answer["original_ext_source_id"].to_pylist(), strict=True))

@@ -35,8 +35,15 @@ class _Commands:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._as_user = ["runuser", "-u", _USER, "--"] if os.getuid() == 0 else []
-        path = ":".join([*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ["PATH"]])
-        self._environment = {"PATH": path, "HOME": str(folder), "GAVOSETTINGS": str(folder / "gavo.rc"), "LANG": "C.UTF-8"}
+        path = ":".join(
+            [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ["PATH"]]
+        )
+        self._environment = {
+            "PATH": path,
+            "HOME": str(folder),
+            "GAVOSETTINGS": str(folder / "gavo.rc"),
+            "LANG": "C.UTF-8",
+        }
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
