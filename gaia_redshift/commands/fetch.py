@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,8 @@ def fetch(
     archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
     missing: list[int] = []
     writer, schema = None, None
-    with Progress(console=say, transient=True, disable=not sys.stderr.isatty()) as progress, replacing(output) as file:
+    bar = Progress(console=say, transient=True, disable=not sys.stderr.isatty())
+    with closing(archive), bar as progress, replacing(output) as file:
         task = progress.add_task("fetching", total=len(set(wanted)))
         for part in archive.fetch(wanted, done=lambda count: progress.advance(task, count)):
             missing += part.missing
@@ -73,7 +75,6 @@ def fetch(
         if writer is None:
             raise InvalidInputError(f"the archive has no {release} spectrum of any of the {len(set(wanted))} sources")
         writer.close()
-    archive.close()
     found = len(set(wanted)) - len(missing)
     say.print(f"{found} of {len(set(wanted))} spectra of {release} -> {output}", markup=False)
     if missing:
