@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve workshop test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability soak fuzz audit sbom lock clean
+	reliability archive-test soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -103,6 +103,9 @@ reliability: .venv/dev.done  ## Overload, crash and fill up the real service, an
 	$(BIN)/python -m tests.reliability.overload --out $(RESULTS)/overload.json
 	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
+
+archive-test: .venv/dev.done  ## Ask the shipped ADQL of a real TAP service (needs Debian's gavodachs2-server postgresql-15-pgsphere postgresql-15-q3c)
+	$(BIN)/python -m tests.tap
 
 MINUTES := 60
 soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow, nothing may get lost

@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api import health, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
-from app.serving.access_log import AnswerErrors, Observe
+from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
 from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.security import Access, Guard
@@ -80,7 +80,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, access=app.state.access)
     if settings.cors_origins:
-        app.add_middleware(AnswerErrors)
+        app.add_middleware(ErrorReplyMiddleware)
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -88,7 +88,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After"],
         )
-    app.add_middleware(Observe)
+    app.add_middleware(AccessLogMiddleware)
     app.add_middleware(TellWhy)
     if settings.tracing:
         tracing.trace(app)
