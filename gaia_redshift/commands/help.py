@@ -80,9 +80,8 @@ class Group(TyperGroup):
         _write(groups, formatter)
 
 
-def examples_of(text: str) -> str | None:
-    """Return examples, a line each, as the epilog that `Command` shows first; None where there are none."""
-    lines = text.strip().splitlines()
+def examples_of(lines: Sequence[str]) -> str | None:
+    """Return examples as the epilog that `Command` shows first; None where there are none."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None
 
 

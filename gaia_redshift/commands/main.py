@@ -26,7 +26,7 @@ def build() -> typer.Typer:
     """Return the command line: every installed sub-command, then those of this project that are not installed."""
     application = typer.Typer(
         cls=helping.Group,
-        epilog=helping.examples_of(helping.EXAMPLES),
+        epilog=helping.examples_of(helping.EXAMPLES.strip().splitlines()),
         no_args_is_help=True,
         add_completion=True,
         context_settings=_HELP,
@@ -43,7 +43,9 @@ def build() -> typer.Typer:
         except ModuleNotFoundError as error:
             absent[name] = f"{error}; {how_to_get(name)}"
             continue
-        register = application.command(name, cls=helping.Command, context_settings=_HELP, epilog=_examples(function))
+        register = application.command(
+            name, cls=helping.Command, context_settings=_HELP, epilog=_examples(name, function)
+        )
         register(function)
     for name, why in absent.items():
         _add_absent(application, name, why)
@@ -64,10 +66,10 @@ def _add_absent(application: typer.Typer, name: str, why: str) -> None:
     )(missing)
 
 
-def _examples(function: Callable[..., object]) -> str | None:
-    """Return a command's examples as its help shows them: EXAMPLES of its module, a text, or one by command."""
-    found = getattr(sys.modules[function.__module__], "EXAMPLES", "")
-    return helping.examples_of(found if isinstance(found, str) else found[function.__name__])
+def _examples(name: str, function: Callable[..., object]) -> str | None:
+    """Return a command's examples as its help shows them: its lines of the text EXAMPLES of its module."""
+    lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").splitlines()
+    return helping.examples_of([line for line in lines if f"gaia-redshift {name} " in f"{line} "])
 
 
 def _show_version(wanted: bool) -> None:
