@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def run_python(example: Example) -> None:
     """Run a block of Python, with what the blocks before it on the page have defined."""
     code = str(example.parsed).replace(ADDRESS, example.namespace["address"])
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.chdir(example.namespace["folder"]):
+    with contextlib.redirect_stdout(printed), contextlib.chdir(example.namespace["folder"]), warnings.catch_warnings():
+        if "gaiaxpy" in code:  # it sets an option of pandas that is deprecated
+            warnings.simplefilter("ignore")
         exec(compile(code, f"{example.path}:{example.line}", "exec"), example.namespace)  # noqa: S102 - our own pages
     _hold(example, printed.getvalue())
 

@@ -35,15 +35,17 @@ def name_of(document: Document) -> str:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the tables that the pages speak of, 200 simulated galaxies each."""
+    """Return a folder with the tables that the pages speak of, some hundred simulated galaxies each."""
     from training.simulation import dataset, files
 
     folder = tmp_path_factory.mktemp("tables")
-    for name, count in (("spectra.parquet", 400), ("spectra.csv", 200)):
+    counts = {"spectra.parquet": 400, "spectra.csv": 200, **({"labelled.parquet": 3000} if LONG else {})}
+    for name, count in counts.items():
         recipe = dataset.Recipe(count, 5, "survey", ("galaxy",), coefficients=False)
         files.write(dataset.simulate(recipe, 1), recipe, folder / name, lambda _: None)
     pd.DataFrame({"redshift": [0.0, 0.2, 0.4, 0.6], "density": [0, 1, 1, 0]}).to_csv(folder / "prior.csv", index=False)
     flux = pd.read_parquet(folder / "spectra.parquet")
+    flux.to_parquet(folder / "spectra.parquet")  # no longer says that it is simulated: on some pages it is not
     _write_fits(flux, folder)
     coefficients = dataset.Recipe(20, 6, "survey", ("galaxy",), coefficients=True)
     files.write(dataset.simulate(coefficients, 1), coefficients, folder / "xp_continuous.csv", lambda _: None)
