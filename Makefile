@@ -13,7 +13,7 @@ serve: .venv/serve.done  ## Start the service with the shipped model on port 800
 
 workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluate
 
-docs: .venv/dev.done .venv/docs.done  ## Build the documentation as a site, which the service shows at /guide
+docs: .venv/docs.done  ## Build the documentation as a site, which the service shows at /guide
 	$(BIN)/python docs/site/build.py
 
 test: .venv/dev.done  ## Run all tests
@@ -25,7 +25,7 @@ COVERED := 89
 coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
-test-docs: docs  ## Run all examples of the documentation, long ones too, and look for what it does not tell
+test-docs: .venv/dev.done docs  ## Run all examples of the documentation, long ones too, and look for what it does not tell
 	LONG_EXAMPLES=1 $(BIN)/python -m pytest -rs tests/docs tests/contract
 
 lint: .venv/dev.done  ## Style, types and the architecture's contracts
@@ -155,7 +155,7 @@ clean:  ## Remove the environment and all caches
 	touch $@
 
 PARTS := --editable . --editable app
-.venv/dev.done: PARTS += --editable training
+.venv/dev.done .venv/docs.done: PARTS += --editable training
 .venv/%.done: requirements/%.txt requirements/build.txt pyproject.toml app/pyproject.toml training/pyproject.toml | .venv/pip.done
 	$(PIP) install --require-hashes -r requirements/build.txt -r $<
 	$(PIP) install --no-deps --no-build-isolation $(PARTS)
