@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, models, pages, predict, sources, tables
+from app.api import guide, health, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
@@ -66,9 +66,10 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, models, health, pages):
+    for module in (predict, tables, sources, models, health, pages, guide):
         app.include_router(module.router)
     pages.mount_static(app)
+    guide.mount(app)
     pages.describe_request_body(app)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

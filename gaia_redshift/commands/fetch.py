@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _NAMED_IN_FULL = 20
 
+EXAMPLES = """
+gaia-redshift fetch --ids my_galaxies.fits -o spectra.fits
+gaia-redshift fetch --adql candidates.adql -o spectra.fits
+"""
+
 
 def fetch(
     output: Annotated[

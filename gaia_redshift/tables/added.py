@@ -57,8 +57,13 @@ def _to_pyarrow(table: Table, answers: pyarrow.Table) -> Table:
 
 
 def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
-    columns = _plain(answers)
-    return table.assign(**{name: list(values) if values.ndim > 1 else values for name, values in columns.items()})
+    """Add all columns at once: pandas warns of a table like a CSV file's, of 187 columns, that grows one by one."""
+    library = sys.modules[type(table).__module__.partition(".")[0]]
+    columns = {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}
+    replaced = {name: columns.pop(name) for name in list(columns) if name in table.columns}
+    made = library.concat([table.assign(**replaced), library.DataFrame(columns, table.index)], axis=1)
+    made.attrs = dict(table.attrs)
+    return made
 
 
 def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
