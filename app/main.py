@@ -21,6 +21,7 @@ from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.security import Access, Guard
 from app.serving.start_up import TellWhy
+from app.serving.turns import Turns
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.settings = settings or Settings()
     app.state.ready, app.state.when_loaded = False, when_loaded
     app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
     for module in (predict, tables, sources, models, health, pages, guide):

@@ -88,7 +88,7 @@ async def predict_table(
         raise chosen.batcher.overloaded()
     # In use from now on: a reload while the upload arrives must not end the model.
     with chosen, Draft() as draft:
-        async with uploaded_table(request, ACCEPTED) as file:
+        async with uploaded_table(request, ACCEPTED) as file, request.app.state.tables.turn_of(file):
             if kind == "multipart/form-data":
                 asked = Asked(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
