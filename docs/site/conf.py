@@ -20,7 +20,7 @@ nb_execution_mode = "force"
 _TRAINS = "notebooks/training"
 _CANNOT_TRAIN = find_spec("tensorflow") is None
 nb_execution_excludepatterns = [f"{_TRAINS}.md"] if _CANNOT_TRAIN else []
-nb_execution_timeout = 600
+nb_execution_timeout = 3600  # of a cell; a busy machine is no error
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 

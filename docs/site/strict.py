@@ -1,7 +1,8 @@
 """A site that Sphinx made, as a strict content policy wants it: no script and no style inline, nothing remote.
 
 Scripts and style sheets that a page brings become files beside the others, and style attributes become classes. What
-would be fetched from elsewhere is an error, for the site is read without a network.
+would be fetched from elsewhere is an error, for the site is read without a network. Two things that the theme leaves to
+be wanted by those who use a keyboard or a screen reader are added.
 """
 
 import hashlib
@@ -41,6 +42,7 @@ def harden(site: Path) -> None:
             tag.replace_with(sheet)
         for tag in soup.find_all(style=True):
             _to_class(tag, rules)
+        _reach(soup)
         if soup.head is not None:
             soup.head.append(soup.new_tag("link", rel="stylesheet", href=f"{to_static}/{_ATTRIBUTES}"))
         page.write_text(str(soup), encoding="utf-8")
@@ -61,6 +63,14 @@ def _to_class(tag: Tag, rules: dict[str, str]) -> None:
     rules[name] = rule
     tag["class"] = [*tag.get_attribute_list("class"), name] if tag.has_attr("class") else [name]
     del tag["style"]
+
+
+def _reach(soup: BeautifulSoup) -> None:
+    """Let the keyboard scroll what is wider than the page, and give headings of the side bar their level."""
+    for tag in soup.select("div.highlight pre, .table-wrapper"):
+        tag["tabindex"] = "0"
+    for tag in soup.select('[role="heading"]:not([aria-level])'):
+        tag["aria-level"] = "2"
 
 
 def _refuse_remote(soup: BeautifulSoup, page: Path) -> None:

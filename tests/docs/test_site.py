@@ -66,13 +66,14 @@ def test_links_to_files_that_are_no_pages_become_words(staged: Path) -> None:
     assert "](training" not in text
 
 
-def test_scripts_and_styles_of_a_page_become_files_and_classes(tmp_path: Path) -> None:
+def test_scripts_and_styles_of_a_page_become_files_and_what_is_wide_can_be_reached(tmp_path: Path) -> None:
     (tmp_path / "_static").mkdir()
     (tmp_path / "below").mkdir()
     page = tmp_path / "below" / "page.html"
     page.write_text(
         "<html><head><style>p { color: red }</style></head><body>"
         '<script>start()</script><p class="a" style="width: 20%">x</p><script type="application/json">{}</script>'
+        '<p role="heading">y</p><div class="highlight"><pre>z</pre></div>'
         "</body></html>"
     )
     load("strict").harden(tmp_path)
@@ -83,6 +84,8 @@ def test_scripts_and_styles_of_a_page_become_files_and_classes(tmp_path: Path) -
     assert (tmp_path / "_static" / script).read_text() == "start()"
     assert "width: 20%" in (tmp_path / "_static" / "guide-inline.css").read_text()
     assert '<script type="application/json">{}</script>' in text
+    assert '<p aria-level="2" role="heading">y</p>' in text
+    assert '<pre tabindex="0">z</pre>' in text
 
 
 @pytest.mark.parametrize(
