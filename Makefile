@@ -19,9 +19,9 @@ docs: .venv/docs.done  ## Build the documentation as a site, which the service s
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Of lines and branches, what library, service, documentation and three security tests reach without servers of their own
-# (90.8% of lines). TensorFlow compiles the functions of engine/ that it traces, whose lines therefore do not count.
-COVERED := 89
+# Of lines and branches together; servers and commands that the tests start count too. What TensorFlow and JAX trace runs
+# as Python while it is traced, and counts.
+COVERED := 93
 coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 

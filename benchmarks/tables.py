@@ -5,7 +5,9 @@ the processor time of `Predictor.predict` on the same spectra in memory over tha
 """
 
 import argparse
+import gzip
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 flux = np.load(sys.argv[1])
 batches = [SpectrumBatch(flux[first : first + 4096]) for first in range(0, len(flux), 4096)]
-predictor, asked = Predictor("default", threads=1), Asked("survey", False)
+predictor, asked = Predictor(sys.argv[2], threads=1), Asked("survey", False)
 predictor.predict(batches[0], asked)
 start = time.process_time()
 for _ in range(5):
@@ -91,14 +93,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=200_000)
     options.add_argument("--large", type=int, default=1_000_000)
+    options.add_argument("--archive", type=Path, help="an XP_CONTINUOUS_RAW.csv, whose rows are repeated to 10,000")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         np.save(where / "flux.npy", spectra(_PIECE))
-        piped = os.popen(f"{sys.executable} -c '{_GRAPH}' {where / 'flux.npy'}")  # noqa: S605 - our own words
-        graph = float(piped.read())
-        sys.stdout.write(f"graph alone: {graph:.1f} us of processor time a spectrum\n")
-        sys.stdout.write("| table | rows | rows/s | CPU s | graph's share | peak MB |\n|---|---|---|---|---|---|\n")
+        graphs = graph, cnn = tuple(_graph(where / "flux.npy", model) for model in ("default", "dissertation-cnn"))
+        sys.stdout.write(f"graph alone: {graph:.1f} us of processor time a spectrum, the CNN's {cnn:.1f}\n")
+        sys.stdout.write("| table | rows | rows/s | CPU s | graph's share | read and written / CNN | peak MB |\n")
+        sys.stdout.write("|---|---|---|---|---|---|---|\n")
+        if asked.archive:
+            source = _repeated(asked.archive, where / "raw.csv.gz", 10_000)
+            _measure("archive csv.gz, RAW", 10_000, source, where / "out.csv", graphs)
+            _measure("archive csv.gz, RAW, errors", 10_000, source, where / "out.csv", graphs, "--snr")
+            source.unlink()
         kinds = [("parquet", asked.large, False)]
         kinds += [(name, asked.rows, False) for name, one in FORMATS.items() if one.writes and name != "parquet"]
         kinds += [("csv", asked.rows, True)]
@@ -110,22 +118,46 @@ def main() -> None:
                 title = "archive csv.gz"
                 os.system(f"gzip -1 -f {source}")  # noqa: S605 - our own words
                 source = source.with_name(source.name + ".gz")
-            _measure(title, rows, source, where / f"out{FORMATS[name].extensions[0]}", graph)
+            _measure(title, rows, source, where / f"out{FORMATS[name].extensions[0]}", graphs)
             if name == "votable":
-                _measure_tabledata(source, rows, where, graph)
+                _measure_tabledata(source, rows, where, graphs)
             source.unlink()
 
 
-def _measure(title: str, rows: int, source: Path, target: Path, graph: float) -> None:
-    arguments = ("predict", str(source), "-o", str(target), "--threads", "1")
+def _graph(flux: Path, model: str) -> float:
+    """Return the microseconds of processor time that a model's graph takes for a spectrum."""
+    done = subprocess.run([sys.executable, "-c", _GRAPH, str(flux), model], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def _repeated(source: Path, target: Path, rows: int) -> Path:
+    """Write the rows of a file of the archive again and again, each with an identifier of its own."""
+    header, *known = source.read_text().splitlines()
+    place = header.split(",").index("source_id")
+    with gzip.open(target, "wt", compresslevel=1) as file:
+        file.write(header + "\n")
+        for number in range(rows):
+            cells = known[number % len(known)].split(",", place + 1)
+            cells[place] = str(4_000_000_000_000_000_000 + number)
+            file.write(",".join(cells) + "\n")
+    return target
+
+
+def _measure(title: str, rows: int, source: Path, target: Path, graphs: tuple[float, float], *more: str) -> None:
+    graph, cnn = graphs
+    arguments = ("predict", str(source), "-o", str(target), "--threads", "1", *more)
     wall, processor, peak = run(target.parent, *arguments)
-    share = graph * rows / 1e6 / processor
-    sys.stdout.write(f"| {title} | {rows:,} | {rows / wall:,.0f} | {processor:.1f} | {share:.0%} | {peak:.0f} |\n")
+    network = graph * rows / 1e6
+    ratio = (processor - network) / (cnn * rows / 1e6)
+    sys.stdout.write(
+        f"| {title} | {rows:,} | {rows / wall:,.0f} | {processor:.1f} | {network / processor:.0%} | "
+        f"{ratio:.2f} | {peak:.0f} |\n"
+    )
     sys.stdout.flush()
     target.unlink()
 
 
-def _measure_tabledata(source: Path, rows: int, where: Path, graph: float) -> None:
+def _measure_tabledata(source: Path, rows: int, where: Path, graphs: tuple[float, float]) -> None:
     """Measure the same VOTable with its numbers as text, which only others write."""
     from gaia_redshift.tables.formats import opened
 
@@ -138,7 +170,7 @@ def _measure_tabledata(source: Path, rows: int, where: Path, graph: float) -> No
             for name, values in zip(ids, flux, strict=True):
                 text.write(f"<TR><TD>{name}</TD><TD>{' '.join(map(str, values))}</TD></TR>")
         text.write("</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>")
-    _measure("votable (TABLEDATA)", rows, target, where / "out.vot", graph)
+    _measure("votable (TABLEDATA)", rows, target, where / "out.vot", graphs)
     target.unlink()
 
 

@@ -331,7 +331,7 @@ def test_the_workflow_runs_what_ci_runs() -> None:
 
 def test_the_workflow_covers_style_tests_container_documentation_and_audit() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
-    assert set(jobs) == {"lint", "test", "docs", "wheel", "container", "audit"}
+    assert set(jobs) == {"lint", "test", "coverage", "docs", "wheel", "container", "audit"}
 
 
 def test_the_wheel_is_tested_on_every_python_that_it_names() -> None:

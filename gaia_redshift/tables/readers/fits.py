@@ -5,9 +5,8 @@ FITS Standard 4.0, section 7.3. What a header claims is compared with the size o
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 import numpy as np
 import pyarrow
@@ -15,43 +14,13 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.tables.readers.astropy_header import of_comments, with_units
-from gaia_redshift.tables.readers.typed import column
-from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable, described
-
-Header: TypeAlias = Any
-"""An astropy.io.fits.Header; astropy has no types."""
+from gaia_redshift.tables.readers.fits_columns import CODES, COMPLEX, FitsColumn, Header, describe, read_column, typed
+from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
 
 _BLOCK = 2880
 _HEADER_BYTES = 8 << 20
 _MOST_IN_BLOCK = 64 << 20
 """Most bytes of arrays of different lengths that one block may hold."""
-
-_CODES = {"L": "S1", "X": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "A": "S1", "E": ">f4", "D": ">f8"}
-_CODES |= {"C": ">f4", "M": ">f8"}
-_TWO = "CM"
-_FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])(?:([LXBIJKAEDCM])?\(?(\d*)\)?)?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    name: str
-    code: str
-    repeat: int
-    variable: str
-    """Type of the elements of an array of any length, else empty."""
-    null: int | None
-    scale: float
-    zero: float
-    kind: pyarrow.DataType
-
-    @property
-    def dtype(self) -> tuple[object, ...]:
-        if self.variable:
-            return (">i4" if self.code == "P" else ">i8", (2,))
-        if self.code == "A":
-            return (f"S{self.repeat}",) if self.repeat else ("V0",)
-        count = (self.repeat + 7) // 8 if self.code == "X" else self.repeat * (2 if self.code in _TWO else 1)
-        return (_CODES[self.code],) if count == 1 else (_CODES[self.code], (count,))
 
 
 def open_fits(file: IO[bytes]) -> PlainTable:
@@ -144,12 +113,12 @@ def _table(file: IO[bytes], header: Header, start: int, size: int) -> PlainTable
     if not rows:
         raise InvalidTableError("the table has no rows")
     heap = start + _whole(header, "THEAP", width * rows)
-    columns = [_column(header, number) for number in range(1, count + 1)]
+    columns = [read_column(header, number) for number in range(1, count + 1)]
     dtype = np.dtype([(str(place), *one.dtype) for place, one in enumerate(columns)])
     if dtype.itemsize != width:
         raise MalformedBodyError(f"the FITS file is damaged: its columns take {dtype.itemsize} bytes, a row {width}")
     reader = _Rows(file, columns, dtype, rows=rows, start=start, heap=heap, size=size)
-    fields = [_field(header, number, one) for number, one in enumerate(columns, start=1)]
+    fields = [describe(header, number, one) for number, one in enumerate(columns, start=1)]
     comments = of_comments(header["COMMENT"]) if "COMMENT" in header else ""
     schema = with_units(pyarrow.schema(fields), comments, "astropy's description in the FITS header")
     return PlainTable("fits", schema, reader.blocks, _said(header))
@@ -160,64 +129,13 @@ def _said(header: Header) -> Mapping[str, str]:
     return {key.lower(): str(value) for key, value in header.items() if not structure.match(key)}
 
 
-def _field(header: Header, number: int, one: _Column) -> pyarrow.Field:
-    texts = [str(header.get(f"{key}{number}", "")) for key in ("TUNIT", "TCOMM", "TUCD")]
-    if not texts[1]:
-        texts[1] = str(header.comments[f"TTYPE{number}"]) if f"TTYPE{number}" in header else ""
-        texts[1] = "" if texts[1].startswith("label for") else texts[1]
-    return described(one.name, one.kind, *(text.strip() for text in texts))
-
-
-def _column(header: Header, number: int) -> _Column:
-    name, form = (str(header.get(f"{key}{number}", "")) for key in ("TTYPE", "TFORM"))
-    found = _FORM.match(form.upper())
-    if found is None:
-        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} has the form {form[:40]!r}")
-    repeat, code = int(found[1] or 1), found[2]
-    variable = (found[3] or "") if code in "PQ" else ""
-    if code in "PQ" and (not variable or repeat > 1):
-        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} has the form {form[:40]!r}")
-    if repeat > 1 << 24:
-        raise MalformedBodyError(f"the FITS file is damaged: column {name[:40]} claims {repeat} elements a row")
-    scale, zero = (float(header.get(f"{key}{number}", default)) for key, default in (("TSCAL", 1), ("TZERO", 0)))
-    null = header.get(f"TNULL{number}")
-    null = null if isinstance(null, int) and (variable or code) in "BIJK" else None
-    element = _element(variable or code, scale, zero)
-    if (variable or code) == "A":
-        kind = pyarrow.string()
-    elif variable:
-        kind = pyarrow.list_(element)
-    else:
-        count = (repeat + 7) // 8 if code == "X" else repeat * (2 if code in _TWO else 1)
-        kind = element if count == 1 else pyarrow.list_(element, count)
-    return _Column(name, code, repeat, variable, null, scale, zero, kind)
-
-
-def _element(code: str, scale: float, zero: float) -> pyarrow.DataType:
-    if code == "L":
-        return pyarrow.bool_()
-    if code in "BIJK" and scale == 1 and zero in _UNSIGNED.get(code, {}):
-        return pyarrow.from_numpy_dtype(_UNSIGNED[code][zero])
-    if code in "BIJK" and (scale, zero) != (1, 0):
-        return pyarrow.float64()
-    return pyarrow.string() if code == "A" else pyarrow.from_numpy_dtype(np.dtype(_CODES[code]).newbyteorder("="))
-
-
-_UNSIGNED: dict[str, dict[float, Any]] = {
-    "B": {-128.0: np.int8},
-    "I": {2.0**15: np.uint16},
-    "J": {2.0**31: np.uint32},
-    "K": {2.0**63: np.uint64},
-}
-
-
 class _Rows:
     """Reads the rows of a table."""
 
     def __init__(
         self,
         file: IO[bytes],
-        columns: list[_Column],
+        columns: list[FitsColumn],
         dtype: np.dtype[np.generic],
         *,
         rows: int,
@@ -243,12 +161,12 @@ class _Rows:
     def _read(self, rows: NDArray[Any], place: int) -> pyarrow.Array:
         one, values = self._columns[place], rows[str(place)]
         if not one.variable:
-            return _typed(values, one) if one.repeat else pyarrow.nulls(len(values), one.kind)
+            return typed(values, one) if one.repeat else pyarrow.nulls(len(values), one.kind)
         counts, offsets = values[:, 0].astype(np.int64), values[:, 1].astype(np.int64)
         if (counts > self._size).any() or (offsets > self._size).any():  # what is more would overflow below
             raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points behind its end")
-        kind = np.dtype(_CODES[one.variable])
-        if one.variable in _TWO:
+        kind = np.dtype(CODES[one.variable])
+        if one.variable in COMPLEX:
             counts = counts * 2
         if one.variable == "X":
             counts = (counts + 7) // 8
@@ -265,7 +183,7 @@ class _Rows:
                 [flat[a:b].tobytes().split(b"\0")[0].decode("utf-8", "replace") for a, b in pairwise(bounds.tolist())],
                 pyarrow.string(),
             )
-        elements = _typed(flat.view(kind), one)
+        elements = typed(flat.view(kind), one)
         return pyarrow.ListArray.from_arrays(
             pyarrow.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)), elements.cast(one.kind.value_type)
         )
@@ -289,28 +207,3 @@ class _Rows:
             return np.asarray(content[(offsets[filled] - low)[:, None] + np.arange(size)].reshape(-1))
         parts = zip((offsets[filled] - low).tolist(), sizes[filled].tolist(), strict=True)
         return np.concatenate([content[start : start + size] for start, size in parts])
-
-
-def _typed(values: NDArray[Any], one: _Column) -> pyarrow.Array:
-    code = one.variable or one.code
-    if code == "L":
-        flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        made = pyarrow.array(flat == ord("T"), mask=(flat != ord("T")) & (flat != ord("F")))
-        return made if values.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(made, values.shape[1])
-    if code in "BIJK" and (one.scale, one.zero) != (1, 0):
-        null = values == one.null if one.null is not None else np.zeros(values.shape, np.bool_)
-        shifted = one.scale == 1 and one.zero in _UNSIGNED.get(code, {})
-        if shifted:
-            target = np.dtype(_UNSIGNED[code][one.zero])
-            same = values.astype(values.dtype.newbyteorder("="))
-            flipped = (
-                same.view(target) ^ target.type(1 << (8 * target.itemsize - 1))
-                if target.kind == "u"
-                else ((same ^ np.uint8(128)).view(np.int8))
-            )
-            plain: NDArray[Any] = flipped
-        else:
-            plain = values * one.scale + one.zero
-        made = pyarrow.array(plain.reshape(-1), mask=null.reshape(-1))
-        return made if values.ndim == 1 else pyarrow.FixedSizeListArray.from_arrays(made, values.shape[1])
-    return column(values, one.null)
