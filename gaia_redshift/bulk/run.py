@@ -30,6 +30,8 @@ class Run:
         Unfinished files of a killed run that were removed.
     started : datetime
     seconds : float
+    unwritten : str
+        Why the manifest could not be written; empty if it was.
     """
 
     jobs: list[Job]
@@ -38,6 +40,7 @@ class Run:
     swept: int
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
+    unwritten: str = ""
 
     @property
     def failures(self) -> list[tuple[Job, Failure]]:
@@ -103,7 +106,10 @@ def run(
             done(job, outcome)
     finally:  # what was done until it was stopped is written down too
         made.seconds = time.monotonic() - clock
-        manifest.write(made, task.settings, output, shard)
+        try:
+            manifest.write(made, task.settings, output, shard)
+        except OSError as error:  # a full disk: what was done stands
+            made.unwritten = storage.reason(error)
     return made
 
 

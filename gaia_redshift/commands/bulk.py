@@ -131,7 +131,9 @@ def _run(task: "Task", places: Sequence[str], engine: "Engine", shard: str | Non
             done=shown.advance,
         )  # fmt: skip
     _report(made, output, console.print)
-    if made.failures or made.failed_rows:
+    if made.unwritten:
+        console.print(f"the manifest could not be written: {made.unwritten}", markup=False)
+    if made.failures or made.failed_rows or made.unwritten:
         raise typer.Exit(1)
 
 
