@@ -11,6 +11,7 @@ from gaia_redshift.bulk.job import Note
 from gaia_redshift.bulk.outcome import Outcome
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import RELEASES, Problem
+from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.formats import opened
 from gaia_redshift.tables.recognise import Recognised, recognise
 from gaia_redshift.tables.samples import Samples, from_arrays
@@ -76,9 +77,10 @@ def _converted(
         return
     table.settle([own])
     sizes = {field.name[:2]: field.type.list_size for field in schema if field.name != "source_id"}
-    for block in table.blocks([own, *found.columns], found.columns):
-        identities, *columns = block.columns.columns
-        problems: dict[int, Problem] = dict(block.problems)
+    places = with_basis_ids(found, [own, *found.columns])
+    for block in table.blocks(places, found.columns):
+        identities, *columns = block.columns.columns[: 1 + len(found.columns)]
+        problems: dict[int, Problem] = {**unknown_bases(found, places, block), **block.problems}
         bands = []
         for band, column in zip(found.bands, columns, strict=True):
             samples = from_arrays(f"{band}_coefficients", column, (sizes[band],))
