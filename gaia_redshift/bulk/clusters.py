@@ -32,8 +32,8 @@ def run_on_dask(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"--dask {address}: no scheduler answers there: {error}") from error
     with client:
-        shared = client.scatter(task, broadcast=True)
-        known = {client.submit(do, shared, job, pure=False): job for job in jobs}
+        # The task goes with each job: what was scattered is lost with the worker that has it.
+        known = {client.submit(do, task, job, pure=False): job for job in jobs}
         for future in as_completed(list(known)):
             job = known.pop(future)
             try:
@@ -70,19 +70,14 @@ def run_on_ray(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[
         raise InvalidInputError(f"--ray {address}: no cluster answers there: {error}") from error
     try:
         one = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(do)
-        shared = ray.put(task)
-        known = {one.remote(shared, job): job for job in jobs}
+        known = {one.remote(task, job): job for job in jobs}
         while known:
             ready, _ = ray.wait(list(known), num_returns=1)
             for reference in ready:
                 job = known.pop(reference)
                 try:
                     outcome = ray.get(reference)
-                except (
-                    ray.exceptions.WorkerCrashedError,
-                    ray.exceptions.OutOfMemoryError,
-                    ray.exceptions.RayTaskError,
-                ) as error:
+                except ray.exceptions.RayError as error:
                     outcome = given_up(f"Ray gave it up: {str(error).splitlines()[0][:200]}")
                 yield job, outcome
     finally:

@@ -47,7 +47,7 @@ def read_note(job: Job, settings: Mapping[str, Any]) -> Outcome | None:
         return None
     text = (metadata.metadata or {}).get(NOTE)
     if text is None:
-        raise InvalidInputError(f"{job.output} is there and is not of this command: {_ADVICE}")
+        raise InvalidInputError(f"{storage.shown(job.output)} is there and is not of this command: {_ADVICE}")
     try:
         note = orjson.loads(text)
         outcome = Outcome.of_note(note)
@@ -61,7 +61,7 @@ def read_note(job: Job, settings: Mapping[str, Any]) -> Outcome | None:
             for name in sorted({*made_with, *settings})
             if made_with.get(name) != settings.get(name)
         ]
-        raise InvalidInputError(f"{job.output} was made with other settings: {_ADVICE}", other)
+        raise InvalidInputError(f"{storage.shown(job.output)} was made with other settings: {_ADVICE}", other)
     same = made_from == (job.source.name, job.source.size, job.source.tag)
     return outcome if same and outcome.rows == metadata.num_rows else None
 

@@ -26,7 +26,11 @@ def describe(run: "Run", settings: Mapping[str, Any], shard: Shard) -> dict[str,
     files = []
     for job in run.jobs:
         outcome = run.outcomes.get(job.name)
-        known: dict[str, Any] = {"input": job.source.place, "size": job.source.size, "tag": job.source.tag}
+        known: dict[str, Any] = {
+            "input": storage.shown(job.source.place),
+            "size": job.source.size,
+            "tag": job.source.tag,
+        }
         known["output"] = job.name
         if outcome is None:
             known["status"] = "not reached"

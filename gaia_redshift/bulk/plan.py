@@ -66,14 +66,16 @@ def plan(inputs: Sequence[str], output: str, shard: Shard) -> list[Job]:
     """
     jobs: dict[str, Job] = {}
     for given in inputs:
-        chosen = [one for one in storage.find(given) if one.place == storage.whole(given) or _is_table(one, given, output)]
+        chosen = [
+            one for one in storage.find(given) if one.place == storage.whole(given) or _is_table(one, given, output)
+        ]
         if not chosen:
-            raise InvalidInputError(f"{given}: there are no tables in it")
+            raise InvalidInputError(f"{storage.shown(given)}: there are no tables in it")
         for one in chosen:
             name = _output_name(one.name)
             there = jobs.get(name)
             if there is not None and there.source.place != one.place:
-                places = [Detail(name, there.source.place), Detail(name, one.place)]
+                places = [Detail(name, storage.shown(each.place)) for each in (there.source, one)]
                 raise InvalidInputError(
                     f"two inputs would become {name}: give them output folders of their own", places
                 )
@@ -83,7 +85,7 @@ def plan(inputs: Sequence[str], output: str, shard: Shard) -> list[Job]:
         raise InvalidInputError(f"{counted(len(ordered), 'file', 'files')} cannot be cut into {shard.count} shards")
     clash = [job.source.place for job in ordered if job.output == job.source.place]
     if clash:
-        raise InvalidInputError(f"{clash[0]} would be written over: give another output folder")
+        raise InvalidInputError(f"{storage.shown(clash[0])} would be written over: give another output folder")
     return ordered[shard.number :: shard.count]
 
 

@@ -19,6 +19,8 @@ from pyarrow import fs
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 
 _BUFFER_BYTES = 4 << 20
+_UNKNOWN = re.compile("Unrecognized filesystem type|Got .* built without", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@?]*@")
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -52,6 +54,11 @@ def whole(place: str) -> str:
     return place if is_remote(place) else str(Path(place).absolute())
 
 
+def shown(place: str) -> str:
+    """Return a place for people to read: without credentials."""
+    return _CREDENTIALS.sub("", place)
+
+
 def below(place: str, name: str) -> str:
     """Return the place of a name below a folder."""
     folder, mark, options = place.partition("?") if is_remote(place) else (place, "", "")
@@ -74,18 +81,17 @@ def file_system(place: str) -> tuple[Any, str]:
     try:
         return cast("tuple[Any, str]", fs.FileSystem.from_uri(place))
     except (ValueError, NotImplementedError, OSError) as error:
-        scheme = place.partition("://")[0]
-        try:
-            import fsspec
+        if not _UNKNOWN.search(str(error)):
+            raise InvalidInputError(f"{shown(place)}: {reason(error)}") from error
+    try:
+        import fsspec
 
-            found, path = fsspec.core.url_to_fs(place)
-        except ImportError as absent:
-            raise MissingDependencyError(
-                f"{place}: {absent}; `pip install fsspec` and its part for {scheme}"
-            ) from error
-        except ValueError:
-            raise InvalidInputError(f"{place} is no address that can be read: {error}") from error
-        return fs.PyFileSystem(fs.FSSpecHandler(found)), path
+        found, path = fsspec.core.url_to_fs(place)
+    except ImportError as error:
+        raise MissingDependencyError(f"{shown(place)} needs fsspec and its part for such addresses: {error}") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{shown(place)} is no address that can be read: {error}") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(found)), path
 
 
 def find(place: str) -> list[Found]:
@@ -109,13 +115,13 @@ def find(place: str) -> list[Found]:
         system, path = file_system(top)
         info = system.get_file_info(path)
         if info.type == fs.FileType.NotFound:
-            raise InvalidInputError(f"{place}: there is no such file or folder")
+            raise InvalidInputError(f"{shown(place)}: there is no such file or folder")
         if info.type == fs.FileType.File:
             return [_found(top, path.rpartition("/")[2], info)]
         recursive = pattern is None or "/" in pattern
         listed = system.get_file_info(fs.FileSelector(path, recursive=recursive))
     except OSError as error:
-        raise InvalidInputError(f"{place} cannot be listed: {reason(error)}") from error
+        raise InvalidInputError(f"{shown(place)} cannot be listed: {reason(error)}") from error
     wanted = None if pattern is None else re.compile(_as_regex(pattern))
     found = []
     for one in listed:
@@ -206,6 +212,6 @@ def _remove(system: Any, path: str) -> None:
         system.delete_file(path)
 
 
-def reason(error: OSError) -> str:
+def reason(error: Exception) -> str:
     """Return why the system refused, in one line."""
-    return error.strerror or (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -39,6 +39,8 @@ def unknown_bases(found: Recognised, columns: Sequence[int], block: Block) -> di
         name, wanted = block.columns.schema.names[index], known[_BANDS.index(band)]
         (values,) = from_columns([name], [block.columns.column(index)]).values.T
         for row in np.flatnonzero(np.isfinite(values) & (values != wanted)).tolist():
-            message = f"{name} is {values[row]:g}, {found.release}'s is {wanted}: its bases are not part of this version"
+            message = (
+                f"{name} is {values[row]:g}, {found.release}'s is {wanted}: its bases are not part of this version"
+            )
             problems.setdefault(row, Problem("unknown_basis", message))
     return problems
