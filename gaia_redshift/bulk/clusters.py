@@ -3,6 +3,8 @@
 Both send a job again whose worker died; here it is given up after as many deaths as on this machine.
 """
 
+import re
+import socket
 from collections.abc import Iterator, Sequence
 
 from gaia_redshift.bulk.job import Task, do
@@ -11,6 +13,9 @@ from gaia_redshift.bulk.outcome import Outcome
 from gaia_redshift.bulk.plan import Job
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from gaia_redshift.installation import how_to_install
+
+_HOST_AND_PORT = re.compile(r"(?:ray://)?([\w.-]+):(\d+)")
+_KNOCK_SECONDS = 30
 
 
 def run_on_dask(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, Outcome]]:
@@ -28,16 +33,25 @@ def run_on_dask(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple
     except ImportError as error:
         raise MissingDependencyError(f"--dask needs Dask: {how_to_install('dask')}") from error
     try:
-        client = Client(address, set_as_default=False)
+        client = Client(address)
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"--dask {address}: no scheduler answers there: {error}") from error
     with client:
         # The task goes with each job: what was scattered is lost with the worker that has it.
         known = {client.submit(do, task, job, pure=False): job for job in jobs}
+        suspects = []
         for future in as_completed(list(known)):
             job = known.pop(future)
             try:
                 outcome = future.result()
+            except KilledWorker:
+                suspects.append(job)
+                continue
+            yield job, outcome
+        # Dask suspects every job that waited where a worker died: each is tried once more, alone.
+        for job in suspects:
+            try:
+                outcome = client.submit(do, task, job, pure=False).result()
             except KilledWorker as error:
                 outcome = given_up(f"Dask gave it up: {str(error).splitlines()[0][:200]}")
             yield job, outcome
@@ -64,6 +78,7 @@ def run_on_ray(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[
         import ray
     except ImportError as error:
         raise MissingDependencyError(f"--ray needs Ray: {how_to_install('ray')}") from error
+    _knock(address)  # Ray itself waits there for many minutes
     try:
         ray.init(address, log_to_driver=False, ignore_reinit_error=True)
     except (ConnectionError, OSError, ValueError) as error:
@@ -82,3 +97,14 @@ def run_on_ray(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[
                 yield job, outcome
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise InvalidInputError where an address names a port at which nothing listens."""
+    named = _HOST_AND_PORT.fullmatch(address)
+    if named is None:
+        return
+    try:
+        socket.create_connection((named[1], int(named[2])), _KNOCK_SECONDS).close()
+    except OSError as error:
+        raise InvalidInputError(f"--ray {address}: no cluster answers there: {error}") from error
