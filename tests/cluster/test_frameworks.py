@@ -52,7 +52,7 @@ def test_lsdb_maps_it_over_a_catalogue_and_writes_one(tmp_path: Path, spectra: P
     random = np.random.default_rng(1)
     frame = parquet.read_table(spectra).to_pandas()
     frame["ra"], frame["dec"] = random.uniform(0, 40, len(frame)), random.uniform(-20, 20, len(frame))
-    lsdb.from_dataframe(frame, catalog_name="xp", threshold=500).write_catalog(tmp_path / "hats")
+    lsdb.from_dataframe(frame, catalog_name="xp", partition_rows=500).write_catalog(tmp_path / "hats")
     catalogue = lsdb.open_catalog(tmp_path / "hats")
     assert catalogue.npartitions > 1
     meta = predict(catalogue.head(2)).head(0)
