@@ -108,9 +108,8 @@ def main() -> None:
     print(f"{coefficients.stat().st_size / asked.rows:,.0f} coefficients, ", end="")
     job(task, text, asked.folder / "from-text")
     out = asked.folder / "from-text" / "archive.parquet"
-    print(
-        f"{out.stat().st_size / asked.rows:,.0f} redshifts\n\n| step | rows/s | without isal and simdjson |\n|---|---|---|"
-    )
+    print(f"{out.stat().st_size / asked.rows:,.0f} redshifts\n")
+    print("| step | rows/s | without isal and simdjson |\n|---|---|---|")
     fast = {name: rate(asked.rows, work) for name, work in steps.items()}
     known = stream._open, arrays._simdjson
     stream._open, arrays._simdjson = gzip.GzipFile, None

@@ -1,6 +1,7 @@
 """`Predictor` in the frameworks' own idioms, as docs/how-to/all-of-gaia.md shows it: the rows that it gives alone."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_spark_maps_it_over_batches_of_arrow(tmp_path: Path, spectra: Path, pred
     from pyspark.sql import SparkSession
 
     assert pyspark
-    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    spark = builder.config("spark.pyspark.python", sys.executable).getOrCreate()
     try:
         made = spark.read.parquet(str(spectra)).mapInArrow(
             lambda batches: (predict(batch).select(["source_id", "redshift", "status"]) for batch in batches),
