@@ -74,15 +74,17 @@ def test_ray_data_maps_it_over_batches(tmp_path: Path, spectra: Path, predict: P
     expect(parquet.read_table(tmp_path / "redshifts"), spectra, predict)
 
 
-def test_spark_maps_it_over_batches_of_arrow(tmp_path: Path, spectra: Path, predict: Predictor) -> None:
+def test_spark_maps_it_over_batches_of_arrow(
+    tmp_path: Path, spectra: Path, predict: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pyspark = needs("pyspark")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java, which is not installed")
     from pyspark.sql import SparkSession
 
     assert pyspark
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.pyspark.python", sys.executable).getOrCreate()
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
     try:
         made = spark.read.parquet(str(spectra)).mapInArrow(
             lambda batches: (predict(batch).select(["source_id", "redshift", "status"]) for batch in batches),
