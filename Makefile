@@ -122,7 +122,7 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
 MOMENTS := 50
-CLUSTER := env -u VIRTUAL_ENV PYTHONPATH=. RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0 .venv-cluster/bin/python
+CLUSTER := PYTHONPATH=. .venv-cluster/bin/python
 cluster-test: .venv/dev.done .venv-cluster/done  ## Kill bulk runs MOMENTS times; files and rows through Dask, LSDB, Ray, Spark and Daft (2 GB)
 	GAIA_REDSHIFT_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest tests/gaia_redshift/bulk
 	$(CLUSTER) -m pytest --confcutdir tests/cluster -o filterwarnings=default -rs tests/cluster
