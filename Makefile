@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve workshop docs test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability archive-test soak fuzz audit sbom lock clean
+	reliability archive-test soak fuzz cluster-test scale audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -121,6 +121,15 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
+MOMENTS := 50
+CLUSTER := PYTHONPATH=. .venv-cluster/bin/python
+cluster-test: .venv/dev.done .venv-cluster/done  ## Kill bulk runs MOMENTS times; files and rows through Dask, LSDB, Ray, Spark and Daft (2 GB)
+	GAIA_REDSHIFT_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest tests/gaia_redshift/bulk
+	$(CLUSTER) -m pytest --confcutdir tests/cluster -o filterwarnings=default -rs tests/cluster
+
+scale: .venv-cluster/done  ## What each engine adds to a plain loop, rates, and memory over rows
+	$(CLUSTER) -m benchmarks.scale
+
 ADVISORIES :=
 audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install (ADVISORIES="-s osv --osv-url URL" asks a mirror)
 	$(BIN)/pip-audit $(ADVISORIES) --strict --require-hashes --disable-pip -r requirements/image.txt
@@ -148,9 +157,16 @@ lock:  ## Renew requirements/*.txt (needs uv)
 	$(IMAGE) --constraint requirements/image.txt --extra gpu --output-file requirements/gpu.txt
 	for extra in audit docs fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
 		--output-file requirements/$$extra.txt; done
+	$(LOCK) pyproject.toml requirements/cluster.in --constraint requirements/build.txt --extra bulk --extra dask --extra ray \
+		--output-file requirements/cluster.txt
 
-clean:  ## Remove the environment and all caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## Remove the environments and all caches
+	rm -rf .venv .venv-cluster .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv-cluster/done: requirements/cluster.txt | .venv/pip.done
+	$(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	touch $@
 
 .venv/pip.done:
 	$(PYTHON) -c 'import sys; sys.exit("gaia-redshift needs Python >= 3.11" if sys.version_info < (3, 11) else 0)'

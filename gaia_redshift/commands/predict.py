@@ -111,7 +111,7 @@ def predict(
     from gaia_redshift.tables.recognise import recognise
     from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
-    said = _unit(unit)
+    said = find_unit_option(unit)
     written = format_to_write(named(output).name)
     check_densities(written, pdf)
     asked = Asked(find_prior(prior), pdf)
@@ -160,7 +160,8 @@ def predict(
         raise typer.Exit(1)
 
 
-def _unit(text: str) -> Unit:
+def find_unit_option(text: str) -> Unit:
+    """Return the unit that an option names; raises InvalidInputError."""
     try:
         return find_unit(text)
     except ValueError as error:

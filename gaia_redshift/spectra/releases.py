@@ -31,6 +31,8 @@ class Release:
         Where its spectra are sampled; None while no model reads them.
     basis : Basis, optional
         From coefficients to samples of `grid`; None while it is not public.
+    basis_ids : tuple of int, optional
+        What the archive calls the bases of BP and of RP, whose coefficients `basis` turns into samples.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Release:
     schema: str
     grid: Grid | None = None
     basis: Basis | None = None
+    basis_ids: tuple[int, int] | None = None
 
 
 RELEASES: dict[str, Release] = {
@@ -53,6 +56,7 @@ RELEASES: dict[str, Release] = {
             schema="gaiadr3",
             grid=DR3,
             basis=Basis(DR3.file.parent / "smsgen_basis.npz"),
+            basis_ids=(56, 57),
         ),
         # As far as it is public before December 2026: gaia-dpci/GaiaXPy#114, astropy/astroquery#3110 and the types that
         # the released astroquery knows. Its bases are not.

@@ -9,6 +9,7 @@ from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.formats import format_of_content
+from gaia_redshift.tables.readers.archive_text import ArchiveText
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
 from gaia_redshift.tables.readers.ecsv import open_ecsv
 from gaia_redshift.tables.recognise import recognise
@@ -43,7 +44,7 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
     yield from read_spectra(table, recognise(table))
 
 
-def open_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
+def open_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable | ArchiveText:
     """Open CSV, or the ECSV that it may be: then its columns have units.
 
     Parameters

@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 from gaia_redshift.errors import InvalidInputError, InvalidTableError
 from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.stream import archive_stream
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.unpack import spooled, unpacked
 from gaia_redshift.tables.writers import Writer
@@ -61,7 +62,7 @@ FORMATS: dict[str, Format] = {
     for one in (
         Format(
             "csv", "CSV", (".csv", ".tsv", ".txt", ".dat"), ("text/csv", "text/tab-separated-values", "text/plain"),
-            "readers.csv:CsvTable", "writers.csv:open_writer",
+            "readers.csv:open_csv", "writers.csv:open_writer",
         ),
         Format(
             "ecsv", "ECSV", (".ecsv",), ("text/ecsv", "text/x-ecsv"),
@@ -102,7 +103,7 @@ QP = Format("qp", "FITS of qp", (".qp.fits",), ("application/fits",), writes="wr
 WRITTEN = tuple(extension for one in FORMATS.values() if one.writes for extension in one.extensions[:1])
 """The usual extensions of what can be written."""
 
-_PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
+PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
 
 
 def format_of_content(start: bytes) -> Format | None:
@@ -125,7 +126,7 @@ def format_of_content(start: bytes) -> Format | None:
 def format_of_name(name: str) -> Format | None:
     """Return the format that a file's name tells of, such as ``spectra.csv.gz``."""
     path = PurePath(name.lower())
-    suffix = PurePath(path.stem).suffix if path.suffix in _PACKED else path.suffix
+    suffix = PurePath(path.stem).suffix if path.suffix in PACKED else path.suffix
     return next((one for one in FORMATS.values() if suffix in one.extensions), None)
 
 
@@ -182,7 +183,8 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
         If it is empty, damaged or of no format that is read.
     """
     source = file if file.seekable() else spooled(file)
-    content, packing = unpacked(source)
+    stream = archive_stream(source)
+    content, packing = unpacked(source) if stream is None else (cast("IO[bytes]", stream), "gzip")
     try:
         start = content.read(BEGIN_BYTES)
         content.seek(0)

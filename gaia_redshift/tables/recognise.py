@@ -6,7 +6,7 @@ was recognised is said in a sentence, so that nothing is guessed in silence.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow
@@ -50,6 +50,8 @@ class Recognised:
         The columns that are no part of the spectrum, in order; `source_id` among them.
     sentence : str
         What was recognised, in words.
+    basis_ids : mapping
+        Of coefficients: ``bp`` and ``rp`` to the columns that name their bases, where they are there.
     """
 
     kind: Kind
@@ -60,6 +62,7 @@ class Recognised:
     errors: Mapping[str, tuple[int, int]]
     others: tuple[int, ...]
     sentence: str
+    basis_ids: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def header(self) -> str:
@@ -180,7 +183,10 @@ def _coefficients(table: Table, names: Sequence[str]) -> Recognised | None:
         f"{release.name} {release.retrieval_types[0]}, {release.coefficients[0]} BP and {release.coefficients[1]} RP "
         f"coefficients a row, from {columns[0]} and {columns[1]}"
     )
-    return Recognised("coefficients", bands, release.name, release.grid or DR3, None, errors, (), sentence)
+    named = {band: f"{band}_basis_function_id" for band in bands}
+    basis_ids = {band: names.index(name) for band, name in named.items() if name in names}
+    grid = release.grid or DR3
+    return Recognised("coefficients", bands, release.name, grid, None, errors, (), sentence, basis_ids)
 
 
 def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:

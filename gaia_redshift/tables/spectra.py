@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
@@ -58,11 +59,13 @@ def read_spectra(
     basis = _basis(found)
     others = found.others if carry else ((found.source_id,) if found.source_id is not None else ())
     parts = _error_columns(found) if errors else ()
-    columns = [*found.columns, *others, *parts]
+    columns = with_basis_ids(found, [*found.columns, *others, *parts])
     total = 0
     for block in table.blocks(columns, [*found.columns, *parts]):
         total += len(block.columns)
         batch = _batch(block, found, basis, others=others, errors=errors)
+        if unknown := unknown_bases(found, columns, block):
+            batch = replace(batch, problems={**unknown, **batch.problems})
         yield replace(batch, carried=_as_it_was(batch.carried, table, others)) if carry else batch
     if not total:
         raise InvalidTableError(f"the table has {'a header but ' if table.format.startswith('csv') else ''}no rows")

@@ -8,6 +8,7 @@ import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.tables.readers import types
+from gaia_redshift.tables.readers.archive_text import ArchiveText, is_archive
 from gaia_redshift.tables.readers.delimited import Delimited
 from gaia_redshift.tables.readers.dialect import Head, check_text, read_head
 from gaia_redshift.tables.readers.lines import blocks
@@ -95,3 +96,9 @@ def _no_table(rows: int, ragged: int, width: int, example: Detail) -> InvalidTab
         "or the header as many as the rows have",
         [example],
     )
+
+
+def open_csv(file: IO[bytes]) -> CsvTable | ArchiveText:
+    """Open a file of delimited text, one of the archive's by the reader that passes over its correlations."""
+    head = read_head(file)
+    return ArchiveText(file, head) if is_archive(head.names, head.delimiter) else CsvTable(file, head=head)

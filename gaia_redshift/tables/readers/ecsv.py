@@ -9,6 +9,7 @@ from typing import IO
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.archive_text import ArchiveText, is_archive
 from gaia_redshift.tables.readers.astropy_header import read_yaml
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
 from gaia_redshift.tables.readers.dialect import read_head
@@ -26,7 +27,7 @@ _TYPES: dict[str, pyarrow.DataType] = {
 _TYPES |= {f"{sign}int{bits}": getattr(pyarrow, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
-def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
+def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable | ArchiveText:
     """Open an ECSV file; one whose header names no columns is read as the CSV that it is.
 
     Raises
@@ -58,10 +59,11 @@ def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
             "masked cells are empty",
             [Detail(mask, "is not read")],
         )
+    said = {str(key).lower(): str(value) for key, value in _pairs(header.get("meta"))}
+    if is_archive(head.names, delimiter):
+        return ArchiveText(file, head, fields, said)
     table = CsvTable(file, block_bytes, head, fields)
-    table.format = "ecsv"
-    meta = header.get("meta")
-    table.said = {str(key).lower(): str(value) for key, value in _pairs(meta)}
+    table.format, table.said = "ecsv", said
     return table
 
 

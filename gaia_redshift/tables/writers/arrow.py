@@ -37,6 +37,12 @@ class ParquetWriter:
         if self._rows >= _GROUP_ROWS:
             self._flush()
 
+    def note(self, about: Mapping[str, str]) -> None:
+        """Add to the file's metadata what is known only when its rows are."""
+        self._flush()
+        if self._writer is not None:
+            self._writer.add_key_value_metadata(dict(about))
+
     def close(self) -> None:
         """Write what is left, and the file's end."""
         self._flush()
@@ -49,7 +55,7 @@ class ParquetWriter:
         table = pyarrow.Table.from_batches(self._batches)
         if self._writer is None:
             schema = _described(table.schema, self._about)
-            self._writer = parquet.ParquetWriter(self._file, schema, compression="zstd")
+            self._writer = parquet.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
             self._schema = schema
         self._writer.write_table(table.cast(self._schema), row_group_size=_GROUP_ROWS)
         self._batches, self._rows = [], 0

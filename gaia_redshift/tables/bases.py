@@ -1,0 +1,46 @@
+"""Whether coefficients are those of the bases that this version has. Imports its neighbours.
+
+The archive names the bases of each row. Coefficients of others would become spectra of nothing without a sign of it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gaia_redshift.spectra import RELEASES, Problem
+from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.samples import from_columns
+from gaia_redshift.tables.table import Block
+
+_BANDS = ("bp", "rp")
+
+
+def with_basis_ids(found: Recognised, columns: Sequence[int]) -> list[int]:
+    """Return columns to read, and behind them those that name the bases, unless they are among them."""
+    return [*columns, *(place for place in found.basis_ids.values() if place not in columns)]
+
+
+def unknown_bases(found: Recognised, columns: Sequence[int], block: Block) -> dict[int, Problem]:
+    """Return the rows of a block whose coefficients are of other bases than their release's.
+
+    Parameters
+    ----------
+    found : Recognised
+    columns : sequence of int
+        Those of the block, from `with_basis_ids`.
+    block : Block
+    """
+    known = RELEASES[found.release].basis_ids if found.basis_ids else None
+    if known is None:
+        return {}
+    problems: dict[int, Problem] = {}
+    for band, place in found.basis_ids.items():
+        index = list(columns).index(place)
+        name, wanted = block.columns.schema.names[index], known[_BANDS.index(band)]
+        (values,) = from_columns([name], [block.columns.column(index)]).values.T
+        for row in np.flatnonzero(np.isfinite(values) & (values != wanted)).tolist():
+            message = (
+                f"{name} is {values[row]:g}, {found.release}'s is {wanted}: its bases are not part of this version"
+            )
+            problems.setdefault(row, Problem("unknown_basis", message))
+    return problems
