@@ -1,9 +1,9 @@
-"""The redshift distribution of a whole sample, from the densities of its galaxies. Imports `prior`, `quality`, `errors`.
+"""The redshift distribution of a whole sample, from its galaxies' densities. Imports `prior`, `quality`, `errors`.
 
 A density under a known prior is a likelihood times that prior. The distribution that makes all likelihoods of a sample
 together most probable is found by expectation maximisation (Dempster, Laird & Rubin 1977; in astronomy Richardson 1972
-and Lucy 1974), which is stopped early: it would go on to sharpen noise. Summing the densities instead gives the sample's
-distribution blurred, and drawn towards the prior. Measured in docs/validation.md.
+and Lucy 1974), which is stopped early: it would go on to sharpen noise. The sum of the densities would be the sample's
+distribution blurred and drawn towards the prior. Measured in docs/validation.md.
 """
 
 from collections.abc import Sequence
@@ -160,8 +160,8 @@ class Likelihoods:
     """
 
     def __init__(self, edges: FloatArray, prior: FloatArray) -> None:
-        self._edges = np.asarray(edges, np.float64)
-        self._factor = np.diff(self._edges) / np.maximum(prior, _LEAST)
+        self.edges = np.asarray(edges, np.float64)
+        self._factor = np.diff(self.edges) / np.maximum(prior, _LEAST)
         self._parts: list[SingleArray] = []
         self.rows = self.without = self.no_galaxies = 0
         """Rows seen; those without a density; those flagged as no galaxy, which are left out."""
@@ -214,9 +214,9 @@ class Likelihoods:
             )
         likelihood = np.concatenate(self._parts)
         self._parts = [likelihood]
-        widths = np.diff(self._edges)
+        widths = np.diff(self.edges)
         flat = widths / widths.sum()
-        steep = widths * np.exp(-self._edges[:-1] / _STEEP)
+        steep = widths * np.exp(-self.edges[:-1] / _STEEP)
         both = _maximise(likelihood, np.stack([flat, steep / steep.sum()]))
         drawn, rng = likelihood, np.random.default_rng(seed)
         if replicas and len(likelihood) > _REPLICA_ROWS:
@@ -225,7 +225,7 @@ class Likelihoods:
         if replicas:
             counts = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=replicas)
             again = _maximise(drawn, np.tile(flat, (replicas, 1)), counts.astype(np.float32))
-        return SampleDistribution(self._edges, len(likelihood), both[0], again, both[1], len(drawn))
+        return SampleDistribution(self.edges, len(likelihood), both[0], again, both[1], len(drawn))
 
     def _left_out(self) -> str:
         parts: Sequence[tuple[int, str]] = ((self.without, "have none"), (self.no_galaxies, "look like no galaxy"))
