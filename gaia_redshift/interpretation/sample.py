@@ -34,7 +34,8 @@ _REPLICA_ROWS = 50_000
 """Replicas are drawn of so many galaxies at most; their scatter goes with the square root of the number."""
 
 _LEAST = 1e-12
-_NO_GALAXY = sum(1 << FLAGS.index(flag) for flag in ("out_of_distribution", "stellar_like"))
+NO_GALAXY = sum(1 << FLAGS.index(flag) for flag in ("out_of_distribution", "stellar_like"))
+"""Bits of the flags of what is left out."""
 _STEEP = 0.1
 """The second start falls by e in so much of redshift; the first is flat."""
 _DEPENDENCE = 0.02
@@ -181,7 +182,7 @@ class Likelihoods:
             likelihood = pdf * self._factor
             total = likelihood.sum(axis=1, keepdims=True)
         there = np.isfinite(total[:, 0]) & (total[:, 0] > 0)
-        galaxy = (flags & _NO_GALAXY) == 0
+        galaxy = (flags & NO_GALAXY) == 0
         self.rows += len(pdf)
         self.without += int((~there).sum())
         self.no_galaxies += int((there & ~galaxy).sum())

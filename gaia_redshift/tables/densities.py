@@ -18,6 +18,7 @@ from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelEr
 from gaia_redshift.interpretation.prior import Prior, PriorTable
 from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.sample import Likelihoods, SampleDistribution
+from gaia_redshift.tables.samples import as_text, from_arrays, from_columns, is_text
 from gaia_redshift.tables.table import Table, described
 
 _DENSITY, _CELL = "pdf", "pdf_"
@@ -89,7 +90,7 @@ def gather(
             bundle = find(model or table.said.get("model") or stamped["model"] or None)
             named, weights = _prior(bundle, prior, table.said.get("prior") or stamped["prior"] or None)
             gathered = Likelihoods(weights.edges, weights.prior)
-        pdf = _matrix(found[: len(places)], len(gathered.edges) - 1, bundle.manifest.id)
+        pdf = _matrix(found[: len(places)], len(gathered.edges) - 1, bundle.manifest.id, rows)
         _refuse_other_numbers(pdf, gathered.edges, rows)
         gathered.add(pdf, _flags(words.get("quality"), count))
         rows += count
@@ -159,31 +160,24 @@ def _prior(bundle: Bundle, wanted: Prior | None, said: str | None) -> tuple[str,
     )
 
 
-def _matrix(columns: list[pyarrow.Array], bins: int, model: str) -> NDArray[np.float64]:
+def _matrix(columns: list[pyarrow.Array], bins: int, model: str, before: int) -> NDArray[np.float64]:
     """Return densities of shape (n, bins), NaN where there is none."""
-    if len(columns) == 1 and not pyarrow.types.is_floating(columns[0].type):
-        column = columns[0]
-        lengths = {len(row) for row in column.to_pylist() if row is not None} if _listed(column) else {0}
-        if lengths - {bins}:
-            raise InvalidTableError(
-                f"a density of {max(lengths)} bins, but {model} has {bins}: name the model that made them"
-            )
-        empty = [np.nan] * bins
-        rows = [empty if row is None else [np.nan if x is None else x for x in row] for row in column.to_pylist()]
-        return np.array(rows, np.float64).reshape(-1, bins)
-    if len(columns) != bins:
+    if len(columns) == 1:
+        read = from_arrays(_DENSITY, columns[0], (bins,))
+    elif len(columns) != bins:
         raise InvalidTableError(f"{len(columns)} columns {_CELL}0.., but {model} has {bins} bins: name its model")
-    try:
-        values = [column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False) for column in columns]
-    except pyarrow.ArrowInvalid as error:
-        raise InvalidTableError(f"a density is not a number: {str(error)[:120]}") from None
-    return np.column_stack(values).astype(np.float64)
-
-
-def _listed(column: pyarrow.Array) -> bool:
-    kind = column.type
-    lists = (pyarrow.types.is_list, pyarrow.types.is_fixed_size_list, pyarrow.types.is_large_list)
-    return any(one(kind) for one in lists)
+    else:
+        read = from_columns([f"{_CELL}{number}" for number in range(bins)], columns)
+    for row, (at, problem) in read.problems.items():
+        if problem.code != "missing_value":
+            place = f"row {before + row}"
+            raise InvalidTableError(
+                f"{place}: {problem.message}; {model} has densities of {bins} bins: name the model that made them",
+                [Detail(f"{place}, {at}", problem.message)],
+            )
+    values = np.array(read.values, np.float64)
+    values[list(read.problems)] = np.nan
+    return values
 
 
 def _refuse_other_numbers(pdf: NDArray[np.float64], edges: NDArray[np.float64], before: int) -> None:
@@ -200,9 +194,9 @@ def _refuse_other_numbers(pdf: NDArray[np.float64], edges: NDArray[np.float64], 
 
 
 def _flags(column: pyarrow.Array | None, count: int) -> NDArray[np.int32]:
-    if column is None:
+    if column is None or not is_text(column.type):
         return np.zeros(count, np.int32)
-    words = column.cast(pyarrow.string()).dictionary_encode()
+    words = as_text(column).dictionary_encode()
     bits = [
         sum(1 << FLAGS.index(flag) for flag in FLAGS if flag in (text or "").split("|"))
         for text in words.dictionary.to_pylist()
