@@ -13,6 +13,7 @@ from app.api.tables import ACCEPTED
 from app.serving.registry import Models
 from app.serving.sample import in_thread, refuse_many
 from app.settings import Settings
+from app.wire.json import holds_more
 from app.wire.media import media_type
 from app.wire.query import refuse_unknown_parameters
 from app.wire.schemas import DistributionReply
@@ -73,10 +74,14 @@ async def distribution(
 
     if kind == JSON:
         body = await whole_body(request)
-        content = await in_thread(lambda: _answer(read(_table_of(body)), width))
+        bins = max((len(each.manifest.bin_edges or ()) for each in models), default=0)
+        most = settings.max_spectra
+        async with request.app.state.large_bodies:
+            content = await in_thread(lambda: _answer(read(_table_of(body, most, bins)), width))
     else:
         async with uploaded_table(request, ACCEPTED) as file:
-            content = await in_thread(lambda: _answer(_read_file(file, kind, read), width))
+            async with request.app.state.large_bodies:
+                content = await in_thread(lambda: _answer(_read_file(file, kind, read), width))
     return Response(content, media_type=JSON)
 
 
@@ -112,8 +117,18 @@ def _answer(sample: Sample, width: float) -> bytes:
     return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _table_of(body: bytes) -> Table:
+_KEYS, _HEAD = 16, 4096
+"""Most keys of a prediction, and commas and the like of what stands before the predictions."""
+
+
+def _table_of(body: bytes, max_rows: int, bins: int) -> Table:
     """Return a JSON reply of ``/predict`` as a table; raises MalformedBodyError, InvalidRequestError."""
+    most = {ord("["): 3, ord("{"): 2, ord(":"): _KEYS, ord(","): bins + 2 * _KEYS}
+    if holds_more(body, {mark: count * max_rows + _HEAD for mark, count in most.items()}):
+        raise InvalidRequestError(
+            f"the body holds more than {max_rows} predictions can: send a table instead, such as Parquet",
+            [Detail("predictions", f"at most {max_rows} items")],
+        )
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -191,6 +191,13 @@ def test_what_is_no_sample_of_densities_is_refused_with_what_to_do(service: Test
     assert "predict with --pdf" in error_of(answer, 422, "invalid_table")["message"]
 
 
+def test_a_body_of_more_structure_than_predictions_have_is_refused_before_it_is_parsed(service: TestClient) -> None:
+    for piece in (b"[[0]],", b"{},", b"0,"):
+        body = b'{"predictions":[' + piece * 4_000_000 + b"0]}"
+        answer = service.post("/nz", content=body[: 40 << 20], headers={"Content-Type": "application/json"})
+        assert "more than 10000 predictions" in error_of(answer, 422, "invalid_request")["message"]
+
+
 def test_the_command_says_what_it_found(models: Path, flux: FloatArray, tmp_path: Path) -> None:
     from gaia_redshift.commands.main import build
 
