@@ -79,9 +79,8 @@ async def distribution(
         async with request.app.state.large_bodies:
             content = await in_thread(lambda: _answer(read(_table_of(body, most, bins)), width))
     else:
-        async with uploaded_table(request, ACCEPTED) as file:
-            async with request.app.state.large_bodies:
-                content = await in_thread(lambda: _answer(_read_file(file, kind, read), width))
+        async with uploaded_table(request, ACCEPTED) as file, request.app.state.large_bodies:
+            content = await in_thread(lambda: _answer(_read_file(file, kind, read), width))
     return Response(content, media_type=JSON)
 
 
