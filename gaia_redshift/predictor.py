@@ -3,7 +3,7 @@
 The service, the commands and jobs on clusters all predict through it, and give the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
-from gaia_redshift.interpretation.prior import Prior, PriorTable, name_of
+from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
+from gaia_redshift.interpretation.sample import Likelihoods
 from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
@@ -82,7 +83,9 @@ class Predictor:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def __call__(self, table: object, *, prior: Prior = "survey", pdf: bool = False, unit: str | None = None) -> Any:
+    def __call__(
+        self, table: object, *, prior: WantedPrior = "survey", pdf: bool = False, unit: str | None = None
+    ) -> Any:
         """Predict the redshifts of spectra in memory.
 
         Parameters
@@ -91,8 +94,9 @@ class Predictor:
             An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, both blue to red,
             in e-/s per sample. A Series holds an array in each row. A table has a column ``flux``, or ``bp`` and
             ``rp``, of arrays, or ``flux_0`` and so on. What is masked is missing; a unit that it declares is honoured.
-        prior : {"survey", "flat"} or PriorTable
-            Prior on redshift; a point model knows ``survey`` alone.
+        prior : {"survey", "flat", "sample"} or PriorTable
+            Prior on redshift; ``sample`` is the redshift distribution of the table itself, inferred first, of at least
+            200 galaxies. A point model knows ``survey`` alone.
         pdf : bool
             Add the probability density per bin of `bin_edges`; density models only.
         unit : {"per_sample", "per_pixel"}, optional
@@ -111,6 +115,8 @@ class Predictor:
         ------
         InvalidInputError, InvalidTableError
             If there are no spectra in it, its identifiers are floats, or its unit is none that is read.
+        InvalidRequestError
+            If its own distribution is wanted, and it has too few galaxies for it.
         UnsupportedByModelError
             If the model gives no density but one is asked for.
         """
@@ -119,8 +125,45 @@ class Predictor:
         said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
             return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
+        if asked.prior == "sample":
+            asked = Asked(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
         answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
         return add_columns(table, pyarrow.Table.from_batches(answers))
+
+    def sample_prior(self, batches: Iterable[SpectrumBatch]) -> SamplePrior:
+        """Infer the redshift distribution of a sample, for a prior on each of its galaxies.
+
+        Parameters
+        ----------
+        batches : iterable of SpectrumBatch
+            All of the sample; 480 bytes are held of each spectrum.
+
+        Returns
+        -------
+        SamplePrior
+
+        Raises
+        ------
+        UnsupportedByModelError
+            If the model gives no density.
+        InvalidRequestError
+            If there are too few galaxies, or their spectra do not tell their distribution.
+        """
+        asked = Asked("flat", pdf=True)
+        self.check(asked)
+        gathered = self.likelihoods()
+        for batch in batches:
+            found = self.predict(batch, asked).redshifts
+            if found.pdf is not None:
+                gathered.add(found.pdf, found.flags)
+        return gathered.infer(replicas=0).prior()
+
+    def likelihoods(self) -> Likelihoods:
+        """Return what gathers the densities that hold under the flat prior; raises UnsupportedByModelError."""
+        self.check(Asked("flat", pdf=True))
+        bins = self.bundle.bins
+        assert bins is not None  # noqa: S101 - the check before
+        return Likelihoods(bins.edges, bins.prior("flat"))
 
     @property
     def bin_edges(self) -> NDArray[np.float64] | None:
@@ -205,9 +248,12 @@ class Predictor:
         ------
         UnsupportedByModelError
             If the spectra are of another release.
+        InvalidRequestError
+            If the prior of the sample is wanted, which is then this batch, and it has too few galaxies for it.
         """
         self.check_grid(batch)
-        priors = [] if asked.prior == "survey" else [(len(batch), asked.prior)]
+        prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
+        priors = [] if prior == "survey" else [(len(batch), prior)]
         return self.name_problems(batch, self.answer(batch.usable_flux(), priors, pdf=asked.pdf))
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from app.errors import BodyTooLargeError, UnsupportedMediaTypeError
+from app.errors import UnsupportedMediaTypeError
 from app.serving.http_protocol import IN_SERVICE
 from app.serving.registry import Model, Models
+from app.serving.sample import refuse_many, sample_prior
 from app.settings import Settings
 from app.wire import binary
 from app.wire.json import read_request
@@ -21,7 +22,7 @@ from app.wire.replies import reply_rows
 from app.wire.spooled import Draft
 from app.wire.uploads import negotiate, uploaded_table, whole_body
 from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
-from gaia_redshift.interpretation.prior import PriorName, name_of
+from gaia_redshift.interpretation.prior import PriorChoice, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
@@ -32,6 +33,11 @@ from gaia_redshift.tables.spectra import read_spectra, unit_of_columns
 router = APIRouter(tags=["predict"])
 
 CSV = "text/csv"
+
+PRIOR = (
+    "Prior on redshift (density models only, but for survey); sample infers the table's own distribution first, of at "
+    "least 200 galaxies"
+)
 
 _Result = TypeVar("_Result")
 
@@ -208,7 +214,7 @@ def write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
 async def predict_csv(
     request: Request,
     model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
-    prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
+    prior: Annotated[PriorChoice, Query(description=PRIOR)] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
 ) -> Response:
@@ -245,10 +251,14 @@ async def predict_csv(
                 chosen.predictor.check(asked)
             if reply_type == JSON:
                 draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
-            max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
+            dense = pdf or asked.prior == "sample"
+            max_rows = min(settings.max_rows, settings.max_pdf_rows) if dense else settings.max_rows
             table = await asyncio.to_thread(open_csv, file)
             found = await asyncio.to_thread(recognise, table)
             own = unit_of_columns(table, found, unit)
+            if asked.prior == "sample":
+                every = (batch.in_samples(own) for batch in read_spectra(table, found))
+                asked = Asked(await sample_prior(chosen, every, lambda rows: refuse_many(rows, max_rows)), pdf)
             blocks = (batch.in_samples(own) for batch in read_spectra(table, found))
             rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:
@@ -285,8 +295,7 @@ async def _predict_blocks(
     while batch is not None:
         patient = total > 0
         total += len(batch)
-        if total > max_rows:
-            raise BodyTooLargeError(f"the table has more than {max_rows} rows: split it, or raise the limit")
+        refuse_many(total, max_rows)
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
             await keep(await model.predict_merged(batch, asked, patient=patient))

@@ -8,14 +8,14 @@ import pyarrow
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.predict import ERRORS, write_json
+from app.api.predict import ERRORS, PRIOR, write_json
 from app.errors import ForbiddenError
 from app.serving.registry import Model
 from app.settings import Settings
 from gaia_redshift.archive import Archive
 from gaia_redshift.client.messages import ErrorReply, PredictReply
 from gaia_redshift.errors import Detail, InvalidRequestError
-from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.prior import PriorChoice
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, Grid, Problem, SpectrumBatch
@@ -35,7 +35,7 @@ class SourcesRequest(BaseModel):
 
     source_ids: list[SourceId] = Field(min_length=1, description="Of the release of Gaia that the model reads")
     model: str | None = Field(None, max_length=128, description="`name` or `name@version` from /models")
-    prior: PriorName = Field("survey", description="Prior on redshift (flat: density models only)")
+    prior: PriorChoice = Field("survey", description=PRIOR)
     pdf: bool = Field(False, description="Also return the density per bin (density models only)")
 
 

@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator
 
-from app.api.predict import ERRORS
-from app.errors import BodyTooLargeError
+from app.api.predict import ERRORS, PRIOR
 from app.serving.registry import Model
+from app.serving.sample import in_thread, refuse_many, sample_prior
 from app.settings import Settings
 from app.wire.media import media_type
 from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.spooled import Draft
 from app.wire.uploads import negotiate, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
-from gaia_redshift.interpretation.prior import PriorName, name_of
+from gaia_redshift.interpretation.prior import PriorChoice, name_of
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside, stamped
@@ -27,8 +27,6 @@ from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
 router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
-
-_Result = TypeVar("_Result")
 
 WRITTEN = [one for one in FORMATS.values() if one.writes]
 FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"]
@@ -63,7 +61,7 @@ async def predict_table(
     request: Request,
     *,
     model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,
-    prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
+    prior: Annotated[PriorChoice, Query(description=PRIOR)] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
     stamp: Annotated[bool, Query(description="Also return `model` and `prior`, who answered, in every row")] = False,
@@ -94,20 +92,24 @@ async def predict_table(
                 chosen.predictor.check(asked)
             about = chosen.predictor.about(asked)
             with ExitStack() as stack:
-                table = await _in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
-                most = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
-                _refuse_many(table.rows or 0, most)
+                table = await in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
+                dense = pdf or asked.prior == "sample"
+                most = min(settings.max_rows, settings.max_pdf_rows) if dense else settings.max_rows
+                refuse_many(table.rows or 0, most)
                 grid = chosen.predictor.bundle.grid
-                found = await _in_thread(lambda: recognise(table, grid))
+                found = await in_thread(lambda: recognise(table, grid))
                 check_readable(found, grid, chosen.manifest.id)
-                await _in_thread(lambda: settle(table, found, written))
+                await in_thread(lambda: settle(table, found, written))
                 own = unit_of_columns(table, found, unit)
+                if asked.prior == "sample":
+                    every = (batch.in_samples(own) for batch in read_spectra(table, found))
+                    asked = Asked(await sample_prior(chosen, every, lambda rows: refuse_many(rows, most)), pdf)
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
                 rows = await _predict(
                     blocks, chosen, asked, most, lambda batch: writer.write(stamped(batch, about) if stamp else batch)
                 )
-                await _in_thread(writer.close)
+                await in_thread(writer.close)
         request.scope["state"]["spectra"] = rows
         headers = {
             "X-Model": f"{chosen.manifest.name} {chosen.manifest.version}",
@@ -117,26 +119,12 @@ async def predict_table(
         return draft.reply(written.media_types[0], headers)
 
 
-def _refuse_many(rows: int, most: int) -> None:
-    if rows > most:
-        raise BodyTooLargeError(f"the table has more than {most} rows: split it, or raise the limit")
-
-
 def _acceptable(request: Request, kind: str) -> Format:
     """Return the format of the answer by Accept; the body's own comes first, CSV where it cannot be written."""
     own = next((one for one in WRITTEN if kind in one.media_types), FORMATS["csv"])
     offered = [own.media_types[0], *(one.media_types[0] for one in WRITTEN if one is not own)]
     best = negotiate(request, offered)
     return next(one for one in WRITTEN if one.media_types[0] == best)
-
-
-async def _in_thread(work: Callable[[], _Result]) -> _Result:
-    """Run work in a thread, and wait for its end even if the request ends before: it holds the request's file."""
-    task = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await asyncio.wait([task])
 
 
 async def _predict(
@@ -152,16 +140,16 @@ async def _predict(
     """
     total = 0
     about = model.predictor.about(asked)
-    batch = await _in_thread(lambda: next(blocks, None))
+    batch = await in_thread(lambda: next(blocks, None))
     while batch is not None:
         patient = total > 0
         total += len(batch)
-        _refuse_many(total, max_rows)
+        refuse_many(total, max_rows)
         reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
         try:
             predictions = await model.predict_merged(batch, asked, patient=patient)
             carried = batch.carried
-            await _in_thread(lambda: keep(beside(carried, predictions, about)))  # noqa: B023 - awaited at once
+            await in_thread(lambda: keep(beside(carried, predictions, about)))  # noqa: B023 - awaited at once
         finally:
             # The reader must be done with the file before it is closed, whatever happened here.
             await asyncio.wait([reading])

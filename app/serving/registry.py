@@ -12,9 +12,10 @@ from app.settings import Settings
 from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError, suggestion
+from gaia_redshift.interpretation.prior import SamplePrior
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
 _log = logging.getLogger("gaia_redshift")
 
@@ -69,10 +70,13 @@ class Model:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         self.predictor.check_grid(batch)
         usable = batch.usable()
-        usable = batch.usable()
         flux = batch.flux[usable] if batch.problems else batch.flux
+        prior = asked.prior
+        if prior == "sample":  # the batch is all of it
+            prior = await self._sample_prior(flux)
+            patient = True
         if len(flux):
-            found = await self.batcher.submit(flux, asked.prior, pdf=asked.pdf, patient=patient, alone=alone)
+            found = await self.batcher.submit(flux, prior, pdf=asked.pdf, patient=patient, alone=alone)
         else:
             found = self.predictor.answer(flux, pdf=asked.pdf)
         if batch.problems:
@@ -84,6 +88,17 @@ class Model:
         if predictions.problems:
             count_problems(self.bundle, predictions.problems)
         return predictions
+
+    async def _sample_prior(self, flux: FloatArray) -> SamplePrior:
+        found = await self.batcher.submit(flux, "flat", pdf=True)
+        gathered = self.predictor.likelihoods()
+
+        def infer() -> SamplePrior:
+            if found.pdf is not None:
+                gathered.add(found.pdf, found.flags)
+            return gathered.infer(replicas=0).prior()
+
+        return await asyncio.to_thread(infer)
 
     def __enter__(self) -> Self:
         """Keep the model running while a request needs it, even if a reload replaces it meanwhile."""

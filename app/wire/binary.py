@@ -11,7 +11,7 @@ from app.wire.query import refuse_unknown
 from app.wire.schemas import PredictRequest
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import Detail, InvalidRequestError
-from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.prior import PriorChoice
 from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import UNITS, SpectrumBatch
@@ -28,7 +28,7 @@ BODY = {
 _OPTIONS = PredictOptions.model_fields
 _SCHEMAS: dict[str, dict[str, object]] = {
     "model": {"type": "string", "maxLength": 128},
-    "prior": {"type": "string", "enum": list(get_args(PriorName))},
+    "prior": {"type": "string", "enum": list(get_args(PriorChoice))},
     "pdf": {"type": "boolean"},
     "unit": {"type": "string", "enum": list(UNITS)},
     "rows": {"type": "string", "enum": ["strict", "lenient"]},

@@ -5,6 +5,7 @@ finds the exact place. A test holds that the fast way accepts nothing that the s
 """
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import orjson
@@ -70,7 +71,16 @@ _OPTIONS = 2 * MOST_NODES + 16
 
 
 def _refuse_bomb(body: bytes, max_spectra: int) -> None:
-    """Refuse a body with more structure than `max_spectra` spectra have, before a parser builds objects of it.
+    """Refuse a body with more structure than `max_spectra` spectra have."""
+    if holds_more(body, {mark: most * max_spectra + _OPTIONS for mark, most in _MOST.items()}):
+        raise InvalidRequestError(
+            f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
+            [Detail("spectra", f"at most {max_spectra} items")],
+        )
+
+
+def holds_more(body: bytes, most: Mapping[int, int]) -> bool:
+    """Say whether JSON has more of some character outside of strings than it may, before a parser builds objects of it.
 
     A parser turns a byte into up to 125 bytes of objects (measured: 16 MB of ``[[0]],`` took 2 GB), so the size
     of the body alone bounds nothing.
@@ -78,13 +88,9 @@ def _refuse_bomb(body: bytes, max_spectra: int) -> None:
 
     def too_many(text: bytes) -> bool:
         view = np.frombuffer(text, np.uint8)
-        return any(np.count_nonzero(view == mark) > most * max_spectra + _OPTIONS for mark, most in _MOST.items())
+        return any(np.count_nonzero(view == mark) > count for mark, count in most.items())
 
-    if too_many(body) and too_many(STRING.sub(b"", body)):
-        raise InvalidRequestError(
-            f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
-            [Detail("spectra", f"at most {max_spectra} items")],
-        )
+    return too_many(body) and too_many(STRING.sub(b"", body))
 
 
 _DEFAULTS = PredictOptions()

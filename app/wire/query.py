@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 
 from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
-from gaia_redshift.interpretation.prior import Prior, PriorName, PriorTable
+from gaia_redshift.interpretation.prior import PriorChoice, PriorTable, WantedPrior
 
 
 def refuse_unknown(query: QueryParams, known: Iterable[str]) -> None:
@@ -25,7 +25,7 @@ def refuse_unknown(query: QueryParams, known: Iterable[str]) -> None:
         raise InvalidRequestError(f"the query is wrong: {wrong[0].at} is {wrong[0].message}", wrong)
 
 
-def prior_of_form(form: FormData, named: PriorName) -> Prior:
+def prior_of_form(form: FormData, named: PriorChoice) -> WantedPrior:
     """Return the prior that a form brings with its table, or the one that the query names.
 
     Raises
@@ -40,15 +40,16 @@ def prior_of_form(form: FormData, named: PriorName) -> Prior:
     text = form.get("prior")
     if not isinstance(text, str) or not text.strip():
         return named
-    if text in get_args(PriorName):
-        return cast("PriorName", text)
+    if text in get_args(PriorChoice):
+        return cast("PriorChoice", text)
     try:
         return PriorTable.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
         raise InvalidRequestError(
-            "the form's prior is neither survey, flat, nor a table as JSON", [Detail(f"prior{at}", problem["msg"])]
+            "the form's prior is neither survey, flat, sample, nor a table as JSON",
+            [Detail(f"prior{at}", problem["msg"])],
         ) from None
 
 

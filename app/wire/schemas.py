@@ -3,11 +3,11 @@
 `PredictRequest` is the schema that the documentation shows, and the judge of a body that `reading` does not accept.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gaia_redshift.client.messages import PredictOptions, Wire
+from gaia_redshift.client.messages import ModelVersion, PredictOptions, Wire
 from gaia_redshift.spectra import DR3, FLUX_UNIT
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
@@ -67,3 +67,26 @@ class PredictRequest(PredictOptions):
     spectra: list[Spectrum] = Field(
         min_length=1, max_length=MOST_SPECTRA, description="Spectra; predictions come in the same order"
     )
+
+
+class Interval(Wire):
+    """Galaxies of a sample in an interval of redshift."""
+
+    z_low: float
+    z_high: float
+    n: float | None = Field(description="Galaxies; null where the sample does not constrain it")
+    error: float = Field(description="Standard error of n, by bootstrap")
+
+
+class DistributionReply(Wire):
+    """The redshift distribution of a sample."""
+
+    model: ModelVersion
+    prior: Literal["survey", "flat", "table"] = Field(description="Under which the densities hold; taken out of them")
+    galaxies: int = Field(description="Whose densities were used")
+    left_out: int = Field(description="Rows without a density, or of what looks like no galaxy")
+    redshift_mean: float | None = Field(description="Of the sample; null where it does not constrain its redshifts")
+    redshift_mean_error: float | None = Field(description="Standard error of it, of the sample's size alone")
+    intervals: list[Interval]
+    bin_edges: list[float] = Field(description="Edges of the bins of pdf, one more than bins")
+    pdf: list[float] = Field(description="The distribution as a density, whose integral is one")

@@ -116,9 +116,10 @@ class Client:
             One per spectrum; the table's own if absent. They come back in the type that they have.
         model : str, optional
             Name of a model; the service's default if absent.
-        prior : {"survey", "flat"}, or a mapping or table, optional
-            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each. Point models know only
-            ``survey``.
+        prior : {"survey", "flat", "sample"}, or a mapping or table, optional
+            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each; ``sample`` infers the
+            distribution of these spectra first, of at least 200 galaxies and of no more than one request takes. Point
+            models know only ``survey``.
         pdf : bool
             Also return each spectrum's probability density; density models only.
         unit : {"per_sample", "per_pixel"}, optional

@@ -55,6 +55,11 @@ def predictions(question: Question, known: dict[str, int]) -> Talk[Predictions]:
     if rows > _ASK_FROM_ROWS and not known:
         known["spectra"] = yield from _most_spectra()
     most = known.get("spectra", MOST_SPECTRA)
+    if rows > most and question.options.get("prior") == "sample":
+        raise ValueError(
+            f"the prior sample is inferred of one request, and {rows} spectra are more than the {most} that it takes: "
+            "send them as a table, or use gaia-redshift predict --prior sample"
+        )
     pieces: list[Piece] = []
     with _progress(rows, most) as advance:
         for start in range(0, max(rows, 1), most):

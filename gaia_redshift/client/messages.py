@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from gaia_redshift.interpretation.prior import PriorName, PriorTable
+from gaia_redshift.interpretation.prior import PriorChoice, PriorTable
 from gaia_redshift.interpretation.quality import QualityFlag
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import FLUX_UNIT, Unit, find_unit
@@ -38,11 +38,12 @@ class PredictOptions(Wire):
         None, description="`name` or `name@version` from /models; the default model if absent"
     )
     prior: Annotated[
-        Annotated[PriorName, Tag("prior-name")] | Annotated[PriorTable, Tag("prior-table")],
+        Annotated[PriorChoice, Tag("prior-name")] | Annotated[PriorTable, Tag("prior-table")],
         Discriminator(_kind_of_prior),
     ] = Field(
         "survey",
-        description="Prior on redshift: the training survey's, flat, or a table (density models only, but for survey)",
+        description="Prior on redshift: the training survey's, flat, a table, or sample: the request's own, "
+        "inferred of at least 200 galaxies (density models only, but for survey)",
     )
     pdf: bool = Field(
         False, description="Also return the probability density per bin of redshift (density models only)"
@@ -118,6 +119,8 @@ class PredictReply(Wire):
     """Predictions in input order."""
 
     model: ModelVersion
-    prior: Literal["survey", "flat", "table"] = Field(description="The prior used; table is the request's own")
+    prior: Literal["survey", "flat", "table", "sample"] = Field(
+        description="The prior used; table is the request's own, sample was inferred of its spectra"
+    )
     bin_edges: list[float] | None = Field(None, description="Edges of the bins of each pdf, one more than bins")
     predictions: list[Prediction]

@@ -83,7 +83,7 @@ def read_prior(table: Any) -> PriorTable:
         nodes = {name: np.asarray(table[name], np.float64).tolist() for name in ("redshift", "density")}
     except (KeyError, TypeError, ValueError, IndexError):
         raise ValueError(
-            "prior: give survey, flat, or a table with the columns redshift and density, both of numbers"
+            "prior: give survey, flat, sample, or a table with the columns redshift and density, both of numbers"
         ) from None
     unknown = [str(name) for name in table if name not in nodes] if isinstance(table, Mapping) else []
     if unknown:

@@ -21,6 +21,7 @@ from gaia_redshift.tables.prior import find_prior
 EXAMPLES = """
 gaia-redshift predict spectra.csv -o redshifts.csv
 gaia-redshift predict spectra.parquet -o densities.parquet --pdf --prior flat
+gaia-redshift predict cluster.fits -o redshifts.fits --prior sample
 gaia-redshift predict converted.csv -o redshifts.csv --unit per_pixel
 gaia-redshift predict XP_CONTINUOUS_RAW.fits -o redshifts.vot
 zcat spectra.csv.gz | gaia-redshift predict - -o - | head
@@ -52,8 +53,9 @@ def predict(
     prior: Annotated[
         str,
         typer.Option(
-            metavar="survey|flat|FILE.csv",
-            help="Prior on redshift; a file has the columns redshift,density. Density models only, but for survey.",
+            metavar="survey|flat|sample|FILE.csv",
+            help="Prior on redshift; sample infers IN's own distribution first, of at least 200 galaxies; a file has "
+            "the columns redshift,density. Density models only, but for survey.",
             rich_help_panel="The answer",
         ),
     ] = "survey",
@@ -114,7 +116,7 @@ def predict(
     said = find_unit_option(unit)
     written = format_to_write(named(output).name)
     check_densities(written, pdf)
-    asked = Asked(find_prior(prior), pdf)
+    asked = Asked("sample" if prior == "sample" else find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = mismatched = 0
@@ -129,6 +131,9 @@ def predict(
         check_readable(found, chosen.bundle.grid, chosen.manifest.id)
         settle(content, found, written)
         unit_found = unit_of_columns(content, found, said)
+        if asked.prior == "sample":
+            every = (batch.in_samples(unit_found) for batch in _ahead(read_spectra(content, found)))
+            asked = Asked(chosen.sample_prior(every), pdf)
         writer = written.writer(target, about)
         for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
             predictions = chosen.predict(batch.in_samples(unit_found), asked)

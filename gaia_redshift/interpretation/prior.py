@@ -73,10 +73,22 @@ class PriorTable(BaseModel):
         return np.asarray(np.diff(np.interp(edges, corners, below)) / total)
 
 
+class SamplePrior(PriorTable):
+    """The redshift distribution that was inferred of the sample itself, a step for each bin (see `sample`)."""
+
+
 Prior = PriorName | PriorTable
+"""What a density can be weighed with."""
+
+PriorChoice = Literal["survey", "flat", "sample"]
+"""What a request may ask for by name; `sample` is inferred of all its spectra before any is answered."""
+
+WantedPrior = PriorChoice | PriorTable
 """What a request may ask for."""
 
 
-def name_of(prior: Prior) -> Literal["survey", "flat", "table"]:
+def name_of(prior: WantedPrior) -> Literal["survey", "flat", "table", "sample"]:
     """Return what an answer calls the prior that it used."""
+    if isinstance(prior, SamplePrior):
+        return "sample"
     return "table" if isinstance(prior, PriorTable) else prior

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.interpretation.prior import Prior
+from gaia_redshift.interpretation.prior import WantedPrior
 from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.spectra import Problem
 
@@ -22,7 +22,7 @@ COLUMNS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "
 class Asked:
     """What a request asks of a model besides the redshift."""
 
-    prior: Prior = "survey"
+    prior: WantedPrior = "survey"
     pdf: bool = False
 
 

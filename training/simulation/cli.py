@@ -29,12 +29,18 @@ def simulate(
         ),
     ],
     *,
-    count: Annotated[int, typer.Option("--count", "-n", help="How many spectra.")] = 10_000,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", help="How many spectra; 10,000, or with --sed one at each redshift.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="One seed gives one dataset, whatever --workers is.")] = 1,
     redshift: Annotated[
-        Literal["survey", "uniform"],
-        typer.Option("--redshift", help="Redshifts as in the real survey, or uniform from 0 to 0.6."),
-    ] = "survey",
+        list[str] | None,
+        typer.Option(
+            "--redshift",
+            metavar="survey|uniform|Z...",
+            help="Redshifts as in the real survey, or uniform from 0 to 0.6; with --sed numbers, repeatable.",
+        ),
+    ] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option("--kind", metavar="|".join(KINDS), help="What to simulate, repeatable; galaxies by default."),
@@ -42,8 +48,47 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
     ] = None,
+    sed: Annotated[
+        Path | None,
+        typer.Option(
+            "--sed",
+            metavar="FILE",
+            help="Observe this spectrum at each --redshift instead: two columns, wavelength and flux at rest, as text, "
+            "CSV, ECSV, FITS or VOTable.",
+        ),
+    ] = None,
+    wavelength_unit: Annotated[
+        str | None, typer.Option(help="Of FILE: Angstrom, nm, um; what FILE says, else Angstrom.")
+    ] = None,
+    flux_unit: Annotated[
+        str | None, typer.Option(help="Of FILE: f_lambda, f_nu or a unit; what FILE says, else f_lambda.")
+    ] = None,
+    magnitude: Annotated[
+        float | None, typer.Option(help="Of FILE's galaxy, in --band; as the survey's galaxies if absent.")
+    ] = None,
+    band: Annotated[Literal["G", "RP"], typer.Option(help="In which --magnitude is given.")] = "G",
+    transits: Annotated[
+        int | None, typer.Option(help="How often Gaia saw FILE's galaxy, 10 to 160; drawn if absent.")
+    ] = None,
+    extent: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PX", help="Along scan, of FILE's galaxy: a Gaussian of 0 (a point) to 20 px; drawn if absent."
+        ),
+    ] = None,
 ) -> None:
-    """Simulate Gaia BP/RP spectra of galaxies, and of what is not one."""
+    """Simulate Gaia BP/RP spectra of galaxies, of what is not one, or of a spectrum of your own."""
+    given = {
+        "--wavelength-unit": wavelength_unit, "--flux-unit": flux_unit, "--magnitude": magnitude,
+        "--transits": transits, "--extent": extent,
+    }  # fmt: skip
+    if sed is None and (alone := next((name for name, value in given.items() if value is not None), None)):
+        raise InvalidInputError(f"{alone} describes the spectrum of --sed FILE, which is not given")
+    if sed is not None and kind:
+        raise InvalidInputError("--kind and --sed exclude each other: FILE is what is simulated")
+    distribution = "survey" if sed is not None else _distribution(redshift)
+    redshifts = () if sed is None else _redshifts(redshift)
+    count = (len(redshifts) or 10_000) if count is None else count
     if not 1 <= count <= LARGEST_COUNT:
         raise InvalidInputError(f"--count must be from 1 to {LARGEST_COUNT}, not {count}")
     if seed < 0:
@@ -58,13 +103,39 @@ def simulate(
 
     files.check(output)
     kinds: tuple[Kind, ...] = tuple(map(_known, dict.fromkeys(kind))) if kind else ("galaxy",)
-    recipe = dataset.Recipe(count, seed, redshift, kinds, coefficients=archive.is_archive(output))
+    recipe = dataset.Recipe(count, seed, distribution, kinds, archive.is_archive(output), sed.name if sed else "")
     console = Console(stderr=True)
+    if sed is not None:
+        from training.simulation.sed import Observation, observe_many
+        from training.simulation.sed_file import read_sed
+
+        known = read_sed(sed, wavelength_unit, flux_unit)
+        console.print(known.sentence, markup=False, highlight=False, soft_wrap=True)
+        blocks = observe_many(known, redshifts, Observation(magnitude, band, transits, extent), recipe)
     with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("simulating", total=count)
-        blocks = dataset.simulate(recipe, processes)
+        if sed is None:
+            blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
     typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)
+
+
+def _distribution(words: list[str] | None) -> Literal["survey", "uniform"]:
+    found: dict[str, Literal["survey", "uniform"]] = {"survey": "survey", "uniform": "uniform"}
+    if len(words or ["survey"]) == 1 and (word := (words or ["survey"])[0]) in found:
+        return found[word]
+    raise InvalidInputError(
+        f"--redshift must be survey or uniform, not {' '.join(words or ())}: numbers belong to --sed FILE"
+    )
+
+
+def _redshifts(words: list[str] | None) -> tuple[float, ...]:
+    if not words:
+        raise InvalidInputError("--sed needs the redshifts at which FILE is observed: --redshift 0.1 --redshift 0.2")
+    try:
+        return tuple(float(cell) for word in words for cell in word.split(","))
+    except ValueError:
+        raise InvalidInputError(f"--redshift must be numbers with --sed, not {' '.join(words)}") from None
 
 
 def _known(name: str) -> Kind:

@@ -50,6 +50,8 @@ class Recipe:
     """Each row is one of these, with equal chances."""
     coefficients: bool = False
     """Keep the 55 + 55 coefficients and their noise, for archive-like files."""
+    sed: str = ""
+    """Name of the file whose spectrum is observed instead of galaxies; then the redshifts are given, not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,9 @@ class Simulator:
                 modes *= blue_to_red  # an extended host loses more light outside BP's window; its nucleus does not
             modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
             window[band] = window_flux(modes)
-        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / _peak(window["RP"])
+        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / brightest(window["RP"])
         # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
-        scale = np.minimum(scale, constants.PEAK_LIMIT.value / _peak(window["BP"], "BP"))
+        scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP"))
         return {band: flux * scale for band, flux in window.items()}
 
     def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
@@ -122,7 +124,7 @@ class Simulator:
         for band in BANDS:
             moved = (shift + constants.SAMPLE_OFFSET_PX.value[band]).astype(np.float32)
             window[band] = window_flux(as_points(to_modes(light @ self.forward[band]), moved))
-        peak = _peak(window["RP"])
+        peak = brightest(window["RP"])
         return {band: flux / peak for band, flux in window.items()}
 
     def everything(
@@ -143,7 +145,7 @@ class Simulator:
         in_front = self.points(contaminants.star_light(len(blend), rng), offset)
         share = rng.uniform(*constants.BLEND_SHARE.value, (len(blend), 1)).astype(np.float32)
         peak = np.ones((len(kind), 1), dtype=np.float32)
-        peak[extended] = _peak(own["RP"])
+        peak[extended] = brightest(own["RP"])
         for band in BANDS:
             window[band][extended] = own[band]
             window[band][star] = stars[band] * brightness[star]
@@ -173,11 +175,17 @@ class Simulator:
         return self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
 
     def observed(
-        self, recipe: Recipe, window: dict[Band, SingleArray], rng: np.random.Generator, **known: NDArray[Any]
+        self,
+        recipe: Recipe,
+        window: dict[Band, SingleArray],
+        rng: np.random.Generator,
+        transits: NDArray[np.int16] | None = None,
+        **known: NDArray[Any],
     ) -> Block:
-        """Add calibration errors and noise, and sample."""
+        """Add calibration errors and noise, and sample; the number of transits is drawn if absent."""
         count = len(window["RP"])
-        transits, excess = population.draw_transits(count, rng), noise.draw_excess(count, rng)
+        transits = population.draw_transits(count, rng) if transits is None else transits
+        excess = noise.draw_excess(count, rng)
         flux, snr, fitted, spread = {}, {}, {}, {}
         for band in BANDS:
             variance = noise.pixel_variance(band, window[band], transits, excess)
@@ -200,7 +208,7 @@ class Simulator:
         )
 
 
-def _peak(window: SingleArray, band: Band = "RP") -> SingleArray:
+def brightest(window: SingleArray, band: Band = "RP") -> SingleArray:
     """Return the peak in e-/s per sample of fluxes on one band's window, shape (n, 1)."""
     samples = (fit_matrix(band) @ kept_matrix(band)).astype(np.float32)
     return np.asarray((window @ samples).max(axis=1, keepdims=True))

@@ -95,7 +95,8 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "grid_id": DR3.name,
         "seed": str(recipe.seed),
         "count": str(recipe.count),
-        "redshift_distribution": recipe.distribution,
+        "redshift_distribution": "given" if recipe.sed else recipe.distribution,
+        **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
     }
     return pa.schema(fields, metadata=metadata)

@@ -63,7 +63,7 @@ class ParquetWriter:
 
 def _with_error_text(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """Return the rows with an empty text where there is no error: astropy reads no Parquet whose text has nulls."""
-    if "error" not in rows.schema.names:
+    if "error" not in rows.schema.names or not pyarrow.types.is_string(rows.schema.field("error").type):
         return rows
     place = rows.schema.names.index("error")
     return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(""))

@@ -205,8 +205,8 @@ def test_a_table_is_a_prior_for_arrays_and_for_csv(
     ("prior", "message"),
     [
         ("nope", "prior"),
-        (7, "give survey, flat, or a table"),
-        ({"redshift": [0, 1]}, "give survey, flat, or a table"),
+        (7, "give survey, flat, sample, or a table"),
+        ({"redshift": [0, 1]}, "give survey, flat, sample, or a table"),
         ({"redshift": [0, 1], "density": ["a", "b"]}, "of numbers"),
         ({"redshift": [1, 0], "density": [1, 1]}, "must increase"),
         ({"redshift": [0, 1], "density": [1, 1], "scale": 1}, "scale is unknown"),

@@ -63,7 +63,7 @@ def test_a_simulated_galaxy_is_in_its_parents_part() -> None:
 
 def test_parquet_holds_the_documented_columns_and_metadata(tmp_path: Path) -> None:
     path = tmp_path / "set.parquet"
-    simulate(path, count=50, seed=4, redshift="uniform")
+    simulate(path, count=50, seed=4, redshift=["uniform"])
     table = parquet.read_table(path)
     assert table.column_names == [
         "z", "flux", "parent_id", "part", "magnitude", "snr_bp", "snr_rp", "transits", "kind",
@@ -103,6 +103,12 @@ def test_spectra_are_finite_and_brightness_agrees_with_magnitude() -> None:
         ("set.parquet", {"seed": -1}, "--seed must not"),
         ("set.parquet", {"workers": 0}, "--workers must be"),
         ("set.parquet", {"kind": ["comet"]}, "--kind must be one of galaxy, star, quasar, sky, blend, not 'comet'"),
+        (
+            "set.parquet",
+            {"redshift": ["0.1"]},
+            "--redshift must be survey or uniform, not 0.1: numbers belong to --sed",
+        ),
+        ("set.parquet", {"magnitude": 17.0}, "--magnitude describes the spectrum of --sed FILE"),
         ("set.fits", {}, "cannot tell the format"),
         ("nowhere/set.csv", {}, "cannot write"),
     ],

@@ -1,0 +1,59 @@
+"""The redshift distribution of an uploaded sample, before any of it is answered. Imports `registry` and the library."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from app.errors import BodyTooLargeError
+from app.serving.registry import Model
+from gaia_redshift.interpretation.prior import SamplePrior
+from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.spectra import SpectrumBatch
+
+_Result = TypeVar("_Result")
+
+
+async def in_thread(work: Callable[[], _Result]) -> _Result:
+    """Run work in a thread, and wait for its end even if the request ends before: it holds the request's file."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait([task])
+
+
+def refuse_many(rows: int, most: int) -> None:
+    """Raise BodyTooLargeError if a table has more than `most` rows."""
+    if rows > most:
+        raise BodyTooLargeError(f"the table has more than {most} rows: split it, or raise the limit")
+
+
+async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows: Callable[[int], None]) -> SamplePrior:
+    """Infer the distribution of all spectra of a table.
+
+    Parameters
+    ----------
+    model : Model
+    blocks : iterator of SpectrumBatch
+        Read in threads.
+    check_rows : callable
+        Called with the number of rows so far; raises where there are too many.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there are too few, or their spectra do not tell their distribution.
+    OverloadedError
+        If too many rows wait already; once it has begun, a table is finished.
+    """
+    gathered, asked = model.predictor.likelihoods(), Asked("flat", pdf=True)
+    total = 0
+    batch = await in_thread(lambda: next(blocks, None))
+    while batch is not None:
+        total += len(batch)
+        check_rows(total)
+        found = (await model.predict_merged(batch, asked, patient=total > len(batch))).redshifts
+        if found.pdf is not None:
+            gathered.add(found.pdf, found.flags)
+        batch = await in_thread(lambda: next(blocks, None))
+    return await in_thread(lambda: gathered.infer(replicas=0).prior())
