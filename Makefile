@@ -19,9 +19,9 @@ docs: .venv/docs.done  ## Build the documentation as a site, which the service s
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Of lines and branches together; servers and commands that the tests start count too. What TensorFlow and JAX trace runs
+# Of lines and branches together (96.7% of lines); servers and commands that the tests start count too. What TensorFlow and JAX trace runs
 # as Python while it is traced, and counts.
-COVERED := 93
+COVERED := 95
 coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
