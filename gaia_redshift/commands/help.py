@@ -15,7 +15,7 @@ gaia-redshift predict --help
 """
 
 GROUPS = {
-    "Redshifts": ("predict", "fetch", "models"),
+    "Redshifts": ("predict", "bulk", "nz", "fetch", "convert", "models"),
     "The service": ("serve", "key"),
     "Models of your own": ("simulate", "analyse", "train", "evaluate", "tune", "upgrade"),
 }
