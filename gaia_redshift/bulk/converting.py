@@ -1,4 +1,4 @@
-"""Files of the archive to Parquet files of coefficients, a thirty-fifth of their size. Imports `tables`."""
+"""Files of the archive to Parquet files of coefficients, a fortieth of their size. Imports `tables`."""
 
 from collections.abc import Iterator, Mapping
 from typing import IO, Any

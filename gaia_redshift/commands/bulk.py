@@ -94,7 +94,7 @@ def convert(
 ) -> None:
     """Convert files of Gaia's archive to Parquet files of source_id and float32 coefficients, which bulk reads.
 
-    They are a thirty-fifth of the size, and read without unzipping text. Restarts, places and exit codes are those of
+    They are a fortieth of the size, and read without unzipping text. Restarts, places and exit codes are those of
     bulk.
     """
     from gaia_redshift.bulk.converting import Converting
