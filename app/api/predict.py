@@ -19,8 +19,8 @@ from app.wire.json import read_request
 from app.wire.media import media_type
 from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.replies import reply_rows
-from app.wire.spooled import Draft
-from app.wire.uploads import negotiate, uploaded_table, whole_body
+from app.wire.spooled import ANSWER_RATIO, Draft
+from app.wire.uploads import negotiate, read_part, uploaded_table, whole_body
 from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions
@@ -238,7 +238,7 @@ async def predict_csv(
     begun = False
 
     # In use from now on: a reload while the upload arrives must not end the model.
-    with chosen, Draft() as draft:
+    with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
 
         async def keep(predictions: Predictions) -> None:
             nonlocal begun
@@ -291,12 +291,12 @@ async def _predict_blocks(
     Only the first block can be refused for want of room: a table that was begun is finished.
     """
     total = 0
-    batch = await asyncio.to_thread(next, blocks, None)
+    batch = await asyncio.to_thread(read_part, lambda: next(blocks, None))
     while batch is not None:
         patient = total > 0
         total += len(batch)
         refuse_many(total, max_rows)
-        reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
+        reading = asyncio.create_task(asyncio.to_thread(read_part, lambda: next(blocks, None)))
         try:
             await keep(await model.predict_merged(batch, asked, patient=patient))
         finally:

@@ -15,8 +15,8 @@ from app.serving.sample import in_thread, refuse_many, sample_prior
 from app.settings import Settings
 from app.wire.media import media_type
 from app.wire.query import prior_of_form, refuse_unknown_parameters
-from app.wire.spooled import Draft
-from app.wire.uploads import negotiate, uploaded_table
+from app.wire.spooled import ANSWER_RATIO, Draft
+from app.wire.uploads import negotiate, read_part, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
 from gaia_redshift.interpretation.result import Asked
@@ -85,21 +85,21 @@ async def predict_table(
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
     # In use from now on: a reload while the upload arrives must not end the model.
-    with chosen, Draft() as draft:
+    with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
         async with uploaded_table(request, ACCEPTED) as file, request.app.state.tables.turn_of(file):
             if kind == "multipart/form-data":
                 asked = Asked(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
             about = chosen.predictor.about(asked)
             with ExitStack() as stack:
-                table = await in_thread(lambda: stack.enter_context(opened(file, media_type=kind)))
+                table = await in_thread(lambda: read_part(lambda: stack.enter_context(opened(file, media_type=kind))))
                 dense = pdf or asked.prior == "sample"
                 most = min(settings.max_rows, settings.max_pdf_rows) if dense else settings.max_rows
                 refuse_many(table.rows or 0, most)
                 grid = chosen.predictor.bundle.grid
-                found = await in_thread(lambda: recognise(table, grid))
+                found = await in_thread(lambda: read_part(lambda: recognise(table, grid)))
                 check_readable(found, grid, chosen.manifest.id)
-                await in_thread(lambda: settle(table, found, written))
+                await in_thread(lambda: read_part(lambda: settle(table, found, written)))
                 own = unit_of_columns(table, found, unit)
                 if asked.prior == "sample":
                     every = (batch.in_samples(own) for batch in read_spectra(table, found))
@@ -140,12 +140,12 @@ async def _predict(
     """
     total = 0
     about = model.predictor.about(asked)
-    batch = await in_thread(lambda: next(blocks, None))
+    batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
     while batch is not None:
         patient = total > 0
         total += len(batch)
         refuse_many(total, max_rows)
-        reading = asyncio.create_task(asyncio.to_thread(next, blocks, None))
+        reading = asyncio.create_task(asyncio.to_thread(read_part, lambda: next(blocks, None)))
         try:
             predictions = await model.predict_merged(batch, asked, patient=patient)
             carried = batch.carried

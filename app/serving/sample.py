@@ -1,4 +1,4 @@
-"""The redshift distribution of an uploaded sample, before any of it is answered. Imports `registry` and the library."""
+"""The redshift distribution of an uploaded sample, before any of it is answered. Imports `registry`, `wire` and the library."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from app.errors import BodyTooLargeError
 from app.serving.registry import Model
+from app.wire.uploads import read_part
 from gaia_redshift.interpretation.prior import SamplePrior
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import SpectrumBatch
@@ -48,12 +49,12 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
     """
     gathered, asked = model.predictor.likelihoods(), Asked("flat", pdf=True)
     total = 0
-    batch = await in_thread(lambda: next(blocks, None))
+    batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
     while batch is not None:
         total += len(batch)
         check_rows(total)
         found = (await model.predict_merged(batch, asked, patient=total > len(batch))).redshifts
         if found.pdf is not None:
             gathered.add(found.pdf, found.flags)
-        batch = await in_thread(lambda: next(blocks, None))
+        batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
     return await in_thread(lambda: gathered.infer(replicas=0).prior())

@@ -1,26 +1,37 @@
-"""An answer that waits in a file until it is complete. Imports nothing of the project.
+"""An answer that waits in a file until it is complete.
 
 The status goes out before the first byte of a body, and a table's last row may still be what breaks it: so its answer
-is sent only when all of it is there, from a file, however long it is.
+is sent only when all of it is there, from a file. Imports `errors`.
 """
 
 import asyncio
 import tempfile
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from app.errors import BodyTooLargeError
+
 _IN_MEMORY_BYTES = 1 << 20
 _PIECE_BYTES = 256 << 10
 
+ANSWER_RATIO = 4
+"""How much larger an answer may be than the largest table."""
+
 
 class Draft:
-    """A file that an answer is written to; closed when the block ends, unless it was sent on its way before."""
+    """A file that an answer is written to; closed when the block ends, unless it was sent on its way before.
 
-    def __init__(self) -> None:
-        self.file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - outlives this function
+    Parameters
+    ----------
+    most_bytes : int
+        More raises BodyTooLargeError: rows that take no room in a table may take much in its answer.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.file = _Bounded(most_bytes)
         self._sent = False
 
     def __enter__(self) -> Self:
@@ -36,6 +47,20 @@ class Draft:
         """Return the answer, which closes the file when it is sent or its client left."""
         self._sent = True
         return _FileReply(cast("IO[bytes]", self.file), media_type, headers)
+
+
+class _Bounded(tempfile.SpooledTemporaryFile[bytes]):
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(max_size=_IN_MEMORY_BYTES)
+        self._most_bytes = most_bytes
+
+    def write(self, content: Any) -> int:
+        """Write bytes, if the file does not get too large by them."""
+        if self.tell() + len(content) > self._most_bytes:
+            raise BodyTooLargeError(
+                f"the answer would be larger than {self._most_bytes} bytes: split the table, or leave out columns"
+            )
+        return super().write(content)
 
 
 class _FileReply(Response):

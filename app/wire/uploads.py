@@ -2,11 +2,12 @@
 
 import asyncio
 import errno
+import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import IO
+from typing import IO, TypeVar
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
@@ -15,7 +16,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.errors import NotAcceptableError, StorageFullError, UnsupportedMediaTypeError
 from app.wire.media import media_type
-from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError, RedshiftError
+
+_log = logging.getLogger("gaia_redshift")
+_Result = TypeVar("_Result")
 
 _IN_MEMORY_BYTES = 1 << 20
 _SMALL_PIECE = 4096
@@ -64,6 +68,25 @@ async def whole_body(request: Request) -> bytes:
     if small:
         pieces.append(bytes(small))
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def read_part(work: Callable[[], _Result]) -> _Result:
+    """Do a part of reading an uploaded table: what its reader did not foresee is refused as any damaged table.
+
+    Raises
+    ------
+    MalformedBodyError
+        For whatever is raised but the project's own errors and those of the disk; the log has it.
+    """
+    try:
+        return work()
+    except RedshiftError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        _log.exception("a reader of tables did not foresee this")
+        raise MalformedBodyError("the table cannot be read: it is damaged, or holds what is not known") from error
 
 
 @asynccontextmanager

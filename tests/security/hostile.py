@@ -72,7 +72,7 @@ class Target(Service):
         return self._poll.stdout.readline()
 
     @contextmanager
-    def watched(self, stall: float = STALL_SECONDS) -> Iterator[None]:
+    def watched(self, stall: float = STALL_SECONDS, megabytes: float = MEGABYTES) -> Iterator[None]:
         """Poll the service meanwhile; it must live, and keep within memory and silence."""
         self._say()
         try:
@@ -80,7 +80,7 @@ class Target(Service):
         finally:
             seen = json.loads(self._say())
         assert seen["failure"] is None, seen
-        assert seen["megabytes"] - self.at_rest < MEGABYTES, (seen, self.at_rest)
+        assert seen["megabytes"] - self.at_rest < megabytes, (seen, self.at_rest)
         assert seen["stall"] < stall, seen
         assert self.process.poll() is None, self.log.read_text()
 

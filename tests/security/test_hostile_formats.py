@@ -10,6 +10,7 @@ import pytest
 from gaia_redshift.media import ARROW
 from tests.security.bombs import arrow_bombs, many_rows, parquet_bombs
 from tests.security.corpus import NAMES, ROW
+from tests.security.files import broken, strange
 from tests.security.hostile import Target, expect_refusal
 
 PARQUET = "application/vnd.apache.parquet"
@@ -37,6 +38,31 @@ def test_no_arrow_table_unpacks_to_more_than_memory_holds(target: Target, name: 
     with target.watched():
         reply = target.post("/predict/table", content, ARROW)
     expect_refusal(reply, 400, 422)
+
+
+def test_no_file_of_any_format_takes_memory_or_time_or_an_unexpected_error(target: Target) -> None:
+    for name, content, kind in broken():
+        with target.watched():
+            reply = target.post("/predict/table", content, kind)
+        assert expect_refusal(reply, 400, 413, 422) != "internal_error", name
+    assert "did not foresee" not in target.log.read_text()
+
+
+def test_strange_files_are_read_to_their_last_row_in_little_memory(target: Target) -> None:
+    for name, content, kind, rows in strange():
+        with target.watched():
+            reply = target.post("/predict/table?format=csv", content, kind)
+        assert reply.status == 200, (name, reply.body[:300])
+        assert reply.body.count(b"\n") == rows + 1, name
+
+
+def test_an_answer_far_larger_than_any_table_is_refused(tmp_path: Path) -> None:
+    """Two columns that stand in one row, and then rows that take two bytes."""
+    names = b",".join(b'"a column with a long name %d":1' % number for number in range(200))
+    content = b'{"flux":[' + ROW.encode() + b"]," + names + b"}\n" + b"{}\n" * 3000
+    with Target(tmp_path, max_body_bytes=1_000_000) as target, target.watched():
+        reply = target.post("/predict/table", content, "application/x-ndjson")
+    assert expect_refusal(reply, 413) == "body_too_large"
 
 
 def test_a_hundred_million_rows_in_some_bytes_are_too_many(target: Target) -> None:

@@ -34,7 +34,7 @@ def test_trailers_without_end_are_431(target: Target, start: bytes, line: bytes)
     with target.watched(), target.connect() as client:
         client.sendall(CHUNKED + start)
         piece = line * (100_000 // len(line) + 1)
-        stop = time.monotonic() + 3
+        stop = time.monotonic() + 1
         with suppress(ConnectionError, TimeoutError):
             while time.monotonic() < stop:
                 client.settimeout(max(0.1, stop - time.monotonic()))
@@ -67,7 +67,7 @@ def test_extensions_of_chunks_without_end_are_431(target: Target, chunk: bytes) 
 
 
 def test_a_large_body_in_chunks_of_one_byte_is_read_as_it_is(target: Target) -> None:
-    body = b" " * 3_000_000 + SPECTRUM
+    body = b" " * 300_000 + SPECTRUM
     with target.watched():
         (reply,) = target.send(CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
     assert reply.status == 200

@@ -188,11 +188,11 @@ def _no_text(text: bytes, place: int) -> str:
 
 def _line(text: bytes, place: int) -> bytes:
     """Return the line at a place with its line end: LF, CR or both."""
-    ends = [end for end in (text.find(b"\n", place), text.find(b"\r", place)) if end >= 0]
-    stop = min(ends) + 1 if ends else len(text)
-    if text[stop - 1 : stop + 1] == b"\r\n":
-        stop += 1
-    return text[place:stop]
+    end = _END.search(text, place)
+    return text[place : end.end() if end else len(text)]
+
+
+_END = re.compile(rb"\r\n|\r|\n")
 
 
 def _delimiter(line: str) -> bytes:

@@ -106,6 +106,8 @@ def _table(file: IO[bytes], header: Header, start: int, size: int) -> PlainTable
     count = _whole(header, "TFIELDS")
     if count > min(MOST_COLUMNS, 999):
         raise MalformedBodyError(f"the FITS file is damaged: it claims {count} columns")
+    if not width:
+        raise MalformedBodyError("the FITS file is damaged: its rows have no bytes")
     if start + width * rows > size:
         raise MalformedBodyError(
             f"the FITS file is cut short: its header claims {rows} rows of {width} bytes, {size - start} bytes follow"

@@ -19,6 +19,10 @@ HOW_TO_WRITE = (
     "a list, jq -c '.[]' FILE), or send it to POST /predict if it is a body of it"
 )
 _LINE_BYTES = 1 << 20
+_LINE_VALUES, _BLOCK_VALUES = 100_000, 400_000
+"""Most values in a line, and about how many in a block: as objects they take up to 100 bytes each."""
+_MOST_BROKEN = 100_000
+"""Lines that are no objects and are answered one by one, if they are most lines of a table."""
 _FIRST_ROWS = 256
 
 
@@ -83,6 +87,7 @@ class JsonTable:
         self._file.seek(0)
         rows: list[dict[str, object]] = []
         problems: dict[int, Problem] = {}
+        values, count, broken = 0, 0, 0
         while line := self._file.readline(_LINE_BYTES + 1):
             if len(line) > _LINE_BYTES:
                 raise MalformedBodyError(
@@ -91,6 +96,11 @@ class JsonTable:
             text = line.strip().removeprefix(b"\xef\xbb\xbf")
             if not text:
                 continue
+            inside = text.count(b",") + text.count(b"[") + text.count(b"{")
+            if inside > _LINE_VALUES:
+                raise MalformedBodyError(
+                    f"a line holds more than {_LINE_VALUES} values: it is no spectrum; {HOW_TO_WRITE}"
+                )
             try:
                 row = orjson.loads(text)
             except orjson.JSONDecodeError as error:
@@ -99,10 +109,14 @@ class JsonTable:
             if not isinstance(row, dict):
                 problems.setdefault(len(rows), Problem("not_a_number", "the line is no JSON object"))
                 row = {}
+                broken += 1
             rows.append(row)
-            if len(rows) == most:
+            values, count = values + inside, count + 1
+            if broken > _MOST_BROKEN and 2 * broken > count:
+                raise MalformedBodyError(f"{broken} of the first {count} lines are no JSON objects: {HOW_TO_WRITE}")
+            if len(rows) == most or values > _BLOCK_VALUES:
                 yield rows, problems
-                rows, problems = [], {}
+                rows, problems, values = [], {}, 0
         if rows:
             yield rows, problems
 

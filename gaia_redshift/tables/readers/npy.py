@@ -1,10 +1,11 @@
 """NumPy's ``.npy`` and ``.npz``, some thousand rows at a time. Imports its neighbours; nothing is unpickled."""
 
-import io
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import IO, Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow
@@ -16,12 +17,45 @@ from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
+from gaia_redshift.tables.unpack import zip_archive
 
 Column: TypeAlias = NDArray[Any]
 """Of the type that the file says."""
 
 _MOST_UNPACKED = 2 << 30
-"""Most bytes that the arrays of an ``.npz`` may claim: they are read whole."""
+"""Most bytes that the arrays of an ``.npz`` may take on the disk."""
+_MOST_ARRAYS = 1000
+_BLOCK_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 20
+_IN_MEMORY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An array that stays in its file."""
+
+    file: IO[bytes]
+    start: int
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[np.generic]
+
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes a row has."""
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=object))
+
+    def rows(self, first: int, count: int) -> Column:
+        """Read some rows."""
+        if len(self.shape) == 1 or not self.fortran:
+            return self._read(first * self.row_bytes, count * self.row_bytes).reshape(count, *self.shape[1:])
+        size = self.dtype.itemsize
+        columns = [self._read((place * self.shape[0] + first) * size, count * size) for place in range(self.shape[1])]
+        return np.stack(columns, axis=1) if columns else np.empty((count, 0), self.dtype)
+
+    def _read(self, place: int, size: int) -> Column:
+        self.file.seek(self.start + place)
+        return np.frombuffer(self.file.read(size), self.dtype)
 
 
 def open_npy(file: IO[bytes]) -> PlainTable:
@@ -34,35 +68,26 @@ def open_npy(file: IO[bytes]) -> PlainTable:
     MalformedBodyError
         If it is damaged, or shorter than its header says.
     """
-    size = file.seek(0, 2)
-    shape, fortran, dtype, start = _npy_header(file)
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > size - start:
-        raise MalformedBodyError(f"the array is cut short: its header claims the shape {shape}, {size} bytes follow")
-    if fortran and len(shape) > 1:
-        _check(shape, dtype)
-        return _table({"flux": np.load(_whole(file), allow_pickle=False)})
-    _check(shape, dtype)
-    rows = shape[0]
-    width = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-
-    def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
-        for first in range(0, rows, BLOCK_ROWS):
-            count = min(BLOCK_ROWS, rows - first)
-            file.seek(start + first * width)
-            part = np.frombuffer(file.read(count * width), dtype).reshape(count, *shape[1:])
-            yield _block(_columns(part), columns)
-
-    empty = _columns(np.empty((0, *shape[1:]), dtype))
-    return PlainTable("npy", _schema(empty), blocks)
+    array = _stored(file, 0, file.seek(0, 2))
+    _check(array.shape, array.dtype)
+    return _table({"flux": array})
 
 
-def _whole(file: IO[bytes]) -> IO[bytes]:
-    file.seek(0)
-    return file
+def _stored(file: IO[bytes], place: int, end: int) -> _Stored:
+    """Return the array that begins at a place of a file, and ends with it."""
+    file.seek(place)
+    shape, fortran, dtype = _npy_header(file)
+    start = file.tell()
+    if int(np.prod(shape, dtype=object)) * dtype.itemsize > end - start:
+        raise MalformedBodyError(
+            f"the array is cut short: its header claims the shape {str(shape)[:80]}, {end - start} bytes follow"
+        )
+    if any(length < 0 for length in shape):
+        raise MalformedBodyError(f"the file is not a NumPy array: its shape is {str(shape)[:80]}")
+    return _Stored(file, start, shape, fortran, dtype)
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic], int]:
-    file.seek(0)
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -71,7 +96,7 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
         raise MalformedBodyError(f"the file is not a NumPy array: {str(error)[:200]}") from error
     if dtype.hasobject:
         raise InvalidTableError(wrong_type("O", "|O"))
-    return shape, fortran, dtype, file.tell()
+    return shape, fortran, dtype
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
@@ -96,6 +121,8 @@ def _columns(values: Column) -> dict[str, Column]:
 
 
 def _typed(values: Column) -> pyarrow.Array:
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:  # Arrow has no long double
+        values = values.astype(np.float64)
     if values.dtype.kind in "fiubS":
         return column(values)
     if values.dtype.kind == "U" and values.ndim == 1:
@@ -123,40 +150,64 @@ def open_npz(file: IO[bytes]) -> PlainTable:
     MalformedBodyError
         If it is damaged, or unpacks to more than memory can hold.
     """
-    file.seek(0)
-    arrays = {}
+    arrays: dict[str, _Stored] = {}
+    unpacked = cast("IO[bytes]", _Unpacked(max_size=_IN_MEMORY_BYTES))
     try:
-        with zipfile.ZipFile(file) as archive:
-            most = min(_MOST_UNPACKED, FREE_BYTES + RATIO * file.seek(0, 2))
-            if sum(one.file_size for one in archive.infolist()) > most:
-                raise MalformedBodyError(f"the archive unpacks to more than {most} bytes: write it as .npy")
-            for one in archive.infolist():
+        with zip_archive(file) as archive:
+            for one in _members(archive, file.seek(0, 2)):
+                place = unpacked.seek(0, 2)
                 with archive.open(one) as member:
-                    content = io.BytesIO(member.read(one.file_size))
-                shape, _, dtype, start = _npy_header(content)
-                if int(np.prod(shape, dtype=object)) * dtype.itemsize > len(content.getbuffer()) - start:
-                    raise MalformedBodyError(f"the array {one.filename[:40]} is cut short")
-                arrays[one.filename.removesuffix(".npy")] = np.load(_whole(content), allow_pickle=False)
+                    while piece := member.read(_PIECE_BYTES):
+                        unpacked.write(piece)
+                arrays[one.filename.removesuffix(".npy")] = _stored(unpacked, place, unpacked.tell())
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise MalformedBodyError(f"the archive is damaged: {error}") from error
     if len(arrays) == 1:
         array = next(iter(arrays.values()))
         _check(array.shape, array.dtype)
-        arrays = _columns(array)
+        arrays = {"flux": array}
     return _table(arrays)
 
 
-def _table(arrays: dict[str, Column]) -> PlainTable:
-    rows = max((len(values) for values in arrays.values() if values.ndim), default=0)
-    columns = {name: values for name, values in arrays.items() if values.ndim in {1, 2}}
-    wrong = [name for name, values in columns.items() if len(values) != rows]
+class _Unpacked(tempfile.SpooledTemporaryFile[bytes]):
+    """A temporary file that is closed when nobody reads it any more."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
+    """Return the arrays of an archive of so many bytes, if they are not too many or too large."""
+    members = archive.infolist()
+    most = min(_MOST_UNPACKED, FREE_BYTES + RATIO * size)
+    if sum(one.file_size for one in members) > most:
+        raise MalformedBodyError(f"the archive unpacks to more than {most} bytes: write it as .npy")
+    if len(members) > _MOST_ARRAYS:
+        raise MalformedBodyError(f"the archive holds {len(members)} arrays: at most {_MOST_ARRAYS} are read")
+    return members
+
+
+def _table(arrays: Mapping[str, _Stored]) -> PlainTable:
+    rows = max((array.shape[0] for array in arrays.values() if array.shape), default=0)
+    columns = {name: array for name, array in arrays.items() if len(array.shape) in {1, 2}}
+    wrong = [name for name, array in columns.items() if array.shape[0] != rows]
     if wrong:
-        raise InvalidTableError(f"the array {wrong[0][:40]} has {len(columns[wrong[0]])} rows, another {rows}")
+        raise InvalidTableError(f"the array {wrong[0][:40]} has {columns[wrong[0]].shape[0]} rows, another {rows}")
     if not rows:
         raise InvalidTableError("the table has no rows")
+    step = max(1, min(BLOCK_ROWS, _BLOCK_BYTES // max(1, sum(array.row_bytes for array in columns.values()))))
+
+    def read(first: int, count: int) -> dict[str, Column]:
+        found: dict[str, Column] = {}
+        for name, array in columns.items():
+            part = array.rows(first, count)
+            found |= _columns(part) if len(columns) == 1 else {name: part}
+        return found
 
     def blocks(wanted: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
-        for first in range(0, rows, BLOCK_ROWS):
-            yield _block({name: values[first : first + BLOCK_ROWS] for name, values in columns.items()}, wanted)
+        for first in range(0, rows, step):
+            yield _block(read(first, min(step, rows - first)), wanted)
 
-    return PlainTable("npy", _schema(columns), blocks)
+    return PlainTable("npy", _schema(read(0, 0)), blocks)
