@@ -1,4 +1,7 @@
-"""The redshift distribution of an uploaded sample, before any of it is answered. Imports `registry`, `wire` and the library."""
+"""The redshift distribution of an uploaded sample, before any of it is answered.
+
+Imports `registry`, `wire` and the library.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -73,14 +73,14 @@ def open_npy(file: IO[bytes]) -> PlainTable:
     return _table({"flux": array})
 
 
-def _stored(file: IO[bytes], place: int, end: int) -> _Stored:
-    """Return the array that begins at a place of a file, and ends with it."""
+def _stored(file: IO[bytes], place: int, end: int, name: str = "the array") -> _Stored:
+    """Return the array that begins at a place of a file, and ends with it; `name` is for messages."""
     file.seek(place)
     shape, fortran, dtype = _npy_header(file)
     start = file.tell()
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > end - start:
         raise MalformedBodyError(
-            f"the array is cut short: its header claims the shape {str(shape)[:80]}, {end - start} bytes follow"
+            f"{name} is cut short: its header claims the shape {str(shape)[:80]}, {end - start} bytes follow"
         )
     if any(length < 0 for length in shape):
         raise MalformedBodyError(f"the file is not a NumPy array: its shape is {str(shape)[:80]}")
@@ -159,7 +159,7 @@ def open_npz(file: IO[bytes]) -> PlainTable:
                 with archive.open(one) as member:
                     while piece := member.read(_PIECE_BYTES):
                         unpacked.write(piece)
-                arrays[one.filename.removesuffix(".npy")] = _stored(unpacked, place, unpacked.tell())
+                arrays[one.filename.removesuffix(".npy")] = _stored(unpacked, place, unpacked.tell(), one.filename)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
