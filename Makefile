@@ -131,8 +131,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LIBRARY := $(LOCK) pyproject.toml --constraint requirements/build.txt
 SERVE := $(LIBRARY) --constraint requirements/library.txt --extra serve
 DEV := $(SERVE) --constraint requirements/serve.txt
-# In an image every setting works: traces and signed bundles need these.
-IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed
+# In an image every setting works: traces, signed bundles and PostgreSQL need these.
+IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed --extra postgresql
 lock:  ## Renew requirements/*.txt (needs uv)
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LIBRARY) --output-file requirements/library.txt
