@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, models, pages, predict, sources, tables
+from app.api import health, jobs, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AnswerErrors, Observe
@@ -62,10 +62,11 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     )
     app.state.settings = settings or Settings()
     app.state.ready, app.state.when_loaded = False, when_loaded
+    app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, models, health, pages):
+    for module in (predict, tables, sources, jobs, models, health, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     pages.describe_request_body(app)
@@ -83,9 +84,17 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After"],
+            expose_headers=[
+                "X-Request-ID",
+                "X-Model",
+                "X-Prior",
+                "X-Recognised",
+                "X-Bin-Edges",
+                "Retry-After",
+                "Location",
+            ],
         )
     app.add_middleware(Observe)
     if settings.tracing:
@@ -106,7 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 model.predictor.engine.name,
                 model.predictor.engine.device,
             )
-        with _listen_to_signals(app):
+        with _listen_to_signals(app), _keeping_jobs(app):
             _set_ready(app, ready=True)
             try:
                 yield
@@ -114,6 +123,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 _set_ready(app, ready=False)
     if settings.tracing:
         app.state.tracer_provider.shutdown()
+
+
+@contextmanager
+def _keeping_jobs(app: FastAPI) -> Iterator[None]:
+    """Open the jobs' database and files, where the service has any."""
+    if app.state.settings.jobs_folder is None:
+        yield
+        return
+    from app.jobs.desk import Desk
+
+    app.state.jobs = Desk(app.state.settings)
+    try:
+        yield
+    finally:
+        app.state.jobs.close()
 
 
 def _seconds_to_drain(app: FastAPI) -> float:

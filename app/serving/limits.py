@@ -28,6 +28,7 @@ _IN_MEMORY = frozenset({JSON, NPY, ARROW})
 """Bodies that are read as a whole; others go through a file."""
 
 
+_JOBS = "/jobs"
 _SMALL_BYTES = 1 << 20
 _FOR_ALL = 0.75
 """The part of the space that large bodies may fill; the rest is kept for small ones."""
@@ -83,6 +84,7 @@ class Limits:
         self.seconds_to_drain = seconds_to_drain
         self.memory = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
         self.table = _Allowance(settings.max_body_bytes, settings.max_body_bytes_held)
+        self.job = _Allowance(settings.jobs_max_body_bytes, settings.jobs_max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `receive` that counts."""
@@ -95,8 +97,7 @@ class Limits:
             raise UnsupportedMediaTypeError(
                 f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
             )
-        in_memory = media_type(headers) in _IN_MEMORY
-        body = _Body(self, self.memory if in_memory else self.table, receive)
+        body = _Body(self, self._allowance(scope["path"], media_type(headers)), receive)
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
         body.complete = announced == "0" and "transfer-encoding" not in headers
@@ -110,6 +111,11 @@ class Limits:
             raise body.why_expired() from error
         finally:
             body.release()
+
+    def _allowance(self, path: str, kind: str) -> _Allowance:
+        if path == _JOBS and self.settings.jobs_folder is not None and kind != JSON:
+            return self.job  # it goes to the disk as it comes
+        return self.memory if kind in _IN_MEMORY else self.table
 
 
 class _Body:

@@ -86,7 +86,7 @@ async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIter
         async with _upload(request, accepted) as file:
             yield file
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise StorageFullError("there is no room for uploads now: send fewer rows, as JSON, or try again") from error
 
@@ -98,7 +98,7 @@ def _refuse_without_room(announced: str) -> None:
         raise OSError(errno.ENOSPC, "less room than the upload announces")
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 
 
 @asynccontextmanager
@@ -139,7 +139,7 @@ async def _read_form(request: Request) -> FormData:
     """
     _, parameters = parse_options_header(request.headers["content-type"])
     charset = parameters.get(b"charset", b"utf-8").lower()
-    if charset not in _CHARSETS:
+    if charset not in CHARSETS:
         raise MalformedBodyError("the multipart form is broken: its charset is utf-8, and no other is read")
     try:
         return await MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=8).parse()
@@ -147,4 +147,4 @@ async def _read_form(request: Request) -> FormData:
         raise MalformedBodyError(f"the multipart form is broken: {error.message}") from error
 
 
-_CHARSETS = {b"utf-8", b"utf8", b"us-ascii", b"ascii"}
+CHARSETS = {b"utf-8", b"utf8", b"us-ascii", b"ascii"}
