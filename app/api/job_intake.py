@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import IO, Any
-from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import Request
@@ -21,16 +20,14 @@ from app.jobs.outside import check_address
 from app.jobs.store import NewJob, new_id
 from app.serving.registry import Model, Models
 from app.settings import Settings
+from app.wire.fields import FORM, MULTIPART, read_fields
 from app.wire.job_options import JobOptions, by_name, read_options
 from app.wire.media import media_type
-from app.wire.uploads import CHARSETS, NO_ROOM, whole_body
+from app.wire.uploads import CHARSETS, NO_ROOM
 from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.media import JSON
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
-
-_FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
-_MOST_FORM = 1 << 20
 
 
 class _Sink:
@@ -107,18 +104,18 @@ class Intake:
 
     async def _read_body(self, coming: int) -> None:
         kind = media_type(self._request.headers)
-        if kind in {JSON, _FORM, ""}:
-            self._add(await self._pairs(kind))
+        if kind in {JSON, FORM, ""}:
+            self._add(await read_fields(self._request, self._settings.max_json_bytes))
             return
-        if kind != _MULTIPART and kind not in ACCEPTED:
+        if kind != MULTIPART and kind not in ACCEPTED:
             raise UnsupportedMediaTypeError(
                 f"the Content-Type is {kind!r}; send multipart/form-data with a part 'file', the table itself as "
-                f"{' or '.join(ACCEPTED[:8])}, or parameters as {JSON} or {_FORM}"
+                f"{' or '.join(ACCEPTED[:8])}, or parameters as {JSON} or {FORM}"
             )
         await self._desk.do(lambda: self._check_room(coming))
         async with self._new_input() as file:
             sink = _Sink(file)
-            if kind == _MULTIPART:
+            if kind == MULTIPART:
                 await self._read_form(sink)
             else:
                 self._kind = kind
@@ -140,25 +137,6 @@ class Intake:
         free = self._desk.files.free_bytes()
         if free is not None and free < coming + self._settings.jobs_min_free_bytes:
             raise StorageFullError("the disk of the jobs has no room for this table: try again later")
-
-    async def _pairs(self, kind: str) -> list[tuple[str, Any]]:
-        body = await whole_body(self._request)
-        if not body:
-            return []
-        if kind == JSON:
-            try:
-                found = orjson.loads(body)
-            except orjson.JSONDecodeError as error:
-                raise MalformedBodyError(f"the body is not JSON: {error}") from None
-            if not isinstance(found, dict):
-                raise InvalidRequestError("the body is JSON, but no object", [Detail("", "needs an object")])
-            return list(found.items())
-        if len(body) > _MOST_FORM:
-            raise InvalidRequestError(f"the form is longer than {_MOST_FORM} bytes: send ids as JSON")
-        try:
-            return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100_000)
-        except ValueError:
-            raise MalformedBodyError("the form is no UTF-8, or has too many fields") from None
 
     async def _read_form(self, sink: _Sink) -> None:
         _, parameters = parse_options_header(self._request.headers["content-type"])

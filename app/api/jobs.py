@@ -5,15 +5,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from app.errors import ForbiddenError, HttpError, WrongPhaseError
 from app.jobs.job import ACTIVE, Job, Phase
-from app.jobs.replies import RESULT, iso, reply
+from app.jobs.replies import RESULT, reply
+from app.wire.fields import read_fields
 from app.wire.job_options import by_name
-from app.wire.uploads import negotiate, whole_body
+from app.wire.uploads import negotiate
 from gaia_redshift.client.job_messages import JobList, JobReply
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.errors import Detail, InvalidRequestError
@@ -28,6 +28,8 @@ XML, PLAIN = "text/xml", "text/plain"
 _LONGEST_WAIT = 50.0
 """Seconds; proxies end a silent connection after a minute. Who wants to wait longer asks again."""
 _PIECE = 256 << 10
+_MOST_BYTES = 64 << 10
+"""Of parameters alone."""
 
 
 class Asking(NamedTuple):
@@ -62,7 +64,8 @@ def wants_json(request: Request) -> bool:
     return negotiate(request, (XML, "application/xml", JSON)) == JSON
 
 
-def _answer(request: Request, wanted: JobReply, write: Callable[[JobReply], bytes] | None = None) -> Response:
+def answer_job(request: Request, wanted: JobReply, write: Callable[[JobReply], bytes] | None = None) -> Response:
+    """Return a job, or what `write` makes of it in XML."""
     if wants_json(request):
         return Response(wanted.model_dump_json(), media_type=JSON)
     from app.jobs import uws
@@ -70,7 +73,7 @@ def _answer(request: Request, wanted: JobReply, write: Callable[[JobReply], byte
     return Response((write or uws.write_job)(wanted), media_type=XML)
 
 
-def _see(location: str, request: Request, job: JobReply, status: int = 200) -> Response:
+def see_job(location: str, request: Request, job: JobReply, status: int = 200) -> Response:
     """Lead to a job by 303, as UWS has it; who wants JSON gets the job at once."""
     headers = {"Location": location}
     if wants_json(request):
@@ -78,13 +81,9 @@ def _see(location: str, request: Request, job: JobReply, status: int = 200) -> R
     return Response(status_code=303, headers=headers)
 
 
-async def _form(request: Request, *known: str) -> dict[str, Any]:
-    """Return what a small form or its query says."""
-    body = await whole_body(request)
-    from urllib.parse import parse_qsl
-
-    pairs = [*request.query_params.multi_items(), *parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)]
-    return by_name(pairs, known)
+async def read_form(request: Request, *known: str) -> dict[str, Any]:
+    """Return the parameters of a small body and of the query, by their names in lower case."""
+    return by_name([*request.query_params.multi_items(), *await read_fields(request, _MOST_BYTES)], known)
 
 
 @router.get("/jobs", responses={401: {"model": ErrorReply}, 403: {"model": ErrorReply}})
@@ -109,8 +108,8 @@ def _filters(request: Request) -> tuple[set[Phase], float | None, int | None]:
         else:
             rest.append((name, value))
     given = by_name(rest, ("after", "last"))
-    after = _moment("AFTER", given["after"]) if "after" in given else None
-    return phases, after, _number("LAST", given["last"], 1) if "last" in given else None
+    after = read_moment("AFTER", given["after"]) if "after" in given else None
+    return phases, after, read_number("LAST", given["last"], 1) if "last" in given else None
 
 
 def _phase(text: str) -> Phase:
@@ -123,7 +122,8 @@ def _phase(text: str) -> Phase:
         ) from None
 
 
-def _number(name: str, text: str, least: int) -> int:
+def read_number(name: str, text: str, least: int) -> int:
+    """Return a whole number; raises InvalidRequestError."""
     try:
         number = int(text)
     except ValueError:
@@ -135,7 +135,8 @@ def _number(name: str, text: str, least: int) -> int:
     return number
 
 
-def _moment(name: str, text: str) -> float:
+def read_moment(name: str, text: str) -> float:
+    """Return a time in seconds since 1970; raises InvalidRequestError."""
     from pydantic import TypeAdapter, ValidationError
 
     from app.wire.job_options import Moment
@@ -156,7 +157,7 @@ async def create_job(request: Request, asks: Asks) -> Response:
     wants_json(request)  # an answer that nobody takes is refused before the table is read
     new = await Intake(request, asks.desk, asks.owner).read()
     job = await asks.desk.do(lambda: asks.desk.store.add(new))
-    return _see(f"jobs/{job.id}", request, asks.reply(job), 201)
+    return see_job(f"jobs/{job.id}", request, asks.reply(job), 201)
 
 
 @router.get("/jobs/{id}")
@@ -165,10 +166,10 @@ async def get_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
     job = await asks.job(id)
     if "wait" in given:
-        seconds = _number("WAIT", given["wait"], -1)
+        seconds = read_number("WAIT", given["wait"], -1)
         phase = _phase(given["phase"]) if "phase" in given else job.phase
         job = await _changed(request, asks, job, phase, seconds)
-    return _answer(request, asks.reply(job))
+    return answer_job(request, asks.reply(job))
 
 
 async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, seconds: int) -> Job:
@@ -203,7 +204,7 @@ async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Re
 @router.post("/jobs/{id}")
 async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
-    given = await _form(request, "action")
+    given = await read_form(request, "action")
     if given.get("action", "").upper() != "DELETE":
         raise InvalidRequestError("ACTION is not DELETE, the one that there is", [Detail("ACTION", "needs DELETE")])
     return await _destroy(request, asks, id, "../jobs")
@@ -215,14 +216,14 @@ async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
     job = await asks.job(id)
     if "wait" in given:
-        job = await _changed(request, asks, job, job.phase, _number("WAIT", given["wait"], -1))
+        job = await _changed(request, asks, job, job.phase, read_number("WAIT", given["wait"], -1))
     return Response(job.phase.value, media_type=PLAIN)
 
 
 @router.post("/jobs/{id}/phase")
 async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""
-    given = await _form(request, "phase")
+    given = await read_form(request, "phase")
     wanted = str(given.get("phase", "")).upper()
     store = asks.desk.store
     ways = {"RUN": store.run, "ABORT": store.abort}
@@ -231,80 +232,7 @@ async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
             f"PHASE is {wanted[:40]!r}: a job can be told to RUN or to ABORT", [Detail("PHASE", "RUN or ABORT")]
         )
     job = await asks.desk.do(lambda: ways[wanted](asks.owner, id))
-    return _see(f"../{id}", request, asks.reply(job))
-
-
-@router.get("/jobs/{id}/quote")
-async def get_quote(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return when the job will end at the speed so far; nothing where nobody knows."""
-    return Response(asks.reply(await asks.job(id)).quote or "", media_type=PLAIN)
-
-
-@router.get("/jobs/{id}/executionduration")
-async def get_duration(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return the seconds of work that the job may take."""
-    return Response(str((await asks.job(id)).duration), media_type=PLAIN)
-
-
-@router.post("/jobs/{id}/executionduration")
-async def set_duration(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Let the job take more or less time, up to what the service allows; 0 is that."""
-    given = await _form(request, "executionduration")
-    seconds = _number("EXECUTIONDURATION", str(given.get("executionduration", "")), 0)
-    job = await asks.desk.do(lambda: asks.desk.store.set_duration(asks.owner, id, seconds))
-    return _see(f"../{id}", request, asks.reply(job))
-
-
-@router.get("/jobs/{id}/destruction")
-async def get_destruction(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return when the job and its files will be removed."""
-    return Response(iso((await asks.job(id)).destruction) or "", media_type=PLAIN)
-
-
-@router.post("/jobs/{id}/destruction")
-async def set_destruction(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Let the job be removed at another time, up to what the service allows."""
-    given = await _form(request, "destruction")
-    at = _moment("DESTRUCTION", str(given.get("destruction", "")))
-    job = await asks.desk.do(lambda: asks.desk.store.set_destruction(asks.owner, id, at))
-    return _see(f"../{id}", request, asks.reply(job))
-
-
-@router.get("/jobs/{id}/owner")
-async def get_owner(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return the name of the key that made the job; nothing where there are no keys."""
-    return Response((await asks.job(id)).owner, media_type=PLAIN)
-
-
-@router.get("/jobs/{id}/parameters")
-async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return what the job was asked."""
-    found = asks.reply(await asks.job(id))
-    if wants_json(request):
-        return Response(orjson.dumps(found.parameters), media_type=JSON)
-    from app.jobs import uws
-
-    return Response(uws.write_parameters(found), media_type=XML)
-
-
-@router.get("/jobs/{id}/error")
-async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return why the job failed, in the one shape of errors; 404 where it did not."""
-    job = await asks.job(id)
-    if job.error is None:
-        raise WrongPhaseError(f"job {id} is {job.phase}: it has no error")
-    return Response(job.error, media_type=JSON)
-
-
-@router.get("/jobs/{id}/results")
-async def get_results(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
-    """Return where the job's results are."""
-    found = asks.reply(await asks.job(id))
-    if wants_json(request):
-        return Response(orjson.dumps([one.model_dump() for one in found.results]), media_type=JSON)
-    from app.jobs import uws
-
-    return Response(uws.write_results(found), media_type=XML)
+    return see_job(f"../{id}", request, asks.reply(job))
 
 
 @router.get("/jobs/{id}/results/{name}")

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from app.errors import BodyTooLargeError
 from app.jobs.files import INPUT, Files
@@ -13,12 +15,15 @@ from app.jobs.job import Job
 from app.settings import Settings
 from gaia_redshift.archive.batches import fetch_batch
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import Grid, SpectrumBatch
 from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, format_of_name, opened, settle
 from gaia_redshift.tables.recognise import recognise
-from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
+from gaia_redshift.tables.spectra import check_readable, read_errors, read_spectra, unit_of_columns
+from gaia_redshift.tables.table import BLOCK_ROWS
 
 _IDS_AT_ONCE = 1000
+_ERRORS_UNTIL = 5 * BLOCK_ROWS
+"""Errors are read of rows before this one: 24 kB a row of the archive stand before each."""
 
 
 @dataclass(slots=True)
@@ -126,3 +131,17 @@ def _after(batch: SpectrumBatch, rows: int) -> SpectrumBatch:
         problems={row - rows: problem for row, problem in batch.problems.items() if row >= rows},
         carried=None if batch.carried is None else batch.carried.slice(rows),
     )
+
+
+def errors_of_row(job: Job, files: Files, grid: Grid, row: int) -> NDArray[np.float64] | None:
+    """Return the errors of a row's fluxes, shape (samples,), where the table has them and the row is near its start.
+
+    They follow from the archive's errors and correlations of the coefficients, which are large and read from the start.
+    """
+    if job.source == "sources" or row >= _ERRORS_UNTIL:
+        return None
+    with files.open(job.id, INPUT) as file, opened(file, job.input_name, job.media_type) as table:
+        found = recognise(table, grid)
+        if len(found.errors) < len(found.bands) or found.kind != "coefficients":
+            return None
+        return read_errors(table, found, row)

@@ -26,6 +26,8 @@ from gaia_redshift.media import ARROW, JSON, NPY
 
 _IN_MEMORY = frozenset({JSON, NPY, ARROW})
 """Bodies that are read as a whole; others go through a file."""
+_PARAMETERS = frozenset({JSON, "", "application/x-www-form-urlencoded"})
+"""Bodies of jobs that are no tables."""
 
 
 _JOBS = "/jobs"
@@ -113,9 +115,9 @@ class Limits:
             body.release()
 
     def _allowance(self, path: str, kind: str) -> _Allowance:
-        if path == _JOBS and self.settings.jobs_folder is not None and kind != JSON:
+        if path == _JOBS and self.settings.jobs_folder is not None and kind not in _PARAMETERS:
             return self.job  # it goes to the disk as it comes
-        return self.memory if kind in _IN_MEMORY else self.table
+        return self.memory if kind in _IN_MEMORY or (path == _JOBS and kind in _PARAMETERS) else self.table
 
 
 class _Body:

@@ -1,0 +1,88 @@
+"""What UWS gives of a job one by one: quote, duration, destruction, owner, parameters, error, results."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.api.jobs import PLAIN, XML, Asking, asking, read_form, read_moment, read_number, see_job, wants_json
+from app.errors import WrongPhaseError
+from app.jobs.replies import iso
+from gaia_redshift.media import JSON
+
+router = APIRouter(tags=["jobs"])
+
+Asks = Annotated[Asking, Depends(asking)]
+
+
+@router.get("/jobs/{id}/quote")
+async def get_quote(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return when the job will end at the speed so far; nothing where nobody knows."""
+    return Response(asks.reply(await asks.job(id)).quote or "", media_type=PLAIN)
+
+
+@router.get("/jobs/{id}/executionduration")
+async def get_duration(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return the seconds of work that the job may take."""
+    return Response(str((await asks.job(id)).duration), media_type=PLAIN)
+
+
+@router.post("/jobs/{id}/executionduration")
+async def set_duration(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Let the job take more or less time, up to what the service allows; 0 is that."""
+    given = await read_form(request, "executionduration")
+    seconds = read_number("EXECUTIONDURATION", str(given.get("executionduration", "")), 0)
+    job = await asks.desk.do(lambda: asks.desk.store.set_duration(asks.owner, id, seconds))
+    return see_job(f"../{id}", request, asks.reply(job))
+
+
+@router.get("/jobs/{id}/destruction")
+async def get_destruction(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return when the job and its files will be removed."""
+    return Response(iso((await asks.job(id)).destruction) or "", media_type=PLAIN)
+
+
+@router.post("/jobs/{id}/destruction")
+async def set_destruction(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Let the job be removed at another time, up to what the service allows."""
+    given = await read_form(request, "destruction")
+    at = read_moment("DESTRUCTION", str(given.get("destruction", "")))
+    job = await asks.desk.do(lambda: asks.desk.store.set_destruction(asks.owner, id, at))
+    return see_job(f"../{id}", request, asks.reply(job))
+
+
+@router.get("/jobs/{id}/owner")
+async def get_owner(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return the name of the key that made the job; nothing where there are no keys."""
+    return Response((await asks.job(id)).owner, media_type=PLAIN)
+
+
+@router.get("/jobs/{id}/parameters")
+async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return what the job was asked."""
+    found = asks.reply(await asks.job(id))
+    if wants_json(request):
+        return Response(orjson.dumps(found.parameters), media_type=JSON)
+    from app.jobs import uws
+
+    return Response(uws.write_parameters(found), media_type=XML)
+
+
+@router.get("/jobs/{id}/error")
+async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return why the job failed, in the one shape of errors; 404 where it did not."""
+    job = await asks.job(id)
+    if job.error is None:
+        raise WrongPhaseError(f"job {id} is {job.phase}: it has no error")
+    return Response(job.error, media_type=JSON)
+
+
+@router.get("/jobs/{id}/results")
+async def get_results(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return where the job's results are."""
+    found = asks.reply(await asks.job(id))
+    if wants_json(request):
+        return Response(orjson.dumps([one.model_dump() for one in found.results]), media_type=JSON)
+    from app.jobs import uws
+
+    return Response(uws.write_results(found), media_type=XML)
