@@ -171,7 +171,7 @@ async def _answers(model: Model, job: Job, flux: FloatArray) -> list[dict[str, A
     with model:
         for prior in priors:
             batch = SpectrumBatch(flux[None], None, {}, model.bundle.grid)
-            found = (await model.predict_merged(batch, Asked(prior, bins), alone=True)).redshifts
+            found = (await model.predict_merged(batch, Asked(prior, bins))).redshifts
             if np.isnan(found.redshift[0]):
                 return []
             answers.append(

@@ -73,6 +73,8 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"].pop("/models/reload", None)
     if settings.archive_url is None:
         document["paths"].pop("/predict/sources", None)
+    if settings.jobs_folder is None:
+        document["paths"] = {path: one for path, one in document["paths"].items() if not path.startswith("/jobs")}
 
 
 def mount_static(app: FastAPI) -> None:

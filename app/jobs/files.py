@@ -83,13 +83,19 @@ class Files:
 
     def remove(self, job: str) -> None:
         """Remove all files of a job, if it has any."""
+        self._clear_scratch(job)
         try:
             self._fs.rm(f"{self._root}/{job}", recursive=True)
         except FileNotFoundError:
             return
 
+    def _clear_scratch(self, job: str) -> None:
+        for path in self.scratch.glob(f"{job}-*"):
+            path.unlink(missing_ok=True)
+
     def remove_all_but(self, job: str, names: set[str]) -> None:
         """Remove what an earlier holder of the lease left that nobody names."""
+        self._clear_scratch(job)
         for path in self._fs.find(f"{self._root}/{job}"):
             if path.removeprefix(f"{self._root}/{job}/") not in names:
                 self._fs.rm_file(path)

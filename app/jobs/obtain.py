@@ -1,10 +1,11 @@
 """Tables that were not sent: fetched from an address, or copied from a folder. Imports its neighbours."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import AddressRefusedError, BodyTooLargeError
+from app.errors import AddressRefusedError, BodyTooLargeError, FetchFailedError
 from app.jobs.files import INPUT, Files
 from app.jobs.outside import Outside, media_type
 from app.jobs.patience import patiently
@@ -12,22 +13,43 @@ from app.jobs.queue import Lease
 from app.settings import Settings
 
 _PIECE = 1 << 20
+_JUDGED_SECONDS = 60.0
 
 
-def obtain(lease: Lease, files: Files, settings: Settings) -> None:
-    """Bring a job's table among its files, unless it is there; raises as `Outside.get`, or BodyTooLargeError."""
+def obtain(lease: Lease, files: Files, settings: Settings, step: Callable[[], None] = lambda: None) -> None:
+    """Bring a job's table among its files, unless it is there.
+
+    Parameters
+    ----------
+    lease : Lease
+    files : Files
+    settings : Settings
+    step : callable, optional
+        Called for every piece.
+
+    Raises
+    ------
+    AddressRefusedError, FetchFailedError, BodyTooLargeError
+        If it may not be had, does not come or comes too slowly, or is too large.
+    """
     job = lease.job
     if job.obtained:
         return
     address = job.address or ""
     known = {}
-    size = 0
+    size, judged, judged_at = 0, 0, time.monotonic()
     with _pieces(address, job.source == "url", settings) as (pieces, kind), files.create(job.id, INPUT) as file:
         for piece in pieces:
             size += len(piece)
             if size > settings.jobs_max_body_bytes:
                 raise BodyTooLargeError(f"the table is larger than {settings.jobs_max_body_bytes} bytes: split it")
             file.write(piece)
+            step()
+            now = time.monotonic()
+            if now - judged_at > _JUDGED_SECONDS:
+                if size - judged < settings.min_bytes_per_second * _JUDGED_SECONDS:
+                    raise FetchFailedError(f"less than {settings.min_bytes_per_second} bytes/s come from the address")
+                judged, judged_at = size, now
     if kind and not job.media_type:
         known["media_type"] = kind
     patiently(lambda: lease.describe(obtained=True, input_bytes=size, **known))

@@ -17,6 +17,8 @@ from app.jobs.job import ACTIVE, COLUMNS, Job, Parameters, Part, Phase, Source
 from app.jobs.schema import JOBS, PARTS
 from app.settings import Settings
 
+_MOST_LISTED = 10_000
+
 
 def new_id() -> str:
     """Return an identifier that nobody guesses."""
@@ -144,7 +146,7 @@ class Store:
             query = query.where(JOBS.c.phase.in_(phases))
         if after is not None:
             query = query.where(JOBS.c.created > after)
-        query = query.order_by(JOBS.c.number.desc()).limit(last)
+        query = query.order_by(JOBS.c.number.desc()).limit(_MOST_LISTED if last is None else min(last, _MOST_LISTED))
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(query)][::-1]
 

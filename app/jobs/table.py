@@ -21,6 +21,8 @@ from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import check_readable, read_errors, read_spectra, unit_of_columns
 from gaia_redshift.tables.table import BLOCK_ROWS
 
+PART_ROWS = 4096
+"""Losing so many costs a second or two."""
 _IDS_AT_ONCE = 1000
 _ERRORS_UNTIL = 5 * BLOCK_ROWS
 """Errors are read of rows before this one: 24 kB a row of the archive stand before each."""
@@ -38,6 +40,8 @@ class Input:
     batches: Iterator[SpectrumBatch]
     file: IO[bytes] | None = None
     bytes: int = 0
+    part_rows: int = PART_ROWS
+    """Rows that are done together."""
 
     def fraction(self, done: int) -> float:
         """Return about how much of the table `done` rows are."""
@@ -97,7 +101,7 @@ def _sources(job: Job, file: IO[bytes], predictor: Predictor, settings: Settings
         for first in range(job.rows_done, len(ids), _IDS_AT_ONCE):
             yield fetch_batch(url, predictor.bundle.grid, ids[first : first + _IDS_AT_ONCE])
 
-    return Input(sentence, len(ids), format_of_result(job, "csv"), batches())
+    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=1)
 
 
 def _refuse_many(rows: int, settings: Settings) -> None:

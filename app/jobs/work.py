@@ -21,9 +21,6 @@ from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import Format
 
-PART_ROWS = 4096
-"""Rows that are done together: losing them costs a second or two."""
-
 
 class Work:
     """The work on one job under one lease.
@@ -84,7 +81,7 @@ class Work:
             )
             self._step()
             number = len(parts)
-            for batches in _grouped(_ahead(table.batches), PART_ROWS):
+            for batches in _grouped(_ahead(table.batches), table.part_rows):
                 parts.append(self._do(table, number, batches))
                 number += 1
                 self._step()

@@ -58,6 +58,7 @@ class Worker:
         self._ending = threading.Event()
         self._full: dict[int, float] = {}
         self._lease: Lease | None = None
+        self._lost = threading.Event()
         self._stepped = time.monotonic()
 
     def end(self) -> None:
@@ -82,11 +83,13 @@ class Worker:
         lease = self._queue.take(frozenset(self._full))
         if lease is None:
             return False
+        self._lost.clear()
         self._lease = lease
         try:
             self._carry_out(lease)
         finally:
             self._lease = None
+            self._lost.clear()
         return True
 
     def _carry_out(self, lease: Lease) -> None:
@@ -98,7 +101,7 @@ class Worker:
                     f"{job.attempts - 1} processes ended one after the other while they worked on the part behind row "
                     f"{job.rows_done}: the service's log says more"
                 )
-            obtain(lease, self._files, self._settings)
+            obtain(lease, self._files, self._settings, self._step)
             predictor = self._predictors.get(job.asked_for.model, job.model_sha256)
             self._step()
             Work(lease, self._files, predictor, self._settings, step=self._step, ending=self._ending.is_set).carry_out()
@@ -132,7 +135,10 @@ class Worker:
             self._files.remove(lease.job.id)
 
     def _step(self) -> None:
+        """Note that something was done; raises LeaseLostError where it is not this process's to do any more."""
         self._stepped = time.monotonic()
+        if self._lost.is_set():
+            raise LeaseLostError
 
     def _beat(self) -> None:
         """Show signs of life for as long as there are steps; a process that hangs ends itself."""
@@ -148,8 +154,16 @@ class Worker:
             lease = self._lease
             if lease is not None and since >= self._settings.jobs_lease_seconds / 4:
                 since = 0.0
-                with contextlib.suppress(RedshiftError, LeaseLostError):  # told where a part is entered
-                    lease.beat()
+                self._beat_of(lease)
+
+    def _beat_of(self, lease: Lease) -> None:
+        try:
+            lease.beat()
+        except LeaseLostError:
+            if self._lease is lease:
+                self._lost.set()
+        except RedshiftError:
+            return  # the database is away: told where a part is entered
 
 
 def run(settings: Settings, pulse: Any, keeper: int) -> None:
