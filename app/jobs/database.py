@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnavailableError
 from app.settings import Settings
@@ -18,6 +18,7 @@ _HEAD = "0001"
 """The last of the migrations."""
 _LOCK = 0x6761_6961
 """Of PostgreSQL, held while the database is brought up to date: any number that others do not use."""
+_CONNECTIONS = 8
 _BUSY_SECONDS = 5
 """How long a request waits for others to finish writing."""
 
@@ -93,8 +94,10 @@ def _engine(url: str) -> Engine:
     try:
         if not url.startswith("sqlite"):
             return create_engine(url, pool_pre_ping=True, pool_recycle=300, connect_args={"connect_timeout": 5})
-        # A connection of its own for each transaction: opening one takes 0.1 ms, and none outlives a fork or a thread.
-        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+        # Connections stay open: whoever closes the last one writes the log into the file, and a full disk lets nobody
+        # open the first again.
+        arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        engine = create_engine(url, poolclass=QueuePool, pool_size=_CONNECTIONS, connect_args=arguments)
     except (ArgumentError, NoSuchModuleError) as error:
         raise InvalidInputError(f"GAIA_REDSHIFT_JOBS_DATABASE is no address of a database: {error}") from None
     except ModuleNotFoundError:

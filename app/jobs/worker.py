@@ -65,6 +65,10 @@ class Worker:
         """Leave what is begun to the next, after its part."""
         self._ending.set()
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
     def run(self) -> None:
         """Work until `end` is called."""
         threading.Thread(target=self._beat, name="beats", daemon=True).start()
@@ -190,3 +194,4 @@ def run(settings: Settings, pulse: Any, keeper: int) -> None:
         signal.signal(sig, lambda *_: worker.end())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     worker.run()
+    worker.close()

@@ -24,15 +24,19 @@ def jobs_settings(models: Path, tmp_path: Path) -> Settings:
 def start_jobs(jobs_settings: Settings) -> Iterator[Callable[..., Owner]]:
     """Return a starter of the service: settings as keywords, and an owner of jobs in it."""
     clients: list[TestClient] = []
+    owners: list[Owner] = []
 
     def start(**settings: object) -> Owner:
         chosen = jobs_settings.model_copy(update=settings)
         client = TestClient(create_app(chosen), raise_server_exceptions=False, follow_redirects=False)
         clients.append(client)
         client.__enter__()
-        return Owner(client, Worker(chosen), chosen)
+        owners.append(Owner(client, Worker(chosen), chosen))
+        return owners[-1]
 
     yield start
+    for owner in owners:
+        owner.close()
     for client in clients:
         client.__exit__(None, None, None)
 

@@ -45,6 +45,17 @@ class Owner:
     worker: Worker
     settings: Settings
     headers: dict[str, str] = field(default_factory=dict)
+    others: list[Worker] = field(default_factory=list)
+
+    def another(self) -> Worker:
+        """Return one more worker."""
+        self.others.append(Worker(self.settings))
+        return self.others[-1]
+
+    def close(self) -> None:
+        """Close the workers' connections."""
+        for worker in (self.worker, *self.others):
+            worker.close()
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Send a request for JSON."""
