@@ -1,7 +1,8 @@
 """The jobs' database: SQLite in a file, or PostgreSQL. Imports `schema`, `settings` and `errors`."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _HEAD = "0001"
 _LOCK = 0x6761_6961
 """Of PostgreSQL, held while the database is brought up to date: any number that others do not use."""
 _CONNECTIONS = 8
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 10
 """How long a request waits for others to finish writing."""
 
 
@@ -47,6 +48,8 @@ class Database:
             ) from None
         self._reads = _engine(url)
         self._writes = self._reads.execution_options(gaia_redshift_writes=True)
+        # SQLite lets whoever asks at the right moment write: threads of one process at least take turns.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,7 +65,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Begin a transaction that writes: in SQLite one at a time. Raises DatabaseUnavailableError."""
-        with _told(), self._writes.begin() as connection:
+        with self._turn, _told(), self._writes.begin() as connection:
             yield connection
 
     def prepare(self) -> None:

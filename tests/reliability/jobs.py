@@ -57,17 +57,23 @@ class Jobs:
         self.service = service
         self.sent: dict[str, bytes] = {}
         """Tables by job."""
+        self.not_accepted = 0
         self._expected: dict[bytes, bytes] = {}
 
     def send(self, content: bytes, **parameters: str) -> str:
         """Send a table as a job that is to run."""
-        reply = httpx.post(
-            f"{self.service.url}/jobs",
-            params={"phase": "RUN", "format": "csv", **parameters},
-            content=content,
-            headers={**JSON, "Content-Type": PARQUET},
-            timeout=60,
-        )
+        while True:
+            reply = httpx.post(
+                f"{self.service.url}/jobs",
+                params={"phase": "RUN", "format": "csv", **parameters},
+                content=content,
+                headers={**JSON, "Content-Type": PARQUET},
+                timeout=120,
+            )
+            if reply.status_code != 503:
+                break
+            self.not_accepted += 1
+            time.sleep(float(reply.headers["retry-after"]))
         reply.raise_for_status()
         job = str(reply.json()["job_id"])
         self.sent[job] = content
@@ -93,7 +99,9 @@ class Jobs:
 
     def judge(self) -> dict[str, int]:
         """Return how many jobs were accepted, and what became of them."""
-        counts: Counter[str] = Counter(accepted=len(self.sent), lost=0, wrong=0, completed=0)
+        counts: Counter[str] = Counter(
+            accepted=len(self.sent), sent_again=self.not_accepted, lost=0, wrong=0, completed=0
+        )
         for job, content in self.sent.items():
             reply = httpx.get(f"{self.service.url}/jobs/{job}/results/result", timeout=60)
             if reply.status_code == 404:
