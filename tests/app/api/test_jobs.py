@@ -195,9 +195,8 @@ def test_an_aborted_job_is_not_worked_on(owner: Owner) -> None:
     assert not owner.worker.work_once()
 
 
-@pytest.mark.parametrize(
-    ("query", "body", "status", "code"),
-    [
+def test_a_wrong_request_is_refused_and_leaves_nothing(owner: Owner) -> None:
+    wrong: list[tuple[str, dict[str, object], int, str]] = [
         ("", {}, 422, "invalid_request"),
         ("?modle=tiny", {}, 422, "invalid_request"),
         ("?model=none", {}, 404, "unknown_model"),
@@ -217,13 +216,10 @@ def test_an_aborted_job_is_not_worked_on(owner: Owner) -> None:
         ("", {"source_ids": []}, 422, "invalid_request"),
         ("", {"notify": "http://example.org/"}, 403, "forbidden"),
         ("?url=http://a/", {"url": "http://b/"}, 403, "address_refused"),
-    ],
-)
-def test_a_wrong_request_is_refused_and_leaves_nothing(
-    owner: Owner, query: str, body: dict[str, object], status: int, code: str
-) -> None:
-    reply = owner.ask("POST", f"/jobs{query}", json=body)
-    assert owner.code(reply) == (status, code), reply.text
+    ]
+    for query, body, status, code in wrong:
+        reply = owner.ask("POST", f"/jobs{query}", json=body)
+        assert owner.code(reply) == (status, code), (query, body, reply.text)
     assert owner.ask("GET", "/jobs").json() == {"jobs": []}
     assert list((owner.settings.jobs_folder or Path()).glob("files/*")) == []
 

@@ -160,9 +160,9 @@ def test_a_table_at_an_address_becomes_a_job(start_jobs: Start, host: Answers, n
     assert host.asked == [f"data.example.org:{host.port}/moved", f"data.example.org:{host.port}/a.parquet?x=1"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
+def test_what_an_address_leads_to_is_checked(start_jobs: Start, host: Answers, names: dict[str, str]) -> None:
+    owner = start_jobs(jobs_hosts=["data.example.org"], jobs_private_hosts=True, jobs_max_body_bytes=2000)
+    answers: list[tuple[tuple[int, dict[str, str], bytes], str]] = [
         ((302, {"Location": "http://other.example.org:{port}/secret"}, b""), "address_refused"),
         ((302, {"Location": "file:///etc/passwd"}, b""), "address_refused"),
         ((302, {"Location": "/a"}, b""), "fetch_failed"),
@@ -170,21 +170,16 @@ def test_a_table_at_an_address_becomes_a_job(start_jobs: Start, host: Answers, n
         ((200, {"Content-Length": "100"}, b"short"), "fetch_failed"),
         ((200, {}, b"x" * 3000), "body_too_large"),
         ((200, {}, b"<html>"), "invalid_table"),
-    ],
-)
-def test_what_an_address_leads_to_is_checked(
-    start_jobs: Start, host: Answers, names: dict[str, str], answer: tuple[int, dict[str, str], bytes], code: str
-) -> None:
-    owner = start_jobs(jobs_hosts=["data.example.org"], jobs_private_hosts=True, jobs_max_body_bytes=2000)
-    status, headers, body = answer
-    headers = {name: value.replace("{port}", str(host.port)) for name, value in headers.items()}
-    host.by_path["/a"] = (status, headers, body)
+    ]
     host.by_path["/secret"] = (200, {}, table(3))
     url = f"http://data.example.org:{host.port}/a"
-    job = owner.ask("POST", "/jobs", json={"url": url, "phase": "RUN"}).json()["job_id"]
-    assert owner.worker.work_once()
-    found = owner.job(job)
-    assert (found["phase"], found["error"]["code"]) == ("ERROR", code), found["error"]
+    for (status, headers, body), code in answers:
+        named = {name: value.replace("{port}", str(host.port)) for name, value in headers.items()}
+        host.by_path["/a"] = (status, named, body)
+        job = owner.ask("POST", "/jobs", json={"url": url, "phase": "RUN"}).json()["job_id"]
+        assert owner.worker.work_once()
+        found = owner.job(job)
+        assert (found["phase"], found["error"]["code"]) == ("ERROR", code), found["error"]
     assert not any("secret" in asked for asked in host.asked)
 
 
