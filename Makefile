@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve workshop test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability soak fuzz audit sbom lock clean
+	reliability jobs-test soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -103,6 +103,10 @@ reliability: .venv/dev.done  ## Overload, crash and fill up the real service, an
 	$(BIN)/python -m tests.reliability.overload --out $(RESULTS)/overload.json
 	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
+
+KILLS := 50
+jobs-test: .venv/dev.done  ## Kill, fill up and lock what works on jobs: none lost, none double (half an hour; PostgreSQL of Debian, root)
+	$(BIN)/python -m tests.reliability.jobs --kills $(KILLS) --out $(RESULTS)/jobs.json
 
 MINUTES := 60
 soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow, nothing may get lost

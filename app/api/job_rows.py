@@ -17,6 +17,7 @@ from app.jobs.job import Job
 from app.serving.registry import Model, Models
 from app.settings import Settings
 from app.wire.query import refuse_unknown_parameters
+from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.quality import flag_names
@@ -36,7 +37,11 @@ _OF_ITS_TIME = 0.9
 """An event stream ends after this part of the time that a request may take; its client asks again."""
 
 
-@router.get("/grid", summary="Where the spectra of a model are sampled")
+@router.get(
+    "/grid",
+    summary="Where the spectra of a model are sampled",
+    responses={404: {"model": ErrorReply, "description": "There is no such model"}, 422: {"model": ErrorReply}},
+)
 def get_grid(
     request: Request,
     model: Annotated[str | None, Query(max_length=128, description="`name` or `name@version` from /models")] = None,

@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 import fsspec
 
 from app.settings import Settings
+from gaia_redshift.errors import InvalidInputError
 
 INPUT = "input"
 """Name of the file with a job's table."""
@@ -25,18 +26,28 @@ class Files:
     Parameters
     ----------
     settings : Settings
+
+    Raises
+    ------
+    InvalidInputError
+        If their address is none, needs a package that is not installed, or cannot be written to.
     """
 
     def __init__(self, settings: Settings) -> None:
         assert settings.jobs_folder is not None  # noqa: S101 - there are jobs
         address = settings.jobs_files or str(settings.jobs_folder.absolute() / "files")
-        self._fs: Any
-        self._fs, self._root = fsspec.core.url_to_fs(address)
-        self._local = "file" in ((self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol)
         self.scratch = settings.jobs_folder / "scratch"
         """A folder of this machine for what is not ready yet."""
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        self._fs.makedirs(self._root, exist_ok=True)
+        self._fs: Any
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(address)
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            self._fs.makedirs(self._root, exist_ok=True)
+        except (ImportError, ValueError, OSError) as error:
+            raise InvalidInputError(
+                f"the jobs' files cannot lie at {address} (GAIA_REDSHIFT_JOBS_FILES): {error}"
+            ) from None
+        self._local = "file" in ((self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol)
 
     def _path(self, job: str, name: str) -> str:
         return f"{self._root}/{job}/{name}"

@@ -14,6 +14,7 @@ OPERATIONS = [
     ("POST", "/predict"),
     ("POST", "/predict/csv"),
     ("POST", "/predict/table"),
+    ("GET", "/grid"),
     ("GET", "/models"),
     ("POST", "/models/reload"),
     ("GET", "/models/{name}"),

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from app.jobs import database
 from app.jobs.database import Database
+from app.jobs.files import Files
 from app.jobs.job import COLUMNS
 from app.jobs.schema import JOBS, metadata
 from app.settings import Settings
@@ -64,3 +65,9 @@ def test_a_folder_that_cannot_be_made_is_refused(jobs_settings: Settings, tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="GAIA_REDSHIFT_JOBS_FOLDER"):
         Database(jobs_settings.model_copy(update={"jobs_folder": tmp_path / "file" / "jobs"}))
+
+
+@pytest.mark.parametrize("address", ["nosuch://bucket/jobs", "/proc/jobs"])
+def test_files_at_an_address_that_is_none_are_refused(jobs_settings: Settings, address: str) -> None:
+    with pytest.raises(InvalidInputError, match="GAIA_REDSHIFT_JOBS_FILES"):
+        Files(jobs_settings.model_copy(update={"jobs_files": address}))
