@@ -5,29 +5,40 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.api.jobs import PLAIN, XML, Asking, asking, read_form, read_moment, read_number, see_job, wants_json
+from app.api import job_docs as docs
+from app.api.jobs import PLAIN, XML, Asking, asking, read_form, see_job, wants_json
 from app.errors import WrongPhaseError
 from app.jobs.replies import iso
+from app.wire.job_options import read_moment, read_number
+from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.media import JSON
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
 
 Asks = Annotated[Asking, Depends(asking)]
 
 
-@router.get("/jobs/{id}/quote")
+@router.get("/jobs/{id}/quote", summary="When a job will end", response_class=Response, responses=docs.TEXT)
 async def get_quote(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return when the job will end at the speed so far; nothing where nobody knows."""
     return Response(asks.reply(await asks.job(id)).quote or "", media_type=PLAIN)
 
 
-@router.get("/jobs/{id}/executionduration")
+@router.get(
+    "/jobs/{id}/executionduration", summary="How long a job may take", response_class=Response, responses=docs.TEXT
+)
 async def get_duration(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return the seconds of work that the job may take."""
     return Response(str((await asks.job(id)).duration), media_type=PLAIN)
 
 
-@router.post("/jobs/{id}/executionduration")
+@router.post(
+    "/jobs/{id}/executionduration",
+    summary="Let a job take more or less time",
+    response_class=Response,
+    responses=docs.SEE_JOB,
+    openapi_extra=docs.form("EXECUTIONDURATION"),
+)
 async def set_duration(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Let the job take more or less time, up to what the service allows; 0 is that."""
     given = await read_form(request, "executionduration")
@@ -36,13 +47,19 @@ async def set_duration(request: Request, asks: Asks, id: str) -> Response:  # no
     return see_job(f"../{id}", request, asks.reply(job))
 
 
-@router.get("/jobs/{id}/destruction")
+@router.get("/jobs/{id}/destruction", summary="When a job is destroyed", response_class=Response, responses=docs.TEXT)
 async def get_destruction(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return when the job and its files will be removed."""
     return Response(iso((await asks.job(id)).destruction) or "", media_type=PLAIN)
 
 
-@router.post("/jobs/{id}/destruction")
+@router.post(
+    "/jobs/{id}/destruction",
+    summary="Let a job be destroyed at another time",
+    response_class=Response,
+    responses=docs.SEE_JOB,
+    openapi_extra=docs.form("DESTRUCTION"),
+)
 async def set_destruction(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Let the job be removed at another time, up to what the service allows."""
     given = await read_form(request, "destruction")
@@ -51,13 +68,18 @@ async def set_destruction(request: Request, asks: Asks, id: str) -> Response:  #
     return see_job(f"../{id}", request, asks.reply(job))
 
 
-@router.get("/jobs/{id}/owner")
+@router.get("/jobs/{id}/owner", summary="Whose a job is", response_class=Response, responses=docs.TEXT)
 async def get_owner(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return the name of the key that made the job; nothing where there are no keys."""
     return Response((await asks.job(id)).owner, media_type=PLAIN)
 
 
-@router.get("/jobs/{id}/parameters")
+@router.get(
+    "/jobs/{id}/parameters",
+    summary="What a job was asked",
+    response_class=Response,
+    responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
+)
 async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return what the job was asked."""
     found = asks.reply(await asks.job(id))
@@ -68,7 +90,7 @@ async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # 
     return Response(uws.write_parameters(found), media_type=XML)
 
 
-@router.get("/jobs/{id}/error")
+@router.get("/jobs/{id}/error", summary="Why a job failed", response_model=ErrorReply)
 async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return why the job failed, in the one shape of errors; 404 where it did not."""
     job = await asks.job(id)
@@ -77,7 +99,12 @@ async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     return Response(job.error, media_type=JSON)
 
 
-@router.get("/jobs/{id}/results")
+@router.get(
+    "/jobs/{id}/results",
+    summary="Where a job's results are",
+    response_class=Response,
+    responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
+)
 async def get_results(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return where the job's results are."""
     found = asks.reply(await asks.job(id))

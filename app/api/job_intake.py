@@ -151,8 +151,8 @@ class Intake:
             if not isinstance(value, UploadFile):
                 fields.append((name, value))
             elif name == "file":
-                self._sent, self._name = True, (value.filename or "")[-200:]
-                self._kind = (value.content_type or "").partition(";")[0].strip().lower()[:100]
+                self._sent, self._name = True, _printable(value.filename or "")[-200:]
+                self._kind = _printable((value.content_type or "").partition(";")[0].strip().lower())[:100]
             else:
                 raise InvalidRequestError(
                     f"the form has a file {name[:80]!r}: the table is the part 'file'", [Detail(name[:80], "unknown")]
@@ -233,6 +233,10 @@ class Intake:
                 "source_ids"
             )
         return found[0]
+
+
+def _printable(text: str) -> str:
+    return "".join(mark for mark in text if mark.isprintable())
 
 
 def _check_sources(number: int, settings: Settings) -> None:

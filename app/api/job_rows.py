@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
+from app.api import job_docs as docs
 from app.api.jobs import Asking, asking
 from app.errors import HttpError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
 from app.settings import Settings
 from app.wire.query import refuse_unknown_parameters
-from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.quality import flag_names
@@ -25,9 +25,10 @@ from gaia_redshift.interpretation.result import COLUMNS, Asked
 from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
-router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
 
 Asks = Annotated[Asking, Depends(asking)]
+
 
 MOST_ROWS = 1000
 _LOOK_SECONDS = 0.4
@@ -40,7 +41,6 @@ _OF_ITS_TIME = 0.9
 @router.get(
     "/grid",
     summary="Where the spectra of a model are sampled",
-    responses={404: {"model": ErrorReply, "description": "There is no such model"}, 422: {"model": ErrorReply}},
 )
 def get_grid(
     request: Request,
@@ -60,7 +60,12 @@ def get_grid(
     return _json(content)
 
 
-@router.get("/jobs/{id}/events", summary="A job's progress as it comes, as server-sent events")
+@router.get(
+    "/jobs/{id}/events",
+    summary="A job's progress as it comes, as server-sent events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def get_events(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Send the job as an event `progress` now and whenever it changes, and as `end` when it is over."""
     first = await asks.job(id)
@@ -100,7 +105,7 @@ async def get_rows(
     asks: Asks,
     id: str,  # noqa: A002 - what it is
     *,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=0, le=MOST_ROWS)] = 100,
     sort: Annotated[str | None, Query(max_length=200, description="A column; `-` before it for falling order")] = None,
     filter: Annotated[  # noqa: A002 - what it is

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from app.api import job_docs as docs
 from app.errors import ForbiddenError, HttpError, WrongPhaseError
 from app.jobs.job import ACTIVE, Job, Phase
 from app.jobs.replies import RESULT, reply
 from app.wire.fields import read_fields
-from app.wire.job_options import by_name
+from app.wire.job_options import by_name, read_moment, read_number
 from app.wire.uploads import negotiate
 from gaia_redshift.client.job_messages import JobList, JobReply
-from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.media import JSON
 
 if TYPE_CHECKING:  # SQLAlchemy is loaded where there are jobs
     from app.jobs.desk import Desk
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
 
 XML, PLAIN = "text/xml", "text/plain"
 _LONGEST_WAIT = 50.0
@@ -86,7 +86,15 @@ async def read_form(request: Request, *known: str) -> dict[str, Any]:
     return by_name([*request.query_params.multi_items(), *await read_fields(request, _MOST_BYTES)], known)
 
 
-@router.get("/jobs", responses={401: {"model": ErrorReply}, 403: {"model": ErrorReply}})
+@router.get(
+    "/jobs",
+    summary="Your jobs",
+    response_model=JobList,
+    responses={200: {"content": {"text/xml": {}}}},
+    openapi_extra=docs.query(
+        PHASE="Of the jobs; may be repeated", AFTER="Time before which they were made", LAST="How many at most"
+    ),
+)
 async def list_jobs(request: Request, asks: Asks) -> Response:
     """List your jobs: in a PHASE, created AFTER a time, or the LAST ones."""
     phases, after, last = _filters(request)
@@ -122,34 +130,14 @@ def _phase(text: str) -> Phase:
         ) from None
 
 
-def read_number(name: str, text: str, least: int) -> int:
-    """Return a whole number; raises InvalidRequestError."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= 2**31 - 1:
-        raise InvalidRequestError(
-            f"{name} is {text[:40]!r}: give a number from {least}", [Detail(name, "no such number")]
-        )
-    return number
-
-
-def read_moment(name: str, text: str) -> float:
-    """Return a time in seconds since 1970; raises InvalidRequestError."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from app.wire.job_options import Moment
-
-    try:
-        return TypeAdapter(Moment).validate_python(text).timestamp()
-    except (ValidationError, OverflowError):
-        raise InvalidRequestError(
-            f"{name} is {text[:40]!r}: give a time as 2026-12-02T11:00:00Z", [Detail(name, "no time of ISO 8601")]
-        ) from None
-
-
-@router.post("/jobs", status_code=201)
+@router.post(
+    "/jobs",
+    status_code=201,
+    summary="A new job",
+    response_class=Response,
+    responses=docs.NEW_JOB,
+    openapi_extra=docs.CREATE,
+)
 async def create_job(request: Request, asks: Asks) -> Response:
     """Make a job of a table: sent as a form's part `file` or as the body, or named by `url`, `path` or `source_ids`."""
     from app.api.job_intake import Intake
@@ -160,7 +148,13 @@ async def create_job(request: Request, asks: Asks) -> Response:
     return see_job(f"jobs/{job.id}", request, asks.reply(job), 201)
 
 
-@router.get("/jobs/{id}")
+@router.get(
+    "/jobs/{id}",
+    summary="A job, now or when its phase has changed",
+    response_class=Response,
+    responses=docs.JOB,
+    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will", PHASE="In which to wait"),
+)
 async def get_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Describe a job; with WAIT only when its phase has changed, or after so many seconds."""
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
@@ -187,7 +181,13 @@ async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, secon
     return job
 
 
-@router.delete("/jobs/{id}")
+@router.delete(
+    "/jobs/{id}",
+    status_code=204,
+    summary="Destroy a job",
+    response_class=Response,
+    responses={303: {"description": "See the list, for who takes XML"}},
+)
 async def destroy_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job and its files, whatever it does at the moment."""
     return await _destroy(request, asks, id, "../jobs")
@@ -201,7 +201,14 @@ async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Re
     return Response(status_code=303, headers={"Location": location})
 
 
-@router.post("/jobs/{id}")
+@router.post(
+    "/jobs/{id}",
+    status_code=204,
+    summary="Destroy a job, by POST",
+    response_class=Response,
+    responses={303: {"description": "See the list, for who takes XML"}},
+    openapi_extra=docs.form("ACTION", "DELETE"),
+)
 async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
     given = await read_form(request, "action")
@@ -210,7 +217,13 @@ async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa
     return await _destroy(request, asks, id, "../jobs")
 
 
-@router.get("/jobs/{id}/phase")
+@router.get(
+    "/jobs/{id}/phase",
+    summary="A job's phase",
+    response_class=Response,
+    responses=docs.TEXT,
+    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will"),
+)
 async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Return the phase, as text."""
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
@@ -220,7 +233,13 @@ async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     return Response(job.phase.value, media_type=PLAIN)
 
 
-@router.post("/jobs/{id}/phase")
+@router.post(
+    "/jobs/{id}/phase",
+    summary="Run or abort a job",
+    response_class=Response,
+    responses=docs.SEE_JOB,
+    openapi_extra=docs.form("PHASE", "RUN", "ABORT"),
+)
 async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""
     given = await read_form(request, "phase")
@@ -235,7 +254,12 @@ async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     return see_job(f"../{id}", request, asks.reply(job))
 
 
-@router.get("/jobs/{id}/results/{name}")
+@router.get(
+    "/jobs/{id}/results/{name}",
+    summary="The result of a job, a table",
+    response_class=Response,
+    responses=docs.TABLE,
+)
 async def get_result(asks: Asks, id: str, name: str) -> Response:  # noqa: A002 - what it is
     """Return the result: the table with redshifts in it."""
     job = await asks.job(id)

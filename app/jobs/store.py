@@ -132,7 +132,9 @@ class Store:
 
     @staticmethod
     def _one(connection: Connection, owner: str, id: str) -> Job:  # noqa: A002 - what it is
-        row = connection.execute(select(JOBS).where(JOBS.c.id == id, JOBS.c.owner == owner)).first()
+        row = None
+        if id.isascii() and id.isalnum():
+            row = connection.execute(select(JOBS).where(JOBS.c.id == id, JOBS.c.owner == owner)).first()
         if row is None:
             raise UnknownJobError(f"there is no job {id[:40]!r}: it was destroyed, or never was yours")
         return job_of(row)

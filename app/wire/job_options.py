@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
 from gaia_redshift.interpretation.prior import PriorName, PriorTable
@@ -47,7 +47,16 @@ def _moment(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
+def _printable(value: str) -> str:
+    """Refuse what neither XML nor every database can hold."""
+    if not value.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_printable)]
 Moment = Annotated[datetime, AfterValidator(_moment)]
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 SourceId = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -56,21 +65,21 @@ class JobOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str | None = Field(None, max_length=128)
+    model: Text | None = Field(None, max_length=128)
     prior: Annotated[PriorName | PriorTable, BeforeValidator(_prior)] = "survey"
     pdf: bool = False
     snr: bool = False
     unit: Annotated[Unit, BeforeValidator(find_unit)] = UNITS[0]
     format: Annotated[FormatName | None, BeforeValidator(_format)] = None
     rows: Literal["lenient", "strict"] = "lenient"
-    runid: str | None = Field(None, max_length=64)
+    runid: Text | None = Field(None, max_length=64)
     phase: Literal["RUN"] | None = None
-    url: str | None = Field(None, max_length=_MOST_TEXT)
-    path: str | None = Field(None, max_length=_MOST_TEXT)
+    url: Text | None = Field(None, max_length=_MOST_TEXT)
+    path: Text | None = Field(None, max_length=_MOST_TEXT)
     source_ids: Annotated[list[SourceId] | None, BeforeValidator(_identifiers)] = Field(None, min_length=1)
     executionduration: int | None = Field(None, ge=0)
     destruction: Moment | None = None
-    notify: str | None = Field(None, max_length=_MOST_TEXT)
+    notify: Text | None = Field(None, max_length=_MOST_TEXT)
 
 
 _ALIASES = {"responseformat": "format", "source_id": "source_ids", "run_id": "runid"}
@@ -126,3 +135,26 @@ def _place(location: tuple[int | str, ...]) -> str:
     first, *rest = location
     inside = [part for part in rest if isinstance(part, int) or part not in {"PriorTable", "literal['survey','flat']"}]
     return f"{first}{''.join(f'[{part}]' if isinstance(part, int) else f'.{part}' for part in inside)}"
+
+
+def read_number(name: str, text: str, least: int) -> int:
+    """Return a whole number; raises InvalidRequestError."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= 2**31 - 1:
+        raise InvalidRequestError(
+            f"{name} is {text[:40]!r}: give a number from {least}", [Detail(name, "no such number")]
+        )
+    return number
+
+
+def read_moment(name: str, text: str) -> float:
+    """Return a time in seconds since 1970; raises InvalidRequestError."""
+    try:
+        return _MOMENT.validate_python(text).timestamp()
+    except (ValidationError, OverflowError):
+        raise InvalidRequestError(
+            f"{name} is {text[:40]!r}: give a time as 2026-12-02T11:00:00Z", [Detail(name, "no time of ISO 8601")]
+        ) from None

@@ -27,6 +27,7 @@ from typing import Any
 import httpx
 import psutil
 
+from app.jobs.holder import is_gone
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.tables.answers import beside
@@ -162,10 +163,14 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
     try:
         jobs = Jobs(service)
         jobs.send(table(rows))
+        last = 0
         for _ in range(number):
             if all(phase in _OVER for phase in jobs.phases()):
                 jobs.send(table(rows, seed=chance.randrange(1000)))
-            time.sleep(chance.uniform(0.0, 2.5))
+            if chance.random() < 0.9:  # else perhaps before anybody has begun
+                last = _taken_again(folder, last, jobs)
+            time.sleep(chance.uniform(0.0, 1.0))
+            counts["while a job was worked on"] += _is_worked_on(folder)
             done.append(sum(jobs.look(job)["progress"]["rows_done"] for job in jobs.sent))
             if chance.random() < 0.5 and (found := workers_of(service)):
                 counts["workers killed"] += 1
@@ -181,6 +186,29 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
         return {**counts, **jobs.judge(), "rows": rows * len(jobs.sent)}
     finally:
         service.__exit__(None, None, None)
+
+
+def _leases(folder: Path) -> list[tuple[int, str]]:
+    """Return how often jobs were taken, and who holds those that are worked on, as the database has it."""
+    with contextlib.closing(sqlite3.connect(folder / "jobs" / "jobs.db")) as database:
+        found: list[tuple[int, str]] = database.execute(
+            "SELECT token, CASE phase WHEN 'EXECUTING' THEN coalesce(worker, '') ELSE '' END FROM jobs"
+        ).fetchall()
+    return found
+
+
+def _taken_again(folder: Path, before: int, jobs: Jobs) -> int:
+    """Wait until a job was taken since, or all are over; return how often jobs were taken."""
+
+    def true() -> bool:
+        return sum(token for token, _ in _leases(folder)) > before or set(jobs.phases()) <= _OVER
+
+    _until(true, 60, jobs.service)
+    return sum(token for token, _ in _leases(folder))
+
+
+def _is_worked_on(folder: Path) -> bool:
+    return any(holder and not is_gone(holder) for _, holder in _leases(folder))
 
 
 def _settings(folder: Path, **more: Any) -> dict[str, Any]:
