@@ -143,14 +143,14 @@ def workers_of(service: Service) -> list[psutil.Process]:
     return [process for process in service.children() if process.is_running()]
 
 
-def kill_all(service: Service) -> None:
-    """kill -9 of the service and all its processes at once, as the loss of a machine."""
-    processes = [psutil.Process(service.process.pid), *workers_of(service)]
+def kill_service(service: Service, *, alone: bool) -> None:
+    """kill -9 of the service: alone, so that its workers are orphans, or with all its processes, as a machine's loss."""
+    processes = [psutil.Process(service.process.pid), *([] if alone else workers_of(service))]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    service.process.wait(30)
-    psutil.wait_procs(processes, 30)
+    service.process.wait(60)
+    psutil.wait_procs(processes, 60)
 
 
 def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[str, Any]:
@@ -172,13 +172,14 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
             time.sleep(chance.uniform(0.0, 1.0))
             counts["while a job was worked on"] += _is_worked_on(folder)
             done.append(sum(jobs.look(job)["progress"]["rows_done"] for job in jobs.sent))
-            if chance.random() < 0.5 and (found := workers_of(service)):
-                counts["workers killed"] += 1
+            what = chance.choice(("workers", "services with their workers", "services alone"))
+            if what == "workers" and (found := workers_of(service)):
+                counts[f"{what} killed"] += 1
                 with contextlib.suppress(psutil.NoSuchProcess):
                     found[0].kill()
             else:
-                counts["services killed"] += 1
-                kill_all(service)
+                counts[f"{what} killed"] += 1
+                kill_service(service, alone=what == "services alone")
                 service.__enter__()
             after = sum(jobs.look(job)["progress"]["rows_done"] for job in jobs.sent)
             assert after >= done[-1], "rows that were done are not done any more"
