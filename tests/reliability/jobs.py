@@ -144,7 +144,7 @@ def workers_of(service: Service) -> list[psutil.Process]:
 
 
 def kill_service(service: Service, *, alone: bool) -> None:
-    """kill -9 of the service: alone, so that its workers are orphans, or with all its processes, as a machine's loss."""
+    """kill -9 of the service: alone, which leaves its workers behind, or with all its processes."""
     processes = [psutil.Process(service.process.pid), *([] if alone else workers_of(service))]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
