@@ -65,11 +65,12 @@ CREATE: dict[str, Any] = {
 }
 
 
-def form(name: str, *values: str) -> dict[str, Any]:
-    """Return what a route says that takes one parameter, in the query or in a form."""
+def form(*names: str, values: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a route says that takes parameters in a form; one alone is needed, and may be one of some values."""
     schema: dict[str, Any] = {"type": "string", **({"enum": list(values)} if values else {})}
-    body = {"schema": {**_OBJECT, "required": [name], "properties": {name: schema}}}
-    return {"requestBody": {"required": True, "content": {FORM: body, JSON: body}}}
+    needed = {"required": list(names)} if len(names) == 1 else {}
+    body = {"schema": {**_OBJECT, **needed, "properties": dict.fromkeys(names, schema)}}
+    return {"requestBody": {"required": bool(needed), "content": {FORM: body, JSON: body}}}
 
 
 def query(**names: str) -> dict[str, Any]:

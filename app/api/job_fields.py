@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api import job_docs as docs
 from app.api.jobs import PLAIN, XML, Asking, asking, read_form, see_job, wants_json
 from app.errors import WrongPhaseError
+from app.jobs.job import Parameters
 from app.jobs.replies import iso
-from app.wire.job_options import read_moment, read_number
+from app.wire.job_options import read_moment, read_number, read_options
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.media import JSON
 
@@ -88,6 +89,25 @@ async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # 
     from app.jobs import uws
 
     return Response(uws.write_parameters(found), media_type=XML)
+
+
+@router.post(
+    "/jobs/{id}/parameters",
+    summary="Ask something else of a job that was not run yet",
+    response_class=Response,
+    responses=docs.SEE_JOB,
+    openapi_extra=docs.form(*Parameters.model_fields),
+)
+async def set_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Change what the job is asked, but for its table; the others stay as they are."""
+    from app.api.job_intake import check_options, parameters_of
+
+    given = await read_form(request, *Parameters.model_fields)
+    before = (await asks.job(id)).asked_for.model_dump()
+    options = read_options({**before, **given})
+    parameters = parameters_of(options, check_options(options, request))
+    job = await asks.desk.do(lambda: asks.desk.store.set_parameters(asks.owner, id, parameters))
+    return see_job(f"../{id}", request, asks.reply(job))
 
 
 @router.get("/jobs/{id}/error", summary="Why a job failed", response_model=ErrorReply)

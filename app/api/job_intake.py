@@ -90,7 +90,9 @@ class Intake:
             If something of it is wrong; then no file is left.
         """
         self._given = self._known(self._request.query_params.multi_items())
-        self._check(read_options(self._given))  # what is wrong in the query need not wait for the table
+        check_options(
+            read_options(self._given), self._request
+        )  # what is wrong in the query need not wait for the table
         announced = self._request.headers.get("content-length", "0")
         coming = int(announced) if announced.isdecimal() else 0
         await self._desk.do(lambda: self._desk.store.check_quota(self._owner, coming))
@@ -169,26 +171,8 @@ class Intake:
                 raise InvalidRequestError(f"{name} stands in the query and in the body", [Detail(name, "duplicate")])
         self._given |= more
 
-    def _check(self, options: JobOptions) -> Model:
-        """Refuse what the model cannot give, and what this service does not offer."""
-        models: Models = self._request.app.state.models
-        model = models.get(options.model)
-        model.predictor.check(Asked(options.prior, options.pdf))
-        if options.format is not None:
-            check_densities(QP if options.format == "qp" else FORMATS[options.format], options.pdf)
-        settings = self._settings
-        if options.url is not None:
-            check_address(options.url, settings.jobs_hosts, "GAIA_REDSHIFT_JOBS_HOSTS")
-        if options.source_ids is not None:
-            _check_sources(len(options.source_ids), settings)
-        if options.notify is not None:
-            if settings.jobs_webhook_secret is None:
-                raise ForbiddenError("this service tells nobody: webhooks need GAIA_REDSHIFT_JOBS_WEBHOOK_SECRET")
-            check_address(options.notify, settings.jobs_webhook_hosts, "GAIA_REDSHIFT_JOBS_WEBHOOK_HOSTS")
-        return model
-
     async def _new(self, options: JobOptions) -> NewJob:
-        model = self._check(options)
+        model = check_options(options, self._request)
         source = self._source(options)
         if options.path is not None:
             wanted = options.path
@@ -200,11 +184,10 @@ class Intake:
             content = orjson.dumps(options.source_ids)
             self._bytes = len(content)
             await self._desk.do(lambda: self._desk.files.put(self._id, INPUT, content))
-        asked = options.model_dump(include={"prior", "pdf", "snr", "unit", "format", "rows"})
         return NewJob(
             id=self._id,
             owner=self._owner,
-            parameters=Parameters(model=model.manifest.id, **asked),
+            parameters=parameters_of(options, model),
             source=source,
             input_name=self._name,
             media_type=self._kind,
@@ -233,6 +216,31 @@ class Intake:
                 "source_ids"
             )
         return found[0]
+
+
+def check_options(options: JobOptions, request: Request) -> Model:
+    """Return the model that is asked for; refuse what it cannot give, and what this service does not offer."""
+    models: Models = request.app.state.models
+    settings: Settings = request.app.state.settings
+    model = models.get(options.model)
+    model.predictor.check(Asked(options.prior, options.pdf))
+    if options.format is not None:
+        check_densities(QP if options.format == "qp" else FORMATS[options.format], options.pdf)
+    if options.url is not None:
+        check_address(options.url, settings.jobs_hosts, "GAIA_REDSHIFT_JOBS_HOSTS")
+    if options.source_ids is not None:
+        _check_sources(len(options.source_ids), settings)
+    if options.notify is not None:
+        if settings.jobs_webhook_secret is None:
+            raise ForbiddenError("this service tells nobody: webhooks need GAIA_REDSHIFT_JOBS_WEBHOOK_SECRET")
+        check_address(options.notify, settings.jobs_webhook_hosts, "GAIA_REDSHIFT_JOBS_WEBHOOK_HOSTS")
+    return model
+
+
+def parameters_of(options: JobOptions, model: Model) -> Parameters:
+    """Return what a job is asked besides its table."""
+    asked = options.model_dump(include=set(Parameters.model_fields) - {"model"})
+    return Parameters(model=model.manifest.id, **asked)
 
 
 def _printable(text: str) -> str:

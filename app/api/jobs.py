@@ -207,7 +207,7 @@ async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Re
     summary="Destroy a job, by POST",
     response_class=Response,
     responses={303: {"description": "See the list, for who takes XML"}},
-    openapi_extra=docs.form("ACTION", "DELETE"),
+    openapi_extra=docs.form("ACTION", values=("DELETE",)),
 )
 async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
@@ -238,7 +238,7 @@ async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     summary="Run or abort a job",
     response_class=Response,
     responses=docs.SEE_JOB,
-    openapi_extra=docs.form("PHASE", "RUN", "ABORT"),
+    openapi_extra=docs.form("PHASE", values=("RUN", "ABORT")),
 )
 async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""

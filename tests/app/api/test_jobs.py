@@ -116,6 +116,21 @@ def test_small_resources_are_plain_text(owner: Owner) -> None:
     assert owner.ask("GET", f"{place}/results").json() == []
 
 
+def test_a_job_that_was_not_run_can_be_asked_something_else(owner: Owner) -> None:
+    content = table(4)
+    job = owner.ask("POST", "/jobs", content=content, headers={"Content-Type": PARQUET}).json()["job_id"]
+    place = f"/jobs/{job}/parameters"
+    assert owner.client.post(place, data={"FORMAT": "fits"}).headers["location"] == f"../{job}"
+    changed = owner.ask("POST", place, json={"rows": "strict"}).json()["parameters"]
+    assert (changed["format"], changed["rows"], changed["model"]) == ("fits", "strict", "tiny@1.2.3")
+    assert owner.code(owner.ask("POST", place, data={"pdf": "true"})) == (422, "unsupported_by_model")
+    assert owner.code(owner.ask("POST", place, data={"url": "http://a/"})) == (422, "invalid_request")
+    owner.ask("POST", f"/jobs/{job}/phase?PHASE=RUN")
+    assert owner.code(owner.ask("POST", place, data={"FORMAT": "csv"})) == (409, "wrong_phase")
+    assert owner.worker.work_once()
+    assert owner.result(job) == owner.predicted(content, format="fits")
+
+
 def test_the_list_is_filtered_by_phase_time_and_number(owner: Owner) -> None:
     content = table(2)
     jobs = [owner.send(content, phase="RUN") for _ in range(3)]
