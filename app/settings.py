@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         600, ge=1, title="Seconds that a process may take from one part of a job to the next before it counts as hung"
     )
     jobs_attempts: int = Field(
-        10, ge=1, title="How many processes may end one after the other at the same part of a job before it fails"
+        20, ge=1, title="How many processes may end one after the other at the same part of a job before it fails"
     )
     jobs_hosts: list[str] = Field(
         [], title="Hosts from which jobs may fetch their tables, as JSON, *.name for all below one; none by default"

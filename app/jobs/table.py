@@ -101,7 +101,7 @@ def _sources(job: Job, file: IO[bytes], predictor: Predictor, settings: Settings
         for first in range(job.rows_done, len(ids), _IDS_AT_ONCE):
             yield fetch_batch(url, predictor.bundle.grid, ids[first : first + _IDS_AT_ONCE])
 
-    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=1)
+    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=_IDS_AT_ONCE)
 
 
 def _refuse_many(rows: int, settings: Settings) -> None:
@@ -123,17 +123,18 @@ def _behind(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBat
         if rows >= len(batch):
             rows -= len(batch)
         else:
-            yield _after(batch, rows) if rows else batch
+            yield cut(batch, rows, len(batch)) if rows else batch
             rows = 0
 
 
-def _after(batch: SpectrumBatch, rows: int) -> SpectrumBatch:
+def cut(batch: SpectrumBatch, start: int, stop: int) -> SpectrumBatch:
+    """Return the rows of a batch from `start` to `stop`."""
     return replace(
         batch,
-        flux=batch.flux[rows:],
-        source_id=None if batch.source_id is None else batch.source_id[rows:],
-        problems={row - rows: problem for row, problem in batch.problems.items() if row >= rows},
-        carried=None if batch.carried is None else batch.carried.slice(rows),
+        flux=batch.flux[start:stop],
+        source_id=None if batch.source_id is None else batch.source_id[start:stop],
+        problems={row - start: problem for row, problem in batch.problems.items() if start <= row < stop},
+        carried=None if batch.carried is None else batch.carried.slice(start, stop - start),
     )
 
 

@@ -13,13 +13,15 @@ from app.jobs.files import INPUT, Files
 from app.jobs.job import Part
 from app.jobs.patience import patiently
 from app.jobs.queue import Lease
-from app.jobs.table import Input, open_input
+from app.jobs.table import Input, cut, open_input
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import Format
+
+_LEAST_ROWS = 256
 
 
 class Work:
@@ -81,7 +83,9 @@ class Work:
             )
             self._step()
             number = len(parts)
-            for batches in _grouped(_ahead(table.batches), table.part_rows):
+            # Where processes ended over it, smaller parts: something of it is then done before the next one ends.
+            rows = max(_LEAST_ROWS, table.part_rows >> (job.attempts - 1))
+            for batches in _grouped(_cut(_ahead(table.batches), rows), rows):
                 parts.append(self._do(table, number, batches))
                 number += 1
                 self._step()
@@ -175,6 +179,13 @@ def _npy(spectra: list[FloatArray]) -> bytes:
     file = io.BytesIO()
     np.save(file, np.concatenate(spectra), allow_pickle=False)
     return file.getvalue()
+
+
+def _cut(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBatch]:
+    """Yield batches of at most so many rows."""
+    for batch in batches:
+        for start in range(0, len(batch), rows):
+            yield batch if len(batch) <= rows else cut(batch, start, min(len(batch), start + rows))
 
 
 def _grouped(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[list[SpectrumBatch]]:

@@ -156,7 +156,8 @@ def kill_service(service: Service, *, alone: bool) -> None:
 def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[str, Any]:
     """Kill processes at random moments: a worker, or the service with all of them."""
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    service = Service(folder, layers=_LAYERS, **_settings(folder))
+    # Who kills as often as here, within moments, must not be taken for a job that ends its processes.
+    service = Service(folder, layers=_LAYERS, **_settings(folder, jobs_attempts=1000))
     done: list[int] = []
     counts: Counter[str] = Counter()
     service.__enter__()
@@ -169,7 +170,7 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
                 jobs.send(table(rows, seed=chance.randrange(1000)))
             if chance.random() < 0.9:  # else perhaps before anybody has begun
                 last = _taken_again(folder, last, jobs)
-            time.sleep(chance.uniform(0.0, 1.0))
+            time.sleep(chance.uniform(0.0, 3.0))
             counts["while a job was worked on"] += _is_worked_on(folder)
             done.append(sum(jobs.look(job)["progress"]["rows_done"] for job in jobs.sent))
             what = chance.choice(("workers", "services with their workers", "services alone"))

@@ -240,6 +240,28 @@ def test_a_job_that_ends_its_processes_time_and_again_fails(start_jobs: Start, m
     assert owner.job(job)["error"]["code"] == "job_failed"
 
 
+def test_parts_become_smaller_where_processes_end_over_them(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = table(4096 * 2 + 3, unusable=(3000,))
+    job = owner.send(content, format="csv")
+    monkeypatch.setattr("app.jobs.queue.is_gone", lambda _holder: True)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 0)
+        for _ in range(3):
+            with pytest.raises(Interrupted):
+                owner.worker.work_once()
+    sizes: list[int] = []
+    add = Lease.add
+
+    def seen(self: Lease, part: Any, **more: Any) -> None:
+        sizes.append(part.rows)
+        add(self, part, **more)
+
+    monkeypatch.setattr(Lease, "add", seen)
+    assert owner.worker.work_once()
+    assert sizes == [512] * 16 + [3]
+    assert owner.result(job) == owner.predicted(content, format="csv")
+
+
 def test_a_model_that_is_gone_or_replaced_fails_the_job(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.tiny import write_tiny_bundle
 
