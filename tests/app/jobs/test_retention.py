@@ -1,6 +1,9 @@
 """What is destroyed by itself."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.app.jobs.owner import Owner, table
 
@@ -11,6 +14,27 @@ def test_a_job_whose_time_is_over_is_destroyed_with_its_files(owner: Owner) -> N
     owner.worker._retention.sweep()
     assert owner.code(owner.ask("GET", f"/jobs/{due}")) == (404, "unknown_job")
     assert owner.worker._files.jobs() == {kept}
+
+
+def test_a_job_that_is_destroyed_while_a_file_is_written_leaves_the_rest_to_others(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = owner.send(table(3))
+    folder = (owner.settings.jobs_folder or Path()) / "files" / job
+    rmdir = os.rmdir
+
+    def written(path: str, **more: object) -> None:
+        if Path(path).name == job:
+            (folder / "late").write_bytes(b"late")
+        rmdir(path, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", written)
+        assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
+    assert folder.exists()
+    owner.worker._retention.remove_orphans(0.0)
+    owner.worker._retention.remove_orphans(3600.0)
+    assert not folder.exists()
 
 
 def test_files_that_belong_to_no_job_are_removed_after_an_hour(owner: Owner) -> None:
