@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from app.settings import Settings
+from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine.installed import check_installed
 from gaia_redshift.errors import Detail, InvalidInputError, suggestion
 
@@ -76,6 +78,7 @@ def _check(settings: Settings) -> None:
         from app.jobs.desk import Desk
 
         Desk(settings).close()
+    _check_network(settings, found.bundles)
     _check_address(settings.host, settings.port)
 
 
@@ -95,6 +98,18 @@ def _check_default(settings: Settings, listed: list[str], names: set[str]) -> No
         f"there is no model {wanted!r} (GAIA_REDSHIFT_DEFAULT_MODEL) in {settings.models}; there are: "
         f"{', '.join(listed)}{hint}; models that lie elsewhere need --models FOLDER"
     )
+
+
+def _check_network(settings: Settings, bundles: Sequence[Bundle]) -> None:
+    """Load the default model's network once, by ONNX Runtime, which takes 0.1 s: a hash does not tell that it loads.
+
+    Keras takes longer, and a GPU's memory: what it cannot load ends the start in a line of the log.
+    """
+    from gaia_redshift.engine import choose_engine, load_engine
+
+    if choose_engine(settings.engine) == "onnx":
+        wanted = settings.default_model
+        load_engine(next(one for one in bundles if wanted in (one.manifest.name, one.manifest.id)), "onnx", 1)
 
 
 def _check_address(host: str, port: int) -> None:

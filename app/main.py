@@ -20,6 +20,7 @@ from app.serving.access_log import AnswerErrors, Observe
 from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.security import Access, Guard
+from app.serving.start_up import TellWhy
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
@@ -97,6 +98,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             ],
         )
     app.add_middleware(Observe)
+    app.add_middleware(TellWhy)
     if settings.tracing:
         tracing.trace(app)
 
@@ -191,5 +193,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    details = [Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
-    raise InvalidRequestError("the request's parameters are wrong", details) from None
+    details = [
+        Detail(".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, "))
+        for problem in error.errors()
+    ]
+    first = f"{details[0].at}: {details[0].message}" if details else ""
+    raise InvalidRequestError(f"the request's parameters are wrong: {first}", details) from None

@@ -32,16 +32,21 @@ SIMULATE = (
 )
 
 
+_INPUTS = ("mean spectrum", "high-pass rms", "lag-1 correlation", "redshift")
+"""Measures that constants of the simulator were fitted to; the others test it."""
+
+
 class Report:
     """A table of measures, and whether all met their targets."""
 
     def __init__(self) -> None:
-        self.table = Table("measure", "simulated", "target", "met")
+        self.table = Table("measure", "simulated", "target", "met", "fitted to")
         self.missed: list[str] = []
 
     def add(self, name: str, measured: str, target: str, met: bool | None = None) -> None:
         """Add a row; `met` None is a number without a target."""
-        self.table.add_row(name, measured, target, {True: "yes", False: "NO", None: ""}[met])
+        kind = "input" if name.startswith(_INPUTS) else "test"
+        self.table.add_row(name, measured, target, {True: "yes", False: "NO", None: ""}[met], kind)
         if met is False:
             self.missed.append(name)
 

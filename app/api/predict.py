@@ -25,7 +25,9 @@ from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
-from gaia_redshift.tables.csv import read_csv, write_csv
+from gaia_redshift.tables.csv import open_csv, write_csv
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import read_spectra, unit_of_columns
 
 router = APIRouter(tags=["predict"])
 
@@ -213,7 +215,8 @@ async def predict_csv(
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
-    is optional, other columns are ignored. Fluxes are in e-/s per sample, BP and RP blue to red; `unit=per_pixel` takes
+    is optional, and may be called `designation`, `objid` and the like: `X-Recognised` says what was taken for it, and
+    for the fluxes. Other columns are ignored. Fluxes are in e-/s per sample, blue to red; `unit=per_pixel` takes
     those of GaiaXPy's `convert`. Every row is answered in its place: a bad one with `status` `error`
     and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header
     `X-Bin-Edges` holds the edges of their bins.
@@ -243,12 +246,15 @@ async def predict_csv(
             if reply_type == JSON:
                 draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if pdf else settings.max_rows
-            blocks = (batch.in_samples(unit) for batch in read_csv(file))
+            table = await asyncio.to_thread(open_csv, file)
+            found = await asyncio.to_thread(recognise, table)
+            own = unit_of_columns(table, found, unit)
+            blocks = (batch.in_samples(own) for batch in read_spectra(table, found))
             rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
-        headers = {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior)}
+        headers = {"X-Model": f"{name} {version}", "X-Prior": name_of(asked.prior), "X-Recognised": found.header}
         if pdf:
             headers["X-Bin-Edges"] = orjson.dumps(chosen.manifest.bin_edges).decode()
         return draft.reply(reply_type, headers)

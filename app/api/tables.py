@@ -44,7 +44,6 @@ _FORM = {
     }
 }
 _BODY = {"required": True, "content": {**dict.fromkeys(ACCEPTED, _BINARY), "multipart/form-data": _FORM}}
-_HEADER_CHARACTERS = 500
 
 
 @router.post(
@@ -111,7 +110,7 @@ async def predict_table(
         headers = {
             "X-Model": f"{chosen.manifest.name} {chosen.manifest.version}",
             "X-Prior": name_of(asked.prior),
-            "X-Recognised": found.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS],
+            "X-Recognised": found.header,
         }
         return draft.reply(written.media_types[0], headers)
 

@@ -11,7 +11,7 @@ from app.serving.metrics import count_problems
 from app.settings import Settings
 from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
-from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError
+from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError, suggestion
 from gaia_redshift.interpretation.result import Asked, Predictions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
@@ -215,7 +215,10 @@ class Models:
             return self.default
         model = _find(self._models, name)
         if model is None:
-            raise UnknownModelError(f"there is no model {name!r}; there are: {_names(self._models)}")
+            known = {name for model in self._models for name in (model.manifest.name, model.manifest.id)}
+            near = suggestion(name, known)
+            hint = f"; {near}" if near.startswith("did") else ""
+            raise UnknownModelError(f"there is no model {name!r}; there are: {_names(self._models)}{hint}")
         return model
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pyarrow
 
 from app.wire.arrays import broken, refuse_not_finite, too_many
-from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError
+from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join, read_batch
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.readers.claims import claims
 
 _MOST_BYTES = 4096
@@ -83,6 +83,12 @@ def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBat
     with pyarrow.ipc.open_stream(body) as stream:
         schema = stream.schema
     chosen = [schema.names.index(name) for name in choose_columns(schema)]
+    for place in chosen:
+        if pyarrow.types.is_string_view(schema.field(place).type):
+            raise InvalidTableError(
+                f"column {schema.names[place][:40]} has the type string_view",
+                [Detail(schema.names[place][:80], "send it as string")],
+            )
     options = pyarrow.ipc.IpcReadOptions(included_fields=chosen, use_threads=False)
     with pyarrow.ipc.open_stream(body, options=options) as stream:
         for batch in stream:

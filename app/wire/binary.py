@@ -67,8 +67,10 @@ def read_options(query: QueryParams) -> PredictOptions:
         return PredictOptions.model_validate(given)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        details = [Detail(str(problem["loc"][0])[:80], problem["msg"]) for problem in problems]
-        raise InvalidRequestError("the query is wrong", details) from error
+        details = [
+            Detail(str(problem["loc"][0])[:80], problem["msg"].removeprefix("Value error, ")) for problem in problems
+        ]
+        raise InvalidRequestError(f"the query is wrong: {details[0].at}: {details[0].message}", details) from error
 
 
 def refuse_query(request: Request) -> None:

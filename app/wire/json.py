@@ -4,6 +4,8 @@ A plain good body is read straight into an array. Whenever something looks wrong
 finds the exact place. A test holds that the fast way accepts nothing that the schema refuses.
 """
 
+import re
+
 import numpy as np
 import orjson
 from pydantic import ValidationError
@@ -16,6 +18,7 @@ from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError, suggestion
 from gaia_redshift.interpretation.prior import MOST_NODES
 from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
+from gaia_redshift.spectra.shapes import wrong_shape
 
 
 def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
@@ -155,12 +158,38 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
 def _message(problem: ErrorDetails) -> str:
     """Return what is wrong at one place, with the way out where there is a likely one."""
     message = problem["msg"]
+    place = problem["loc"]
+    if problem["type"] == "extra_forbidden" and len(place) == 1 and place[0] in Spectrum.model_fields:
+        return f'{message}: it belongs to a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'
+    if problem["type"] in {"too_short", "too_long"} and len(place) == 3 and place[0] == "spectra":
+        return f"{message}: {_length(str(place[2]), message)}"
+    if problem["type"] == "model_type" and len(place) == 2:
+        return f'{message}: {{"flux": [...]}}, or {{"bp": [...], "rp": [...]}}'
     if problem["type"] == "extra_forbidden":
         known = (Spectrum if problem["loc"][0] == "spectra" else PredictRequest).model_fields
         return f"{message}: {suggestion(str(problem['loc'][-1])[:80], known)}"
     if problem["type"] in {"int_from_float", "int_type"} and problem["loc"][2:3] == ("source_id",):
         return f"{message}; a float cannot hold Gaia's 64-bit ids"
     return message.removeprefix("Value error, ")
+
+
+_COUNT = re.compile(r"not (\d+)$")
+
+
+def _length(band: str, message: str) -> str:
+    """Return how many numbers a spectrum needs, and what so many may be."""
+    found = _COUNT.search(message)
+    count = int(found[1]) if found else 0
+    lengths = (DR3.samples,) if band == "flux" else DR3.lengths[band]
+    wanted = f"{band} needs {' or '.join(map(str, lengths))} numbers, not {count}"
+    if band == "flux" and count == DR3.untruncated:
+        return f"{wanted}: give all 240 as bp and rp, 120 each, which the service truncates"
+    advice = wrong_shape((1, count)) if band == "flux" and count in _KNOWN_LENGTHS else ""
+    return f"{wanted}{': ' if advice else ''}{advice}"
+
+
+_KNOWN_LENGTHS = (343, 110)
+"""Of XP_SAMPLED, and of the archive's coefficients."""
 
 
 def _position(location: tuple[int | str, ...]) -> str:

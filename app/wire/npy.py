@@ -12,12 +12,14 @@ import numpy as np
 from app.wire.arrays import refuse_not_finite, too_many
 from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch, narrow
+from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 
 _MAGIC = re.compile(rb"\x93NUMPY([\x01-\x03])\x00")
 _HEADER = re.compile(
     rb"\s*\{\s*'descr':\s*'(?P<type>[^']{1,20})',\s*'fortran_order':\s*(?P<by_columns>True|False),"
     rb"\s*'shape':\s*\((?P<shape>[0-9, ]{0,80})\),?\s*\}\s*"
 )
+_RECORDS = re.compile(rb"\s*\{\s*'descr':\s*\[")
 _HEADER_BYTES = 1000
 """The header of an array of floats takes about 120."""
 
@@ -47,16 +49,17 @@ def read_npy(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spectru
     """
     header, start = _read_header(body)
     if header["type"] not in _TYPES:
-        raise MalformedBodyError(
-            f"the array holds {header['type'].decode('ascii', 'replace')}: send float32 or float64"
-        )
+        name = header["type"].decode("ascii", "replace")
+        raise MalformedBodyError(wrong_type(name.lstrip("<>|=")[:1], name))
     dtype = np.dtype(header["type"].decode())
     shape = [int(length) for length in header["shape"].replace(b" ", b"").split(b",") if length]
     if len(shape) != 2 or shape[1] not in DR3.lengths["flux"] or shape[0] < 1:
         wanted = f"(n, {DR3.samples}) or (n, {DR3.untruncated})"
-        found = ", ".join(map(str, shape))[:80]
+        found = f"{', '.join(map(str, shape))[:80]}{',' if len(shape) == 1 else ''}"
+        advice = wrong_shape(shape)
         raise InvalidRequestError(
-            f"the array has the wrong shape: send {wanted}", [Detail("spectra", f"shape ({found}), not {wanted}")]
+            f"the array has the wrong shape, ({found}): send {wanted}{'; ' if advice else ''}{advice}",
+            [Detail("spectra", f"shape ({found}), not {wanted}")],
         )
     rows, length = shape
     if rows > max_spectra:
@@ -80,6 +83,8 @@ def _read_header(body: bytes) -> tuple[re.Match[bytes], int]:
     size, text = ("<H", 10) if magic[1] == b"\x01" else ("<I", 12)
     length = struct.unpack_from(size, body, 8)[0] if len(body) >= text else 0
     header = _HEADER.fullmatch(body, text, text + min(length, _HEADER_BYTES))
+    if header is None and _RECORDS.match(body, text):
+        raise MalformedBodyError(wrong_type("V", "a structured type"))
     if header is None:
         raise MalformedBodyError("the body is not an .npy array of floats: its header is not that of one")
     return header, text + length

@@ -17,8 +17,8 @@ import pyarrow
 from gaia_redshift.archive.web import ArchiveError, Web
 from gaia_redshift.errors import InvalidInputError, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import RELEASES, Release
-from gaia_redshift.tables.columns import SOURCE_ID
 from gaia_redshift.tables.formats import opened
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.table import Table
 
 DATALINK = "https://gea.esac.esa.int/data-server/data"

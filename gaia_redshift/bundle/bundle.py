@@ -83,9 +83,7 @@ class Bundle:
         try:
             external = has_external_data(graph)
         except ValueError as error:
-            raise InvalidBundleError(
-                f"{self.folder.name}/{name} cannot be loaded: it cannot be loaded: {error}"
-            ) from error
+            raise InvalidBundleError(f"{self.folder.name}/{name} cannot be loaded: {error}") from error
         if external:
             raise InvalidBundleError(
                 f"{self.folder.name}/{name} keeps data in another file, which no manifest vouches for: export it whole"

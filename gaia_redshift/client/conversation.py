@@ -5,7 +5,7 @@
 
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from gaia_redshift.client.failures import ServiceError, checked, not_understood
 from gaia_redshift.client.predictions import Piece, Predictions, from_arrow, from_json
 from gaia_redshift.client.questions import Question, open_table, read_options
 from gaia_redshift.media import ARROW, JSON
+from gaia_redshift.spectra import Identifier
 
 _Result = TypeVar("_Result")
 
@@ -149,7 +150,21 @@ def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, 
     finally:
         if ours:
             file.close()
-    return Predictions([read(checked(reply))])
+    piece = read(checked(reply))
+    named = _IDENTIFIERS.search(reply.headers.get("x-recognised", ""))
+    return Predictions([piece], _as_numbers(piece.source_id), named[1] if named else None)
+
+
+_IDENTIFIERS = re.compile(r"; identifiers from (.*)$")
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,18}")
+
+
+def _as_numbers(names: Sequence[Identifier] | None) -> Sequence[Identifier] | None:
+    """Return identifiers of a table of text as numbers where all are, as whatever else reads the table takes them."""
+    there = [str(name) for name in names or () if name is not None]
+    if names is None or not there or not all(map(_WHOLE_NUMBER.fullmatch, there)):
+        return names
+    return [None if name is None else int(name) for name in names]
 
 
 def models() -> Talk[list[dict[str, object]]]:

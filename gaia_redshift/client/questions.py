@@ -15,6 +15,7 @@ from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.prior import PriorTable
 from gaia_redshift.spectra import DR3, Identifier, Problem, SpectrumBatch, read_identifiers
+from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 
 Rows = Literal["strict", "lenient"]
 
@@ -54,7 +55,8 @@ def ask(
             return _of_table(flux, ids, options, rows)
         return _of_arrays(given, ids, options, rows)
     except RedshiftError as error:
-        raise ValueError(error.message) from None
+        details = "".join(f"\n  {one.at}: {one.message}" for one in error.details)
+        raise ValueError(f"{error.message}{details}") from None
 
 
 def read_options(**given: Any) -> dict[str, object]:
@@ -100,7 +102,8 @@ def _first(error: ValidationError) -> str:
 def _is_table(values: object) -> bool:
     from gaia_redshift.tables.kinds import is_table  # loads Arrow, which a few spectra do without
 
-    return not isinstance(values, np.ndarray | list | tuple) and is_table(values)
+    structured = isinstance(values, np.ndarray) and values.dtype.names is not None
+    return structured or (not isinstance(values, np.ndarray | list | tuple) and is_table(values))
 
 
 def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows) -> Question:
@@ -162,6 +165,12 @@ def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_
         raise ValueError(f"the rows of {name} have different lengths: give {_shapes(name)}") from None
     if array.dtype.kind == "O":
         raise ValueError(f"{name} does not hold numbers: give {_shapes(name)}")
+    if array.dtype.kind in "cbMmV":
+        raise ValueError(f"{name}: {wrong_type(array.dtype.kind, str(array.dtype))}")
+    fits = 0 < array.ndim < 3 and array.shape[-1] in DR3.lengths[name]
+    advice = "" if fits else wrong_shape(array.shape)
+    if array.ndim > 2 or (name == "flux" and array.ndim == 2 and advice):
+        raise ValueError(f"{name} has shape {array.shape}: give {_shapes(name)}{'; ' if advice else ''}{advice}")
     return np.atleast_2d(np.ascontiguousarray(array)), None if mask is None else np.atleast_2d(mask)
 
 

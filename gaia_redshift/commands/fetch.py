@@ -1,5 +1,6 @@
 """The command ``fetch``: spectra of sources from Gaia's archive."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,24 +39,22 @@ def fetch(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps answers; one of the user's by default.")] = None,
 ) -> None:
     """Fetch BP/RP spectra from Gaia's archive. Exits with 1 if it has not all that were asked for."""
-    import pyarrow
-
     from gaia_redshift.archive import Archive
     from gaia_redshift.archive.datalink import DATALINK, default_cache
     from gaia_redshift.archive.tap import TAP, query
-    from gaia_redshift.tables.columns import SOURCE_ID
     from gaia_redshift.tables.formats import format_to_write
+    from gaia_redshift.tables.identifiers import SOURCE_ID, find_identifier
 
     if (ids is None) == (adql is None):
         raise InvalidInputError("give either --ids or --adql")
     written = format_to_write(output.name)
     known = _listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
-    name = next((name for name in known.column_names if name.strip().lower() == SOURCE_ID), None)
-    if name is None:
+    place = find_identifier(known.column_names)
+    if place is None:
         raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
-    if not pyarrow.types.is_integer(known[name].type):
-        raise InvalidInputError(f"{SOURCE_ID} holds {known[name].type}, not whole numbers")
-    wanted = [number for number in known[name].to_pylist() if number is not None]
+    name = known.column_names[place]
+    numbers = _numbers(name, known[name])
+    wanted = [number for number in numbers if number is not None]
     say = Console(stderr=True, highlight=False, soft_wrap=True)
     archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
     missing: list[int] = []
@@ -67,7 +66,7 @@ def fetch(
             missing += part.missing
             if not len(part.rows):
                 continue
-            rows = _beside(known, name, part.rows)
+            rows = _beside(known, numbers, part.rows)
             schema = schema or rows.schema
             for batch in rows.cast(schema).combine_chunks().to_batches():
                 writer.write(batch)
@@ -84,6 +83,33 @@ def fetch(
         raise typer.Exit(1)
 
 
+_DESIGNATION = re.compile(r"\s*(?:Gaia\s+E?DR\d\s+)?(\d+)\s*", re.IGNORECASE)
+
+
+def _numbers(name: str, column: "pyarrow.ChunkedArray") -> list[int | None]:
+    """Return identifiers as whole numbers, from text such as ``Gaia DR3 4295806720`` too.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are floats, or text that is no identifier of Gaia's.
+    """
+    import pyarrow
+
+    from gaia_redshift.tables.samples import is_text
+
+    if pyarrow.types.is_integer(column.type):
+        numbers: list[int | None] = column.to_pylist()
+        return numbers
+    if not is_text(column.type):
+        raise InvalidInputError(f"{name} holds {column.type}, not whole numbers")
+    cells = [cell.strip() if cell else "" for cell in column.to_pylist()]
+    found = [_DESIGNATION.fullmatch(cell) for cell in cells]
+    if wrong := next((cell for cell, match in zip(cells, found, strict=True) if cell and not match), ""):
+        raise InvalidInputError(f"{name} holds {wrong[:40]!r}, which is no source_id of Gaia's")
+    return [None if match is None else int(match[1]) for match in found]
+
+
 def _text(adql: str) -> str:
     """Return a query, from the file of this name if there is one."""
     try:
@@ -98,8 +124,8 @@ def _listed(path: Path) -> "pyarrow.Table":
     import pyarrow
 
     from gaia_redshift.archive.datalink import whole
-    from gaia_redshift.tables.columns import SOURCE_ID
     from gaia_redshift.tables.formats import opened
+    from gaia_redshift.tables.identifiers import SOURCE_ID
 
     try:
         with path.open("rb") as file:
@@ -118,13 +144,13 @@ def _listed(path: Path) -> "pyarrow.Table":
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _beside(known: "pyarrow.Table", name: str, rows: "pyarrow.Table") -> "pyarrow.Table":
+def _beside(known: "pyarrow.Table", numbers: list[int | None], rows: "pyarrow.Table") -> "pyarrow.Table":
     """Return the archive's rows with the columns that were known of each source before them."""
     import pyarrow
 
-    from gaia_redshift.tables.columns import SOURCE_ID
+    from gaia_redshift.tables.identifiers import SOURCE_ID
 
-    places = {number: place for place, number in reversed(list(enumerate(known[name].to_pylist())))}
+    places = {number: place for place, number in reversed(list(enumerate(numbers)))}
     own = next(column for column in rows.column_names if column.lower() == SOURCE_ID)
     taken = known.take(pyarrow.array([places[number] for number in rows[own].to_pylist()]))
     kept = [

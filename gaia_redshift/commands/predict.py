@@ -1,5 +1,6 @@
 """The command ``predict``. Importing this loads no network runtime."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +103,8 @@ def predict(
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = mismatched = 0
+    reasons: Counter[str] = Counter()
+    first = ""
     about = chosen.about(asked)
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
     name = "standard input" if table == STANDARD else table.name
@@ -117,6 +120,10 @@ def predict(
             made = beside(batch.carried, predictions, about)
             writer.write(stamped(made, about) if stamp else made)
             rows += len(predictions)
+            reasons.update(problem.code for problem in predictions.problems.values())
+            if predictions.problems and not failed:
+                row, problem = min(predictions.problems.items())
+                first = f"row {rows - len(predictions) + row + 1}: {problem.code}: {problem.message}"
             failed += len(predictions.problems)
             mismatched += int(predictions.redshifts.raised("noise_mismatch").sum())
         writer.close()
@@ -126,6 +133,9 @@ def predict(
         f"{counted(rows, 'spectrum', 'spectra')}, {failed} without a redshift, by {chosen.manifest.name} "
         f"{chosen.manifest.version} -> {output}"
     )
+    if failed:
+        codes = ", ".join(f"{count} {code}" for code, count in reasons.most_common())
+        say(f"without a redshift: {codes}; the first is {first}", markup=False)
     if in_another_unit(mismatched, rows - failed):
         say(
             f"{mismatched} spectra have noise that does not belong to their brightness (noise_mismatch): are the "

@@ -47,7 +47,11 @@ class OnnxEngine:
             self._session = _load(graph, threads)
             self._one_thread = _load(graph, 1) if threads > 1 else self._session
         except Exception as error:  # the runtime's exceptions share no base class
-            raise InvalidBundleError(f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded: {error}") from error
+            why = " ".join(str(error).split())[:300]
+            raise InvalidBundleError(
+                f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded, though its hash is right: {why}; export it "
+                "again (gaia-redshift upgrade), or take the bundle from where it came"
+            ) from error
         self._bundle, self._shapes = bundle, {pdf: output_shapes(bundle, pdf=pdf) for pdf in (False, True)}
         _refuse_another_interface(bundle, self._session)
         self.few = self._measure_few() if threads > 1 else 0

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, identifiers, kind_of
 
 
@@ -62,7 +62,10 @@ def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
 
 def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
     _, names = identifiers(table)
-    return answers if names is None else answers.add_column(0, SOURCE_ID, pyarrow.array(names))
+    if names is None:
+        return answers
+    others = [name for name in answers.column_names if name != SOURCE_ID]
+    return answers.select(others).add_column(0, SOURCE_ID, pyarrow.array(names))
 
 
 def _to_frame(series: Table, answers: pyarrow.Table) -> Table:

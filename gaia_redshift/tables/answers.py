@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Predictions
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.table import DESCRIPTION, UCD, described
 
 _REDSHIFT = "src.redshift.phot"

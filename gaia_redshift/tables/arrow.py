@@ -8,12 +8,13 @@ import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
-from gaia_redshift.tables.columns import SOURCE_ID, find_layout
+from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.identifiers import find_identifier, identifier_column
 from gaia_redshift.tables.samples import Samples, from_arrays, from_columns
 
 
 def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
-    """Return the names of the columns to read, those of the samples first, then `source_id` if there is one.
+    """Return the names of the columns to read: those of the samples, and that of the identifiers if there is one.
 
     Raises
     ------
@@ -30,22 +31,19 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
         samples = [given[band] for band in lists]
     else:
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(lists[0], "does not stand alone")])
-    chosen = [*samples, *([given[SOURCE_ID]] if SOURCE_ID in names else [])]
+    place = identifier_column(schema)
+    identifier = None if place is None else schema.names[place]
+    chosen = samples if identifier is None else [*samples, identifier]
     for name in chosen:
         if names.count(name.strip().lower()) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
         kind = schema.field(name).type
-        if not (_is_identifier(kind) if name.strip().lower() == SOURCE_ID else _holds_numbers(kind, bool(lists))):
+        if name != identifier and not _holds_numbers(kind, bool(lists)):
             raise InvalidTableError(
                 f"column {name[:40]} has the type {str(kind)[:40]}",
-                [Detail(name[:80], "needs numbers, or lists of them; source_id integers or strings")],
+                [Detail(name[:80], "needs numbers, or lists of them")],
             )
     return chosen
-
-
-def _is_identifier(kind: pyarrow.DataType) -> bool:
-    types = pyarrow.types
-    return any(test(kind) for test in (types.is_integer, types.is_string, types.is_large_string, types.is_null))
 
 
 def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
@@ -91,8 +89,8 @@ def bands_of(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> dict[str, Samples]
 
 def identifiers_of(batch: pyarrow.RecordBatch) -> list[int | str | None] | None:
     """Return the identifiers in their own type, or None where there is no column of them."""
-    name = next((name for name in batch.schema.names if name.strip().lower() == SOURCE_ID), None)
-    if name is None:
+    place = find_identifier(batch.schema.names)
+    if place is None:
         return None
-    identifiers: list[int | str | None] = batch.column(name).to_pylist()
+    identifiers: list[int | str | None] = batch.column(place).to_pylist()
     return identifiers

@@ -7,8 +7,10 @@ from gaia_redshift.errors import MalformedBodyError
 from gaia_redshift.interpretation.result import Predictions
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import to_arrow
+from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.formats import format_of_content
 from gaia_redshift.tables.readers.csv import BLOCK_BYTES, CsvTable
+from gaia_redshift.tables.readers.ecsv import open_ecsv
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
 from gaia_redshift.tables.unpack import PACKINGS
@@ -37,20 +39,38 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
     MalformedBodyError
         If it is not UTF-8 text, packed, or of another format.
     """
-    _refuse_others(file)
-    table = CsvTable(file, block_bytes)
+    table = open_csv(file, block_bytes)
     yield from read_spectra(table, recognise(table))
 
 
-def _refuse_others(file: IO[bytes]) -> None:
-    """Refuse a packed file, or a table of another format, by its name."""
-    start = file.read(4096)
+def open_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable:
+    """Open CSV, or the ECSV that it may be: then its columns have units.
+
+    Parameters
+    ----------
+    file, block_bytes
+        As for `read_csv`.
+
+    Raises
+    ------
+    InvalidTableError, MalformedBodyError
+        As `read_csv` does.
+    """
+    return open_ecsv(file, block_bytes) if _is_ecsv(file) else CsvTable(file, block_bytes)
+
+
+def _is_ecsv(file: IO[bytes]) -> bool:
+    """Say whether it is ECSV; refuse a packed file, or a table of another format, by its name."""
+    start = file.read(BEGIN_BYTES)
     file.seek(0)
     form = format_of_content(start)
     packing = next((name for mark, name in PACKINGS.items() if start.startswith(mark)), "")
     if packing or (form is not None and form.name != "ecsv"):
         what = packing or (form.title if form is not None else "")
         raise MalformedBodyError(f"the file is not CSV, it is {what}: send it to POST /predict/table")
+    if form is None:
+        refuse_foreign(start)
+    return form is not None
 
 
 def write_csv(predictions: Predictions, *, header: bool) -> str:

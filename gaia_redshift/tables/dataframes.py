@@ -23,13 +23,15 @@ from gaia_redshift.spectra import (
     Unit,
     narrow,
 )
+from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.arrow import choose_columns, read_batch
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
 from gaia_redshift.tables.table import Block, PlainTable
+from gaia_redshift.tables.unrecognised import FIRST_COLUMNS, FIRST_ROWS, Sight, refusal
 
 _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
@@ -68,10 +70,12 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
     if kind == "series":
         table, kind = pyarrow.table({"flux": to_arrow_column(list(table))}), "pyarrow"
     if kind == "dict":
-        table, kind = _to_arrow(table, 0, sys.maxsize), "pyarrow"
+        table, kind = _to_arrow(table, 0, sys.maxsize, grid), "pyarrow"
     if kind == "numpy":
         unit = agreed(unit, [unit_of(table)])
         values, mask = _whole(table, grid)
+    if kind == "pandas":
+        table = _named_samples(table, grid)
     rows = len(values) if kind == "numpy" else len(table)
     for start in range(0, max(rows, 1), _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, rows)
@@ -79,13 +83,15 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
             hidden = None if mask is None else mask[start:stop]
             yield _from_array(values[start:stop], hidden, grid).in_samples(unit)
         else:
-            yield _from_arrow(_to_arrow(table, start, stop), grid, unit)
+            yield _from_arrow(_to_arrow(table, start, stop, grid), grid, unit)
 
 
 def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
     """Return an array's numbers, shape (n, length), and which are masked; None where none is."""
     try:
         values, mask = split_mask(array)
+        if values.dtype.kind in "cbMmV":
+            raise InvalidInputError(wrong_type(values.dtype.kind, str(values.dtype)))
         values = np.atleast_2d(values.astype(np.float64))
     except (ValueError, TypeError):
         raise InvalidInputError(
@@ -94,7 +100,11 @@ def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
         ) from None
     if values.ndim != 2 or (values.shape[1] not in grid.lengths["flux"] and values.size):
         wanted = " or ".join(f"(n, {length})" for length in grid.lengths["flux"])
-        raise InvalidInputError(f"the array has shape {np.shape(array)}: {grid.release} spectra have {wanted}")
+        advice = wrong_shape(np.shape(array), grid)
+        raise InvalidInputError(
+            f"the array has shape {np.shape(array)}: {grid.release} spectra have {wanted}"
+            f"{'; ' if advice else ''}{advice}"
+        )
     return values if values.size else np.empty((0, grid.samples)), None if mask is None else np.atleast_2d(mask)
 
 
@@ -123,7 +133,12 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
             agreed(None, [(field.metadata or {}).get(UNIT, b"").decode()])
     if any(name.strip().lower().endswith("_coefficients") for name in table.schema.names):
         return _from_coefficients(table, grid)
-    chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
+    try:
+        chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
+    except InvalidTableError:
+        if any(_SAMPLES.fullmatch(name) for name in table.schema.names):
+            raise
+        raise refusal(_sight(table, list(table.schema.names), grid)) from None
     declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema]
     unit = agreed(unit, declared)
     chosen = chosen.cast(pyarrow.schema([field.remove_metadata() for field in chosen.schema]))
@@ -146,13 +161,51 @@ def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
     return SpectrumBatch.join(list(read_spectra(whole, found)))
 
 
-def _to_arrow(table: Table, start: int, stop: int) -> pyarrow.Table:
+def _named_samples(table: Table, grid: Grid) -> Table:
+    """Return a DataFrame that was made of an array, whose columns are numbers, with names for them."""
+    numbers = [name for name in table.columns if isinstance(name, int)]
+    if numbers == list(range(grid.samples)):
+        return table.rename(columns={number: f"flux_{number}" for number in numbers})
+    if numbers == list(range(grid.untruncated)):
+        bands = [f"{band.name.lower()}_{number}" for band in (grid.bp, grid.rp) for number in range(band.samples)]
+        return table.rename(columns=dict(enumerate(bands)))
+    return table
+
+
+def _sight(table: Table, names: list[object], grid: Grid) -> Sight:
+    """Look at a table that has no columns of spectra by their names."""
+    fields: list[pyarrow.Field] = []
+    columns: list[pyarrow.Array] = []
+    for name in names:
+        try:
+            column = _first_rows(table[name]) if len(columns) < FIRST_COLUMNS else pyarrow.nulls(0)
+        except (ValueError, TypeError, KeyError, pyarrow.ArrowException):
+            column = pyarrow.nulls(0)
+        fields.append(pyarrow.field(str(name), column.type))
+        columns.append(column)
+    rows = len(table[names[0]]) if names else 0
+    return Sight(f"{kind_of(table)} table", "", fields, columns[:FIRST_COLUMNS], rows, b"", grid)
+
+
+def _first_rows(column: Table) -> pyarrow.Array:
+    """Return the first rows of a column of any library."""
+    first = column[:FIRST_ROWS]
+    if hasattr(first, "to_arrow"):  # of polars
+        first = first.to_arrow()
+    if isinstance(first, pyarrow.ChunkedArray):
+        return first.combine_chunks()
+    return first if isinstance(first, pyarrow.Array) else to_arrow_column(list(first))
+
+
+def _to_arrow(table: Table, start: int, stop: int, grid: Grid) -> pyarrow.Table:
     """Return some rows of the columns that may hold spectra, or name them."""
     if kind_of(table) == "pyarrow":
         part = table.slice(start, stop - start)
         return part if isinstance(part, pyarrow.Table) else pyarrow.Table.from_batches([part])
     names = column_names(table)
     wanted = [name for name in names if isinstance(name, str) and _SAMPLES.fullmatch(name)]
+    if not wanted:
+        raise refusal(_sight(table, names, grid))
     naming = named_by(table)
     if naming is not None and naming in names and naming.strip().lower() == SOURCE_ID:
         wanted.append(naming)

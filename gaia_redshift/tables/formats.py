@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import IO, Any, cast
 
 from gaia_redshift.errors import InvalidInputError, InvalidTableError
+from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.recognise import Recognised
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.unpack import spooled, unpacked
@@ -114,7 +115,7 @@ def format_of_content(start: bytes) -> Format | None:
     for mark, name in marks.items():
         if start.startswith(mark):
             return FORMATS[name]
-    if text.startswith((b"<?xml", b"<VOTABLE", b"<vot:VOTABLE", b"<!--")):
+    if text.startswith((b"<?xml", b"<VOTABLE", b"<vot:VOTABLE", b"<!--")) and b"<html" not in text.lower():
         return FORMATS["votable"]
     if text.startswith(b"# %ECSV") or b"\n# %ECSV" in start[:4096]:
         return FORMATS["ecsv"]
@@ -183,14 +184,18 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
     source = file if file.seekable() else spooled(file)
     content, packing = unpacked(source)
     try:
-        start = content.read(4096)
+        start = content.read(BEGIN_BYTES)
         content.seek(0)
         if not start:
             raise InvalidTableError("the file is empty: a table starts with a header, a CSV one with a header line")
-        found = format_of_content(start) or format_of_name(name) or format_of_media_type(media_type)
-        if found is None or (found.name != "csv" and format_of_content(start) is None):
+        found = format_of_content(start)
+        if found is None:
+            refuse_foreign(start)
             found = FORMATS["csv"]  # whatever its name: no other format begins like this
         table = found.open(content)
+        said = format_of_name(name) or format_of_media_type(media_type)
+        if found.name == "csv" and said is not None and said.name not in ("csv", "ecsv"):
+            table.format = f"csv (and not {said.title}, as its name says)"
         if packing:
             table.format = f"{table.format} in {packing}"
         yield table

@@ -10,14 +10,12 @@ import numpy as np
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
 from gaia_redshift.spectra import Identifier, read_identifiers
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import find_identifier
 
 Table: TypeAlias = Any
 """A table of pandas, polars, astropy, pyarrow or NumPy: not imported for their types, where they have any."""
 
 _LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
-_NAMES = (SOURCE_ID, "#source_id", "sourceid", "designation", "objid")
-"""What columns of identifiers are called, the first that is there being taken."""
 
 
 def is_table(table: object) -> bool:
@@ -30,6 +28,8 @@ def is_table(table: object) -> bool:
 
 def kind_of(table: object) -> str:
     """Return the library that a table belongs to."""
+    if isinstance(table, np.ndarray) and table.dtype.names is not None:
+        return "dict"
     if isinstance(table, np.ndarray | list | tuple) or hasattr(table, "unmasked"):
         return "numpy"
     if isinstance(table, Mapping):
@@ -80,16 +80,19 @@ def column_names(table: Table) -> list[object]:
         return []
     if kind == "pyarrow":
         return list(table.schema.names)
-    return list(table if kind == "dict" else table.colnames if kind == "astropy" else table.columns)
+    if kind == "dict":
+        return list(table.dtype.names if isinstance(table, np.ndarray) else table)
+    return list(table.colnames if kind == "astropy" else table.columns)
 
 
 def named_by(table: Table) -> str | None:
     """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
-    names = {name.strip().lower(): name for name in reversed(column_names(table)) if isinstance(name, str)}
+    names = [name for name in column_names(table) if isinstance(name, str)]
     index = getattr(getattr(table, "index", None), "name", None)
-    if isinstance(index, str):
-        names.setdefault(index.strip().lower(), index)
-    return next((names[name] for name in _NAMES if name in names), None)
+    if isinstance(index, str) and index.strip().lower() not in {name.strip().lower() for name in names}:
+        names.append(index)
+    place = find_identifier(names)
+    return None if place is None else names[place]
 
 
 def products(table: Mapping[str, Any]) -> list[Any]:

@@ -12,22 +12,21 @@ from typing import Literal
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
-from gaia_redshift.spectra import DR3, FLOAT_IDS, GRIDS, RELEASES, Grid, Release
+from gaia_redshift.spectra import DR3, GRIDS, RELEASES, Grid, Release
 from gaia_redshift.spectra.releases import named_release, release_of_grid, release_of_sizes
-from gaia_redshift.tables.columns import SOURCE_ID, find_layout
+from gaia_redshift.tables.calibrated import refuse_calibrated_arrays, refuse_calibrated_columns
+from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.identifiers import identifier_column, named_ids
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
-from gaia_redshift.tables.table import UNIT, Table, about
+from gaia_redshift.tables.table import Table
+from gaia_redshift.tables.unrecognised import incomplete, no_spectra
 
 Kind = Literal["samples", "arrays", "coefficients"]
 
-_CALIBRATED_SAMPLES = 343
-"""Of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm every 2 nm."""
-
-_CALIBRATED_UNIT = re.compile(r"\bW\b.*nm|erg", re.IGNORECASE)
+_HEADER_CHARACTERS = 500
+_FLUXES = re.compile(r"(flux|bp|rp)(_\d{1,4}|)")
 _BAND = "xp"
 """The column that names the band in GaiaXPy's tables."""
-
-_WAVELENGTH = ("wavelength", "lambda", "wl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,12 @@ class Recognised:
     sentence: str
 
     @property
+    def header(self) -> str:
+        """The sentence as a header of HTTP holds it."""
+        text = self.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS]
+        return "".join(mark if mark.isprintable() else "?" for mark in text)
+
+    @property
     def columns(self) -> tuple[int, ...]:
         """All columns of the spectra, in the order of the bands."""
         return tuple(position for positions in self.bands.values() for position in positions)
@@ -88,19 +93,37 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     says = _named_by(table)
     found = _coefficients(table, names)
     if found is None:
-        _refuse_calibrated_columns(schema, names)
+        refuse_calibrated_columns(schema, names)
         found = None if _has_samples(names) else _arrays(table, names, grid or _grid(table, says))
     if found is None:
-        found = _samples(schema, grid or _grid(table, says))
+        wanted = grid or _grid(table, says)
+        if not _has_samples(names) and sum(map(str.isdecimal, names)) != wanted.samples:
+            raise no_spectra(table, wanted)
+        found = _samples(table, wanted)
     if says is not None and says.name != found.release:
         raise InvalidTableError(
             f"the table says that it holds {says.name}, its columns are of {found.release}: {found.sentence}",
             [Detail(says.name, "said"), Detail(found.release, "found")],
         )
-    _check_source_id(schema, found.source_id)
+    source_id = identifier_column(schema)
     spectrum = _spectrum_columns(names, found)
     others = tuple(position for position in range(len(names)) if position not in spectrum)
-    return replace(found, others=others, sentence=f"{table.format}: {found.sentence}")
+    sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{named_ids(schema.names, source_id)}"
+    return replace(found, source_id=source_id, others=others, sentence=sentence)
+
+
+def _not_read(schema: pyarrow.Schema, names: Sequence[str], found: Recognised) -> str:
+    """Return the end of a sentence about other columns of fluxes than those that are read; empty where none are."""
+    used = set(found.columns)
+    others = [
+        match[1] + (match[2] and "_..")
+        for place, name in enumerate(names)
+        if place not in used
+        and (match := _FLUXES.fullmatch(name)) is not None
+        and (match[2] or is_array(schema.field(place).type))
+    ]
+    named = [kind for kind in dict.fromkeys(others) if not kind.endswith("..") or others.count(kind) > 1]
+    return f"; {' and '.join(named)} are there too, and not read" if named else ""
 
 
 def _named_by(table: Table) -> Release | None:
@@ -157,9 +180,7 @@ def _coefficients(table: Table, names: Sequence[str]) -> Recognised | None:
         f"{release.name} {release.retrieval_types[0]}, {release.coefficients[0]} BP and {release.coefficients[1]} RP "
         f"coefficients a row, from {columns[0]} and {columns[1]}"
     )
-    return Recognised(
-        "coefficients", bands, release.name, release.grid or DR3, _place(names, SOURCE_ID), errors, (), sentence
-    )
+    return Recognised("coefficients", bands, release.name, release.grid or DR3, None, errors, (), sentence)
 
 
 def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:
@@ -200,7 +221,7 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
     ]
     if not found:
         if "flux" in names and is_number(schema.field(names.index("flux")).type):
-            raise InvalidTableError("column flux holds single values, not arrays", [Detail("flux", "needs arrays")])
+            raise _single_values("flux")
         return None
     if found == ["flux"] and _BAND in names and is_text(schema.field(names.index(_BAND)).type):
         raise InvalidTableError(
@@ -213,10 +234,28 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])
     _refuse_duplicates(names, found)
     bands = {band: (names.index(band),) for band in found}
-    _refuse_calibrated_arrays(table, bands)
+    refuse_calibrated_arrays(table, bands)
+    _refuse_single_values(table, bands)
     lengths = " and ".join(f"{band} of {' or '.join(map(str, grid.lengths[band]))} samples" for band in found)
     sentence = f"{grid.release} samples in e-/s, from the array column{'s' * (len(found) > 1)} {lengths}"
-    return Recognised("arrays", bands, _release(grid), grid, _place(names, SOURCE_ID), {}, (), sentence)
+    return Recognised("arrays", bands, _release(grid), grid, None, {}, (), sentence)
+
+
+def _refuse_single_values(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse columns of text that turn out to hold a number in each row, by the first rows."""
+    positions = [position for (position,) in bands.values()]
+    first = next(iter(table.blocks(positions, positions)), None)
+    for band, column in zip(bands, () if first is None else first.columns.columns, strict=False):
+        if (found := lengths_of(column)) <= {0, 1} and 1 in found and is_number(column.type):
+            raise _single_values(band)
+
+
+def _single_values(band: str) -> InvalidTableError:
+    return InvalidTableError(
+        f"column {band} holds single values, not arrays: a table has a row for each source, and {band} an array of its "
+        f"fluxes, or a column for each ({band}_0, {band}_1, ...)",
+        [Detail(band, "needs arrays")],
+    )
 
 
 def _has_samples(names: Sequence[str]) -> bool:
@@ -224,9 +263,13 @@ def _has_samples(names: Sequence[str]) -> bool:
     return sum(name.startswith(("flux_", "bp_", "rp_")) and name[3:].lstrip("x_").isdecimal() for name in names) > 1
 
 
-def _samples(schema: pyarrow.Schema, grid: Grid) -> Recognised:
+def _samples(table: Table, grid: Grid) -> Recognised:
     """Recognise a column for each sample."""
-    layout = find_layout(schema.names, grid)
+    schema = table.schema
+    try:
+        layout = find_layout(schema.names, grid)
+    except InvalidTableError as error:
+        raise incomplete(table, grid, error) from None
     bands = {"flux": layout.flux} if layout.flux else {"bp": layout.bp, "rp": layout.rp}
     for position in layout.samples:
         kind = schema.field(position).type
@@ -235,10 +278,10 @@ def _samples(schema: pyarrow.Schema, grid: Grid) -> Recognised:
                 f"column {schema.names[position][:40]} has the type {str(kind)[:40]}",
                 [Detail(schema.names[position][:80], "needs numbers")],
             )
-    names = schema.names
+    names = [name.strip() for name in schema.names]
     which = " and ".join(f"{names[own[0]]} to {names[own[-1]]}" for own in bands.values())
     sentence = f"{grid.release} samples in e-/s, from the columns {which}"
-    return Recognised("samples", bands, _release(grid), grid, layout.source_id, {}, (), sentence)
+    return Recognised("samples", bands, _release(grid), grid, None, {}, (), sentence)
 
 
 def _release(grid: Grid) -> str:
@@ -246,58 +289,10 @@ def _release(grid: Grid) -> str:
     return grid.release if release is None else release.name
 
 
-def _place(names: Sequence[str], name: str) -> int | None:
-    _refuse_duplicates(names, [name])
-    return names.index(name) if name in names else None
-
-
 def _refuse_duplicates(names: Sequence[str], wanted: Iterable[str]) -> None:
     for name in wanted:
         if names.count(name) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
-
-
-def _check_source_id(schema: pyarrow.Schema, position: int | None) -> None:
-    if position is None:
-        return
-    kind = schema.field(position).type
-    if pyarrow.types.is_floating(kind):
-        raise InvalidTableError(FLOAT_IDS, [Detail(schema.names[position][:80], "floats")])
-    if not (pyarrow.types.is_integer(kind) or is_text(kind) or pyarrow.types.is_null(kind)):
-        raise InvalidTableError(
-            f"column {schema.names[position][:40]} has the type {str(kind)[:40]}",
-            [Detail(schema.names[position][:80], "needs integers or text")],
-        )
-
-
-def _refuse_calibrated_columns(schema: pyarrow.Schema, names: Sequence[str]) -> None:
-    """Refuse calibrated spectra that stand one number a row, or a column for each wavelength."""
-    numbered = sum(name.startswith("flux_") and name[5:].isdecimal() for name in names)
-    if numbered == _CALIBRATED_SAMPLES or ("flux" in names and any(name in names for name in _WAVELENGTH)):
-        raise _calibrated()
-    fluxes = [place for place, name in enumerate(names) if name.startswith(("flux", "bp", "rp"))]
-    if any(_CALIBRATED_UNIT.search(about(schema.field(place), UNIT)) for place in fluxes):
-        raise _calibrated()
-
-
-def _refuse_calibrated_arrays(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse calibrated spectra by their unit, or by the lengths of the first arrays."""
-    positions = [position for (position,) in bands.values()]
-    if any(_CALIBRATED_UNIT.search(about(table.schema.field(position), UNIT)) for position in positions):
-        raise _calibrated()
-    for block in table.blocks(positions, positions):
-        if any(_CALIBRATED_SAMPLES in lengths_of(column) for column in block.columns.columns):
-            raise _calibrated()
-        return
-
-
-def _calibrated() -> InvalidTableError:
-    wanted = next(iter(RELEASES.values())).retrieval_types[0]
-    return InvalidTableError(
-        "these are externally calibrated spectra (XP_SAMPLED, or of gaiaxpy.calibrate), in W m-2 nm-1: the model reads "
-        f"internally calibrated ones in e-/s; download {wanted} with DATA_STRUCTURE=RAW of the same sources instead",
-        [Detail("flux", f"{_CALIBRATED_SAMPLES} wavelengths, or a unit of W or erg")],
-    )
 
 
 def _spectrum_columns(names: Sequence[str], found: Recognised) -> set[int]:

@@ -3,6 +3,7 @@
 What is wrong in a row is found for all rows at once; only the reason of a bad row is put into words one by one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,8 +86,23 @@ def from_columns(names: Sequence[str], columns: Sequence[pyarrow.Array], *, deci
             samples.problems[row] = empty(name)
         else:
             cell = str(columns[index][row]).strip()[:40]
-            samples.problems[row] = name, Problem("not_a_number", f"{name} is {cell!r}, which is not a number")
+            why = f"{name} is {cell!r}, which is not a number{_kind_of_row(name, cell) if wrong[row].all() else ''}"
+            samples.problems[row] = name, Problem("not_a_number", why)
     return samples
+
+
+_UNITS = re.compile(
+    r"\W*(e-?|electron\w*|adu|counts?|w|erg|mag|m|nm|s|jy|float\w*|double|real|int\w*)\b.*", re.IGNORECASE
+)
+
+
+def _kind_of_row(name: str, cell: str) -> str:
+    """Return what a row is in which no flux is a number, as the end of a sentence."""
+    if cell.lower() == name.lower():
+        return ": the header stands here once more, take the row out"
+    if _UNITS.fullmatch(cell):
+        return ": a row of units or types? Take it out, and say the unit with --unit or unit="
+    return ", and nor is any other flux of the row: a footer or a note? Take it out"
 
 
 def empty(at: str) -> tuple[str, Problem]:
@@ -110,6 +126,8 @@ def from_arrays(name: str, column: pyarrow.Array, allowed: tuple[int, ...]) -> S
         return _from_text(name, as_text(column), allowed)
     if types.is_null(column.type):
         column = column.cast(pyarrow.list_(pyarrow.float64()))
+    if not is_array(column.type):  # text whose cells turned out to be single numbers
+        column = pyarrow.FixedSizeListArray.from_arrays(column, 1)
     starts, lengths = places(column)
     there = column.is_valid().to_numpy(zero_copy_only=False) & (lengths > 0)
     good = there & np.isin(lengths, allowed)

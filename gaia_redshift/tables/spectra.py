@@ -167,7 +167,8 @@ def _basis(found: Recognised) -> Basis | None:
 def _error_columns(found: Recognised) -> tuple[int, ...]:
     if len(found.errors) < len(found.bands) or found.kind != "coefficients":
         raise InvalidTableError(
-            "errors need the archive's coefficient errors and correlations of both bands, which this table has not"
+            "signal-to-noise ratios need the archive's coefficient errors and correlations of both bands, which this "
+            "table has not: leave out --snr (snr=true), or download XP_CONTINUOUS with all its columns"
         )
     return tuple(position for pair in found.errors.values() for position in pair)
 
@@ -258,11 +259,16 @@ def _signal_to_noise(
     return found
 
 
+def _unquoted(text: str) -> str:
+    """Return an identifier without what keeps spreadsheets from rounding it, as in ``="4295806720"``."""
+    return text[2:-1] if text.startswith('="') and text.endswith('"') else text
+
+
 def _identifiers(column: pyarrow.Array) -> list[object]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
     if not is_text(column.type):
         return list(column.to_pylist())
-    found = [(text.strip() or None) if text else None for text in as_text(column).to_pylist()]
-    if wrong := next((text for text in found if text and _FLOAT.fullmatch(text)), None):
+    found: list[object] = [(_unquoted(text.strip()) or None) if text else None for text in as_text(column).to_pylist()]
+    if wrong := next((text for text in found if isinstance(text, str) and _FLOAT.fullmatch(text)), None):
         raise InvalidTableError(FLOAT_IDS, [Detail("source_id", f"{wrong[:40]} is a float")])
     return found

@@ -17,6 +17,9 @@ from pyarrow import csv as arrow_csv
 
 MISSING = (
     "", "null", "NULL", "Null", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "--", "---", "-", "masked", "\\N", "None",
+    "NONE", "nil", "NIL", "Nil", "N.A.", "n.a.", "#NA", "#NULL!", "#VALUE!", "#REF!", "#DIV/0!", "(null)", "<null>",
+    "[null]", "missing", "Missing", "MISSING", "Masked", "MASKED", "undefined", "undef", "UNDEF", "NaT", "?", ".", "..",
+    "...", "\u2026", "\u2013", "\u2014", "----", "-----", "*", "**", "***", "\\n", '""', "''",
 )  # fmt: skip
 """Words that tables use for what is missing; NaN is a number that is not finite."""
 

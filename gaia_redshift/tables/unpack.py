@@ -96,6 +96,9 @@ def _member(file: IO[bytes], most: int) -> tuple[IO[bytes], str]:
         if members and all(one.filename.endswith(".npy") for one in members):
             file.seek(0)
             return file, ""
+        names = {one.filename for one in members}
+        if "[Content_Types].xml" in names or "mimetype" in names:
+            raise MalformedBodyError("the file is a workbook (.xlsx, .ods) or another document: save its sheet as CSV")
         if len(members) != 1:
             raise MalformedBodyError(
                 f"the zip archive has {len(members)} files: unpack it, and give the one that holds the table"

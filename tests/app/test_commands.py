@@ -1,13 +1,20 @@
 """What is wrong at start-up ends in one line, before anything says that it runs."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
+from starlette.types import Message
 
+from app.main import create_app
+from app.settings import Settings
+from gaia_redshift.bundle import MANIFEST, Manifest, seal
 from gaia_redshift.commands import main as cli
 from gaia_redshift.engine import installed
+from gaia_redshift.errors import InvalidBundleError
 from tests.tiny import write_tiny_bundle
 
 Run = Callable[..., str]
@@ -80,3 +87,37 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(refusal: Run) ->
         port = taken.getsockname()[1]
         assert f"port {port} of 127.0.0.1 is in use" in refusal("--port", port)
         assert "--port" in refusal("--port", port)
+
+
+def break_network(models: Path) -> None:
+    """Put a network that does not load into the tiny bundle, with its right hash."""
+    folder = models / "tiny"
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    graph = onnx.load(folder / "model.onnx")
+    graph.graph.node[0].op_type = "Unheard"
+    onnx.save(graph, folder / "model.onnx")
+    seal(folder, manifest)
+
+
+def test_a_network_that_does_not_load_ends_in_one_line_too(refusal: Run, models: Path) -> None:
+    break_network(models)
+    line = refusal()
+    assert "tiny/model.onnx cannot be loaded, though its hash is right" in line
+    assert "gaia-redshift upgrade" in line
+
+
+def test_the_log_of_a_failed_start_has_the_reason_and_no_traceback(settings: Settings) -> None:
+    break_network(settings.models)
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    with pytest.raises(InvalidBundleError):
+        asyncio.run(create_app(settings)({"type": "lifespan", "state": {}}, receive, send))
+    assert [message["type"] for message in said] == ["lifespan.startup.failed"]
+    assert said[0]["message"].startswith("the service does not start: tiny/model.onnx cannot be loaded")
+    assert "\n" not in said[0]["message"]

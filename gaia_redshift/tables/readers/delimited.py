@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 import pyarrow
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from gaia_redshift.errors import MalformedBodyError
+from gaia_redshift.errors import MalformedBodyError, counted
 from gaia_redshift.spectra import Problem
 from gaia_redshift.tables.readers import types
 from gaia_redshift.tables.readers.lines import Rows
@@ -59,6 +60,7 @@ class Delimited:
             wrong = np.flatnonzero(~good)
             cells = rows.cells[wrong].tolist()
             problems = dict(zip(wrong.tolist(), (_ragged(count, width) for count in cells), strict=True))
+            problems |= _lines_of_text(rows, wrong, width)
         settled = [
             column if position in numbers else types.convert(column, fields[position])
             for position, column in zip(columns, read, strict=True)
@@ -128,6 +130,29 @@ def _holds_arrays(column: pyarrow.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(column, r"^\s*[\[(]|\d\s+[-+\d]")).as_py())
 
 
+_MOST_LINES = 100
+"""So many lines of text are named in a block; the others are rows of the wrong length."""
+
+
+def _lines_of_text(rows: Rows, wrong: NDArray[np.int64], width: int) -> dict[int, Problem]:
+    """Return the rows that are a line of words, such as a footer, and no part of the table."""
+    codes = np.frombuffer(rows.text, np.uint8)
+    first = codes[rows.starts[wrong]]
+    words = (rows.cells[wrong] <= min(_FEW_CELLS, width // 2)) & ~np.isin(first, np.frombuffer(_NUMERIC, np.uint8))
+    found = {}
+    for row in wrong[words][:_MOST_LINES].tolist():
+        line = rows.row(row)[:60].decode("utf-8", "replace").strip().strip('"')
+        if line:
+            why = f"the row is {line!r}, a footer or another line of text, and no row of the table: take it out"
+            found[row] = Problem("ragged_row", why)
+    return found
+
+
+_FEW_CELLS = 5
+_NUMERIC = b"0123456789+-.,;\t "
+"""What a row of numbers may begin with."""
+
+
 @lru_cache(maxsize=4096)
 def _ragged(cells: int, width: int) -> Problem:
-    return Problem("ragged_row", f"the row has {cells} cells, the header {width}")
+    return Problem("ragged_row", f"the row has {counted(cells, 'cell', 'cells')}, the header {width}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError, counted
 from gaia_redshift.spectra import DR3
 from gaia_redshift.tables.readers.lines import Rows, split
 from gaia_redshift.tables.table import MOST_COLUMNS
@@ -14,8 +14,17 @@ from gaia_redshift.tables.text import MISSING, NUMBER
 HEAD_BYTES = 1 << 20
 """Longest header line, and most bytes of comments before it."""
 
-_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BEGIN_BYTES = 1 << 16
+"""What a head keeps of its file, for messages."""
+_ENCODINGS = {
+    b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+    b"+/v": "UTF-7",
+}  # fmt: skip
+_SEPARATOR = re.compile(rb'"?sep=(.|\\t)"?[ ,;\t]*(?:\r\n|\n|\r)', re.IGNORECASE)
+"""Excel's first line, which says what parts the cells."""
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_FLUX = re.compile(r"\s*(flux|bp|rp)_?\d{1,4}\s*", re.IGNORECASE)
+_WHOLE = re.compile(r"\s*[-+]?\d+([eEdD][-+]?\d+)?\s*")
 _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d*([eEdD][-+]?\d+)?")
 
 
@@ -32,12 +41,15 @@ class Head:
         Lines before the header that start with ``#``, without it.
     start : int
         Where in the file the rows begin.
+    text : bytes
+        What the file begins with.
     """
 
     names: list[str]
     delimiter: bytes
     comments: list[str]
     start: int
+    text: bytes = b""
 
 
 def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
@@ -60,9 +72,13 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
     file.seek(0)
     text = file.read(2 * HEAD_BYTES + 3)
     place, comments = _skip_comments(text)
+    if said := _SEPARATOR.match(text, place):
+        place, delimiter = said.end(), delimiter or said[1].replace(b"\\t", b"\t")
     line = _line(text, place)
     if not line:
-        raise InvalidTableError("the file is empty: a CSV table starts with a header line")
+        raise InvalidTableError(
+            f"the file is empty{' but for its comments' if comments else ''}: a CSV table starts with a header line"
+        )
     if len(line) > HEAD_BYTES:
         raise MalformedBodyError(f"the file is not CSV: its header line is longer than {HEAD_BYTES} bytes")
     delimiter = delimiter or _delimiter(_decoded(line))
@@ -72,23 +88,42 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
     if rows.cells[0] > MOST_COLUMNS:
         raise InvalidTableError(f"the table has {rows.cells[0]} columns: at most {MOST_COLUMNS} are read")
     names = cells(rows.row(0), delimiter)
-    if _is_header(names):
-        skipped = _units_and_rules(rows, delimiter)
-        following = rows.part(1 + skipped, 3 + skipped)
-        start = place + (int(following.starts[0]) if len(following) else len(text) - place)
-        if len(following) > 1 and (following.cells == len(names) + 1).all():
-            trailing = all(following.row(row).endswith(delimiter) for row in range(2))
-            names = [*names, ""] if trailing else ["", *names]  # as R writes the names of rows: without a header
-        if not len(following) and len(text) >= 2 * HEAD_BYTES:  # the first row is longer than any: found later
-            start = place + int(rows.ends[0])
-        return Head(names, delimiter, comments, start)
-    return Head(_made_up(len(names), comments), delimiter, comments, place)
+    if delimiter == b" " and "" in [name.strip() for name in names[1:-1]]:
+        raise _aligned(names)
+    begin = text[:_BEGIN_BYTES]
+    if not _is_header(names) or _names_fluxes(_named_by_comment(len(names), comments[-1:]), names):
+        return Head(_made_up(names, delimiter, rows, comments), delimiter, comments, place, begin)
+    names, start = _rows_below(names, delimiter, rows, text[place:])
+    return Head(names, delimiter, comments, place + start, begin)
+
+
+def _rows_below(names: list[str], delimiter: bytes, rows: Rows, text: bytes) -> tuple[list[str], int]:
+    """Return the columns' names, and where the rows below the header begin."""
+    skipped = _units_and_rules(rows, delimiter)
+    following = rows.part(1 + skipped, 3 + skipped)
+    if not len(following):  # or the first row is longer than any: found later
+        return names, int(rows.ends[0]) if len(text) >= HEAD_BYTES else len(text)
+    if len(following) > 1 and (following.cells == len(names) + 1).all():
+        trailing = all(following.row(row).endswith(delimiter) for row in range(2))
+        names = [*names, ""] if trailing else ["", *names]  # as R writes the names of rows: without a header
+    if delimiter == b" " and following.cells[0] != len(names) and b"  " in following.row(0):
+        raise _aligned(names)
+    _refuse_split_numbers(names, delimiter, following)
+    return names, int(following.starts[0])
+
+
+def _aligned(names: Sequence[str]) -> InvalidTableError:
+    """Return the refusal of cells with runs of blanks between them, as people like to look at."""
+    return InvalidTableError(
+        "the cells are aligned by runs of blanks, which are not read: save the table with commas between cells (in "
+        "pandas, to_csv; in astropy, Table.read(FILE, format='ascii').write('spectra.ecsv'))",
+        [Detail("header", " ".join(" ".join(names).split()[:4])[:120])],
+    )
 
 
 def _skip_comments(text: bytes) -> tuple[int, list[str]]:
     """Return where the header is, and the comments before it."""
-    if text.startswith(_MARKS):
-        raise MalformedBodyError("the file is not CSV: it is UTF-16 text; save it as UTF-8")
+    _refuse_encodings(text)
     place = 3 if text.startswith(b"\xef\xbb\xbf") else 0
     comments: list[str] = []
     while line := _line(text, place):
@@ -117,14 +152,38 @@ def check_text(text: bytes) -> None:
     _decoded(text)
 
 
+def _refuse_encodings(text: bytes) -> None:
+    """Refuse text of two or four bytes a character, by its mark or by its NUL characters."""
+    found = next((name for mark, name in _ENCODINGS.items() if text.startswith(mark)), "")
+    start = text[:400]
+    if not found and b"\0" in start and all(byte < 128 for byte in start):  # without a mark, and of ASCII
+        used = [bool(start[place::4].strip(b"\0")) for place in range(4)]
+        found = "UTF-16" if used in ([True, False] * 2, [False, True] * 2) else "UTF-32" if sum(used) == 1 else ""
+    if found:
+        raise MalformedBodyError(
+            f"the file is not CSV: it is {found} text; save it as UTF-8 (iconv -f {found} -t UTF-8 FILE > NEW)"
+        )
+
+
 def _decoded(text: bytes) -> str:
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedBodyError("the file is not CSV: it is not UTF-8 text") from error
+        raise MalformedBodyError(_no_text(text, error.start)) from error
     if "\0" in decoded:
-        raise MalformedBodyError("the file is not CSV: it holds NUL characters")
+        raise MalformedBodyError("the file is not CSV: it holds NUL characters, as no text does")
     return decoded
+
+
+def _no_text(text: bytes, place: int) -> str:
+    """Return what bytes are that are no UTF-8: text of western Europe's older encoding, or no text."""
+    around = text[max(0, place - 200) : place + 200]
+    if all((byte >= 32 and byte != 127) or byte in b"\t\r\n" for byte in around):
+        return (
+            f"the file is not CSV: it is not UTF-8 text (byte {text[place]:#04x}; perhaps Latin-1); save it as UTF-8 "
+            "(iconv -f LATIN1 -t UTF-8 FILE > NEW)"
+        )
+    return "the file is not CSV: it is not UTF-8 text, and of no format that is read"
 
 
 def _line(text: bytes, place: int) -> bytes:
@@ -163,6 +222,11 @@ def _is_header(names: Sequence[str]) -> bool:
     return len(names) > 1 and counted == [str(number) for number in range(len(counted))]
 
 
+def _names_fluxes(commented: Sequence[str], row: Sequence[str]) -> bool:
+    """Say whether a comment names columns of fluxes, and the row below it does not."""
+    return any(map(_FLUX.fullmatch, commented)) and not any(map(_FLUX.fullmatch, row))
+
+
 def _units_and_rules(rows: Rows, delimiter: bytes) -> int:
     """Return how many rows below the header are VizieR's: perhaps units, and a rule of dashes."""
     for number in range(1, min(3, len(rows))):
@@ -174,13 +238,36 @@ def _units_and_rules(rows: Rows, delimiter: bytes) -> int:
     return 0
 
 
-def _made_up(count: int, comments: Sequence[str]) -> list[str]:
+def _refuse_split_numbers(names: Sequence[str], delimiter: bytes, rows: Rows) -> None:
+    """Refuse rows whose numbers have a comma for the point where commas part the cells: each takes two cells.
+
+    Raises
+    ------
+    InvalidTableError
+    """
+    fluxes = sum(bool(_FLUX.fullmatch(name)) for name in names)
+    for row in range(len(rows)):
+        extra = int(rows.cells[row]) - len(names)
+        # Whole numbers take one cell: most must have taken two for it to be this, and all cells are of digits.
+        if delimiter != b"," or fluxes < 2 or not fluxes / 2 < extra <= len(names):
+            return
+        found = cells(rows.row(row), delimiter)
+        if sum(bool(_WHOLE.fullmatch(cell)) for cell in found) < len(found) - 2 * (len(names) - fluxes):
+            return
+    raise InvalidTableError(
+        f"the header has {len(names)} cells and the first row {int(rows.cells[0])}: its numbers have a comma for the "
+        "point, and commas part the cells too; save it with semicolons between cells, or with decimal points",
+        [Detail("row 0", f"{int(rows.cells[0])} cells for {len(names)} columns")],
+    )
+
+
+def _made_up(row: Sequence[str], delimiter: bytes, rows: Rows, comments: Sequence[str]) -> list[str]:
     """Return names for columns without any: those of a comment, as NumPy writes them, or by their number."""
-    for comment in reversed(comments):
-        for mark in (",", ";", "\t", None):
-            names = [name.strip() for name in comment.split(mark)]
-            if len(names) == count and count > 1 and not any(map(_is_number, names)):
-                return names
+    count = len(row)
+    if count > 3 and not row[0].strip() and not row[-1].strip():  # bars around each row
+        return ["", *_made_up(row[1:-1], delimiter, rows, comments), ""]
+    if named := _named_by_comment(count, comments):
+        return named
     flux = {DR3.samples: [f"flux_{number}" for number in range(DR3.samples)]}
     flux[DR3.untruncated] = [
         f"{band.name.lower()}_{number}" for band in (DR3.bp, DR3.rp) for number in range(band.samples)
@@ -189,7 +276,34 @@ def _made_up(count: int, comments: Sequence[str]) -> list[str]:
         flux[length + 1] = ["source_id", *names]
     if count not in flux:
         raise InvalidTableError(
-            f"the table has no header line and {count} columns: without names they must be the "
+            f"the table has no header line and {counted(count, 'column', 'columns')}: without names they must be the "
             f"{DR3.samples} or {DR3.untruncated} fluxes of a spectrum, with or without source_id before them"
+            f"{_why(row, delimiter, len(rows))}",
+            [Detail("first row", ", ".join(row[:4])[:120] + (", ..." if count > 4 else ""))],
         )
     return flux[count]
+
+
+def _named_by_comment(count: int, comments: Sequence[str]) -> list[str]:
+    """Return so many names of columns that stand in a comment; empty where none has them."""
+    for comment in reversed(comments):
+        for mark in (",", ";", "\t", None):
+            names = [name.strip() for name in comment.split(mark)]
+            if len(names) == count and count > 1 and not any(map(_is_number, names)):
+                return names
+    return []
+
+
+def _why(row: Sequence[str], delimiter: bytes, rows: int) -> str:
+    """Return the likeliest reason for another number of columns, as further sentences."""
+    count = len(row)
+    if delimiter == b"," and any(count in (2 * length, 2 * length + 1) for length in DR3.lengths["flux"]):
+        return ". They are twice as many: do its numbers have commas for the point? Save it with decimal points"
+    if count < 5 and any(rows in (length, length + 1) for length in DR3.lengths["flux"]):
+        return f". It has {rows} rows: is it transposed? Write a row for each source"
+    if count in (343, 344):
+        return (
+            ". 343 are the wavelengths of XP_SAMPLED, in W m-2 nm-1, which is not read: download XP_CONTINUOUS with "
+            "DATA_STRUCTURE=RAW of the same sources"
+        )
+    return ""

@@ -14,6 +14,10 @@ from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import Problem
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block
 
+HOW_TO_WRITE = (
+    "write an object for each source in a line of its own (in pandas, to_json(FILE, orient='records', lines=True); of "
+    "a list, jq -c '.[]' FILE), or send it to POST /predict if it is a body of it"
+)
 _LINE_BYTES = 1 << 20
 _FIRST_ROWS = 256
 
@@ -44,7 +48,9 @@ class JsonTable:
             raise InvalidTableError("the table has no rows")
         names = list(dict.fromkeys(name for row in rows for name in row))
         if not names:
-            raise MalformedBodyError("the file is not JSON lines: its first line is no object")
+            raise MalformedBodyError(f"the file is not JSON lines, its first line is no object: {HOW_TO_WRITE}")
+        if len(rows) == 1 and (all(isinstance(one, dict) for one in rows[0].values()) or "data" in rows[0]):
+            raise MalformedBodyError(f"the file is not JSON lines, it is one object for all rows: {HOW_TO_WRITE}")
         if len(names) > MOST_COLUMNS:
             raise InvalidTableError(f"the table has {len(names)} columns: at most {MOST_COLUMNS} are read")
         kinds = [_column([row.get(name) for row in rows], None).type for name in names]
@@ -79,7 +85,9 @@ class JsonTable:
         problems: dict[int, Problem] = {}
         while line := self._file.readline(_LINE_BYTES + 1):
             if len(line) > _LINE_BYTES:
-                raise MalformedBodyError(f"the file is not JSON lines: a line is longer than {_LINE_BYTES} bytes")
+                raise MalformedBodyError(
+                    f"the file is not JSON lines: a line is longer than {_LINE_BYTES} bytes; {HOW_TO_WRITE}"
+                )
             text = line.strip().removeprefix(b"\xef\xbb\xbf")
             if not text:
                 continue

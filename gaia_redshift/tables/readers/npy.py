@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3
+from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO
 from gaia_redshift.tables.readers.typed import column
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTable
@@ -38,6 +39,7 @@ def open_npy(file: IO[bytes]) -> PlainTable:
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > size - start:
         raise MalformedBodyError(f"the array is cut short: its header claims the shape {shape}, {size} bytes follow")
     if fortran and len(shape) > 1:
+        _check(shape, dtype)
         return _table({"flux": np.load(_whole(file), allow_pickle=False)})
     _check(shape, dtype)
     rows = shape[0]
@@ -68,21 +70,23 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
     except Exception as error:  # whatever a damaged header provokes: tokenizer's, parser's, NumPy's
         raise MalformedBodyError(f"the file is not a NumPy array: {str(error)[:200]}") from error
     if dtype.hasobject:
-        raise InvalidTableError("the array holds Python objects, which are not read: save an array of numbers")
+        raise InvalidTableError(wrong_type("O", "|O"))
     return shape, fortran, dtype, file.tell()
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     names = dtype.names or ()
-    if len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
+    fits = bool(names) or (len(shape) == 2 and (shape[1] in DR3.lengths["flux"] or not shape[0]))
+    advice = "" if fits else wrong_shape(shape)
+    if advice or len(shape) != (1 if names else 2) or len(names) > MOST_COLUMNS:
         raise InvalidTableError(
             f"the array has the shape {shape}: needed are (n, {DR3.samples}) or (n, {DR3.untruncated}), or a "
-            "structured array of shape (n,)"
+            f"structured array of shape (n,){'; ' if advice else ''}{advice}"
         )
     if not shape[0]:
         raise InvalidTableError("the table has no rows")
     if not names and dtype.kind not in "fiu":
-        raise InvalidTableError(f"the array holds {dtype}, not numbers")
+        raise InvalidTableError(wrong_type(dtype.kind, str(dtype)))
 
 
 def _columns(values: Column) -> dict[str, Column]:
@@ -135,8 +139,10 @@ def open_npz(file: IO[bytes]) -> PlainTable:
                 arrays[one.filename.removesuffix(".npy")] = np.load(_whole(content), allow_pickle=False)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise MalformedBodyError(f"the archive is damaged: {error}") from error
-    if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2:
-        arrays = {"flux": next(iter(arrays.values()))}
+    if len(arrays) == 1:
+        array = next(iter(arrays.values()))
+        _check(array.shape, array.dtype)
+        arrays = _columns(array)
     return _table(arrays)
 
 

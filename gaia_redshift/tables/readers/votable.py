@@ -34,6 +34,9 @@ class _Header:
     data: str = ""
     start: int = 0
     encoding: str = "utf-8"
+    root: str = ""
+    failure: str = ""
+    """What a service says that has no table to give."""
 
 
 class _DataFoundError(Exception):
@@ -85,8 +88,19 @@ def _read_header(file: IO[bytes]) -> _Header:
     if header.encoding not in {"utf-8", "us-ascii", "ascii", "iso-8859-1", "latin-1"}:
         raise MalformedBodyError(f"the VOTable is encoded as {header.encoding[:40]}: write it as UTF-8")
     if not header.fields:
-        raise InvalidTableError("the VOTable holds no table")
+        raise InvalidTableError(_why_no_table(header))
     return header
+
+
+def _why_no_table(header: _Header) -> str:
+    if header.root != "VOTABLE":
+        return (
+            f"the document is XML and no VOTable, it begins with <{header.root[:40]}>: download or write the table as "
+            "VOTable, FITS or CSV"
+        )
+    if header.said.get("query_status", "").upper() == "ERROR":
+        return f"the VOTable holds no table, but an error of the service that wrote it: {header.failure[:300]}"
+    return "the VOTable holds no table"
 
 
 class _HeaderParser:
@@ -111,6 +125,7 @@ class _HeaderParser:
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
         self._path.append(name)
+        self.header.root = self._path[0]
         if len(self._path) > _DEEPEST:
             raise MalformedBodyError("the document is not a VOTable: its elements are too deep")
         if name in {"TABLEDATA", "STREAM", "FITS"} and "TABLE" in self._path:
@@ -121,6 +136,8 @@ class _HeaderParser:
             self.header.fields[-1].set_null(attributes["null"])
         elif name in {"PARAM", "INFO"} and attributes.get("name"):
             self.header.said[attributes["name"].lower()] = attributes.get("value", "")
+            if attributes["name"].upper() == "QUERY_STATUS":
+                self._text = []
         elif name == "DESCRIPTION":
             self._text = []
 
@@ -136,6 +153,9 @@ class _HeaderParser:
         if name == "DESCRIPTION" and self._text is not None:
             if self._path and self._path[-1] == "FIELD":
                 self.header.fields[-1].description = " ".join("".join(self._text).split())
+            self._text = None
+        if name == "INFO" and self._text is not None:
+            self.header.failure = " ".join("".join(self._text).split())
             self._text = None
         if name == "TABLE" and self.header.fields:
             raise _DataFoundError

@@ -208,3 +208,55 @@ def test_the_document_tells_the_limits_that_are_set(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"max_spectra": 123}))) as service:
         schemas = service.get("/openapi.json").json()["components"]["schemas"]
     assert schemas["PredictRequest"]["properties"]["spectra"]["maxItems"] == 123
+
+
+@pytest.mark.parametrize("name", ["#source_id", "designation", "objID", "SOURCE_ID", "Source ID"])
+def test_what_was_taken_for_the_id_is_said_and_given_back(service: TestClient, make_flux: Make, name: str) -> None:
+    ids = ["Gaia DR3 123", "-5", "99999999999999999999", "", "-5"]
+    rows = [",".join([one, *(f"{value:.4f}" for value in row)]) for one, row in zip(ids, make_flux(5), strict=True)]
+    content = "\n".join([",".join([name, *NAMES]), *rows])
+    reply = service.post("/predict/csv", content=content, headers=CSV)
+    assert [row["source_id"] for row in rows_of(reply)] == ids
+    assert reply.headers["x-recognised"] == (
+        f"csv: Gaia DR3 samples in e-/s, from the columns flux_0 to flux_185; identifiers from {name.lstrip('#')}"
+    )
+    as_json = service.post("/predict/csv", content=content, headers={**CSV, "Accept": "application/json"})
+    assert [row["source_id"] for row in as_json.json()["predictions"]] == [*ids[:3], None, ids[4]]
+    assert as_json.headers["x-recognised"] == reply.headers["x-recognised"]
+
+
+def test_units_that_ecsv_declares_are_honoured(service: TestClient, make_flux: Make) -> None:
+    flux = make_flux(3) / DR3.pixels
+    names = "".join(f"# - {{name: {name}, unit: electron / (pix s), datatype: float64}}\n" for name in NAMES)
+    head = f"# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n{names}" + ",".join(NAMES) + "\n"
+    content = head + "\n".join(",".join(map(repr, row)) for row in flux.astype(float).tolist())
+    found = [float(row["redshift"]) for row in rows_of(service.post("/predict/csv", content=content, headers=CSV))]
+    assert found == pytest.approx(tiny_redshift(make_flux(3)).tolist(), abs=2e-6)
+
+
+@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (b"a;b\n1;2\n", 422, "no spectra were found: csv with semicolons between cells, 2 columns (a, b), 1 row"),
+        (b"<html><title>Log in</title></html>", 400, "a web page (HTML, 'Log in')"),
+        (",".join(NAMES).encode("utf-32"), 400, "it is UTF-32 text; save it as UTF-8"),
+        (b'[{"flux": [1]}]', 400, "JSON, and no JSON lines"),
+        (b"flux\n1.5\n2.5\n", 422, "column flux holds single values, not arrays"),
+    ],
+)
+def test_what_is_not_understood_is_named_with_what_to_do(
+    service: TestClient, path: str, content: bytes, status: int, message: str
+) -> None:
+    reply = service.post(path, files={"file": ("spectra.csv", content, "text/csv")})
+    error = error_of(reply, status, "invalid_table" if status == 422 else "malformed_body")
+    assert message in error["message"]
+
+
+def test_wrong_parameters_are_named_in_the_message(service: TestClient) -> None:
+    reply = service.post("/predict/csv?prior=flta", content=b"x", headers=CSV).json()
+    assert reply["error"]["message"].startswith("the request's parameters are wrong: query.prior: ")
+    reply = service.get("/models?verbose=1").json()
+    assert reply["error"]["message"] == "the query is wrong: verbose is unknown: there are: none"
+    reply = service.post("/predict/csv?model=tinny", content=b"x", headers=CSV).json()
+    assert reply["error"]["message"].endswith("; did you mean tiny?")

@@ -231,3 +231,21 @@ def test_a_colon_in_a_name_is_no_key(name: str) -> None:
     assert read_request(text.encode(), 10)[0].source_id == [name]
     text = f'{{"spectra":[{{"bp":{GOOD[:80]},"rp":{GOOD[80:]},"source_id":{json.dumps(name)}}}],{_PRIOR}}}'
     assert read_request(text.encode(), 10)[0].source_id == [name]
+
+
+@pytest.mark.parametrize(
+    ("document", "at", "message"),
+    [
+        ({"flux": [1.0] * 186}, "flux", '{"spectra": [{"flux": ...}]}'),
+        ({"spectra": [[1.0] * 186]}, "spectra[0]", '{"flux": [...]}'),
+        ({"spectra": [{"flux": [1.0] * 185}]}, "spectra[0].flux", "flux needs 186 numbers, not 185"),
+        ({"spectra": [{"flux": [1.0] * 240}]}, "spectra[0].flux", "as bp and rp, 120 each"),
+        ({"spectra": [{"flux": [1.0] * 343}]}, "spectra[0].flux", "XP_SAMPLED"),
+        ({"spectra": [{"bp": [1.0] * 79, "rp": [1.0] * 106}]}, "spectra[0].bp", "bp needs 80 or 120 numbers, not 79"),
+    ],
+)
+def test_the_usual_mistakes_are_told_the_way_out(document: Any, at: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(orjson.dumps(document), 10)
+    details = {detail.at: detail.message for detail in caught.value.details}
+    assert message in details[at]

@@ -9,6 +9,7 @@ from gaia_redshift.archive import Archive, ArchiveError
 from gaia_redshift.archive.tap import query
 from gaia_redshift.archive.web import ATTEMPTS, Web
 from gaia_redshift.commands.fetch import fetch
+from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.tables.files import read
 from gaia_redshift.tables.formats import opened
 from tests.gaia_redshift.archive.server import Sky, serving
@@ -116,6 +117,17 @@ def test_the_command_writes_a_table_that_predict_reads(
     batch = read(tmp_path / "out.fits")
     assert batch.source_id == [150, 120]
     assert not batch.problems
+
+
+def test_sources_may_be_named_by_their_designation(sky: Sky, tmp_path: Path) -> None:
+    (tmp_path / "ids.csv").write_text("Designation,z\nGaia DR3 150,0.1\n,\nGaia DR3 120,0.2\n")
+    fetch(tmp_path / "out.csv", ids=tmp_path / "ids.csv", datalink=f"{sky.url}/data", cache=tmp_path / "cache")
+    batch = read(tmp_path / "out.csv")
+    assert batch.source_id == ["150", "120"]
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("Gaia DR3 150,0.1,150,")
+    (tmp_path / "ids.csv").write_text("designation\nM 31\n")
+    with pytest.raises(InvalidInputError, match="designation holds 'M 31'"):
+        fetch(tmp_path / "out.csv", ids=tmp_path / "ids.csv", datalink=f"{sky.url}/data")
 
 
 def test_columns_of_the_query_stand_beside_the_spectra(sky: Sky, tmp_path: Path) -> None:

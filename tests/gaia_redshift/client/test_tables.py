@@ -340,3 +340,33 @@ def test_an_answer_that_is_none_is_told_in_our_words(body: bytes) -> None:
 def test_an_address_without_a_scheme_is_refused_at_once(kind: type) -> None:
     with pytest.raises(ValueError, match="'localhost:8000' does not begin with http"):
         kind("localhost:8000")
+
+
+def test_identifiers_of_a_csv_table_come_back_so_that_a_merge_works(client: Client, make_flux: Make) -> None:
+    big = 5_850_000_000_000_000_001
+    table = pd.DataFrame({"objID": [big, -2, big], **in_columns(make_flux(3))})
+    found = client.predict_csv(io.StringIO(table.to_csv(index=False)))
+    assert found.named_by == "objID"
+    assert found.source_id == [big, -2, big]
+    assert len(table.merge(found.to_pandas(), left_on="objID", right_on="source_id")) == 5
+    named = table.assign(objID="Gaia DR3 5").rename(columns={"objID": "designation"})
+    found = client.predict_csv(io.StringIO(named.to_csv(index=False)))
+    assert (found.named_by, found.source_id) == ("designation", ["Gaia DR3 5"] * 3)
+    assert "source_id from designation" in repr(found)
+
+
+def test_a_dict_and_a_structured_array_keep_one_column_of_identifiers(client: Client, make_flux: Make) -> None:
+    flux = make_flux(2)
+    records = np.zeros(2, [("source_id", "i8"), ("flux", "f4", (186,))])
+    records["source_id"], records["flux"] = [7, 8], flux
+    expected = [one.redshift for one in client.predict(flux)]
+    for table in (records, {"source_id": [7, 8], "flux": flux}):
+        found = client.predict(table)
+        assert found.source_id == [7, 8]
+        assert [one.redshift for one in found] == pytest.approx(expected, abs=2e-6)
+        assert found.to_arrow().column_names.count("source_id") == 1
+
+
+def test_a_table_without_spectra_says_why_before_anything_is_sent() -> None:
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="The column spec holds arrays of 186"):
+        client.predict(pd.DataFrame({"spec": [[1.0] * 186]}))

@@ -90,7 +90,7 @@ def test_predict_exits_with_1_when_a_row_failed_and_keeps_the_others(run, tmp_pa
     ("content", "message"),
     [
         (b"", "the file is empty"),
-        (b"a,b\n1,2\n", "186 columns are missing, flux_0 the first"),
+        (b"a,b\n1,2\n", "no spectra were found: csv with commas between cells, 2 columns (a, b), 1 row"),
         (b"\x00\x01", "not CSV"),
     ],
 )

@@ -37,7 +37,7 @@ def test_flux_columns_win_over_band_columns() -> None:
     [
         ([], "186 columns are missing, flux_0 the first"),
         (["z", "ra"], "186 columns are missing, flux_0 the first"),
-        (FLUX[1:], "1 columns are missing, flux_0 the first"),
+        (FLUX[1:], "1 column is missing: flux_0;"),
         (FLUX[:-2], "2 columns are missing, flux_184 the first"),
         ([*FLUX, "flux_186"], "flux_186 is one too many"),
         ([*FLUX, "flux_7"], "duplicate column flux_7"),

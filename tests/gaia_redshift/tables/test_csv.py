@@ -71,7 +71,7 @@ def test_quoted_cells_and_line_ends_inside_them_are_one_cell() -> None:
         (changed(0, "0x10"), "not_a_number", "flux_0 is '0x10'"),
         (changed(0, "1,5"), "ragged_row", "188 cells, the header 187"),
         (["7", *ROW[:-1]], "ragged_row", "186 cells, the header 187"),
-        (["7"], "ragged_row", "1 cells"),
+        (["7"], "ragged_row", "1 cell, the header 187"),
     ],
 )
 @pytest.mark.parametrize("large", [False, True])

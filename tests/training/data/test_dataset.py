@@ -78,9 +78,9 @@ def test_missing_columns_are_named_and_counted(write_csv: WriteCsv) -> None:
     table = csv_table(*galaxies(120))
     with pytest.raises(InvalidInputError, match=r"galaxies\.csv lacks the column z"):
         read(write_csv(table.drop_columns(["z"])))
-    with pytest.raises(InvalidInputError, match=r"1 columns are missing, flux_3 the first"):
+    with pytest.raises(InvalidInputError, match=r"1 column is missing: flux_3;"):
         read(write_csv(table.drop_columns(["flux_3"])))
-    with pytest.raises(InvalidInputError, match=r"186 columns are missing, flux_0 the first"):
+    with pytest.raises(InvalidInputError, match=r"no spectra were found: csv with commas .*, 1 column \(z\)"):
         read(write_csv(table.drop_columns([f"flux_{index}" for index in range(DR3.samples)])))
 
 

@@ -1,0 +1,69 @@
+"""Which column of a table names its spectra, whatever program named the column. Imports `spectra` and `errors`."""
+
+import re
+from collections.abc import Sequence
+
+import pyarrow
+
+from gaia_redshift.errors import Detail, InvalidTableError
+from gaia_redshift.spectra import FLOAT_IDS
+
+SOURCE_ID = "source_id"
+
+IDENTIFIERS = (
+    SOURCE_ID, "sourceid", "gaia_source_id", "gaia_dr3_source_id", "dr3_source_id", "source_id_dr3", "designation",
+    "gaia_designation", "objid", "obj_id", "object_id", "objectid", "id",
+)  # fmt: skip
+"""What columns of identifiers are called, without regard to case, to blanks and hyphens for underscores, and to a mark
+of comments in front; the first that is there is taken."""
+
+
+def find_identifier(names: Sequence[str]) -> int | None:
+    """Return the position of the column that names the spectra; None where no column does.
+
+    Raises
+    ------
+    InvalidTableError
+        If there are two columns ``source_id``.
+    """
+    plain = [re.sub(r"[ -]", "_", name.strip().lower().lstrip("#!%").strip(" '\"")) for name in names]
+    # The plain name itself goes before one with a mark; a name that several columns have says nothing, but for Gaia's.
+    exact = [place for place, name in enumerate(names) if name.strip().lower() == SOURCE_ID]
+    if len(exact) > 1:
+        raise InvalidTableError(f"duplicate column {SOURCE_ID}", [Detail(SOURCE_ID, "duplicate")])
+    wanted = next((name for name in IDENTIFIERS if plain.count(name) == 1), None)
+    return exact[0] if exact else None if wanted is None else plain.index(wanted)
+
+
+def named_ids(names: Sequence[str], place: int | None) -> str:
+    """Return the end of a sentence that says which column names the spectra; empty where none does."""
+    return "" if place is None else f"; identifiers from {names[place].strip()[:80]}"
+
+
+def identifier_column(schema: pyarrow.Schema) -> int | None:
+    """Return the position of the column that names the spectra.
+
+    None where no column does, or the one of another name than ``source_id`` has a type that names nothing.
+
+    Raises
+    ------
+    InvalidTableError
+        If there are two columns ``source_id``, or it is of floats or of another type than integers and text.
+    """
+    position = find_identifier(schema.names)
+    if position is None:
+        return None
+    kind, types = schema.field(position).type, pyarrow.types
+    if types.is_floating(kind):
+        raise InvalidTableError(FLOAT_IDS, [Detail(schema.names[position][:80], "floats")])
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    if any(test(plain) for test in (types.is_integer, types.is_null, types.is_string, types.is_large_string)):
+        return position
+    if types.is_string_view(plain):
+        return position
+    if schema.names[position].strip().lower() != SOURCE_ID:
+        return None
+    raise InvalidTableError(
+        f"column {schema.names[position][:40]} has the type {str(kind)[:40]}",
+        [Detail(schema.names[position][:80], "needs integers or text")],
+    )
