@@ -18,7 +18,7 @@ from app.jobs.files import Files
 from app.jobs.job import Part
 from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
 from gaia_redshift.spectra import FloatArray
-from gaia_redshift.tables.columns import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.table import DESCRIPTION, UCD, UNIT, about
 
 ROW = "row"
@@ -33,6 +33,9 @@ _COMPARE = {
     "=": compute.equal,
     "!=": compute.not_equal,
 }
+
+_EXACT = 2**53
+"""Larger whole numbers are rounded by JavaScript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,6 @@ def _told(values: dict[str, Any]) -> dict[str, Any]:
             told[name] = str(value)
         elif name == "quality":
             told[name] = value.split("|") if value else []
-        elif not isinstance(value, int | float | str | None):
+        elif not isinstance(value, int | float | str | None) or (isinstance(value, int) and abs(value) > _EXACT):
             told[name] = str(value)
     return told

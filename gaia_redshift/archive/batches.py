@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gaia_redshift.archive.datalink import Archive
 from gaia_redshift.spectra import Grid, Problem, SpectrumBatch
-from gaia_redshift.tables.columns import SOURCE_ID
 from gaia_redshift.tables.dataframes import read_blocks
+from gaia_redshift.tables.identifiers import SOURCE_ID
 
 _NOT_THERE = Problem("not_in_archive", "the archive has no BP/RP spectrum of this source")
 
