@@ -169,7 +169,7 @@ def test_what_an_address_leads_to_is_checked(start_jobs: Start, host: Answers, n
         ((500, {}, b"no"), "fetch_failed"),
         ((200, {"Content-Length": "100"}, b"short"), "fetch_failed"),
         ((200, {}, b"x" * 3000), "body_too_large"),
-        ((200, {}, b"<html>"), "invalid_table"),
+        ((200, {}, b"<html>"), "malformed_body"),
     ]
     host.by_path["/secret"] = (200, {}, table(3))
     url = f"http://data.example.org:{host.port}/a"
