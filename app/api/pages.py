@@ -100,7 +100,8 @@ def describe_request_body(app: FastAPI) -> None:
         paths["/predict/csv"]["post"]["requestBody"]["content"]["text/csv"]["example"] = EXAMPLE_TABLE.read_text(
             "ascii"
         )
-        paths["/models/{name}"]["get"]["parameters"][0]["example"] = app.state.settings.default_model
+        for path in ("/models/{name}", "/grid"):
+            paths[path]["get"]["parameters"][0]["example"] = app.state.settings.default_model
         _describe_keys(document, app.state.settings)
         return document
 

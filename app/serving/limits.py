@@ -99,7 +99,7 @@ class Limits:
             raise UnsupportedMediaTypeError(
                 f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
             )
-        body = _Body(self, self._allowance(scope["path"], media_type(headers)), receive)
+        body = _Body(self, self._allowance(scope.get("path", ""), media_type(headers)), receive)
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
         body.complete = announced == "0" and "transfer-encoding" not in headers
