@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from lxml import etree
 from pydantic import create_model
 from vo_models.uws import (
     ErrorSummary,
@@ -19,9 +20,10 @@ from vo_models.uws import (
     Results,
     ShortJobDescription,
 )
+from vo_models.uws.models import NSMAP
 from vo_models.uws.types import ErrorType, ExecutionPhase
 
-from gaia_redshift.client.job_messages import JobReply
+from gaia_redshift.client.job_messages import JobProgress, JobReply
 
 MEDIA_TYPE = "text/xml"
 
@@ -58,7 +60,6 @@ def write_job(job: JobReply) -> bytes:
         kind = ErrorType.TRANSIENT if problem.code in _TRANSIENT else ErrorType.FATAL
         summary = ErrorSummary(message=problem.message, type=kind, has_detail=True)
     parameters = _parameters(job)
-    progress = job.progress.model_dump()
     made = Job[type(parameters)](  # type: ignore[misc]
         job_id=job.job_id,
         run_id=job.run_id,
@@ -73,9 +74,8 @@ def write_job(job: JobReply) -> bytes:
         parameters=parameters,
         results=_results(job),
         error_summary=summary,
-        job_info=[f"{name}={value}" for name, value in progress.items() if value is not None],
     )
-    return _bytes(made)
+    return _bytes(made, job.progress)
 
 
 _TRANSIENT = {"archive_failed", "fetch_failed", "job_failed"}
@@ -107,6 +107,12 @@ def write_parameters(job: JobReply) -> bytes:
     return _bytes(_parameters(job))
 
 
-def _bytes(element: Any) -> bytes:
-    content = element.to_xml(skip_empty=False, encoding="utf-8", xml_declaration=True)
-    return content if isinstance(content, bytes) else str(content).encode()
+def _bytes(element: Any, progress: JobProgress | None = None) -> bytes:
+    tree: Any = element.to_xml_tree(skip_empty=False)
+    if progress is not None:  # the schema wants elements in it, which the model cannot hold
+        info = etree.SubElement(tree, f"{{{NSMAP['uws']}}}jobInfo")
+        for name, value in progress.model_dump().items():
+            if value is not None:
+                etree.SubElement(info, name).text = str(value)
+    content: bytes = etree.tostring(tree, encoding="utf-8", xml_declaration=True)
+    return content

@@ -73,6 +73,7 @@ def test_a_job_is_created_run_and_destroyed_as_uws_says(owner: Owner) -> None:
     assert root.tag == f"{UWS}job"
     assert root.findtext(f"{UWS}phase") == "COMPLETED"
     assert root.findtext(f"{UWS}runId") == "x"
+    assert root.findtext(f"{UWS}jobInfo/rows_done") == "10"
     (result,) = root.iter(f"{UWS}result")
     href = result.attrib["{http://www.w3.org/1999/xlink}href"]
     assert client.get(href).content == owner.result(place.rpartition("/")[2])
