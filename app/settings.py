@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     )
     jobs_workers: int = Field(1, ge=0, le=64, title="Processes that work on jobs; 0: those of other services do")
     jobs_threads: int = Field(1, ge=1, le=1024, title="Threads of the network in each of them")
-    jobs_nice: int = Field(19, ge=0, le=19, title="How far they stand back for other processes")
+    jobs_nice: int = Field(
+        19, ge=0, le=19, title="How far they stand back for other processes; 19: work where nothing else wants to"
+    )
     jobs_max_body_bytes: int = Field(4 * 2**30, ge=1, title="Largest table of a job in bytes")
     jobs_max_rows: int = Field(10_000_000, ge=1, title="Most rows in the table of a job")
     jobs_max_sources: int = Field(100_000, ge=1, title="Most source ids in one job")

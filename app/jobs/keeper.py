@@ -16,8 +16,8 @@ from app.settings import Settings
 _log = logging.getLogger("gaia_redshift")
 
 _LOOK_SECONDS = 0.2
-_START_SECONDS = 60.0
-"""A process shows its first sign of life within this time."""
+_START_SECONDS = 600.0
+"""A process shows its first sign of life within this time: it stands back for others."""
 _AGAIN_SECONDS = 1.0
 """Between the end of a process and the start of the next: one that cannot start must not take all the time there is."""
 _STOP_SECONDS = 10.0
