@@ -14,6 +14,24 @@ COPY requirements/image.txt requirements/
 RUN python -m pip download --quiet --only-binary :all: --require-hashes -r requirements/image.txt -d /wheels
 
 
+# The documentation, which the service shows at /guide. TensorFlow is not here, so the notebook that trains is shown and not
+# run.
+FROM wheels AS guide
+COPY requirements/build.txt requirements/docs.txt requirements/
+RUN python -m venv --without-pip /docs \
+ && python -m pip --python /docs/bin/python install --quiet --only-binary :all: --find-links /wheels --require-hashes \
+      -r requirements/build.txt -r requirements/docs.txt
+COPY pyproject.toml setup.py LICENSE README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md ./
+COPY models models
+COPY gaia_redshift gaia_redshift
+COPY app app
+COPY training training
+RUN python -m pip --python /docs/bin/python install --quiet --no-index --no-deps --no-build-isolation \
+      --editable . --editable app --editable training
+COPY docs docs
+RUN /docs/bin/python docs/site/build.py
+
+
 # The library and the service without the workshop: `simulate` and `train` then say that they are not part of this
 # installation.
 FROM wheels AS project
@@ -24,6 +42,7 @@ COPY pyproject.toml LICENSE README.md ./
 COPY models models
 COPY gaia_redshift gaia_redshift
 COPY app app
+COPY --from=guide /build/app/guide app/guide
 RUN python -m pip --python /tools/bin/python wheel --quiet --no-index --no-deps --no-build-isolation -w /project . ./app
 
 

@@ -3,15 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve workshop test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
+.PHONY: serve workshop docs test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability jobs-test soak fuzz audit sbom lock clean
+	reliability jobs-test archive-test soak fuzz audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
 
 workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluate
+
+docs: .venv/docs.done  ## Build the documentation as a site, which the service shows at /guide
+	$(BIN)/python docs/site/build.py
 
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -22,8 +25,8 @@ COVERED := 89
 coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
-test-docs: .venv/dev.done  ## Run the documentation's commands, and look for what it does not tell
-	$(BIN)/python -m pytest tests/docs tests/contract
+test-docs: .venv/dev.done docs  ## Run all examples of the documentation, long ones too, and look for what it does not tell
+	LONG_EXAMPLES=1 $(BIN)/python -m pytest -rs tests/docs tests/contract
 
 lint: .venv/dev.done  ## Style, types and the architecture's contracts
 	$(BIN)/ruff check .
@@ -108,6 +111,9 @@ KILLS := 50
 jobs-test: .venv/dev.done  ## Kill, fill up and lock what works on jobs: none lost, none double (half an hour; PostgreSQL of Debian, root)
 	$(BIN)/python -m tests.reliability.jobs --kills $(KILLS) --out $(RESULTS)/jobs.json
 
+archive-test: .venv/dev.done  ## Ask the shipped ADQL of a real TAP service (needs Debian's gavodachs2-server postgresql-15-pgsphere postgresql-15-q3c)
+	$(BIN)/python -m tests.tap
+
 MINUTES := 60
 soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow, nothing may get lost
 	$(BIN)/python -m tests.reliability.soak --minutes $(MINUTES) --out $(RESULTS)/soak.json
@@ -144,7 +150,7 @@ lock:  ## Renew requirements/*.txt (needs uv)
 	$(DEV) --extra train --extra dev --output-file requirements/dev.txt
 	$(IMAGE) --output-file requirements/image.txt
 	$(IMAGE) --constraint requirements/image.txt --extra gpu --output-file requirements/gpu.txt
-	for extra in audit fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
+	for extra in audit docs fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
 		--output-file requirements/$$extra.txt; done
 
 clean:  ## Remove the environment and all caches
@@ -156,7 +162,7 @@ clean:  ## Remove the environment and all caches
 	touch $@
 
 PARTS := --editable . --editable app
-.venv/dev.done: PARTS += --editable training
+.venv/dev.done .venv/docs.done: PARTS += --editable training
 .venv/%.done: requirements/%.txt requirements/build.txt pyproject.toml app/pyproject.toml training/pyproject.toml | .venv/pip.done
 	$(PIP) install --require-hashes -r requirements/build.txt -r $<
 	$(PIP) install --no-deps --no-build-isolation $(PARTS)

@@ -18,6 +18,13 @@ from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine.installed import check_installed
 from gaia_redshift.errors import Detail, InvalidInputError, suggestion
 
+EXAMPLES = """
+gaia-redshift serve
+gaia-redshift serve --host 0.0.0.0 --port 9000 --workers 2
+GAIA_REDSHIFT_DEFAULT_MODEL=mine gaia-redshift serve --models my-models
+gaia-redshift key alice > alice.json
+"""
+
 _ENVIRONMENT = "GAIA_REDSHIFT_"
 
 

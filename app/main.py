@@ -13,14 +13,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, job_fields, job_rows, jobs, models, pages, predict, sources, tables
+from app.api import guide, health, job_fields, job_rows, jobs, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
-from app.serving.access_log import AnswerErrors, Observe
+from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
 from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.security import Access, Guard
 from app.serving.start_up import TellWhy
+from app.serving.turns import Turns
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 
@@ -65,11 +66,13 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.ready, app.state.when_loaded = False, when_loaded
     app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, jobs, job_fields, job_rows, models, health, pages):
+    for module in (predict, tables, sources, jobs, job_fields, job_rows, models, health, pages, guide):
         app.include_router(module.router)
     pages.mount_static(app)
+    guide.mount(app)
     pages.describe_request_body(app)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -81,7 +84,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, access=app.state.access)
     if settings.cors_origins:
-        app.add_middleware(AnswerErrors)
+        app.add_middleware(ErrorReplyMiddleware)
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -97,7 +100,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 "Location",
             ],
         )
-    app.add_middleware(Observe)
+    app.add_middleware(AccessLogMiddleware)
     app.add_middleware(TellWhy)
     if settings.tracing:
         tracing.trace(app)

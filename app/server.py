@@ -26,7 +26,7 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 
 from app.api.predict import SmallRequests
 from app.main import UNREADY, create_app
-from app.serving import logs, metrics_files
+from app.serving import logs, memory, metrics_files
 from app.serving.fast_path import FastPath
 from app.serving.http import arrivals
 from app.serving.http_protocol import ImpatientProtocol
@@ -77,6 +77,7 @@ def _jobs(settings: Settings) -> AbstractContextManager[None]:
 
 def make_application(settings: Settings) -> ASGIApp:
     """Make the application in the process that serves it."""
+    memory.give_back()
     logs.configure(settings.log_format, settings.log_level)
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:

@@ -226,11 +226,18 @@ class Predictor:
             matrix, numbers = self.bundle.bins.stack([prior for _, prior in priors])
             index = np.repeat(np.array(numbers, np.int32), [rows for rows, _ in priors])
         wrong = validate(flux, self.bundle.grid) > 0
-        found = self.engine(flux, index, matrix, pdf=pdf)
+        if wrong.any():
+            rest = None if index is None else index[~wrong]
+            return self._within(self.engine(flux[~wrong], rest, matrix, pdf=pdf)).spread(~wrong)
+        return self._within(self.engine(flux, index, matrix, pdf=pdf))
+
+    def _within(self, found: Redshifts) -> Redshifts:
+        """Return redshifts without those that lie beyond what the model knows."""
         if self.bundle.bins is None:  # a density knows no other redshifts than those of its bins
             low, high = self._limits
-            wrong |= ~((found.redshift >= low) & (found.redshift <= high))
-        return found.without(wrong) if wrong.any() else found
+            beyond = ~((found.redshift >= low) & (found.redshift <= high))
+            return found.without(beyond) if beyond.any() else found
+        return found
 
     @property
     def _limits(self) -> tuple[float, float]:

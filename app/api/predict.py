@@ -239,7 +239,7 @@ async def predict_csv(
             await asyncio.to_thread(lambda: draft.file.write(write(predictions, not begun)))
             begun = True
 
-        async with uploaded_table(request, (CSV,)) as file:
+        async with uploaded_table(request, (CSV,)) as file, request.app.state.tables.turn_of(file):
             if media_type(request.headers) == "multipart/form-data":
                 asked = Asked(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)

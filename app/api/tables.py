@@ -21,11 +21,10 @@ from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.interpretation.prior import PriorName, name_of
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
-from gaia_redshift.tables.answers import beside
+from gaia_redshift.tables.answers import beside, stamped
 from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, opened, settle
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
-from gaia_redshift.tables.writers import Writer
 
 router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
 
@@ -67,6 +66,7 @@ async def predict_table(
     prior: Annotated[PriorName, Query(description="Prior on redshift (flat: density models only)")] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
+    stamp: Annotated[bool, Query(description="Also return `model` and `prior`, who answered, in every row")] = False,
     unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
     format: Annotated[FormatName | None, Query(description="Of the answer; goes before Accept")] = None,  # noqa: A002
 ) -> Response:
@@ -88,7 +88,7 @@ async def predict_table(
         raise chosen.batcher.overloaded()
     # In use from now on: a reload while the upload arrives must not end the model.
     with chosen, Draft() as draft:
-        async with uploaded_table(request, ACCEPTED) as file:
+        async with uploaded_table(request, ACCEPTED) as file, request.app.state.tables.turn_of(file):
             if kind == "multipart/form-data":
                 asked = Asked(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
@@ -104,7 +104,9 @@ async def predict_table(
                 own = unit_of_columns(table, found, unit)
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
-                rows = await _predict(blocks, chosen, asked, most, lambda batch: _keep(writer, batch))
+                rows = await _predict(
+                    blocks, chosen, asked, most, lambda batch: writer.write(stamped(batch, about) if stamp else batch)
+                )
                 await _in_thread(writer.close)
         request.scope["state"]["spectra"] = rows
         headers = {
@@ -118,10 +120,6 @@ async def predict_table(
 def _refuse_many(rows: int, most: int) -> None:
     if rows > most:
         raise BodyTooLargeError(f"the table has more than {most} rows: split it, or raise the limit")
-
-
-def _keep(writer: Writer, rows: pyarrow.RecordBatch) -> None:
-    writer.write(rows)
 
 
 def _acceptable(request: Request, kind: str) -> Format:

@@ -42,7 +42,7 @@ def new_id() -> str:
 _log: Any = structlog.get_logger()
 
 
-class Observe:
+class AccessLogMiddleware:
     """Pure ASGI middleware; see the module."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,7 +65,7 @@ class Observe:
             request.done()
 
 
-class AnswerErrors:
+class ErrorReplyMiddleware:
     """Pure ASGI middleware that answers errors inside of the layers which add headers to answers, such as CORS."""
 
     def __init__(self, app: ASGIApp) -> None:

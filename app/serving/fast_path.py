@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.serving.access_log import Observe
+from app.serving.access_log import AccessLogMiddleware
 from app.serving.http.exchange import WHOLE_BODY
 from app.serving.security import Access
 
@@ -60,7 +60,7 @@ class FastPath:
         self.app, self._endpoint, self._access = app, endpoint, access
         self._app = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app)))
         self._route = _Route(endpoint.path)
-        self._watch = Observe(self._answer)
+        self._watch = AccessLogMiddleware(self._answer)
         self._forwarded: ASGIApp = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", self._watch)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

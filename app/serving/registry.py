@@ -68,7 +68,15 @@ class Model:
     ) -> Predictions:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         self.predictor.check_grid(batch)
-        found = await self.batcher.submit(batch.usable_flux(), asked.prior, pdf=asked.pdf, patient=patient, alone=alone)
+        usable = batch.usable()
+        usable = batch.usable()
+        flux = batch.flux[usable] if batch.problems else batch.flux
+        if len(flux):
+            found = await self.batcher.submit(flux, asked.prior, pdf=asked.pdf, patient=patient, alone=alone)
+        else:
+            found = self.predictor.answer(flux, pdf=asked.pdf)
+        if batch.problems:
+            found = found.spread(usable)
         if len(batch) <= _FEW_ROWS:
             predictions = self.predictor.name_problems(batch, found)
         else:

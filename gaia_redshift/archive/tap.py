@@ -48,6 +48,9 @@ def _result(client: Web, adql: str, url: str, poll_seconds: float, wait: Callabl
     form = {"REQUEST": "doQuery", "LANG": "ADQL", "FORMAT": "votable", "QUERY": adql, "PHASE": "RUN"}
     job = str(client.send("POST", f"{url.rstrip('/')}/async", form).request.url)
     waited = 0.0
+    if client.send("GET", f"{job}/phase").text.strip().upper() == "PENDING":
+        # Not every service starts a job that it is asked to start as it is made: DaCHS 2.7 does not.
+        client.send("POST", f"{job}/phase", {"PHASE": "RUN"})
     while (phase := client.send("GET", f"{job}/phase").text.strip().upper()) != "COMPLETED":
         if phase in {"ERROR", "ABORTED", "HELD"}:
             raise ArchiveError(f"the query failed: {_why(client, job)}")

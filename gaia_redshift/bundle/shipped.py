@@ -36,15 +36,20 @@ def find_bundle(model: str | Path, models: Path = SHIPPED_MODELS, public_key: Pa
         if not (Path(model) / MANIFEST).is_file():
             raise UnknownModelError(f"{model} is no bundle: it has no {MANIFEST}")
         return Bundle(Path(model), public_key)
-    manifests = {folder: manifest for folder in discover(models) if (manifest := _manifest(folder, public_key))}
-    named = [folder for folder, manifest in manifests.items() if model in {manifest.name, manifest.id}]
+    found = manifests(models, public_key)
+    named = [folder for folder, manifest in found.items() if model in {manifest.name, manifest.id}]
     if not named:
-        names = ", ".join(manifest.id for manifest in manifests.values()) or "none"
+        names = ", ".join(manifest.id for manifest in found.values()) or "none"
         raise UnknownModelError(
             f"there is no model {model!r} in {models}; there are: {names}. One that lies elsewhere is named by "
             "--models FOLDER (GAIA_REDSHIFT_MODELS), or by the path of its own folder"
         )
-    return Bundle(max(named, key=lambda folder: manifests[folder].order), public_key)
+    return Bundle(max(named, key=lambda folder: found[folder].order), public_key)
+
+
+def manifests(models: Path = SHIPPED_MODELS, public_key: Path | None = None) -> dict[Path, Manifest]:
+    """Return the manifest of each bundle in a folder, by the bundle's own; what cannot be read is left out."""
+    return {folder: manifest for folder in discover(models) if (manifest := _manifest(folder, public_key))}
 
 
 def _manifest(folder: Path, public_key: Path | None) -> Manifest | None:

@@ -150,7 +150,13 @@ def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, 
     finally:
         if ours:
             file.close()
-    piece = read(checked(reply))
+    try:
+        piece = read(checked(reply))
+    except ServiceError as error:
+        if "POST /predict/table" not in error.message:
+            raise
+        way = f"{error.message}; or read it here, predict(gaia_redshift.read({name!r}))"
+        raise ServiceError(error.status, error.code, way, error.details) from None
     named = _IDENTIFIERS.search(reply.headers.get("x-recognised", ""))
     return Predictions([piece], _as_numbers(piece.source_id), named[1] if named else None)
 

@@ -158,16 +158,14 @@ class Predictions(Sequence[Prediction]):
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with ``source_id``, where there are any, and the columns of the service's CSV."""
-        import pyarrow
+        from gaia_redshift.tables.answers import identifier_array
 
         about = {"model": f"{self.model.name}@{self.model.version}", "prior": self.prior}
         if self.bin_edges is not None:
             about["bin_edges"] = orjson.dumps(self.bin_edges.tolist()).decode()
         table = self._columns
         if self.source_id is not None:
-            one_type = len({type(name) for name in self.source_id if name is not None}) == 1
-            names = self.source_id if one_type else [None if name is None else str(name) for name in self.source_id]
-            table = table.add_column(0, "source_id", pyarrow.array(names))
+            table = table.add_column(0, "source_id", identifier_array(self.source_id))
         return table.replace_schema_metadata(about)
 
     def to_pandas(self) -> Any:

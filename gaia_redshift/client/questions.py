@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -156,16 +157,25 @@ def _of_arrays(
 
 def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
     """Return an array of two dimensions, as this machine keeps it, and what of it is masked."""
+    from gaia_redshift.tables.kinds import kind_of
     from gaia_redshift.tables.memory import split_mask
 
+    if isinstance(value, str | Path):
+        way_out = "give gaia_redshift.read(path), or use predict_csv(path)"
+        raise ValueError(f"{name} is text, perhaps a path: {way_out}")  # noqa: TRY004 - as everything wrong with arrays
+    if type(value).__name__ in {"LazyFrame", "Row"}:
+        kind_of(value)  # which says what to give instead
     rows = list(value) if type(value).__name__ == "Series" else value
     try:
         array, mask = split_mask(rows)
     except ValueError:
         raise ValueError(f"the rows of {name} have different lengths: give {_shapes(name)}") from None
+    if array.dtype.kind == "O" and array.ndim == 2:  # as pandas' to_numpy gives of columns of several types
+        with suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
     if array.dtype.kind == "O":
         raise ValueError(f"{name} does not hold numbers: give {_shapes(name)}")
-    if array.dtype.kind in "cbMmV":
+    if array.dtype.kind in "cbMmVUS":
         raise ValueError(f"{name}: {wrong_type(array.dtype.kind, str(array.dtype))}")
     fits = 0 < array.ndim < 3 and array.shape[-1] in DR3.lengths[name]
     advice = "" if fits else wrong_shape(array.shape)

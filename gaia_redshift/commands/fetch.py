@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 _NAMED_IN_FULL = 20
+
+EXAMPLES = """
+gaia-redshift fetch --ids my_galaxies.fits -o spectra.fits
+gaia-redshift fetch --adql candidates.adql -o spectra.fits
+"""
 
 
 def fetch(
@@ -58,22 +64,22 @@ def fetch(
     say = Console(stderr=True, highlight=False, soft_wrap=True)
     archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
     missing: list[int] = []
-    schema = None
-    with Progress(console=say, transient=True, disable=not sys.stderr.isatty()) as progress, replacing(output) as file:
+    writer, schema = None, None
+    bar = Progress(console=say, transient=True, disable=not sys.stderr.isatty())
+    with closing(archive), bar as progress, replacing(output) as file:
         task = progress.add_task("fetching", total=len(set(wanted)))
-        writer = written.writer(file, {"release": release})
         for part in archive.fetch(wanted, done=lambda count: progress.advance(task, count)):
             missing += part.missing
             if not len(part.rows):
                 continue
             rows = _beside(known, numbers, part.rows)
-            schema = schema or rows.schema
+            if writer is None:
+                writer, schema = written.writer(file, {"release": release}), rows.schema
             for batch in rows.cast(schema).combine_chunks().to_batches():
                 writer.write(batch)
-        if schema is None:
+        if writer is None:
             raise InvalidInputError(f"the archive has no {release} spectrum of any of the {len(set(wanted))} sources")
         writer.close()
-    archive.close()
     found = len(set(wanted)) - len(missing)
     say.print(f"{found} of {len(set(wanted))} spectra of {release} -> {output}", markup=False)
     if missing:

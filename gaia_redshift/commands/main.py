@@ -1,12 +1,15 @@
 """The command ``gaia-redshift``: gathers its sub-commands from the entry points, so `app` never imports `training`."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points, version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gaia_redshift.commands import help as helping
 from gaia_redshift.commands.elsewhere import SERVICE, WORKSHOP, how_to_get
 from gaia_redshift.errors import MissingDependencyError, RedshiftError
 
@@ -18,12 +21,12 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 _TAKES_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 """For a sub-command that is not installed: whatever follows it, the answer is how to get it."""
 
-_ORDER = ("serve", "predict", "models", "key", *WORKSHOP)
-
 
 def build() -> typer.Typer:
     """Return the command line: every installed sub-command, then those of this project that are not installed."""
     application = typer.Typer(
+        cls=helping.Group,
+        epilog=helping.examples_of(helping.EXAMPLES.strip().splitlines()),
         no_args_is_help=True,
         add_completion=True,
         context_settings=_HELP,
@@ -34,13 +37,16 @@ def build() -> typer.Typer:
     application.callback()(_options)
     found = {entry.name: entry for entry in entry_points(group=COMMANDS)}
     absent = {name: how_to_get(name) for name in (*SERVICE, *WORKSHOP) if name not in found}
-    for name in sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
+    for name in sorted(found):
         try:
             function = found[name].load()
         except ModuleNotFoundError as error:
             absent[name] = f"{error}; {how_to_get(name)}"
             continue
-        application.command(name, context_settings=_HELP, epilog=_examples(function))(function)
+        register = application.command(
+            name, cls=helping.Command, context_settings=_HELP, epilog=_examples(name, function)
+        )
+        register(function)
     for name, why in absent.items():
         _add_absent(application, name, why)
     return application
@@ -60,22 +66,37 @@ def _add_absent(application: typer.Typer, name: str, why: str) -> None:
     )(missing)
 
 
-def _examples(function: Callable[..., object]) -> str | None:
-    """Return a command's examples as the end of its help: the text EXAMPLES of its module, where there is one."""
-    lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").strip().splitlines()
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None
+def _examples(name: str, function: Callable[..., object]) -> str | None:
+    """Return a command's examples as its help shows them: its lines of the text EXAMPLES of its module."""
+    lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").splitlines()
+    return helping.examples_of([line for line in lines if f"gaia-redshift {name} " in f"{line} "])
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"gaia-redshift {version('gaia-redshift')}")
+        typer.echo(f"models: {', '.join(_models()) or 'none'}")
         raise typer.Exit
+
+
+def _models() -> list[str]:
+    """Return the models that are found where the commands look for them, without reading more than their manifests."""
+    from gaia_redshift.bundle import SHIPPED_MODELS
+    from gaia_redshift.bundle.shipped import manifests
+
+    folder = Path(os.environ.get("GAIA_REDSHIFT_MODELS") or SHIPPED_MODELS)
+    return [f"{manifest.name} {manifest.version}" for manifest in manifests(folder).values()]
 
 
 def _options(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version, and the models'.",
+        ),
     ] = False,
 ) -> None:
     """Redshifts of galaxies from Gaia BP/RP spectra."""

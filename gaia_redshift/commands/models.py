@@ -6,6 +6,11 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, discover
 from gaia_redshift.commands import options
 from gaia_redshift.errors import InvalidInputError, RedshiftError
 
+EXAMPLES = """
+gaia-redshift models
+gaia-redshift models --models my-models
+"""
+
 
 def models(
     models: options.Models = SHIPPED_MODELS,

@@ -1,9 +1,23 @@
 """Options that several commands take; each can stand in the environment, as the service's settings do."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from gaia_redshift.bundle import SHIPPED_MODELS
+
+_GROUP = "The model"
+
+
+def _names(incomplete: str) -> list[str]:
+    """Complete the name of a model in the shell."""
+    from gaia_redshift.bundle.shipped import manifests
+
+    found = manifests(Path(os.environ.get("GAIA_REDSHIFT_MODELS") or SHIPPED_MODELS))
+    return [manifest.name for manifest in found.values() if manifest.name.startswith(incomplete)]
+
 
 Model = Annotated[
     str,
@@ -11,18 +25,34 @@ Model = Annotated[
         "--model",
         "-m",
         envvar="GAIA_REDSHIFT_DEFAULT_MODEL",
+        rich_help_panel=_GROUP,
+        autocompletion=_names,
         help="Name of a bundle, name@version, or the path of a bundle's folder.",
     ),
 ]
-Models = Annotated[Path, typer.Option("--models", envvar="GAIA_REDSHIFT_MODELS", help="Folder of the model bundles.")]
+Models = Annotated[
+    Path,
+    typer.Option(
+        "--models", envvar="GAIA_REDSHIFT_MODELS", rich_help_panel=_GROUP, help="Folder of the model bundles."
+    ),
+]
 Engine = Annotated[
     Literal["auto", "onnx", "keras"],
-    typer.Option("--engine", envvar="GAIA_REDSHIFT_ENGINE", help="What runs the network; auto: Keras on a GPU."),
+    typer.Option(
+        "--engine",
+        envvar="GAIA_REDSHIFT_ENGINE",
+        rich_help_panel=_GROUP,
+        help="What runs the network; auto: Keras on a GPU.",
+    ),
 ]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, envvar="GAIA_REDSHIFT_THREADS", help="Threads of the network; all cores if absent."
+        "--threads",
+        min=1,
+        envvar="GAIA_REDSHIFT_THREADS",
+        rich_help_panel=_GROUP,
+        help="Threads of the network; all cores if absent.",
     ),
 ]
 PublicKey = Annotated[
@@ -30,6 +60,7 @@ PublicKey = Annotated[
     typer.Option(
         "--public-key",
         envvar="GAIA_REDSHIFT_BUNDLE_PUBLIC_KEY",
+        rich_help_panel=_GROUP,
         help="Ed25519 key (PEM) that must have signed a bundle.",
     ),
 ]

@@ -44,6 +44,7 @@ def predict(
             metavar="OUT",
             help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl, or .qp.fits for "
             "densities as qp reads them; - writes CSV to standard output.",
+            rich_help_panel="The answer",
         ),
     ],
     *,
@@ -53,18 +54,31 @@ def predict(
         typer.Option(
             metavar="survey|flat|FILE.csv",
             help="Prior on redshift; a file has the columns redshift,density. Density models only, but for survey.",
+            rich_help_panel="The answer",
         ),
     ] = "survey",
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="Add the probability density: an array, in CSV pdf_0.. (density models only).")
+        bool,
+        typer.Option(
+            "--pdf",
+            help="Add the probability density: an array, in CSV pdf_0.. (density models only).",
+            rich_help_panel="The answer",
+        ),
     ] = False,
     stamp: Annotated[
-        bool, typer.Option("--stamp", help="Add the columns model and prior, which say who answered, to every row.")
+        bool,
+        typer.Option(
+            "--stamp",
+            help="Add the columns model and prior, which say who answered, to every row.",
+            rich_help_panel="The answer",
+        ),
     ] = False,
     snr: Annotated[
         bool,
         typer.Option(
-            "--snr", help="Add snr_bp and snr_rp, from the errors and correlations of the archive's coefficients."
+            "--snr",
+            help="Add snr_bp and snr_rp, from the errors and correlations of the archive's coefficients.",
+            rich_help_panel="The spectra",
         ),
     ] = False,
     unit: Annotated[
@@ -73,6 +87,7 @@ def predict(
             metavar="per_sample|per_pixel",
             help="Of the fluxes, in e-/s. GaiaXPy's convert gives them per pixel, of which a sample is 0.33342 in BP "
             "and 0.35680 in RP.",
+            rich_help_panel="The spectra",
         ),
     ] = "per_sample",
     models: options.Models = SHIPPED_MODELS,

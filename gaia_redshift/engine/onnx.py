@@ -49,8 +49,8 @@ class OnnxEngine:
         except Exception as error:  # the runtime's exceptions share no base class
             why = " ".join(str(error).split())[:300]
             raise InvalidBundleError(
-                f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded, though its hash is right: {why}; export it "
-                "again (gaia-redshift upgrade), or take the bundle from where it came"
+                f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded, though its hash is right: {why}; take the "
+                "bundle anew from where it came, or train it again"
             ) from error
         self._bundle, self._shapes = bundle, {pdf: output_shapes(bundle, pdf=pdf) for pdf in (False, True)}
         _refuse_another_interface(bundle, self._session)

@@ -80,6 +80,16 @@ class Redshifts:
         pdf = None if self.pdf is None else np.where(rows[:, None], np.nan, self.pdf)
         return Redshifts(values, np.where(rows, np.int32(0), self.flags), pdf)
 
+    def spread(self, rows: NDArray[np.bool_]) -> "Redshifts":
+        """Return the same where `rows`, shape (m,), is true, in this order, and NaN and no flags elsewhere."""
+        values, flags = np.full((len(rows), len(COLUMNS)), np.nan), np.zeros(len(rows), np.int32)
+        values[rows], flags[rows] = self.values, self.flags
+        if self.pdf is None:
+            return Redshifts(values, flags)
+        pdf = np.full((len(rows), self.pdf.shape[1]), np.nan)
+        pdf[rows] = self.pdf
+        return Redshifts(values, flags, pdf)
+
     @staticmethod
     def join(parts: Sequence["Redshifts"]) -> "Redshifts":
         """Return the rows of at least one part, one behind the other."""

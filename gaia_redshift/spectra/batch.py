@@ -59,7 +59,7 @@ class SpectrumBatch:
 
     def checked(self) -> "SpectrumBatch":
         """Return the batch with the rows that `validate` refuses added to its problems."""
-        reasons = validate(self.flux, self.grid)
+        reasons = np.where(self.usable(), validate(self.flux, self.grid), 0)
         if not reasons.any():
             return self
         found = {int(row): describe(self.flux[row], int(reasons[row])) for row in np.flatnonzero(reasons)}

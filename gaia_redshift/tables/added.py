@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
+from gaia_redshift.tables.answers import identifier_array
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, identifiers, kind_of
 
@@ -56,8 +57,13 @@ def _to_pyarrow(table: Table, answers: pyarrow.Table) -> Table:
 
 
 def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
-    columns = _plain(answers)
-    return table.assign(**{name: list(values) if values.ndim > 1 else values for name, values in columns.items()})
+    """Add all columns at once: pandas warns of a table like a CSV file's, of 187 columns, that grows one by one."""
+    library = sys.modules[type(table).__module__.partition(".")[0]]
+    columns = {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}
+    replaced = {name: columns.pop(name) for name in list(columns) if name in table.columns}
+    made = library.concat([table.assign(**replaced), library.DataFrame(columns, table.index)], axis=1)
+    made.attrs = dict(table.attrs)
+    return made
 
 
 def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
@@ -65,7 +71,7 @@ def _to_answers(table: Table, answers: pyarrow.Table) -> Table:
     if names is None:
         return answers
     others = [name for name in answers.column_names if name != SOURCE_ID]
-    return answers.select(others).add_column(0, SOURCE_ID, pyarrow.array(names))
+    return answers.select(others).add_column(0, SOURCE_ID, identifier_array(names))
 
 
 def _to_frame(series: Table, answers: pyarrow.Table) -> Table:

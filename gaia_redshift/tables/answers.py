@@ -49,7 +49,7 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     """Return the predictions, a row per spectrum: null for what a row without a redshift has not."""
     redshifts, problems = predictions.redshifts, predictions.problems
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
-    identifiers = None if predictions.source_id is None else _identifiers(predictions.source_id)
+    identifiers = None if predictions.source_id is None else identifier_array(predictions.source_id)
     schema = answer_schema(None if identifiers is None else identifiers.type, bins, about)
     columns = [] if identifiers is None else [identifiers]
     columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
@@ -66,12 +66,14 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _identifiers(values: Sequence[int | str | None]) -> pyarrow.Array:
-    """Return identifiers as 64-bit integers where they came as integers, so that tables can be joined, else as text."""
-    if any(type(value) is int for value in values) and all(value is None or type(value) is int for value in values):
-        try:
+def identifier_array(values: Sequence[int | str | None]) -> pyarrow.Array:
+    """Return identifiers as 64-bit integers where they came as such, so that tables can be joined, else as text."""
+    numbers = [value for value in values if type(value) is int]
+    if numbers and all(value is None or type(value) is int for value in values):
+        low, high = min(numbers), max(numbers)
+        if low >= -(2**63) and high < 2**63:
             return pyarrow.array(values, pyarrow.int64())
-        except (OverflowError, pyarrow.ArrowInvalid):
+        if low >= 0 and high < 2**64:
             return pyarrow.array(values, pyarrow.uint64())
     return pyarrow.array([None if value is None else str(value) for value in values], pyarrow.string())
 

@@ -36,12 +36,12 @@ def kind_of(table: object) -> str:
         return "products" if products(table) else "dict"
     if type(table).__name__ == "Series":
         return "series"
-    library = type(table).__module__.partition(".")[0]
-    kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), library)
-    if kind not in _LIBRARIES:
+    kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), None)
+    if kind is None:
+        name = type(table).__name__
+        way_out = {"LazyFrame": " (collect() makes it one)", "Row": " (table[:1] is one)"}.get(name, "")
         raise InvalidInputError(
-            f"{type(table).__name__} is no table: give an array of spectra, or a table of pyarrow, pandas, polars or "
-            "astropy"
+            f"{name} is no table{way_out}: give an array of spectra, or a table of pyarrow, pandas, polars or astropy"
         )
     return kind
 

@@ -177,17 +177,25 @@ def _batch(
     block: Block, found: Recognised, basis: Basis | None, *, others: Sequence[int], errors: bool
 ) -> SpectrumBatch:
     columns, names = block.columns.columns, block.columns.schema.names
+    readable = np.ones(len(block.columns), np.bool_)
+    readable[[] if errors else list(block.problems)] = False
+    there = np.flatnonzero(readable)
+    read = columns if readable.all() else block.columns.filter(pyarrow.array(readable)).columns
     bands: dict[str, Samples] = {}
     first = 0
     for band, positions in found.bands.items():
         own = slice(first, first + len(positions))
-        bands[band] = _samples(found, basis, band, names[own], columns[own])
+        bands[band] = _samples(found, basis, band, names[own], read[own])
         first = own.stop
     problems: dict[int, Problem] = {}
     for samples in bands.values():
-        problems = {row: problem for row, (_, problem) in samples.problems.items()} | problems
+        problems = {int(there[row]): problem for row, (_, problem) in samples.problems.items()} | problems
     problems |= block.problems
     flux, snr = _flux(bands, found.grid, basis), {}
+    if len(there) < len(readable):
+        spread = np.zeros((len(readable), flux.shape[1]), np.float32)
+        spread[there] = flux
+        flux = spread
     after = first + len(others)
     if errors and basis is not None:
         snr = _signal_to_noise(bands, basis, columns[after:], names[after:], problems)

@@ -87,7 +87,14 @@ def pages(port: int) -> str:
     for address in [*loaded, "openapi.json"]:
         status = ask(port, "GET", f"/{address.lstrip('/')}").status
         expect(status == 200, f"{address}: {status}")
-    return f"/ {home.status}, /docs 200 with {len(loaded)} files, all from the service"
+    guide = ask(port, "GET", "/guide/")
+    expect(guide.status == 200, f"/guide/: {guide.status}")
+    beside = re.findall(r'(?:src|href)="(_static/[^"]+)"', guide.body.decode())
+    expect(beside, "/guide/ loads nothing")
+    for address in beside:
+        status = ask(port, "GET", f"/guide/{address}").status
+        expect(status == 200, f"/guide/{address}: {status}")
+    return f"/ {home.status}, /docs 200 with {len(loaded)} files, /guide/ with {len(beside)}, all from the service"
 
 
 _CONFINED = """

@@ -44,6 +44,30 @@ def test_an_array_gives_a_structured_array_and_a_bad_row_its_reason(predictor: P
     assert len(predictor(flux[0])) == 1
 
 
+@pytest.mark.parametrize("pdf", [False, True])
+def test_the_network_sees_no_row_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, flux: FloatArray, pdf: bool
+) -> None:
+    predictor, seen = Predictor("default", engine="onnx", threads=1), []
+    engine = predictor.engine
+
+    def count(flux: FloatArray, *others: Any, **options: Any) -> Any:
+        seen.append(len(flux))
+        return engine(flux, *others, **options)
+
+    whole = predictor.answer(flux[[0, 1, 3, 4]], [(1, "flat"), (3, "survey")], pdf=pdf)
+    monkeypatch.setattr(predictor, "engine", count)
+    found = predictor.answer(flux, [(1, "flat"), (4, "survey")], pdf=pdf)
+    assert seen == [4]
+    np.testing.assert_array_equal(found.values[[0, 1, 3, 4]], whole.values)
+    assert np.isnan(found.values[2]).all()
+    if pdf:
+        np.testing.assert_array_equal(found.pdf[[0, 1, 3, 4]], whole.pdf)
+    nothing = predictor.answer(np.zeros_like(flux), pdf=pdf)
+    assert seen == [4, 0]
+    assert (len(nothing), (nothing.pdf is not None)) == (5, pdf)
+
+
 def make(kind: str, flux: FloatArray) -> Any:
     names, rows = ["a", "b", "c", "d", "e"], [row.tolist() for row in flux]
     if kind in {"table", "batch"}:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,8 +85,11 @@ class Service:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        if self.process.poll() is None and "COVERAGE_PROCESS_CONFIG" in os.environ:
+            self.process.terminate()  # what is killed has measured nothing
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+        self.process.kill()
         for process in self.children():
             process.kill()
         self.process.wait(60)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.reliability.service import Service
 from tests.security.poll import resident_megabytes
@@ -20,6 +21,8 @@ STALL_SECONDS = 0.5
 ERROR_BYTES = 8192
 """Longest answer to what is wrong."""
 
+_QUIET_SECONDS = 0.2
+"""After the answers that are expected: another would be wrong, and has come by then."""
 _POLL = Path(__file__).parent / "poll.py"
 
 
@@ -40,6 +43,8 @@ class Reply:
 class Target(Service):
     """The service, and how much memory it has at rest."""
 
+    _poll: subprocess.Popen[str] | None = None
+
     def __enter__(self) -> "Target":
         super().__enter__()
         self.at_rest = resident_megabytes(self.pids)
@@ -50,17 +55,30 @@ class Target(Service):
         """The processes that serve."""
         return [process.pid for process in self.workers()]
 
+    def __exit__(self, *raised: Any) -> None:
+        if self._poll is not None:
+            self._poll.communicate(timeout=120)
+        super().__exit__(*raised)
+
+    def _say(self) -> str:
+        """Tell who polls to begin or to end, and return what it answers."""
+        if self._poll is None:
+            command = [sys.executable, "-I", str(_POLL), str(self.port), *map(str, self.pids)]
+            self._poll = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._poll.stdin is not None
+        assert self._poll.stdout is not None
+        self._poll.stdin.write("\n")
+        self._poll.stdin.flush()
+        return self._poll.stdout.readline()
+
     @contextmanager
     def watched(self, stall: float = STALL_SECONDS) -> Iterator[None]:
         """Poll the service meanwhile; it must live, and keep within memory and silence."""
-        command = [sys.executable, "-I", str(_POLL), str(self.port), *map(str, self.pids)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as poll:
-            time.sleep(0.1)
-            try:
-                yield
-            finally:
-                output, _ = poll.communicate(timeout=60)
-        seen = json.loads(output)
+        self._say()
+        try:
+            yield
+        finally:
+            seen = json.loads(self._say())
         assert seen["failure"] is None, seen
         assert seen["megabytes"] - self.at_rest < MEGABYTES, (seen, self.at_rest)
         assert seen["stall"] < stall, seen
@@ -72,15 +90,15 @@ class Target(Service):
         client.settimeout(300)
         return client
 
-    def send(self, *pieces: bytes, pause: float = 0.0) -> list[Reply]:
-        """Send pieces on one connection, each after a pause, and return every answer until the connection is quiet."""
+    def send(self, *pieces: bytes, pause: float = 0.0, replies: int = 1) -> list[Reply]:
+        """Send pieces on one connection, each after a pause, and return its answers: those expected, and any more."""
         with self.connect() as client:
             with suppress(ConnectionError):
                 for number, piece in enumerate(pieces):
                     if number:
                         time.sleep(pause)
                     client.sendall(piece)
-            return read_replies(client)
+            return read_replies(client, replies)
 
     def post(self, path: str, body: bytes, kind: str, **headers: str) -> Reply:
         """Send one request, and expect one answer."""
@@ -90,15 +108,17 @@ class Target(Service):
         return reply
 
 
-def read_replies(client: socket.socket, quiet: float = 1.0) -> list[Reply]:
-    """Return the answers on a connection: until it ends, or nothing comes for a while after one that is whole."""
-    replies, received = [], b""
+def read_replies(client: socket.socket, expected: int = 1) -> list[Reply]:
+    """Return the answers on a connection until it ends, or nothing comes for a while after those expected."""
+    replies: list[Reply] = []
+    received = b""
     while True:
         reply, rest = _first(received)
         if reply is not None:
             replies.append(reply)
             received = rest
-            client.settimeout(quiet)
+            if len(replies) >= expected:
+                client.settimeout(_QUIET_SECONDS)
             continue
         try:
             piece = client.recv(1 << 20)

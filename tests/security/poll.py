@@ -1,4 +1,6 @@
-"""Ask a server whether it lives, again and again, until standard input ends; then print what was seen, as JSON.
+"""Ask a server whether it lives, again and again, from each line of standard input to the next.
+
+After the second, print what was seen, as JSON, and wait for the next first one.
 
 A process of its own, and nothing but the standard library: what is measured is the server and not the test beside it.
 An answer is late by no more than the processor time that the server took meanwhile: where other work has the
@@ -8,6 +10,7 @@ processors, it is the machine that is late.
 import http.client
 import json
 import os
+import queue
 import sys
 import threading
 import time
@@ -55,8 +58,20 @@ def ask(port: int) -> None:
 def main() -> None:
     """Poll the port of the first argument; watch the memory of the processes of the others."""
     port, *pids = map(int, sys.argv[1:])
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        while True:
+            lines.put(sys.stdin.readline())
+
+    threading.Thread(target=read, daemon=True).start()
+    while lines.get():
+        print("watching", flush=True)  # noqa: T201 - the answer
+        print(json.dumps(watch(port, pids, lines)), flush=True)  # noqa: T201 - the result
+
+
+def watch(port: int, pids: list[int], lines: "queue.SimpleQueue[str]") -> dict[str, float | str | None]:
+    """Poll until there is a line."""
     seen: dict[str, float | str | None] = {"stall": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
     while True:
         started, busy = time.perf_counter(), processor_seconds(pids)
@@ -68,9 +83,11 @@ def main() -> None:
         late = min(time.perf_counter() - started, processor_seconds(pids) - busy + 0.02)
         seen["stall"] = max(float(seen["stall"] or 0), late)
         seen["megabytes"] = max(float(seen["megabytes"] or 0), resident_megabytes(pids))
-        if over.wait(_PAUSE):
-            break
-    print(json.dumps(seen))  # noqa: T201 - the result
+        try:
+            lines.get(timeout=_PAUSE)
+        except queue.Empty:
+            continue
+        return seen
 
 
 if __name__ == "__main__":

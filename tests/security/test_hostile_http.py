@@ -156,21 +156,21 @@ def test_a_flood_of_refusals_is_counted_in_full_and_logged_in_part(target: Targe
 def test_requests_sent_ahead_are_answered_in_order_with_heads_within_the_limit(target: Target) -> None:
     one = b"GET /health/live HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 30_000 + b"\r\n\r\n"
     with target.watched():
-        replies = target.send(one * 40)
+        replies = target.send(one * 40, replies=40)
     assert [reply.status for reply in replies] == [200] * 40
 
 
 def test_bodies_sent_ahead_are_no_heads(target: Target) -> None:
     questions = [json_question(rows, rows) for rows in (60, 1, 200, 2)]
     with target.watched():
-        replies = target.send(b"".join(question.request for question in questions))
+        replies = target.send(b"".join(question.request for question in questions), replies=4)
     assert len(replies) == 4
     assert all(question.fits(reply) for question, reply in zip(questions, replies, strict=True))  # type: ignore[arg-type]
 
 
 def test_a_head_of_the_second_request_is_bounded_like_the_first(target: Target) -> None:
     first = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
-    replies = target.send(first, first[:-2] + b"A: " + b"a" * 100_000 + b"\r\n\r\n", pause=0.1)
+    replies = target.send(first, first[:-2] + b"A: " + b"a" * 100_000 + b"\r\n\r\n", pause=0.1, replies=2)
     assert [reply.status for reply in replies] == [200, 431]
 
 

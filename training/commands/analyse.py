@@ -163,6 +163,11 @@ def _page(data: Dataset, found: Statistics, directory: Path) -> str:
     )
 
 
+EXAMPLES = """
+gaia-redshift analyse spectra.parquet --report analysis
+"""
+
+
 def analyse(
     data: DataArgument,
     report: Annotated[Path, typer.Option("--report", help="Directory for the figures, numbers and page.")],

@@ -33,6 +33,11 @@ DEFINITIONS = (
     "is unbiased for what it predicts draws rare redshifts towards common ones, which the bins of true redshift show."
 )
 
+EXAMPLES = """
+gaia-redshift evaluate default spectra.parquet --report report
+gaia-redshift evaluate models/mine spectra.parquet --report report --part all
+"""
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a bundle, or its name among the models.")],

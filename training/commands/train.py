@@ -15,45 +15,88 @@ from training.recipes import DEFAULT, NAMES
 if TYPE_CHECKING:
     from training.recipes.recipe import Recipe
 
+_DATA, _RECIPE, _BUNDLE, _RUN = "The spectra", "The recipe", "The bundle", "The run"
+"""Groups of options."""
+
+EXAMPLES = """
+gaia-redshift train spectra.parquet -o models/mine --observed
+gaia-redshift train real.fits -o models/finer --observed --init models/dissertation-cnn --learning-rate 0.0001
+gaia-redshift train survey.parquet --recipe density --balance even.parquet --contaminants others.parquet -o models/mine
+"""
+
 
 def train(
     data: DataArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle, such as models/NAME.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the bundle, such as models/NAME.", rich_help_panel=_BUNDLE)
+    ],
     *,
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}.",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None,
     balance: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.", rich_help_panel=_DATA
+        ),
     ] = None,
     contaminants: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.", rich_help_panel=_DATA
+        ),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Train this bundle's network further: its recipe and scaler.",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most this many passes.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-12, help="Of the optimiser, at the start.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="At most this many passes.", rich_help_panel=_RECIPE)
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra per step.", rich_help_panel=_RECIPE)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-12, help="Of the optimiser, at the start.", rich_help_panel=_RECIPE)
+    ] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many epochs without improvement.")
+        int | None,
+        typer.Option(min=1, help="Stop after this many epochs without improvement.", rich_help_panel=_RECIPE),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.", rich_help_panel=_RECIPE
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the model; by default the folder's.")] = None,
-    version: Annotated[str, typer.Option(help="Of the model, such as 1.2.0.")] = "0.1.0",
+    name: Annotated[
+        str | None, typer.Option(help="Of the model; by default the folder's.", rich_help_panel=_BUNDLE)
+    ] = None,
+    version: Annotated[str, typer.Option(help="Of the model, such as 1.2.0.", rich_help_panel=_BUNDLE)] = "0.1.0",
     observed: Annotated[
         bool | None,
-        typer.Option("--observed/--simulated", help="What the spectra are, where the file does not say."),
+        typer.Option(
+            "--observed/--simulated", help="What the spectra are, where the file does not say.", rich_help_panel=_DATA
+        ),
     ] = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Checkpoints and history; by default runs/NAME. Run again to go on.")
+        Path | None,
+        typer.Option(help="Checkpoints and history; by default runs/NAME. Run again to go on.", rich_help_panel=_RUN),
     ] = None,
     policy: PolicyOption = "refuse",
-    tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the curves for TensorBoard.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the curves for TensorBoard.", rich_help_panel=_RUN)
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a bundle that is there already.", rich_help_panel=_BUNDLE)
+    ] = False,
 ) -> None:
     """Train a network on labelled spectra and write a bundle; options change single entries of the recipe.
 

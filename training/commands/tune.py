@@ -24,6 +24,10 @@ _COLUMNS = ("trial", "validation_mae", "parameters", "convolutions", "dense", "a
 _SHOWN = 10
 _LOG_WIDTH = 160
 
+EXAMPLES = """
+gaia-redshift tune spectra.parquet --trials 40 -o runs/tune
+"""
+
 
 def tune(
     data: DataArgument,

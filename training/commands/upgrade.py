@@ -9,6 +9,10 @@ import typer
 from gaia_redshift.errors import InvalidInputError
 from training.commands.options import require_packages
 
+EXAMPLES = """
+gaia-redshift upgrade old-models/mine models/mine
+"""
+
 
 def upgrade(
     old: Annotated[Path, typer.Argument(help="Folder of a bundle of schema version 1, which you trust.")],

@@ -12,6 +12,12 @@ from training.data.kinds import KINDS, Kind
 
 LARGEST_COUNT = 100_000_000
 
+EXAMPLES = """
+gaia-redshift simulate -n 10000 --seed 1 -o galaxies.parquet
+gaia-redshift simulate -n 1000 --kind star --kind quasar -o others.parquet
+gaia-redshift simulate -n 100 -o xp_continuous.csv
+"""
+
 
 def simulate(
     output: Annotated[

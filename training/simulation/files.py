@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv, parquet
 
-from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import DR3
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
 from training.simulation import archive
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
-
-Arrow: TypeAlias = Any
-"""Something of pyarrow's, which has no types."""
 
 ROW_GROUP_BLOCKS = 10
 """Blocks written at once, 20,000 rows: large enough to compress and to read fast, small enough for memory."""
@@ -57,13 +56,7 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     ------
     InvalidInputError
         If the file cannot be written.
-    MissingDependencyError
-        If pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa  # only the command that writes needs it
-    except ImportError as error:
-        raise MissingDependencyError("writing datasets needs pyarrow: install gaia-redshift[train]") from error
     check(path)
     partial = path.with_name(path.name + ".part")
     try:
@@ -72,8 +65,8 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
                 archive.write_rows(blocks, file, progress)
             partial.replace(path)
             return
-        with _writer(pa, recipe, partial, path.suffix) as writer:
-            for table in _tables(pa, blocks, path.suffix):
+        with _writer(recipe, partial, path.suffix) as writer:
+            for table in _tables(blocks, path.suffix):
                 writer.write_table(table)
                 progress(len(table))
         partial.replace(path)
@@ -83,7 +76,7 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
         partial.unlink(missing_ok=True)
 
 
-def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
+def parquet_schema(recipe: Recipe) -> pa.Schema:
     """Return the Arrow schema of a simulated dataset, its metadata included."""
     fields = [
         pa.field("z", pa.float64(), nullable=False),
@@ -108,34 +101,28 @@ def parquet_schema(pa: Arrow, recipe: Recipe) -> Arrow:
     return pa.schema(fields, metadata=metadata)
 
 
-def _writer(pa: Arrow, recipe: Recipe, path: Path, suffix: str) -> Arrow:
+def _writer(recipe: Recipe, path: Path, suffix: str) -> parquet.ParquetWriter | csv.CSVWriter:
     if suffix == ".parquet":
-        from pyarrow import parquet
-
         # Noise does not compress: only the small columns are worth a dictionary.
-        return parquet.ParquetWriter(
-            path, parquet_schema(pa, recipe), compression="zstd", use_dictionary=["part", "kind"]
-        )
-    from pyarrow import csv
-
+        return parquet.ParquetWriter(path, parquet_schema(recipe), compression="zstd", use_dictionary=["part", "kind"])
     names = ["z", *(f"flux_{sample}" for sample in range(DR3.samples))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
     return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
 
 
-def _tables(pa: Arrow, blocks: Iterable[Block], suffix: str) -> Iterable[Arrow]:
+def _tables(blocks: Iterable[Block], suffix: str) -> Iterable[pa.Table]:
     """Yield Arrow tables of `ROW_GROUP_BLOCKS` blocks each."""
     waiting: list[Block] = []
     for block in blocks:
         waiting.append(block)
         if len(waiting) == ROW_GROUP_BLOCKS:
-            yield _table(pa, waiting, suffix)
+            yield _table(waiting, suffix)
             waiting = []
     if waiting:
-        yield _table(pa, waiting, suffix)
+        yield _table(waiting, suffix)
 
 
-def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
+def _table(blocks: list[Block], suffix: str) -> pa.Table:
     redshift = np.concatenate([block.redshift for block in blocks])
     flux = np.concatenate([block.flux for block in blocks])
     if suffix == ".csv":
@@ -143,13 +130,13 @@ def _table(pa: Arrow, blocks: list[Block], suffix: str) -> Arrow:
         columns = [np.round(redshift, 7), *np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)]
         return pa.table([pa.array(column) for column in columns], names=names)
 
-    def column(name: str) -> Arrow:
+    def column(name: str) -> NDArray[np.generic]:
         return np.concatenate([getattr(block, name) for block in blocks])
 
-    def words(index: Arrow, values: tuple[str, ...]) -> Arrow:
+    def words(index: NDArray[np.generic], values: tuple[str, ...]) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array(index, pa.int8()), pa.array(values))
 
-    schema = parquet_schema(pa, Recipe(0, 0)).remove_metadata()
+    schema = parquet_schema(Recipe(0, 0)).remove_metadata()
     arrays = [
         pa.array(redshift),
         pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), DR3.samples),

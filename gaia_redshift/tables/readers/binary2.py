@@ -61,9 +61,10 @@ class VotableField:
     def set_null(self, text: str) -> None:
         """Take a whole number that stands for what is missing."""
         try:
-            self.null = int(text, 0)
+            null = int(text, 0)
         except ValueError:
-            self.null = None
+            return
+        self.null = null if -(1 << 63) <= null < 1 << 63 else None
 
     @property
     def item(self) -> int:

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
+import numpy as np
 import pyarrow
 
+from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.tables.readers import types
 from gaia_redshift.tables.readers.delimited import Delimited
 from gaia_redshift.tables.readers.dialect import Head, check_text, read_head
 from gaia_redshift.tables.readers.lines import blocks
 from gaia_redshift.tables.table import BLOCK_ROWS, Block
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
+_MOST_RAGGED = 100_000
+"""Rows with a wrong number of cells that are answered one by one, if they are most rows of a table."""
 
 
 class CsvTable:
@@ -70,9 +74,24 @@ class CsvTable:
     def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:
         """Read some columns from the start; see `Table`."""
         self._file.seek(self.head.start)
+        width, count, ragged = len(self.head.names), 0, 0
         for rows in blocks(self._file, b"", self.head.delimiter, self._block_bytes):
             check_text(rows.text[: rows.ends[-1]])
             for start in range(0, len(rows), BLOCK_ROWS):
                 part = self._text.without_comments(rows.part(start, start + BLOCK_ROWS))
                 if len(part):
+                    wrong = part.cells != width
+                    count, ragged = count + len(part), ragged + int(wrong.sum())
+                    if ragged > _MOST_RAGGED and 2 * ragged > count:
+                        first = int(np.argmax(wrong))
+                        example = f"row {count - len(part) + first}", f"{part.cells[first]} cells"
+                        raise _no_table(count, ragged, width, Detail(*example))
                     yield self._text.block(part, columns, numbers, self._fields)
+
+
+def _no_table(rows: int, ragged: int, width: int, example: Detail) -> InvalidTableError:
+    return InvalidTableError(
+        f"{ragged} of the first {rows} rows have not as many cells as the header: give each row {width} cells, "
+        "or the header as many as the rows have",
+        [example],
+    )

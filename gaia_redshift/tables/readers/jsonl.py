@@ -109,15 +109,29 @@ class JsonTable:
 
 def _column(values: list[object], kind: pyarrow.DataType | None) -> pyarrow.Array:
     """Return values as a column of this type if they fit it, else of a type that they fit, text if need be."""
-    for wanted in (kind, None):
-        try:
-            made = pyarrow.array(values, wanted)
-        except (pyarrow.ArrowException, OverflowError):
-            continue
-        if not pyarrow.types.is_nested(made.type) or pyarrow.types.is_list(made.type):
+    try:
+        made = pyarrow.array(values)
+        if kind is None or made.type == kind:
+            if not pyarrow.types.is_nested(made.type) or pyarrow.types.is_list(made.type):
+                return made
+        elif _may_become(made.type, kind):
+            # Arrow makes 0 of 0.5 where it is asked for whole numbers, so the types are compared first.
+            return made.cast(kind, safe=not pyarrow.types.is_floating(kind))
+        elif not pyarrow.types.is_string(kind):
             return made
+    except (pyarrow.ArrowException, OverflowError):
+        pass
     texts = [value if value is None or isinstance(value, str) else orjson.dumps(value).decode() for value in values]
     return pyarrow.array(texts, pyarrow.string())
+
+
+def _may_become(found: pyarrow.DataType, kind: pyarrow.DataType) -> bool:
+    """Say whether values of one type are such of another, whatever they are."""
+    types = pyarrow.types
+    if types.is_list(found) and types.is_list(kind):
+        return _may_become(found.value_type, kind.value_type) or found == kind
+    whole = types.is_integer(found) and (types.is_integer(kind) or types.is_floating(kind))
+    return bool(types.is_null(found) or whole or (types.is_floating(found) and types.is_floating(kind)))
 
 
 def _wider(first: pyarrow.DataType, second: pyarrow.DataType) -> pyarrow.DataType:

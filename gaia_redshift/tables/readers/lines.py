@@ -18,6 +18,8 @@ from gaia_redshift.errors import MalformedBodyError
 
 ROW_BYTES = 1 << 20
 CELL_BYTES = 131_072
+_MOST_MARKS = 1 << 18
+"""Line ends, delimiters and quotes that are looked at together: each takes some 60 bytes."""
 _LF, _CR, _QUOTE = 10, 13, 34
 
 Places = NDArray[np.int64]
@@ -85,17 +87,24 @@ def blocks(file: IO[bytes], rest: bytes, delimiter: bytes, block_bytes: int) -> 
     MalformedBodyError
         If a row or a cell is longer than any table's.
     """
-    while True:
-        piece = file.read(block_bytes)
+    for piece in _pieces(file, delimiter, block_bytes):
         rest += piece
         rows, used = split(rest, delimiter, last=not piece)
         if len(rows):
             yield rows
         rest = rest[used:]
-        if not piece:
-            return
         if len(rest) > ROW_BYTES + block_bytes:
             raise MalformedBodyError(f"the file is not CSV: a row is longer than {ROW_BYTES} bytes (an open quote?)")
+
+
+def _pieces(file: IO[bytes], delimiter: bytes, block_bytes: int) -> Iterator[bytes]:
+    """Read a file piece by piece, smaller ones where there is much to find in them; the last is empty."""
+    while piece := file.read(block_bytes):
+        marks = sum(piece.count(mark) for mark in (b"\n", b"\r", b'"', delimiter))
+        step = max(1, len(piece) * _MOST_MARKS // max(marks, _MOST_MARKS))
+        for start in range(0, len(piece), step):
+            yield piece[start : start + step]
+    yield b""
 
 
 def split(text: bytes, delimiter: bytes, *, last: bool, quoting: bool = True) -> tuple[Rows, int]:

@@ -251,6 +251,7 @@ class _TextRows:
         self._fields = [pyarrow.field("", pyarrow.string()), *fields]
         self._reader = Delimited([field.name for field in self._fields], _CELL, quoting=False)
         self._columns, self._numbers = [place + 1 for place in columns], [place + 1 for place in numbers]
+        self._nulls = [header.fields[place].null for place in columns]
 
     def read(self, text: bytes) -> Iterator[Block]:
         """Read some whole rows."""
@@ -269,7 +270,19 @@ class _TextRows:
         rows, _ = split(text, _CELL, last=True, quoting=False)
         for start in range(0, len(rows), BLOCK_ROWS):
             block = self._reader.block(rows.part(start, start + BLOCK_ROWS), self._columns, self._numbers, self._fields)
-            yield Block(_restored(block.columns), block.problems) if references else block
+            made = _restored(block.columns) if references else block.columns
+            yield Block(_without_nulls(made, self._nulls), block.problems)
+
+
+def _without_nulls(batch: pyarrow.RecordBatch, nulls: Sequence[int | None]) -> pyarrow.RecordBatch:
+    """Let the whole numbers be missing that stand for what is."""
+    made = [
+        column
+        if null is None or not pyarrow.types.is_integer(column.type)
+        else pc.if_else(pc.equal(column, pyarrow.scalar(null, pyarrow.int64())), None, column)
+        for column, null in zip(batch.columns, nulls, strict=True)
+    ]
+    return pyarrow.RecordBatch.from_arrays(made, batch.schema.names)
 
 
 def _restored(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:

@@ -124,7 +124,7 @@ class _Column:
 
     def __init__(self, name: str, field: pyarrow.Field) -> None:
         self.name, self.field, self.kind = name, field, field.type
-        self.longest = 0
+        self.longest = 1  # where all texts are empty, too: astropy fills a column of no width with what is in memory
         self.most = 0
         self.heap = 0
         self.nulls = False

@@ -90,3 +90,12 @@ def test_what_is_no_table_is_refused_in_one_shape(service: TestClient, content: 
     reply = service.post("/predict/table", files={"file": ("a", content)})
     assert reply.status_code in {400, 422}
     assert reply.json()["error"]["message"]
+
+
+def test_a_stamp_says_in_every_row_who_answered(service: TestClient, make_flux: Make) -> None:
+    body = encoded("parquet", make_flux(3))
+    kind = {"Content-Type": FORMATS["parquet"].media_types[0]}
+    found = decoded(service.post("/predict/table?stamp=true", content=body, headers=kind).content)
+    assert found["model"].to_pylist() == ["tiny@1.2.3"] * 3
+    assert found["prior"].to_pylist() == ["survey"] * 3
+    assert found.column_names[-2:] == ["model", "prior"]

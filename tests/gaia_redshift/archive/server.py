@@ -26,6 +26,8 @@ class Sky:
     names: tuple[str, ...] = ("XP_CONTINUOUS",)
     upper: bool = False
     """Whether the columns' names are in capitals."""
+    phases: list[str] = field(default_factory=list)
+    """What a job says of itself before it is done; one that is pending waits to be started."""
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
@@ -70,6 +72,9 @@ def serving(sky: Sky) -> Iterator[Sky]:  # noqa: C901 - one service
                 sky.requests.append(form)
                 return
             sky.requests.append(form)
+            if self.path.endswith("/phase"):
+                self.reply(b"", 303, Location=f"{sky.url}/tap/async/1")
+                return
             failure = sky.failures.pop(0) if sky.failures else 200
             if failure == 0:
                 time.sleep(2)
@@ -92,7 +97,9 @@ def serving(sky: Sky) -> Iterator[Sky]:  # noqa: C901 - one service
 
         def do_GET(self) -> None:
             if self.path.endswith("/phase"):
-                self.reply(b"COMPLETED")
+                self.reply((sky.phases.pop(0) if sky.phases else "COMPLETED").encode())
+            elif self.path.endswith("/error"):
+                self.reply(b"no column\n'nothing'")
             elif self.path.endswith("/results/result"):
                 file = io.BytesIO()
                 writer = FORMATS["votable"].writer(file, {})

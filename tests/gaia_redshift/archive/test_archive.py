@@ -143,3 +143,66 @@ def test_columns_of_the_query_stand_beside_the_spectra(sky: Sky, tmp_path: Path)
         assert names[:2] == ["z", "source_id"]
         (block,) = table.blocks([0, 1])
         assert block.columns.to_pydict() == {"z": [0.1, 0.2, 0.3], "source_id": [100, 101, 102]}
+
+
+def test_a_job_that_waits_to_be_started_is_started_once(sky: Sky, web: Web, waited: list[float]) -> None:
+    sky.phases = ["PENDING", "QUEUED", "EXECUTING"]
+    found = query("SELECT source_id, z FROM galaxies", f"{sky.url}/tap", web=web, wait=waited.append)
+    assert len(found) == 3
+    asked, started = sky.requests
+    assert asked["QUERY"].startswith("SELECT")
+    assert started == {"PHASE": "RUN"}
+
+
+def test_a_query_that_fails_is_told_in_the_service_s_words(sky: Sky, web: Web) -> None:
+    sky.phases = ["EXECUTING", "ERROR"]
+    with pytest.raises(ArchiveError, match="the query failed: no column 'nothing'"):
+        query("SELECT nothing FROM galaxies", f"{sky.url}/tap", web=web, wait=lambda _: None)
+
+
+def test_a_query_without_end_is_given_up_after_an_hour(sky: Sky, web: Web) -> None:
+    sky.phases = ["EXECUTING"] * 9
+    with pytest.raises(ArchiveError, match=r"not done after 3600 s: see .*/tap/async/1"):
+        query("SELECT 1", f"{sky.url}/tap", web=web, poll_seconds=1000, wait=lambda _: None)
+
+
+def test_what_is_fetched_is_asked_for_in_one_way(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="either --ids or --adql"):
+        fetch(tmp_path / "out.fits")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "no column source_id: a, b"),
+        ("source_id\n1.5\n", "source_id holds double, not whole numbers"),
+        ("1\n" * 3000 + "x\n", "'x' is no source_id"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_ids_that_are_none_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "ids.csv").write_text(text)
+    with pytest.raises(InvalidInputError, match=message):
+        fetch(tmp_path / "out.fits", ids=tmp_path / "ids.csv")
+
+
+def test_a_query_in_a_file_is_fetched_with_its_columns_beside_the_spectra(sky: Sky, tmp_path: Path) -> None:
+    (tmp_path / "some.adql").write_text("SELECT source_id, z FROM galaxies")
+    places = {"datalink": f"{sky.url}/data", "tap": f"{sky.url}/tap", "cache": tmp_path / "cache"}
+    fetch(tmp_path / "out.parquet", adql=str(tmp_path / "some.adql"), **places)
+    assert sky.requests[0]["QUERY"] == "SELECT source_id, z FROM galaxies"
+    with (tmp_path / "out.parquet").open("rb") as file, opened(file, "out.parquet") as table:
+        assert table.schema.names[:2] == ["z", "source_id"]
+
+
+def test_a_source_that_the_archive_has_no_spectrum_of_is_no_table(sky: Sky, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("7\n")
+    with pytest.raises(InvalidInputError, match="no Gaia DR3 spectrum of any of the 1 sources"):
+        fetch(tmp_path / "out.fits", ids=tmp_path / "ids.txt", datalink=f"{sky.url}/data", cache=tmp_path / "cache")
+    assert not (tmp_path / "out.fits").exists()
+
+
+def test_a_release_that_is_none_is_named() -> None:
+    with pytest.raises(InvalidInputError, match="no release is called 'DR9': Gaia DR3"):
+        Archive(release="DR9")

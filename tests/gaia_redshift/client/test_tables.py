@@ -370,3 +370,46 @@ def test_a_dict_and_a_structured_array_keep_one_column_of_identifiers(client: Cl
 def test_a_table_without_spectra_says_why_before_anything_is_sent() -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="The column spec holds arrays of 186"):
         client.predict(pd.DataFrame({"spec": [[1.0] * 186]}))
+
+
+class LazyFrame:
+    """Stands for polars' table that is not there yet."""
+
+    columns = ("flux",)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("spectra.csv", r"gaia_redshift\.read\(path\), or use predict_csv"),
+        (LazyFrame(), r"collect\(\) makes it one"),
+        (Table({"flux": np.ones((1, 186))})[0], r"Row is no table .table\[:1\] is one"),
+        (np.full((2, 186), "1.5"), "text: send array.astype"),
+        (np.ones((2, 343)), "XP_SAMPLED"),
+    ],
+    ids=["path", "lazy", "row", "text", "calibrated"],
+)
+def test_what_looks_like_spectra_is_told_the_way_out(given: Any, message: str) -> None:
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match=message):
+        client.predict(given)
+
+
+def test_numbers_in_an_array_of_objects_are_read(client: Client, make_flux: Make) -> None:
+    flux = make_flux(3)
+    expected = [one.redshift for one in client.predict(flux)]
+    assert [one.redshift for one in client.predict(flux.astype(object))] == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("ids", [[2**63, 2**64 - 1], [2**70, -1], [-(2**63), 2**63], [2**63 - 1, -(2**63)], ["", None]])
+def test_identifiers_of_any_size_come_back_in_tables_too(client: Client, make_flux: Make, ids: list[Any]) -> None:
+    found = client.predict(make_flux(2), source_id=ids)
+    assert found.source_id == ids
+    column = found.to_arrow()["source_id"].to_pylist()
+    assert column == ids or column == [str(one) for one in ids]
+    assert len(found.to_pandas()) == len(found.to_table()) == 2
+
+
+def test_a_table_of_another_format_is_told_how_to_be_read(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "t.fits").write_bytes(b"SIMPLE  =                    T" + b" " * 2850)
+    with pytest.raises(ServiceError, match=r"it is FITS: .*predict\(gaia_redshift\.read\('t\.fits'\)\)"):
+        client.predict_csv(tmp_path / "t.fits")

@@ -31,6 +31,20 @@ def test_rows_that_were_not_predicted_hold_nan_and_the_others_keep_their_places(
         assert found.pdf is None
 
 
+@pytest.mark.parametrize("bins", [0, 4])
+def test_answers_are_spread_over_the_rows_that_could_be_predicted(bins: int) -> None:
+    there = np.array([False, True, False, True, True])
+    found = answers(3, bins).spread(there)
+    assert found.values[there].tolist() == answers(3).values.tolist()
+    assert np.isnan(found.values[~there]).all()
+    assert (found.flags.tolist(), found.flags.dtype) == ([0, 1, 0, 2, 3], np.int32)
+    if bins:
+        assert found.pdf[there].tolist() == answers(3, bins).pdf.tolist()
+        assert np.isnan(found.pdf[~there]).all()
+    else:
+        assert found.pdf is None
+
+
 def test_a_part_keeps_its_densities() -> None:
     part = answers(5, 3).part(1, 3)
     assert (part.values == answers(5).values[1:3]).all()

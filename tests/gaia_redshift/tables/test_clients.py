@@ -16,7 +16,7 @@ from gaia_redshift.interpretation.result import Predictions, Redshifts
 from gaia_redshift.spectra import DR3, Problem
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.files import read
-from gaia_redshift.tables.formats import FORMATS, opened
+from gaia_redshift.tables.formats import FORMATS, format_to_write, opened
 from gaia_redshift.tables.table import described
 
 IDS = [5_000_000_000_000_000_001, 5_000_000_000_000_000_002, 5_000_000_000_000_000_003]
@@ -74,6 +74,19 @@ def test_astropy_reads_columns_units_and_descriptions(name: str, tmp_path: Path)
         assert found["redshift"].description == "Redshift from the BP/RP spectrum"
     if name == "votable":
         assert found["redshift"].meta["ucd"] == "src.redshift.phot"
+
+
+def test_astropy_reads_a_fits_column_of_empty_texts_as_empty(tmp_path: Path) -> None:
+    table_of = pytest.importorskip("astropy.table").Table
+    rows = pyarrow.table({"redshift": [0.1] * 1000, "quality": [""] * 1000})
+    with (tmp_path / "empty.fits").open("wb") as file:
+        writer = format_to_write("empty.fits").writer(file, {})
+        for batch in rows.to_batches():
+            writer.write(batch)
+        writer.close()
+    with pytest.importorskip("astropy.io.fits").open(tmp_path / "empty.fits") as opened:
+        assert opened[1].columns["quality"].format == "1A"
+    assert set(table_of.read(tmp_path / "empty.fits", mask_invalid=False)["quality"]) == {""}
 
 
 def test_every_ucd_is_in_the_list_of_the_ivoa() -> None:

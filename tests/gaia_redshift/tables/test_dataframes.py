@@ -1,5 +1,6 @@
 """Masks, units and identifiers of the tables that people hold in memory."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,20 @@ def test_float_identifiers_are_refused_with_one_message(predictor: Predictor, ma
     with pytest.raises(InvalidTableError) as caught:
         predictor(kind({"source_id": np.array([LARGE, np.nan]), **flux}))
     assert caught.value.message == FLOAT_IDS
+
+
+def test_a_frame_of_many_columns_keeps_its_order_and_replaces_an_earlier_answer(
+    predictor: Predictor, make_flux: Make
+) -> None:
+    columns = {"mine": [3.0, 1.0, 2.0], "redshift": [9.0, 9.0, 9.0], **in_columns(make_flux(3))}
+    frame = pd.read_csv(io.StringIO(pd.DataFrame(columns).to_csv(index=False)))  # pandas warns of one that grows
+    frame.index, frame.attrs = pd.Index([7, 7, 8]), {"from": "somewhere"}
+    found = predictor(frame)
+    assert list(found.columns[:2]) == ["mine", "redshift"]
+    assert list(found.index) == [7, 7, 8]
+    assert found.attrs == {"from": "somewhere"}
+    assert found["redshift"].to_numpy() == pytest.approx(tiny_redshift(make_flux(3)), abs=1e-6)
+    assert statuses(found) == ["ok", "ok", "ok"]
 
 
 def test_a_series_of_arrays_gives_a_frame_with_its_index(predictor: Predictor, make_flux: Make) -> None:

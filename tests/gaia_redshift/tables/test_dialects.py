@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaia_redshift.errors import InvalidTableError, MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch
 from gaia_redshift.tables.csv import read_csv
 from gaia_redshift.tables.readers.lines import blocks
@@ -129,6 +129,27 @@ def test_very_many_tiny_rows_are_read_some_thousand_at_a_time() -> None:
         assert len(batch.problems) == len(batch)
         total += len(batch)
     assert total == 50_000
+
+
+def test_a_table_most_of_whose_many_rows_are_ragged_is_refused() -> None:
+    header = ",".join([f"bp_{number}" for number in range(120)] + [f"rp_{number}" for number in range(120)])
+    batches = read_csv(io.BytesIO(header.encode() + b"\n" + b"1\n" * 300_000))
+    assert [len(next(batches)) for _ in range(24)] == [4096] * 24
+    with pytest.raises(
+        InvalidTableError, match=r"102400 of the first 102400 rows .* give each row 240 cells"
+    ) as refusal:
+        next(batches)
+    assert list(refusal.value.details) == [Detail("row 98304", "1 cells")]
+
+
+def test_ragged_rows_that_are_not_the_most_are_answered_one_by_one() -> None:
+    row = lines(FLUX).encode()
+    table = lines(NAMES).encode() + (b"1\n" * 110 + row * 121) * 100
+    batches = list(read_csv(io.BytesIO(table)))
+    assert sum(map(len, batches)) == 23_100
+    assert sum(len(batch.problems) for batch in batches) == 11_000
+    flux = np.concatenate([batch.flux[batch.usable()] for batch in batches])
+    assert np.array_equal(flux, np.tile(np.array(FLUX, np.float32), (12_100, 1)))
 
 
 def test_cr_line_ends_lose_no_row_of_a_large_table() -> None:

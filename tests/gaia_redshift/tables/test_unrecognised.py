@@ -1,5 +1,6 @@
 """A table without spectra is refused with what was found in it, the likeliest cause, and what to do."""
 
+import bz2
 import gzip
 import io
 import re
@@ -148,6 +149,8 @@ def tar(mode: Any) -> bytes:
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\x80\x04\x95\0\0\0", "a pickle, which is not read"),
         (b"SQLite format 3\0", "SQLite"),
+        (gzip.compress(bz2.compress(TEXT.encode())), "packed twice .bzip2"),
+        (b"ORC\x08\0\0", "ORC"),
         (b"Title: Spectra\nAuthors:\nByte-by-byte Description of file: x\n", "machine-readable table"),
     ],
 )
@@ -234,3 +237,12 @@ def test_a_table_in_memory_says_the_same(table: Any, message: str) -> None:
 def test_a_frame_made_of_an_array_is_read() -> None:
     (batch,) = read_blocks(pd.DataFrame(np.tile(EXPECTED, (2, 1))), DR3)
     assert (batch.flux == EXPECTED).all()
+
+
+@pytest.mark.parametrize("name", ["ORCID", "RDA", "GIF8", "SQLite format 3", "%PDFs"])
+def test_a_column_may_be_named_like_another_kind_of_file(name: str) -> None:
+    text = lines([name, *NAMES], ["1", *FLUX])
+    if name.startswith("%PDF"):
+        assert "PDF" in refusal(text).message
+    else:
+        assert (read(text).flux == EXPECTED).all()

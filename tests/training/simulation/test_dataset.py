@@ -1,6 +1,5 @@
 """Whole datasets: one seed, one dataset; no parent in two parts; files as documented."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import DR3
 from training.data.parts import PARTS
 from training.simulation import dataset, files, parts
@@ -130,9 +129,3 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path) -> None:
 def test_an_unwritable_output_is_one_clear_line(name: str) -> None:
     with pytest.raises(InvalidInputError, match="cannot write /proc/"):
         simulate(Path("/proc") / name, count=5)
-
-
-def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingDependencyError, match="install gaia-redshift"):
-        simulate(tmp_path / "set.parquet", count=5)

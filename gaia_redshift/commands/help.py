@@ -1,0 +1,97 @@
+"""The help of the commands: an example first, options by group, and the example again where the usage was wrong.
+
+An option's group is its `rich_help_panel`. Imports typer alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+EXAMPLES = """
+gaia-redshift predict spectra.csv -o redshifts.csv
+gaia-redshift serve
+gaia-redshift predict --help
+"""
+
+GROUPS = {
+    "Redshifts": ("predict", "fetch", "models"),
+    "The service": ("serve", "key"),
+    "Models of your own": ("simulate", "analyse", "train", "evaluate", "tune", "upgrade"),
+}
+"""The sub-commands as the help lists them; others follow under a heading of their own."""
+
+_OTHERS = "More"
+
+
+class Command(TyperCommand):
+    """A sub-command."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write usage, examples, what the command does, and its options."""
+        self.format_usage(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self.format_options(ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then the options of each group, those without a group last."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        ungrouped: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            if parameter.param_type_name == "argument":
+                groups["Arguments"].append(record)
+            elif panel := getattr(parameter, "rich_help_panel", None):
+                groups.setdefault(panel, []).append(record)
+            else:
+                ungrouped.append(record)
+        _write({**groups, "Options": ungrouped}, formatter)
+
+    def get_usage(self, ctx: Any) -> str:
+        """Return the usage that stands above an error, with an example of a right one."""
+        example = next((line.strip() for line in (self.epilog or "").splitlines() if "gaia-redshift" in line), None)
+        usage: str = super().get_usage(ctx)
+        return f"{usage}\nFor example: {example}" if example else usage
+
+
+class Group(TyperGroup):
+    """The command ``gaia-redshift`` itself."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write usage, examples, sub-commands, and the options."""
+        self.format_usage(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self.format_options(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the sub-commands by what they are for."""
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, _OTHERS)}
+        widest = max(map(len, self.list_commands(ctx)), default=0)
+        place = {name: title for title, names in GROUPS.items() for name in names}
+        for name in sorted(self.list_commands(ctx), key=_order):
+            command = self.get_command(ctx, name)
+            if command is not None:
+                about = command.get_short_help_str(formatter.width - 6 - widest)
+                groups[place.get(name, _OTHERS)].append((f"{name:{widest}}", about))
+        _write(groups, formatter)
+
+
+def examples_of(lines: Sequence[str]) -> str | None:
+    """Return examples as the epilog that `Command` shows first; None where there are none."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None
+
+
+def _order(name: str) -> int:
+    names: Sequence[str] = [one for group in GROUPS.values() for one in group]
+    return names.index(name) if name in names else len(names)
+
+
+def _write(groups: dict[str, list[tuple[str, str]]], formatter: Any) -> None:
+    for title, rows in groups.items():
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)

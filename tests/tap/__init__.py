@@ -1,0 +1,1 @@
+"""The ADQL that ships against a real TAP service: `make archive-test`."""
