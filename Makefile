@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve workshop docs test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability archive-test soak fuzz cluster-test scale audit sbom lock clean
+	reliability jobs-test archive-test soak fuzz cluster-test scale audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	$(BIN)/gaia-redshift serve
@@ -107,6 +107,10 @@ reliability: .venv/dev.done  ## Overload, crash and fill up the real service, an
 	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
 
+KILLS := 50
+jobs-test: .venv/dev.done  ## Kill, fill up and lock what works on jobs: none lost, none double (half an hour; PostgreSQL of Debian, root)
+	$(BIN)/python -m tests.reliability.jobs --kills $(KILLS) --out $(RESULTS)/jobs.json
+
 archive-test: .venv/dev.done  ## Ask the shipped ADQL of a real TAP service (needs Debian's gavodachs2-server postgresql-15-pgsphere postgresql-15-q3c)
 	$(BIN)/python -m tests.tap
 
@@ -146,8 +150,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 LIBRARY := $(LOCK) pyproject.toml --constraint requirements/build.txt
 SERVE := $(LIBRARY) --constraint requirements/library.txt --extra serve
 DEV := $(SERVE) --constraint requirements/serve.txt
-# In an image every setting works: traces and signed bundles need these.
-IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed
+# In an image every setting works: traces, signed bundles and PostgreSQL need these.
+IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed --extra postgresql
 lock:  ## Renew requirements/*.txt (needs uv)
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LIBRARY) --output-file requirements/library.txt

@@ -81,6 +81,10 @@ def _check(settings: Settings) -> None:
         raise bad  # it is there, and cannot be served
     _check_default(settings, sorted(bundle.manifest.id for bundle in found.bundles), names)
     check_installed(settings.engine)
+    if settings.jobs_folder is not None:
+        from app.jobs.desk import Desk
+
+        Desk(settings).close()
     _check_network(settings, found.bundles)
     _check_address(settings.host, settings.port)
 
@@ -139,11 +143,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 by default.")] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of the model bundles.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that serve; 1 by default.")] = None,
+    jobs: Annotated[Path | None, typer.Option(help="Folder of jobs; without it the service keeps none.")] = None,
 ) -> None:
     """Start the service; every setting is an environment variable (docs/reference/settings.md)."""
     from app import server
 
-    settings = _settings(host=host, port=port, models=models, workers=workers)
+    settings = _settings(host=host, port=port, models=models, workers=workers, jobs_folder=jobs)
     _check(settings)
     server.serve(settings)
 

@@ -144,3 +144,53 @@ class TooManyConnectionsError(OverloadedError):
     """As many connections are open as the service accepts."""
 
     code = "too_many_connections"
+
+
+class UnknownJobError(RedshiftError):
+    """There is no job of this identifier: none of this key's, or it was destroyed."""
+
+    code = "unknown_job"
+    status = 404
+
+
+class WrongPhaseError(RedshiftError):
+    """What is asked of a job does not belong to its phase, such as the result of one that failed."""
+
+    code = "wrong_phase"
+    status = 409
+
+
+class QuotaExceededError(RedshiftError):
+    """An owner has as many jobs, or all jobs together as many bytes, as the service keeps."""
+
+    code = "quota_exceeded"
+    status = 429
+    retry_after = 60
+
+
+class AddressRefusedError(RedshiftError):
+    """An address that the service was asked to call, or a file that it was asked to read, is none that it may."""
+
+    code = "address_refused"
+    status = 403
+
+
+class FetchFailedError(RedshiftError):
+    """The table at an address could not be had."""
+
+    code = "fetch_failed"
+    status = 502
+
+
+class DatabaseUnavailableError(RedshiftError):
+    """The database of the jobs is locked, gone, or out of disk; requests that need none are still answered."""
+
+    code = "database_unavailable"
+    status = 503
+    retry_after = 5
+
+
+class JobFailedError(RedshiftError):
+    """The service could not carry out a job: it took too long, its worker ended time and again, its model is gone."""
+
+    code = "job_failed"

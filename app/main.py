@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import guide, health, models, nz, pages, predict, sources, tables
+from app.api import guide, health, job_fields, job_rows, jobs, models, nz, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
@@ -64,11 +64,12 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     )
     app.state.settings = settings or Settings()
     app.state.ready, app.state.when_loaded = False, when_loaded
+    app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, nz, models, health, pages, guide):
+    for module in (predict, tables, sources, nz, jobs, job_fields, job_rows, models, health, pages, guide):
         app.include_router(module.router)
     pages.mount_static(app)
     guide.mount(app)
@@ -87,9 +88,17 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After"],
+            expose_headers=[
+                "X-Request-ID",
+                "X-Model",
+                "X-Prior",
+                "X-Recognised",
+                "X-Bin-Edges",
+                "Retry-After",
+                "Location",
+            ],
         )
     app.add_middleware(AccessLogMiddleware)
     app.add_middleware(TellWhy)
@@ -111,7 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 model.predictor.engine.name,
                 model.predictor.engine.device,
             )
-        with _listen_to_signals(app):
+        with _listen_to_signals(app), _keeping_jobs(app):
             _set_ready(app, ready=True)
             try:
                 yield
@@ -119,6 +128,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 _set_ready(app, ready=False)
     if settings.tracing:
         app.state.tracer_provider.shutdown()
+
+
+@contextmanager
+def _keeping_jobs(app: FastAPI) -> Iterator[None]:
+    """Open the jobs' database and files, where the service has any."""
+    if app.state.settings.jobs_folder is None:
+        yield
+        return
+    from app.jobs.desk import Desk
+
+    app.state.jobs = Desk(app.state.settings)
+    try:
+        yield
+    finally:
+        app.state.jobs.close()
 
 
 def _seconds_to_drain(app: FastAPI) -> float:

@@ -12,7 +12,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from multiprocessing.process import BaseProcess
 from socket import socket
@@ -57,12 +57,22 @@ def serve(settings: Settings) -> None:
         timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
     )
     sockets = [config.bind_socket()]
-    if settings.workers == 1:
-        Server(config, settings.drain_seconds).run(sockets)
-        return
-    with metrics_files.files_for(settings.workers) as folder:
-        os.environ[metrics_files.FOLDER] = str(folder)
-        Supervisor(config, sockets, settings.drain_seconds).run()
+    with _jobs(settings):
+        if settings.workers == 1:
+            Server(config, settings.drain_seconds).run(sockets)
+            return
+        with metrics_files.files_for(settings.workers) as folder:
+            os.environ[metrics_files.FOLDER] = str(folder)
+            Supervisor(config, sockets, settings.drain_seconds).run()
+
+
+def _jobs(settings: Settings) -> AbstractContextManager[None]:
+    """Return what keeps processes that work on jobs."""
+    if settings.jobs_folder is None or not settings.jobs_workers:
+        return nullcontext()
+    from app.jobs.keeper import keeping
+
+    return keeping(settings)
 
 
 def make_application(settings: Settings) -> ASGIApp:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gaia_redshift.bundle import SHIPPED_MODELS
@@ -66,6 +66,59 @@ class Settings(BaseSettings):
 
     archive_url: str | None = Field(
         None, title="Gaia's DataLink service for /predict/sources, such as the archive's; unset: the endpoint is off"
+    )
+
+    jobs_folder: Path | None = Field(
+        None, title="Folder of the jobs: their database, uploads, parts and results; unset: the service keeps no jobs"
+    )
+    jobs_database: str | None = Field(
+        None, title="SQLAlchemy's address of the jobs' database, postgresql:// as well; unset: SQLite in the folder"
+    )
+    jobs_files: str | None = Field(
+        None, title="Where the files of jobs lie: a folder or an address of fsspec; unset: in the jobs folder"
+    )
+    jobs_workers: int = Field(1, ge=0, le=64, title="Processes that work on jobs; 0: those of other services do")
+    jobs_threads: int = Field(1, ge=1, le=1024, title="Threads of the network in each of them")
+    jobs_nice: int = Field(
+        19, ge=0, le=19, title="How far they stand back for other processes; 19: work where nothing else wants to"
+    )
+    jobs_max_body_bytes: int = Field(4 * 2**30, ge=1, title="Largest table of a job in bytes")
+    jobs_max_rows: int = Field(10_000_000, ge=1, title="Most rows in the table of a job")
+    jobs_max_sources: int = Field(100_000, ge=1, title="Most source ids in one job")
+    jobs_max_bytes: int = Field(100 * 2**30, ge=1, title="Most bytes that the files of all jobs may take together")
+    jobs_min_free_bytes: int = Field(
+        2**30, ge=0, title="A job is refused where the disk of the files has less room than this and its table"
+    )
+    jobs_per_owner: int = Field(
+        1000, ge=1, title="Most jobs of one key that are not over; without keys, of all together"
+    )
+    jobs_keep_seconds: int = Field(
+        7 * 86400, ge=60, title="Seconds after which a job is destroyed with its files; it may ask for less"
+    )
+    jobs_max_seconds: int = Field(86400, ge=1, title="Seconds of work that a job may take; it may ask for less")
+    jobs_lease_seconds: float = Field(
+        30, ge=1, title="Seconds without a sign of life after which another process takes a job over"
+    )
+    jobs_step_seconds: float = Field(
+        600, ge=1, title="Seconds that a process may take from one part of a job to the next before it counts as hung"
+    )
+    jobs_attempts: int = Field(
+        20, ge=1, title="How many processes may end one after the other at the same part of a job before it fails"
+    )
+    jobs_hosts: list[str] = Field(
+        [], title="Hosts from which jobs may fetch their tables, as JSON, *.name for all below one; none by default"
+    )
+    jobs_private_hosts: bool = Field(
+        False, title="Whether these hosts, and those of webhooks, may have addresses of private networks"
+    )
+    jobs_inputs: Path | None = Field(
+        None, title="Folder of this machine whose files jobs may name as their tables; unset: none"
+    )
+    jobs_webhook_hosts: list[str] = Field(
+        [], title="Hosts that may be told of the end of a job, as JSON, *.name for all below one; none by default"
+    )
+    jobs_webhook_secret: SecretStr | None = Field(
+        None, min_length=16, title="Signs what they are told (HMAC-SHA256); unset: webhooks are off"
     )
 
     api_keys: dict[str, KeyHash] = Field(

@@ -13,7 +13,7 @@ from app.settings import Settings
 from gaia_redshift.spectra import DR3, FloatArray
 from tests.tiny import write_tiny_bundle
 
-pytest_plugins = ["tests.server"]
+pytest_plugins = ["tests.server", "tests.app.jobs.fixtures"]
 
 # Shared machines stall now and then, and a failure must be the same failure next time.
 hypothesis_settings.register_profile("project", deadline=None, derandomize=True)

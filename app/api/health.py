@@ -1,11 +1,12 @@
 """``GET /health/live``, ``/health/ready`` and ``/metrics``, for whoever restarts, routes to or watches the service."""
 
 import asyncio
+import contextlib
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from app.errors import NotReadyError
+from app.errors import DatabaseUnavailableError, NotReadyError
 from app.serving import metrics
 from gaia_redshift.client.messages import ErrorReply, Wire
 
@@ -40,7 +41,10 @@ async def ready(request: Request) -> Ready:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def get_metrics() -> Response:
+async def get_metrics(request: Request) -> Response:
     """Return the metrics of all worker processes in Prometheus' text format (docs/reference/metrics.md)."""
     metrics.count_waiting()
+    if (desk := request.app.state.jobs) is not None:
+        with contextlib.suppress(DatabaseUnavailableError):  # the numbers stay what they were
+            metrics.count_jobs(*await desk.do(desk.store.counts))
     return Response(await asyncio.to_thread(metrics.render), media_type=metrics.CONTENT_TYPE)

@@ -73,6 +73,8 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"].pop("/models/reload", None)
     if settings.archive_url is None:
         document["paths"].pop("/predict/sources", None)
+    if settings.jobs_folder is None:
+        document["paths"] = {path: one for path, one in document["paths"].items() if not path.startswith("/jobs")}
 
 
 def mount_static(app: FastAPI) -> None:
@@ -98,7 +100,8 @@ def describe_request_body(app: FastAPI) -> None:
         paths["/predict/csv"]["post"]["requestBody"]["content"]["text/csv"]["example"] = EXAMPLE_TABLE.read_text(
             "ascii"
         )
-        paths["/models/{name}"]["get"]["parameters"][0]["example"] = app.state.settings.default_model
+        for path in ("/models/{name}", "/grid"):
+            paths[path]["get"]["parameters"][0]["example"] = app.state.settings.default_model
         _describe_keys(document, app.state.settings)
         return document
 

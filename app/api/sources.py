@@ -3,8 +3,6 @@
 import asyncio
 from typing import Annotated
 
-import numpy as np
-import pyarrow
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,18 +10,14 @@ from app.api.predict import ERRORS, PRIOR, write_json
 from app.errors import ForbiddenError
 from app.serving.registry import Model
 from app.settings import Settings
-from gaia_redshift.archive import Archive
+from gaia_redshift.archive.batches import fetch_batch
 from gaia_redshift.client.messages import ErrorReply, PredictReply
 from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.interpretation.prior import PriorChoice
 from gaia_redshift.interpretation.result import Asked
 from gaia_redshift.media import JSON
-from gaia_redshift.spectra import FloatArray, Grid, Problem, SpectrumBatch
-from gaia_redshift.tables.dataframes import read_blocks
 
 router = APIRouter(tags=["predict"])
-
-_NOT_THERE = Problem("not_in_archive", "the archive has no BP/RP spectrum of this source")
 
 SourceId = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -67,37 +61,7 @@ async def predict_sources(request: Request, asked_for: SourcesRequest) -> Respon
     asked = Asked(asked_for.prior, asked_for.pdf)
     chosen.predictor.check(asked)
     with chosen:
-        batch = await asyncio.to_thread(_fetch, settings.archive_url, chosen.predictor.bundle.grid, ids)
+        batch = await asyncio.to_thread(fetch_batch, settings.archive_url, chosen.predictor.bundle.grid, ids)
         request.scope["state"]["spectra"] = len(batch)
         predictions = await chosen.predict_merged(batch, asked)
     return Response(await asyncio.to_thread(write_json, chosen, asked, predictions), media_type=JSON)
-
-
-def _fetch(url: str, grid: Grid, ids: list[int]) -> SpectrumBatch:
-    """Return the spectra in the order of the ids."""
-    archive = Archive(url, grid.release)
-    flux = np.zeros((len(ids), grid.samples), np.float32)
-    problems: dict[int, Problem] = dict.fromkeys(range(len(ids)), _NOT_THERE)
-    places: dict[int, list[int]] = {}
-    for place, number in enumerate(ids):
-        places.setdefault(number, []).append(place)
-    try:
-        for part in archive.fetch(ids):
-            if part.rows.num_rows:
-                _fill(part.rows, grid, places, flux, problems)
-    finally:
-        archive.close()
-    return SpectrumBatch(flux, [str(number) for number in ids], problems, grid)
-
-
-def _fill(
-    rows: pyarrow.Table, grid: Grid, places: dict[int, list[int]], flux: FloatArray, problems: dict[int, Problem]
-) -> None:
-    name = next(name for name in rows.column_names if name.lower() == "source_id")
-    found = SpectrumBatch.join(list(read_blocks(rows, grid)))
-    for row, number in enumerate(rows[name].to_pylist()):
-        for place in places[number]:
-            flux[place] = found.flux[row]
-            del problems[place]
-            if row in found.problems:
-                problems[place] = found.problems[row]

@@ -26,8 +26,11 @@ from gaia_redshift.media import ARROW, JSON, NPY
 
 _IN_MEMORY = frozenset({JSON, NPY, ARROW})
 """Bodies that are read as a whole; others go through a file."""
+_PARAMETERS = frozenset({JSON, "", "application/x-www-form-urlencoded"})
+"""Bodies of jobs that are no tables."""
 
 
+_JOBS = "/jobs"
 _SMALL_BYTES = 1 << 20
 _FOR_ALL = 0.75
 """The part of the space that large bodies may fill; the rest is kept for small ones."""
@@ -83,6 +86,7 @@ class Limits:
         self.seconds_to_drain = seconds_to_drain
         self.memory = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
         self.table = _Allowance(settings.max_body_bytes, settings.max_body_bytes_held)
+        self.job = _Allowance(settings.jobs_max_body_bytes, settings.jobs_max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `receive` that counts."""
@@ -95,8 +99,7 @@ class Limits:
             raise UnsupportedMediaTypeError(
                 f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
             )
-        in_memory = media_type(headers) in _IN_MEMORY
-        body = _Body(self, self.memory if in_memory else self.table, receive)
+        body = _Body(self, self._allowance(scope.get("path", ""), media_type(headers)), receive)
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
         body.complete = announced == "0" and "transfer-encoding" not in headers
@@ -110,6 +113,11 @@ class Limits:
             raise body.why_expired() from error
         finally:
             body.release()
+
+    def _allowance(self, path: str, kind: str) -> _Allowance:
+        if path == _JOBS and self.settings.jobs_folder is not None and kind not in _PARAMETERS:
+            return self.job  # it goes to the disk as it comes
+        return self.memory if kind in _IN_MEMORY or (path == _JOBS and kind in _PARAMETERS) else self.table
 
 
 class _Body:

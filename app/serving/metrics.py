@@ -99,6 +99,10 @@ BUNDLES_REFUSED = Gauge(
 )
 RELOADS = Counter("gaia_redshift_reloads", "Reloads of the models", ("result",))
 
+JOBS = Gauge("gaia_redshift_jobs", "Jobs in each phase", ("phase",), multiprocess_mode="livemostrecent")
+JOB_BYTES = Gauge(
+    "gaia_redshift_job_bytes", "Bytes that the files of all jobs take", multiprocess_mode="livemostrecent"
+)
 
 _COUNT_ROWS = 256
 _COUNT_SECONDS = 0.25
@@ -190,6 +194,13 @@ def count_problems(bundle: Bundle, problems: Mapping[int, Problem]) -> None:
     SPECTRA.labels(*labels, "error").inc(len(problems))
     for code, count in Counts(problem.code for problem in problems.values()).items():
         PROBLEMS.labels(*labels, code).inc(count)
+
+
+def count_jobs(phases: Mapping[str, int], size: int) -> None:
+    """Note how many jobs are in each phase, and how many bytes their files take."""
+    for phase, number in phases.items():
+        JOBS.labels(phase).set(number)
+    JOB_BYTES.set(size)
 
 
 def count_waiting() -> None:

@@ -25,7 +25,8 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus-client, and with it every worker, that and where there are such files."""
 
 _PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - memory, which is what the files are
-_SIZES = {"counter": 512 << 10, "histogram": 1 << 20, "gauge_livesum": 64 << 10, "gauge_livemin": 64 << 10}
+_GAUGES = ("gauge_livesum", "gauge_livemin", "gauge_livemostrecent")
+_SIZES = {"counter": 512 << 10, "histogram": 1 << 20, **dict.fromkeys(_GAUGES, 64 << 10)}
 """What is mapped, by the beginning of the file's name: room for the metrics of a hundred reloads of other versions."""
 _PATIENCE_SECONDS = 5.0
 

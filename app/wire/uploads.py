@@ -109,7 +109,7 @@ async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIter
         async with _upload(request, accepted) as file:
             yield file
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise StorageFullError("there is no room for uploads now: send fewer rows, as JSON, or try again") from error
 
@@ -121,14 +121,14 @@ def _refuse_without_room(announced: str) -> None:
         raise OSError(errno.ENOSPC, "less room than the upload announces")
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 
 
 @asynccontextmanager
 async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
     kind = media_type(request.headers)
     if kind == "multipart/form-data":
-        form = request.state.form = await _read_form(request)
+        form = request.state.form = await read_multipart(request)
         try:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):
@@ -154,7 +154,7 @@ async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO
         )
 
 
-async def _read_form(request: Request) -> FormData:
+async def read_multipart(request: Request) -> FormData:
     """Read a multipart form, whose names are UTF-8 whatever it says: other codecs can take time without bound.
 
     Starlette would decode each field, in the event loop, by any codec of Python that the client names: 270 kB took 16 s
@@ -162,7 +162,7 @@ async def _read_form(request: Request) -> FormData:
     """
     _, parameters = parse_options_header(request.headers["content-type"])
     charset = parameters.get(b"charset", b"utf-8").lower()
-    if charset not in _CHARSETS:
+    if charset not in CHARSETS:
         raise MalformedBodyError("the multipart form is broken: its charset is utf-8, and no other is read")
     try:
         return await MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=8).parse()
@@ -170,4 +170,4 @@ async def _read_form(request: Request) -> FormData:
         raise MalformedBodyError(f"the multipart form is broken: {error.message}") from error
 
 
-_CHARSETS = {b"utf-8", b"utf8", b"us-ascii", b"ascii"}
+CHARSETS = {b"utf-8", b"utf8", b"us-ascii", b"ascii"}

@@ -71,6 +71,46 @@ def read_spectra(
         raise InvalidTableError(f"the table has {'a header but ' if table.format.startswith('csv') else ''}no rows")
 
 
+def read_errors(table: Table, found: Recognised, row: int) -> NDArray[np.float64] | None:
+    """Read the errors of the samples of one spectrum.
+
+    Parameters
+    ----------
+    table : Table
+    found : Recognised
+        What `recognise` found in it.
+    row : int
+        From zero; all rows before it are read, too.
+
+    Returns
+    -------
+    ndarray, shape (samples,), or None
+        e-/s per sample, from the archive's errors and correlations; None where the row has not all of them.
+
+    Raises
+    ------
+    InvalidTableError
+        If the table has no errors.
+    """
+    basis, columns = _basis(found), _error_columns(found)
+    first = 0
+    for block in table.blocks(columns, columns):
+        if basis is not None and row < first + len(block.columns):
+            own = block.columns.slice(row - first, 1)
+            values = []
+            for index, band in enumerate(found.bands):
+                size = len(basis.matrix(_MATRIX[band]))
+                error, correlation = (
+                    from_arrays(own.schema.names[place], own.column(place), (length,)).values.astype(np.float64)
+                    for place, length in ((2 * index, size), (2 * index + 1, size * (size - 1) // 2))
+                )
+                values.append(basis.errors(_MATRIX[band], error, correlation)[0])
+            made = np.concatenate(values)
+            return made if np.isfinite(made).all() else None
+        first += len(block.columns)
+    return None
+
+
 def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
     """Refuse spectra of another release than a model reads.
 

@@ -15,6 +15,7 @@ OPERATIONS = [
     ("POST", "/predict/csv"),
     ("POST", "/predict/table"),
     ("POST", "/nz"),
+    ("GET", "/grid"),
     ("GET", "/models"),
     ("POST", "/models/reload"),
     ("GET", "/models/{name}"),
@@ -47,3 +48,23 @@ def test_every_answer_is_one_that_the_document_describes(schema: OpenApiSchema, 
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     check()
+
+
+@pytest.fixture(scope="module")
+def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenApiSchema]:
+    folder = tmp_path_factory.mktemp("jobs")
+    with Service(folder, jobs_folder=folder / "kept") as service:
+        yield schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+
+
+def test_every_answer_about_jobs_is_one_that_the_document_describes(with_jobs: OpenApiSchema) -> None:
+    operations = [found for result in with_jobs.get_all_operations() if (found := result.ok()).path.startswith("/jobs")]
+    assert len(operations) > 15
+    for operation in operations:
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        def check(case: schemathesis.Case) -> None:
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        check()

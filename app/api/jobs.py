@@ -1,0 +1,285 @@
+"""``/jobs``: long work as jobs, by IVOA's UWS 1.1, in XML and in JSON; off unless the service has a folder for them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from app.api import job_docs as docs
+from app.errors import ForbiddenError, HttpError, WrongPhaseError
+from app.jobs.job import ACTIVE, Job, Phase
+from app.jobs.replies import RESULT, reply
+from app.wire.fields import read_fields
+from app.wire.job_options import by_name, read_moment, read_number
+from app.wire.uploads import negotiate
+from gaia_redshift.client.job_messages import JobList, JobReply
+from gaia_redshift.errors import Detail, InvalidRequestError
+from gaia_redshift.media import JSON
+
+if TYPE_CHECKING:  # SQLAlchemy is loaded where there are jobs
+    from app.jobs.desk import Desk
+
+router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
+
+XML, PLAIN = "text/xml", "text/plain"
+_LONGEST_WAIT = 50.0
+"""Seconds; proxies end a silent connection after a minute. Who wants to wait longer asks again."""
+_PIECE = 256 << 10
+_MOST_BYTES = 64 << 10
+"""Of parameters alone."""
+
+
+class Asking(NamedTuple):
+    """Who asks, and what answers."""
+
+    desk: "Desk"
+    owner: str
+    base: str
+
+    async def job(self, id: str) -> Job:  # noqa: A002 - what it is
+        """Return the owner's job; raises UnknownJobError."""
+        return await self.desk.do(lambda: self.desk.store.get(self.owner, id))
+
+    def reply(self, job: Job) -> JobReply:
+        """Return a job as its owner sees it."""
+        return reply(job, self.base)
+
+
+def asking(request: Request) -> Asking:
+    """Say who asks; raises ForbiddenError where the service keeps no jobs."""
+    desk: Desk | None = request.app.state.jobs
+    if desk is None:
+        raise ForbiddenError("this service keeps no jobs: set GAIA_REDSHIFT_JOBS_FOLDER")
+    return Asking(desk, request.scope["state"].get("key_name", ""), f"{request.base_url}jobs")
+
+
+Asks = Annotated[Asking, Depends(asking)]
+
+
+def wants_json(request: Request) -> bool:
+    """Return whether the client wants JSON rather than XML; who says nothing gets the XML of UWS."""
+    return negotiate(request, (XML, "application/xml", JSON)) == JSON
+
+
+def answer_job(request: Request, wanted: JobReply, write: Callable[[JobReply], bytes] | None = None) -> Response:
+    """Return a job, or what `write` makes of it in XML."""
+    if wants_json(request):
+        return Response(wanted.model_dump_json(), media_type=JSON)
+    from app.jobs import uws
+
+    return Response((write or uws.write_job)(wanted), media_type=XML)
+
+
+def see_job(location: str, request: Request, job: JobReply, status: int = 200) -> Response:
+    """Lead to a job by 303, as UWS has it; who wants JSON gets the job at once."""
+    headers = {"Location": location}
+    if wants_json(request):
+        return Response(job.model_dump_json(), status, headers, JSON)
+    return Response(status_code=303, headers=headers)
+
+
+async def read_form(request: Request, *known: str) -> dict[str, Any]:
+    """Return the parameters of a small body and of the query, by their names in lower case."""
+    return by_name([*request.query_params.multi_items(), *await read_fields(request, _MOST_BYTES)], known)
+
+
+@router.get(
+    "/jobs",
+    summary="Your jobs",
+    response_model=JobList,
+    responses={200: {"content": {"text/xml": {}}}},
+    openapi_extra=docs.query(
+        PHASE="Of the jobs; may be repeated", AFTER="Time before which they were made", LAST="How many at most"
+    ),
+)
+async def list_jobs(request: Request, asks: Asks) -> Response:
+    """List your jobs: in a PHASE, created AFTER a time, or the LAST ones."""
+    phases, after, last = _filters(request)
+    store = asks.desk.store
+    jobs = await asks.desk.do(lambda: store.find(asks.owner, phases=phases, after=after, last=last))
+    found = [asks.reply(job) for job in jobs]
+    if wants_json(request):
+        return Response(JobList(jobs=found).model_dump_json(), media_type=JSON)
+    from app.jobs import uws
+
+    return Response(uws.write_jobs(found), media_type=XML)
+
+
+def _filters(request: Request) -> tuple[set[Phase], float | None, int | None]:
+    phases, rest = set(), []
+    for name, value in request.query_params.multi_items():
+        if name.lower() == "phase":
+            phases.add(_phase(value))
+        else:
+            rest.append((name, value))
+    given = by_name(rest, ("after", "last"))
+    after = read_moment("AFTER", given["after"]) if "after" in given else None
+    return phases, after, read_number("LAST", given["last"], 1) if "last" in given else None
+
+
+def _phase(text: str) -> Phase:
+    try:
+        return Phase(text.upper())
+    except ValueError:
+        known = ", ".join(Phase)
+        raise InvalidRequestError(
+            f"there is no phase {text[:40]!r} here: {known}", [Detail("PHASE", f"one of {known}")]
+        ) from None
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    summary="A new job",
+    response_class=Response,
+    responses=docs.NEW_JOB,
+    openapi_extra=docs.CREATE,
+)
+async def create_job(request: Request, asks: Asks) -> Response:
+    """Make a job of a table: sent as a form's part `file` or as the body, or named by `url`, `path` or `source_ids`."""
+    from app.api.job_intake import Intake
+
+    wants_json(request)  # an answer that nobody takes is refused before the table is read
+    new = await Intake(request, asks.desk, asks.owner).read()
+    job = await asks.desk.do(lambda: asks.desk.store.add(new))
+    return see_job(f"jobs/{job.id}", request, asks.reply(job), 201)
+
+
+@router.get(
+    "/jobs/{id}",
+    summary="A job, now or when its phase has changed",
+    response_class=Response,
+    responses=docs.JOB,
+    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will", PHASE="In which to wait"),
+)
+async def get_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Describe a job; with WAIT only when its phase has changed, or after so many seconds."""
+    given = by_name(request.query_params.multi_items(), ("wait", "phase"))
+    job = await asks.job(id)
+    if "wait" in given:
+        seconds = read_number("WAIT", given["wait"], -1)
+        phase = _phase(given["phase"]) if "phase" in given else job.phase
+        job = await _changed(request, asks, job, phase, seconds)
+    return answer_job(request, asks.reply(job))
+
+
+async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, seconds: int) -> Job:
+    """Return the job when it has left a phase, or after so many seconds; -1 for as long as the service will."""
+    longest = _LONGEST_WAIT if seconds < 0 else min(seconds, _LONGEST_WAIT)
+    end = time.monotonic() + longest
+    pause = 0.05
+    while job.phase is phase and job.phase in ACTIVE and request.app.state.ready:
+        left = end - time.monotonic()
+        if left <= 0:
+            break
+        await asyncio.sleep(min(pause, left))
+        pause = min(1.0, 1.5 * pause)
+        job = await asks.job(job.id)
+    return job
+
+
+@router.delete(
+    "/jobs/{id}",
+    status_code=204,
+    summary="Destroy a job",
+    response_class=Response,
+    responses={303: {"description": "See the list, for who takes XML"}},
+)
+async def destroy_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Destroy a job and its files, whatever it does at the moment."""
+    return await _destroy(request, asks, id, "../jobs")
+
+
+async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Response:  # noqa: A002
+    await asks.desk.do(lambda: asks.desk.store.destroy(asks.owner, id))
+    await asks.desk.do(lambda: asks.desk.files.remove(id))
+    if wants_json(request):
+        return Response(status_code=204)
+    return Response(status_code=303, headers={"Location": location})
+
+
+@router.post(
+    "/jobs/{id}",
+    status_code=204,
+    summary="Destroy a job, by POST",
+    response_class=Response,
+    responses={303: {"description": "See the list, for who takes XML"}},
+    openapi_extra=docs.form("ACTION", values=("DELETE",)),
+)
+async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
+    given = await read_form(request, "action")
+    if given.get("action", "").upper() != "DELETE":
+        raise InvalidRequestError("ACTION is not DELETE, the one that there is", [Detail("ACTION", "needs DELETE")])
+    return await _destroy(request, asks, id, "../jobs")
+
+
+@router.get(
+    "/jobs/{id}/phase",
+    summary="A job's phase",
+    response_class=Response,
+    responses=docs.TEXT,
+    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will"),
+)
+async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Return the phase, as text."""
+    given = by_name(request.query_params.multi_items(), ("wait", "phase"))
+    job = await asks.job(id)
+    if "wait" in given:
+        job = await _changed(request, asks, job, job.phase, read_number("WAIT", given["wait"], -1))
+    return Response(job.phase.value, media_type=PLAIN)
+
+
+@router.post(
+    "/jobs/{id}/phase",
+    summary="Run or abort a job",
+    response_class=Response,
+    responses=docs.SEE_JOB,
+    openapi_extra=docs.form("PHASE", values=("RUN", "ABORT")),
+)
+async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+    """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""
+    given = await read_form(request, "phase")
+    wanted = str(given.get("phase", "")).upper()
+    store = asks.desk.store
+    ways = {"RUN": store.run, "ABORT": store.abort}
+    if wanted not in ways:
+        raise InvalidRequestError(
+            f"PHASE is {wanted[:40]!r}: a job can be told to RUN or to ABORT", [Detail("PHASE", "RUN or ABORT")]
+        )
+    job = await asks.desk.do(lambda: ways[wanted](asks.owner, id))
+    return see_job(f"../{id}", request, asks.reply(job))
+
+
+@router.get(
+    "/jobs/{id}/results/{name}",
+    summary="The result of a job, a table",
+    response_class=Response,
+    responses=docs.TABLE,
+)
+async def get_result(asks: Asks, id: str, name: str) -> Response:  # noqa: A002 - what it is
+    """Return the result: the table with redshifts in it."""
+    job = await asks.job(id)
+    if name != RESULT:
+        raise HttpError(f"a job has one result, called {RESULT!r}, and none called {name[:40]!r}", 404)
+    if job.result is None or job.result_type is None:
+        problem = job.problem
+        why = f": {problem['message']}" if problem else ""
+        raise WrongPhaseError(f"job {id} is {job.phase} and has no result{why}")
+    stored = job.result
+    name = f"redshifts-{id}.{stored.partition('.')[2]}"
+    path = asks.desk.files.local(id, stored)
+    if path is not None:
+        return FileResponse(path, media_type=job.result_type, filename=name)
+    file = await asks.desk.do(lambda: asks.desk.files.open(id, stored))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        with file:
+            while piece := await asks.desk.do(lambda: file.read(_PIECE)):
+                yield piece
+
+    headers = {"Content-Length": str(job.result_bytes), "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces(), media_type=job.result_type, headers=headers)

@@ -1,0 +1,160 @@
+"""The jobs' database: SQLite in a file, or PostgreSQL. Imports `schema`, `settings` and `errors`."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from app.errors import DatabaseUnavailableError
+from app.settings import Settings
+from gaia_redshift.errors import InvalidInputError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_HEAD = "0001"
+"""The last of the migrations."""
+_LOCK = 0x6761_6961
+"""Of PostgreSQL, held while the database is brought up to date: any number that others do not use."""
+_CONNECTIONS = 8
+_BUSY_SECONDS = 10
+"""How long a request waits for others to finish writing."""
+
+
+class Database:
+    """Where jobs are kept.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Raises
+    ------
+    InvalidInputError
+        If the address is none, or of a database whose driver is not installed; or the folder cannot be made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.jobs_folder is not None  # noqa: S101 - there are jobs
+        url = settings.jobs_database or f"sqlite:///{settings.jobs_folder / 'jobs.db'}"
+        try:
+            settings.jobs_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInputError(
+                f"GAIA_REDSHIFT_JOBS_FOLDER, {settings.jobs_folder}, cannot be made: {error.strerror}"
+            ) from None
+        self._reads = _engine(url)
+        self._writes = self._reads.execution_options(gaia_redshift_writes=True)
+        # SQLite lets whoever asks at the right moment write: threads of one process at least take turns.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self._reads.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Begin a transaction that reads; raises DatabaseUnavailableError."""
+        with _told(), self._reads.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Begin a transaction that writes: in SQLite one at a time. Raises DatabaseUnavailableError."""
+        with self._turn, _told(), self._writes.begin() as connection:
+            yield connection
+
+    def prepare(self) -> None:
+        """Bring the database up to date; whoever comes meanwhile waits.
+
+        Raises
+        ------
+        InvalidInputError
+            If a newer version of the service made it.
+        DatabaseUnavailableError
+        """
+        with self.read() as connection:
+            if _revision(connection) == _HEAD:
+                return
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            if _revision(connection) != _HEAD:
+                _upgrade(connection)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._reads.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if url.startswith("postgresql://"):
+        url = f"postgresql+psycopg{url.removeprefix('postgresql')}"
+    try:
+        if not url.startswith("sqlite"):
+            return create_engine(url, pool_pre_ping=True, pool_recycle=300, connect_args={"connect_timeout": 5})
+        # Connections stay open: whoever closes the last one writes the log into the file, and a full disk lets nobody
+        # open the first again.
+        arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        engine = create_engine(url, poolclass=QueuePool, pool_size=_CONNECTIONS, connect_args=arguments)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InvalidInputError(f"GAIA_REDSHIFT_JOBS_DATABASE is no address of a database: {error}") from None
+    except ModuleNotFoundError:
+        raise InvalidInputError(
+            "GAIA_REDSHIFT_JOBS_DATABASE needs a driver: pip install 'gaia-redshift[postgresql]'"
+        ) from None
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin; one that will write waits for its turn here, where it has seen nothing yet that others could change."""
+    writes = connection.get_execution_options().get("gaia_redshift_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise InvalidInputError(
+            f"the jobs' database is of another version of the service: {error}; take that version, or another database"
+        ) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailableError(f"the jobs' database does not answer: {_reason(error)}") from error
+
+
+def _reason(error: DBAPIError) -> str:
+    """Return what the database says, without what was asked of it."""
+    return (str(error.orig).splitlines() or ["no reason given"])[0][:200]

@@ -1,0 +1,127 @@
+"""Where the files of jobs lie: a folder, or any address that fsspec knows. Imports `settings`.
+
+Nothing here is renamed or changed in place, since many stores cannot: a file counts once the database names it, and a
+name is used by one holder of a job's lease alone.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import fsspec
+
+from app.settings import Settings
+from gaia_redshift.errors import InvalidInputError
+
+INPUT = "input"
+"""Name of the file with a job's table."""
+
+
+class Files:
+    """The files of all jobs, a folder for each.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Raises
+    ------
+    InvalidInputError
+        If their address is none, needs a package that is not installed, or cannot be written to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.jobs_folder is not None  # noqa: S101 - there are jobs
+        address = settings.jobs_files or str(settings.jobs_folder.absolute() / "files")
+        self.scratch = settings.jobs_folder / "scratch"
+        """A folder of this machine for what is not ready yet."""
+        self._fs: Any
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(address)
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            self._fs.makedirs(self._root, exist_ok=True)
+        except (ImportError, ValueError, OSError) as error:
+            raise InvalidInputError(
+                f"the jobs' files cannot lie at {address} (GAIA_REDSHIFT_JOBS_FILES): {error}"
+            ) from None
+        self._local = "file" in ((self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol)
+
+    def _path(self, job: str, name: str) -> str:
+        return f"{self._root}/{job}/{name}"
+
+    def local(self, job: str, name: str) -> Path | None:
+        """Return a file's path, if it lies on a disk of this machine."""
+        return Path(self._path(job, name)) if self._local else None
+
+    def open(self, job: str, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        path = self._path(job, name)
+        return cast("IO[bytes]", Path(path).open("rb") if self._local else self._fs.open(path, "rb"))
+
+    @contextmanager
+    def create(self, job: str, name: str) -> Iterator[IO[bytes]]:
+        """Open a new file for writing; it is on the disk when the block ends."""
+        path = self._path(job, name)
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not self._local:
+            with self._fs.open(path, "wb") as file:
+                yield file
+            return
+        with Path(path).open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+
+    def put(self, job: str, name: str, content: bytes) -> None:
+        """Write a file."""
+        with self.create(job, name) as file:
+            file.write(content)
+
+    def take_in(self, path: Path, job: str, name: str) -> int:
+        """Move a file of this machine among the job's, and return its size."""
+        size = path.stat().st_size
+        with path.open("rb") as source, self.create(job, name) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        path.unlink()
+        return size
+
+    def size(self, job: str, name: str) -> int:
+        """Return a file's size in bytes."""
+        return int(self._fs.size(self._path(job, name)))
+
+    def remove(self, job: str) -> None:
+        """Remove all files of a job, if it has any.
+
+        Whoever works on it may write one more meanwhile: that one removes it, or a sweep does.
+        """
+        self._clear_scratch(job)
+        folder = f"{self._root}/{job}"
+        if self._local:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):
+            self._fs.rm(folder, recursive=True)
+
+    def _clear_scratch(self, job: str) -> None:
+        for path in self.scratch.glob(f"{job}-*"):
+            path.unlink(missing_ok=True)
+
+    def remove_all_but(self, job: str, names: set[str]) -> None:
+        """Remove what an earlier holder of the lease left that nobody names."""
+        self._clear_scratch(job)
+        for path in self._fs.find(f"{self._root}/{job}"):
+            if path.removeprefix(f"{self._root}/{job}/") not in names:
+                self._fs.rm_file(path)
+
+    def jobs(self) -> set[str]:
+        """Return which jobs have files."""
+        self._fs.invalidate_cache()
+        return {path.rstrip("/").rpartition("/")[2] for path in self._fs.ls(self._root, detail=False)}
+
+    def free_bytes(self) -> int | None:
+        """Return how much room the disk has; None where nobody knows."""
+        return shutil.disk_usage(self._root).free if self._local else None

@@ -1,0 +1,9 @@
+"""What Alembic runs: the migrations, on the connection that `database` hands over."""
+
+from alembic import context
+
+from app.jobs.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,188 @@
+"""What workers do to jobs: take one, add its parts, end it. Imports its neighbours, `settings` and `errors`."""
+
+import time
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.jobs.database import Database
+from app.jobs.holder import Watch, is_gone
+from app.jobs.job import Job, Part, Phase
+from app.jobs.schema import JOBS, PARTS
+from app.jobs.store import job_of, parts_of
+from app.settings import Settings
+from gaia_redshift.errors import RedshiftError
+
+_LOOK_AT = 20
+"""Jobs that wait are looked at so many at a time: others may take the first at the same moment."""
+
+
+class LeaseLostError(Exception):
+    """Another process has the job, or it was aborted or destroyed: what this one does counts no more."""
+
+
+class Lease:
+    """The right to work on a job, until somebody else has it.
+
+    Parameters
+    ----------
+    database : Database
+    job : Job
+        As it was taken.
+    """
+
+    def __init__(self, database: Database, job: Job) -> None:
+        self._database, self.job = database, job
+
+    def beat(self) -> None:
+        """Show a sign of life; raises LeaseLostError."""
+        self._change(beat=JOBS.c.beat + 1)
+
+    def describe(self, **known: Any) -> None:
+        """Enter what is known of the job's table or model; raises LeaseLostError."""
+        self._change(changed=JOBS.c.changed + 1, **known)
+
+    def refresh(self) -> None:
+        """Read again what is known of the job."""
+        with self._database.read() as connection:
+            row = connection.execute(select(JOBS).where(JOBS.c.number == self.job.number)).first()
+        if row is None or (job := job_of(row)).token != self.job.token:
+            raise LeaseLostError
+        self.job = job
+
+    def parts(self) -> list[Part]:
+        """Return the parts that are done."""
+        with self._database.read() as connection:
+            return parts_of(connection, self.job.number)
+
+    def add(self, part: Part, *, fraction: float, seconds: float) -> None:
+        """Enter a part whose files are written: from now on it is done. Raises LeaseLostError."""
+        try:
+            self._add(part, fraction, seconds)
+        except IntegrityError:  # it was entered before, and the answer was lost
+            if part not in self.parts():
+                raise
+
+    def _add(self, part: Part, fraction: float, seconds: float) -> None:
+        with self._database.write() as connection:
+            self._hold(
+                connection,
+                rows_done=JOBS.c.rows_done + part.rows,
+                rows_failed=JOBS.c.rows_failed + part.failed,
+                part_bytes=JOBS.c.part_bytes + part.bytes,
+                fraction=fraction,
+                spent=JOBS.c.spent + seconds,
+                attempts=0,
+                beat=JOBS.c.beat + 1,
+                changed=JOBS.c.changed + 1,
+            )
+            values = {name: getattr(part, name) for name in ("number", "first_row", "rows", "failed", "token", "bytes")}
+            connection.execute(insert(PARTS).values(job=self.job.number, **values))
+
+    def complete(self, result: str, media_type: str, size: int) -> None:
+        """Enter the result; raises LeaseLostError."""
+        known = {"result": result, "result_type": media_type, "result_bytes": size, "fraction": 1.0}
+        self._end(Phase.COMPLETED, rows_total=JOBS.c.rows_done, **known)
+
+    def fail(self, error: RedshiftError) -> None:
+        """Enter why there is no result; raises LeaseLostError."""
+        self._end(Phase.ERROR, error=orjson.dumps(error.body()).decode())
+
+    def abort(self, error: RedshiftError) -> None:
+        """Enter why it was not carried on; raises LeaseLostError."""
+        self._end(Phase.ABORTED, error=orjson.dumps(error.body()).decode())
+
+    def release(self) -> None:
+        """Leave the job to whoever comes next, with the parts that are done; raises LeaseLostError."""
+        self._change(worker=None, attempts=0, changed=JOBS.c.changed + 1)
+
+    def put_back(self) -> None:
+        """Leave the job after an error that may be its own: that counts as an attempt. Raises LeaseLostError."""
+        self._change(worker=None, changed=JOBS.c.changed + 1)
+
+    def exists(self) -> bool:
+        """Return whether the job was not destroyed."""
+        with self._database.read() as connection:
+            return connection.execute(select(JOBS.c.id).where(JOBS.c.number == self.job.number)).first() is not None
+
+    def _end(self, phase: Phase, **known: Any) -> None:
+        due = JOBS.c.webhook.is_not(None)
+        self._change(phase=phase, ended=time.time(), worker=None, webhook_due=due, changed=JOBS.c.changed + 1, **known)
+
+    def _change(self, **values: Any) -> None:
+        with self._database.write() as connection:
+            self._hold(connection, **values)
+
+    def _hold(self, connection: Connection, **values: Any) -> None:
+        mine = and_(JOBS.c.number == self.job.number, JOBS.c.token == self.job.token, JOBS.c.phase == Phase.EXECUTING)
+        if connection.execute(update(JOBS).where(mine).values(**values)).rowcount != 1:
+            raise LeaseLostError
+
+
+class Queue:
+    """The jobs that wait, and those whose holder is gone.
+
+    Parameters
+    ----------
+    database : Database
+    settings : Settings
+    me : str
+        Name of this process.
+    """
+
+    def __init__(self, database: Database, settings: Settings, me: str) -> None:
+        self._database, self._me = database, me
+        self._watch = Watch(settings.jobs_lease_seconds)
+
+    def take(self, without: frozenset[int] = frozenset()) -> Lease | None:
+        """Take the job that has waited longest, if there is one.
+
+        Parameters
+        ----------
+        without : set of int
+            Numbers of jobs to leave alone.
+        """
+        for job in self._free():
+            if job.number not in without and (taken := self._take(job)) is not None:
+                return Lease(self._database, taken)
+        return None
+
+    def _free(self) -> list[Job]:
+        """Return jobs that nobody works on: first those that were begun."""
+        held = JOBS.c.phase == Phase.EXECUTING
+        waiting = select(JOBS).where(JOBS.c.phase == Phase.QUEUED).order_by(JOBS.c.number).limit(_LOOK_AT)
+        try:
+            with self._database.read() as connection:
+                begun = [job_of(row) for row in connection.execute(select(JOBS).where(held).order_by(JOBS.c.number))]
+                queued = [job_of(row) for row in connection.execute(waiting)]
+        except RedshiftError:
+            self._watch.forget()
+            raise
+        silent = self._watch.look({job.number: (job.token, job.beat) for job in begun if job.worker})
+        left = [job for job in begun if not job.worker or job.number in silent or is_gone(job.worker)]
+        return [*left, *queued]
+
+    def _take(self, job: Job) -> Job | None:
+        """Take a job if it is still as it was seen."""
+        same = and_(
+            JOBS.c.number == job.number,
+            JOBS.c.token == job.token,
+            JOBS.c.beat == job.beat,
+            JOBS.c.phase == job.phase,
+            JOBS.c.worker.is_(None) if job.worker is None else JOBS.c.worker == job.worker,
+        )
+        values = {
+            "phase": Phase.EXECUTING,
+            "worker": self._me,
+            "token": JOBS.c.token + 1,
+            "beat": 0,
+            "attempts": JOBS.c.attempts + 1,
+            "started": job.started or time.time(),
+            "changed": JOBS.c.changed + 1,
+        }
+        with self._database.write() as connection:
+            if connection.execute(update(JOBS).where(same).values(**values)).rowcount != 1:
+                return None
+            return job_of(connection.execute(select(JOBS).where(JOBS.c.number == job.number)).one())

@@ -1,0 +1,59 @@
+"""Destroying jobs whose time is over, and files that belong to none. Imports its neighbours."""
+
+import time
+
+from sqlalchemy import delete, select
+
+from app.jobs.database import Database
+from app.jobs.files import Files
+from app.jobs.schema import JOBS
+
+_SWEEP_SECONDS = 30.0
+_ORPHAN_SECONDS = 3600.0
+"""Files without a job are removed after so long: an upload has none until it is complete."""
+
+
+class Retention:
+    """Sweeps now and then.
+
+    Parameters
+    ----------
+    database : Database
+    files : Files
+    """
+
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database, self._files = database, files
+        self._swept: float | None = None
+        self._orphans: dict[str, float] = {}
+
+    def sweep(self) -> None:
+        """Destroy what is due, unless that was done a moment ago."""
+        now = time.monotonic()
+        if self._swept is not None and now - self._swept < _SWEEP_SECONDS:
+            return
+        self.destroy_due()
+        self.remove_orphans(now)
+        self._swept = now
+
+    def destroy_due(self) -> list[str]:
+        """Destroy jobs whose time is over, and return their identifiers; one at a time, others write between them."""
+        due = select(JOBS.c.id).where(JOBS.c.destruction <= time.time())
+        with self._database.read() as connection:
+            found = [row[0] for row in connection.execute(due)]
+        for job in found:
+            with self._database.write() as connection:
+                connection.execute(delete(JOBS).where(JOBS.c.id == job))
+            self._files.remove(job)
+        return found
+
+    def remove_orphans(self, now: float) -> None:
+        """Remove files that have belonged to no job for an hour, `now` on the monotonic clock."""
+        there = self._files.jobs()
+        with self._database.read() as connection:
+            known = {row[0] for row in connection.execute(select(JOBS.c.id))}
+        since = {job: self._orphans.get(job, now) for job in there - known}
+        for job, first in since.items():
+            if now - first >= _ORPHAN_SECONDS:
+                self._files.remove(job)
+        self._orphans = since

@@ -1,0 +1,225 @@
+"""What requests do to jobs. Imports its neighbours, `settings` and `errors`.
+
+An owner sees their own jobs alone: those of others are answered as if they were not.
+"""
+
+import secrets
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+
+from app.errors import QuotaExceededError, UnknownJobError, WrongPhaseError
+from app.jobs.database import Database
+from app.jobs.job import ACTIVE, COLUMNS, Job, Parameters, Part, Phase, Source
+from app.jobs.schema import JOBS, PARTS
+from app.settings import Settings
+
+_MOST_LISTED = 10_000
+
+
+def new_id() -> str:
+    """Return an identifier that nobody guesses."""
+    return secrets.token_hex(12)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a request asks for."""
+
+    id: str
+    owner: str
+    parameters: Parameters
+    source: Source
+    input_name: str = ""
+    media_type: str = ""
+    input_bytes: int = 0
+    address: str | None = None
+    run_id: str | None = None
+    duration: int | None = None
+    destruction: float | None = None
+    webhook: str | None = None
+    run: bool = False
+
+
+def job_of(row: Row[Any]) -> Job:
+    """Return a row of the database as a job."""
+    values: dict[str, Any] = {name: row._mapping[name] for name in COLUMNS}
+    return Job(**{**values, "phase": Phase(values["phase"])})
+
+
+class Store:
+    """The jobs, as requests see them; its methods wait for the database, so call them in a thread.
+
+    Parameters
+    ----------
+    database : Database
+    settings : Settings
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+
+    def check_quota(self, owner: str, coming: int) -> None:
+        """Refuse a job before its table is sent; raises QuotaExceededError."""
+        with self._database.read() as connection:
+            self._check_quota(connection, owner, coming)
+
+    def _check_quota(self, connection: Connection, owner: str, coming: int) -> None:
+        active = select(func.count()).where(JOBS.c.owner == owner, JOBS.c.phase.in_(ACTIVE))
+        most = self._settings.jobs_per_owner
+        if connection.execute(active).scalar_one() >= most:
+            raise QuotaExceededError(f"{most} of your jobs are not over yet: wait for one to end, or destroy some")
+        if self._bytes(connection) + coming > self._settings.jobs_max_bytes:
+            raise QuotaExceededError(
+                f"the jobs' files take the {self._settings.jobs_max_bytes} bytes that they may: destroy jobs that you "
+                "no longer need, or wait until older ones are destroyed"
+            )
+
+    @staticmethod
+    def _bytes(connection: Connection) -> int:
+        sizes = func.sum(JOBS.c.input_bytes + JOBS.c.part_bytes + JOBS.c.result_bytes)
+        return int(connection.execute(select(sizes)).scalar() or 0)
+
+    def add(self, new: NewJob) -> Job:
+        """Accept a job; from here on it is not lost."""
+        now = time.time()
+        latest = now + self._settings.jobs_keep_seconds
+        row = {
+            "id": new.id,
+            "owner": new.owner,
+            "run_id": new.run_id,
+            "phase": Phase.QUEUED if new.run else Phase.PENDING,
+            "changed": 0,
+            "created": now,
+            "destruction": min(new.destruction or latest, latest),
+            "duration": self._allowed(new.duration),
+            "spent": 0.0,
+            "parameters": new.parameters.model_dump_json(),
+            "source": new.source,
+            "address": new.address,
+            "input_name": new.input_name,
+            "media_type": new.media_type,
+            "input_bytes": new.input_bytes,
+            "obtained": new.source in {"upload", "sources"},
+            "rows_done": 0,
+            "rows_failed": 0,
+            "fraction": 0.0,
+            "part_bytes": 0,
+            "result_bytes": 0,
+            "token": 0,
+            "beat": 0,
+            "attempts": 0,
+            "webhook": new.webhook,
+            "webhook_due": False,
+            "webhook_tries": 0,
+        }
+        with self._database.write() as connection:
+            self._check_quota(connection, new.owner, new.input_bytes)
+            connection.execute(insert(JOBS).values(row))
+            return self._one(connection, new.owner, new.id)
+
+    def _allowed(self, seconds: int | None) -> int:
+        most = self._settings.jobs_max_seconds
+        return min(seconds, most) if seconds else most
+
+    def get(self, owner: str, id: str) -> Job:  # noqa: A002 - what it is
+        """Return a job; raises UnknownJobError."""
+        with self._database.read() as connection:
+            return self._one(connection, owner, id)
+
+    @staticmethod
+    def _one(connection: Connection, owner: str, id: str) -> Job:  # noqa: A002 - what it is
+        row = None
+        if id.isascii() and id.isalnum():
+            row = connection.execute(select(JOBS).where(JOBS.c.id == id, JOBS.c.owner == owner)).first()
+        if row is None:
+            raise UnknownJobError(f"there is no job {id[:40]!r}: it was destroyed, or never was yours")
+        return job_of(row)
+
+    def find(
+        self, owner: str, *, phases: Collection[Phase] = (), after: float | None = None, last: int | None = None
+    ) -> list[Job]:
+        """Return an owner's jobs in the order of their creation: in some phases, after a time, or the last ones."""
+        query: Select[Any] = select(JOBS).where(JOBS.c.owner == owner)
+        if phases:
+            query = query.where(JOBS.c.phase.in_(phases))
+        if after is not None:
+            query = query.where(JOBS.c.created > after)
+        query = query.order_by(JOBS.c.number.desc()).limit(_MOST_LISTED if last is None else min(last, _MOST_LISTED))
+        with self._database.read() as connection:
+            return [job_of(row) for row in connection.execute(query)][::-1]
+
+    def run(self, owner: str, id: str) -> Job:  # noqa: A002 - what it is
+        """Let a job wait for its turn; raises WrongPhaseError where it has begun or is over."""
+        return self._change(owner, id, {Phase.PENDING}, "run", phase=Phase.QUEUED)
+
+    def abort(self, owner: str, id: str) -> Job:  # noqa: A002 - what it is
+        """End a job; raises WrongPhaseError where it is over."""
+        return self._change(
+            owner,
+            id,
+            ACTIVE,
+            "aborted",
+            phase=Phase.ABORTED,
+            ended=time.time(),
+            webhook_due=JOBS.c.webhook.is_not(None),
+        )
+
+    def set_destruction(self, owner: str, id: str, at: float) -> Job:  # noqa: A002 - what it is
+        """Let a job be destroyed at another time, within what the settings allow."""
+        latest = time.time() + self._settings.jobs_keep_seconds
+        return self._change(owner, id, set(Phase), "changed", destruction=min(at, latest))
+
+    def set_duration(self, owner: str, id: str, seconds: int) -> Job:  # noqa: A002 - what it is
+        """Let a job take more or less time, within what the settings allow."""
+        return self._change(owner, id, ACTIVE, "changed", duration=self._allowed(seconds))
+
+    def set_parameters(self, owner: str, id: str, parameters: Parameters) -> Job:  # noqa: A002 - what it is
+        """Ask for something else; raises WrongPhaseError once the job was run."""
+        return self._change(owner, id, {Phase.PENDING}, "changed", parameters=parameters.model_dump_json())
+
+    def _change(self, owner: str, id: str, phases: Collection[Phase], verb: str, **values: Any) -> Job:  # noqa: A002
+        with self._database.write() as connection:
+            job = self._one(connection, owner, id)
+            if job.phase not in phases:
+                raise WrongPhaseError(f"job {id} is {job.phase} and cannot be {verb}: {_FROM_HERE[job.over]}")
+            change = update(JOBS).where(JOBS.c.number == job.number)
+            connection.execute(change.values(changed=JOBS.c.changed + 1, **values))
+            return self._one(connection, owner, id)
+
+    def destroy(self, owner: str, id: str) -> None:  # noqa: A002 - what it is
+        """Forget a job, whatever its phase; its files are the caller's to remove."""
+        with self._database.write() as connection:
+            job = self._one(connection, owner, id)
+            connection.execute(delete(JOBS).where(JOBS.c.number == job.number))
+
+    def parts(self, job: Job) -> list[Part]:
+        """Return the parts of a job that are done, in order."""
+        with self._database.read() as connection:
+            return parts_of(connection, job.number)
+
+    def jobs_ahead(self, job: Job) -> int:
+        """Return how many jobs will be taken before this one."""
+        ahead = select(func.count()).where(JOBS.c.phase == Phase.QUEUED, JOBS.c.number < job.number)
+        with self._database.read() as connection:
+            return int(connection.execute(ahead).scalar_one())
+
+    def counts(self) -> tuple[dict[Phase, int], int]:
+        """Return how many jobs are in each phase, and how many bytes the files of all take."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(JOBS.c.phase, func.count()).group_by(JOBS.c.phase)).all()
+            found = {Phase(phase): count for phase, count in rows}
+            return {phase: found.get(phase, 0) for phase in Phase}, self._bytes(connection)
+
+
+_FROM_HERE = {True: "it is over", False: "it has been run already"}
+
+
+def parts_of(connection: Connection, number: int) -> list[Part]:
+    """Return the parts of a job, in order."""
+    columns = [PARTS.c[name] for name in ("number", "first_row", "rows", "failed", "token", "bytes")]
+    rows = connection.execute(select(*columns).where(PARTS.c.job == number).order_by(PARTS.c.number))
+    return [Part(*row) for row in rows]

@@ -1,0 +1,152 @@
+"""A job's table, from its file to batches of spectra behind those that are done. Imports its neighbours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.errors import BodyTooLargeError
+from app.jobs.files import INPUT, Files
+from app.jobs.job import Job
+from app.settings import Settings
+from gaia_redshift.archive.batches import fetch_batch
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import Grid, SpectrumBatch
+from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, format_of_name, opened, settle
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import check_readable, read_errors, read_spectra, unit_of_columns
+from gaia_redshift.tables.table import BLOCK_ROWS
+
+PART_ROWS = 4096
+"""Losing so many costs a second or two."""
+_IDS_AT_ONCE = 1000
+_ERRORS_UNTIL = 5 * BLOCK_ROWS
+"""Errors are read of rows before this one: 24 kB a row of the archive stand before each."""
+
+
+@dataclass(slots=True)
+class Input:
+    """An open table of spectra."""
+
+    recognised: str
+    rows: int | None
+    """How many there are, where the table says so."""
+    written: Format
+    """Of the result."""
+    batches: Iterator[SpectrumBatch]
+    file: IO[bytes] | None = None
+    bytes: int = 0
+    part_rows: int = PART_ROWS
+    """Rows that are done together."""
+
+    def fraction(self, done: int) -> float:
+        """Return about how much of the table `done` rows are."""
+        if self.rows:
+            return min(1.0, done / self.rows)
+        try:
+            place = self.file.tell() if self.file is not None else 0
+        except (OSError, ValueError):
+            place = 0
+        return min(1.0, place / self.bytes) if self.bytes else 0.0
+
+
+@contextmanager
+def open_input(job: Job, files: Files, predictor: Predictor, settings: Settings) -> Iterator[Input]:
+    """Open the table of a job behind the rows that are done.
+
+    Raises
+    ------
+    RedshiftError
+        If it cannot be read, has too many rows, or was made for another model.
+    """
+    with files.open(job.id, INPUT) as file:
+        if job.source == "sources":
+            yield _sources(job, file, predictor, settings)
+            return
+        asked, grid = job.asked_for, predictor.bundle.grid
+        with opened(file, job.input_name, job.media_type) as table:
+            found = recognise(table, grid)
+            check_readable(found, grid, predictor.manifest.id)
+            written = format_of_result(job, table.format.partition(" ")[0])
+            check_densities(written, asked.pdf)
+            _refuse_many(table.rows or 0, settings)
+            settle(table, found, written)
+            unit = unit_of_columns(table, found, asked.unit)
+            batches = (batch.in_samples(unit) for batch in read_spectra(table, found, carry=True, errors=asked.snr))
+            left = _behind(_bounded(batches, settings), job.rows_done)
+            yield Input(found.sentence, table.rows, written, left, file, job.input_bytes)
+
+
+def format_of_result(job: Job, own: str) -> Format:
+    """Return the format that was asked for, or the table's own, or CSV where that cannot be written."""
+    asked = job.asked_for.format
+    if asked == "qp":
+        return QP
+    if asked is None:
+        found = FORMATS.get(own) or format_of_name(job.input_name)
+        return found if found is not None and found.writes else FORMATS["csv"]
+    return FORMATS[asked]
+
+
+def _sources(job: Job, file: IO[bytes], predictor: Predictor, settings: Settings) -> Input:
+    ids: list[int] = orjson.loads(file.read())
+    sentence = f"{len(ids)} sources of {predictor.bundle.grid.release}, fetched from the archive"
+    url = settings.archive_url or ""
+
+    def batches() -> Iterator[SpectrumBatch]:
+        for first in range(job.rows_done, len(ids), _IDS_AT_ONCE):
+            yield fetch_batch(url, predictor.bundle.grid, ids[first : first + _IDS_AT_ONCE])
+
+    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=_IDS_AT_ONCE)
+
+
+def _refuse_many(rows: int, settings: Settings) -> None:
+    if rows > settings.jobs_max_rows:
+        raise BodyTooLargeError(f"the table has more than {settings.jobs_max_rows} rows: split it, or raise the limit")
+
+
+def _bounded(batches: Iterator[SpectrumBatch], settings: Settings) -> Iterator[SpectrumBatch]:
+    total = 0
+    for batch in batches:
+        total += len(batch)
+        _refuse_many(total, settings)
+        yield batch
+
+
+def _behind(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBatch]:
+    """Yield what comes after so many rows; blocks may be cut otherwise than when these were read."""
+    for batch in batches:
+        if rows >= len(batch):
+            rows -= len(batch)
+        else:
+            yield cut(batch, rows, len(batch)) if rows else batch
+            rows = 0
+
+
+def cut(batch: SpectrumBatch, start: int, stop: int) -> SpectrumBatch:
+    """Return the rows of a batch from `start` to `stop`."""
+    return replace(
+        batch,
+        flux=batch.flux[start:stop],
+        source_id=None if batch.source_id is None else batch.source_id[start:stop],
+        problems={row - start: problem for row, problem in batch.problems.items() if start <= row < stop},
+        carried=None if batch.carried is None else batch.carried.slice(start, stop - start),
+    )
+
+
+def errors_of_row(job: Job, files: Files, grid: Grid, row: int) -> NDArray[np.float64] | None:
+    """Return the errors of a row's fluxes, shape (samples,), where the table has them and the row is near its start.
+
+    They follow from the archive's errors and correlations of the coefficients, which are large and read from the start.
+    """
+    if job.source == "sources" or row >= _ERRORS_UNTIL:
+        return None
+    with files.open(job.id, INPUT) as file, opened(file, job.input_name, job.media_type) as table:
+        found = recognise(table, grid)
+        if len(found.errors) < len(found.bands) or found.kind != "coefficients":
+            return None
+        return read_errors(table, found, row)

@@ -1,0 +1,212 @@
+"""A process that works on jobs, one after the other. Imports its neighbours, the library, and `serving.logs`."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import JobFailedError
+from app.jobs.database import Database
+from app.jobs.files import Files
+from app.jobs.holder import this_process
+from app.jobs.job import Job
+from app.jobs.models import Predictors
+from app.jobs.obtain import obtain
+from app.jobs.patience import patiently
+from app.jobs.queue import Lease, LeaseLostError, Queue
+from app.jobs.retention import Retention
+from app.jobs.webhook import Webhooks
+from app.jobs.work import Work
+from app.serving import logs
+from app.settings import Settings
+from gaia_redshift.errors import RedshiftError
+
+_log = logging.getLogger("gaia_redshift")
+
+_LOOK_SECONDS = 0.5
+"""Between two looks for a job, where there was none."""
+_FULL_SECONDS = 15.0
+"""A job is left alone so long after the disk had no room for it."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+HUNG = 70
+"""With this the process ends if it hangs (EX_SOFTWARE)."""
+
+
+class Worker:
+    """What takes jobs and carries them out.
+
+    Parameters
+    ----------
+    settings : Settings
+    pulse : callable, optional
+        Called about once a second while all is well.
+    """
+
+    def __init__(self, settings: Settings, pulse: Callable[[], None] = lambda: None) -> None:
+        self._settings, self._pulse = settings, pulse
+        self._database = Database(settings)
+        self._files = Files(settings)
+        self._queue = Queue(self._database, settings, this_process())
+        self._predictors = Predictors(settings)
+        self._retention = Retention(self._database, self._files)
+        self._webhooks = Webhooks(self._database, settings)
+        self._ending = threading.Event()
+        self._full: dict[int, float] = {}
+        self._lease: Lease | None = None
+        self._lost = threading.Event()
+        self._stepped = time.monotonic()
+
+    def end(self) -> None:
+        """Leave what is begun to the next, after its part."""
+        self._ending.set()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def run(self) -> None:
+        """Work until `end` is called."""
+        threading.Thread(target=self._beat, name="beats", daemon=True).start()
+        patiently(self._database.prepare, self._ending.is_set)
+        while not self._ending.is_set():
+            self._step()
+            if not patiently(self.work_once, self._ending.is_set):
+                patiently(self._retention.sweep, self._ending.is_set)
+                self._webhooks.deliver()
+                self._ending.wait(_LOOK_SECONDS)
+
+    def work_once(self) -> bool:
+        """Take a job and carry it out; return False if there was none."""
+        now = time.monotonic()
+        self._full = {number: until for number, until in self._full.items() if until > now}
+        lease = self._queue.take(frozenset(self._full))
+        if lease is None:
+            return False
+        self._lost.clear()
+        self._lease = lease
+        try:
+            self._carry_out(lease)
+        finally:
+            self._lease = None
+            self._lost.clear()
+        return True
+
+    def _carry_out(self, lease: Lease) -> None:
+        job = lease.job
+        _log.info("job %s taken, attempt %d, %d rows done", job.id, job.attempts, job.rows_done)
+        try:
+            if job.attempts > self._settings.jobs_attempts:
+                raise JobFailedError(  # noqa: TRY301 - told as any other
+                    f"{job.attempts - 1} processes ended one after the other while they worked on the part behind row "
+                    f"{job.rows_done}: the service's log says more"
+                )
+            obtain(lease, self._files, self._settings, self._step)
+            predictor = self._predictors.get(job.asked_for.model, job.model_sha256)
+            self._step()
+            Work(lease, self._files, predictor, self._settings, step=self._step, ending=self._ending.is_set).carry_out()
+        except LeaseLostError:
+            _log.info("job %s is no longer this process's", job.id)
+            self._clear(lease)
+        except RedshiftError as error:
+            self._fail(lease, error)
+        except OSError as error:
+            self._leave(lease, job, error)
+        except Exception:
+            _log.exception("job %s: unexpected error", job.id)
+            self._fail(lease, JobFailedError("an unexpected error; the service's log says more"))
+
+    def _fail(self, lease: Lease, error: RedshiftError) -> None:
+        _log.info("job %s failed: %s", lease.job.id, error.message)
+        with contextlib.suppress(LeaseLostError):
+            patiently(lambda: lease.fail(error))
+
+    def _leave(self, lease: Lease, job: Job, error: OSError) -> None:
+        """Leave a job to whoever comes next, where the disk is full or its files cannot be reached."""
+        _log.warning("job %s waits: %s", job.id, error)
+        seconds = _FULL_SECONDS if error.errno in _NO_ROOM else 2.0
+        self._full[job.number] = time.monotonic() + seconds
+        with contextlib.suppress(LeaseLostError):
+            patiently(lease.release if error.errno in _NO_ROOM else lease.put_back)
+
+    def _clear(self, lease: Lease) -> None:
+        """Remove what was written of a job that was destroyed meanwhile."""
+        if not patiently(lease.exists):
+            self._files.remove(lease.job.id)
+
+    def _step(self) -> None:
+        """Note that something was done; raises LeaseLostError where it is not this process's to do any more."""
+        self._stepped = time.monotonic()
+        if self._lost.is_set():
+            raise LeaseLostError
+
+    def _beat(self) -> None:
+        """Show signs of life for as long as there are steps; a process that hangs ends itself."""
+        every = min(1.0, self._settings.jobs_lease_seconds / 4)
+        since = 0.0
+        while True:
+            time.sleep(every)
+            since += every
+            if time.monotonic() - self._stepped > self._settings.jobs_step_seconds:
+                _log.error("a worker hangs and ends itself")
+                os._exit(HUNG)
+            self._pulse()
+            lease = self._lease
+            if lease is not None and since >= self._settings.jobs_lease_seconds / 4:
+                since = 0.0
+                self._beat_of(lease)
+
+    def _beat_of(self, lease: Lease) -> None:
+        try:
+            lease.beat()
+        except LeaseLostError:
+            if self._lease is lease:
+                self._lost.set()
+        except RedshiftError:
+            return  # the database is away: told where a part is entered
+
+
+_MOST_NICE = 19
+
+
+def _stand_back(nice: int) -> None:
+    """Let other processes go first.
+
+    A nice process still keeps a processor for the rest of its slice, some milliseconds, when a request wakes up the
+    service; one of the policy for idle times gives way at once (Linux).
+    """
+    os.nice(nice)
+    if nice == _MOST_NICE and hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def run(settings: Settings, pulse: Any, keeper: int) -> None:
+    """Work in a process of its own, as `keeper` starts it.
+
+    Parameters
+    ----------
+    settings : Settings
+    pulse : multiprocessing.Value of double
+        When it last showed a sign of life, on the monotonic clock of the machine.
+    keeper : int
+        Process that started it: where that is gone, nobody would ever stop this one.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    _stand_back(settings.jobs_nice)
+
+    def beat() -> None:
+        pulse.value = time.monotonic()
+        if os.getppid() != keeper:
+            worker.end()
+
+    worker = Worker(settings, beat)
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: worker.end())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    worker.run()
+    worker.close()
