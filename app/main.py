@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, job_fields, job_rows, jobs, models, pages, predict, sources, tables
+from app.api import health, job_fields, job_rows, job_summary, jobs, models, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AnswerErrors, Observe
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, jobs, job_fields, job_rows, models, health, pages):
+    for module in (predict, tables, sources, jobs, job_fields, job_rows, job_summary, models, health, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     pages.describe_request_body(app)
