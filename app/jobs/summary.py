@@ -65,9 +65,10 @@ def _evenly(rows: int, most: int) -> NDArray[np.int64]:
 def _edges(redshifts: pyarrow.ChunkedArray) -> NDArray[np.float64]:
     """Return bins that hold the redshifts of all rows, whatever is chosen among them."""
     extent = compute.min_max(redshifts).as_py()
-    low = int(np.floor((extent["min"] or 0.0) / _BIN_WIDTH))
+    low = int(np.floor(min(0.0, extent["min"] or 0.0) / _BIN_WIDTH))
     high = max(low + 1, int(np.floor((extent["max"] or 0.0) / _BIN_WIDTH)) + 1)
-    return np.linspace(low, high, min(high - low, _MOST_BINS) + 1) * _BIN_WIDTH
+    edges: NDArray[np.float64] = np.linspace(low, high, min(high - low, _MOST_BINS) + 1) * _BIN_WIDTH
+    return edges.round(6)
 
 
 def _count(words: pyarrow.ChunkedArray) -> dict[str, int]:

@@ -4,7 +4,7 @@
 import { html, svg } from "./dom.js";
 import { saveAs } from "./api.js";
 
-const LEFT = 52, RIGHT = 12, BOTTOM = 40;
+const LEFT = 52, RIGHT = 20, BOTTOM = 40;
 const LETTER = 6.9; // px of a letter of 12 px, at most on average
 
 export class Chart {
@@ -42,7 +42,7 @@ export class Chart {
     this.x = (value) => LEFT + ((value - x[0]) / (x[1] - x[0])) * (this.width - LEFT - RIGHT);
     this.y = (value) => bottom - ((value - y[0]) / (y[1] - y[0])) * (bottom - this.top);
     const axes = svg("g", { class: "axes" }, svg("path", { d: `M${LEFT} ${this.top}V${bottom}H${this.width - RIGHT}` }));
-    for (const value of ticks(x, Math.max(2, Math.floor((this.width - LEFT) / 75)))) {
+    for (const value of ticks(x, Math.max(2, Math.floor((this.width - LEFT) / 62)))) {
       axes.append(svg("path", { d: `M${this.x(value)} ${bottom}v4` }), text(this.x(value), bottom + 16, label(value), "middle"));
     }
     if (yTicks) {
@@ -82,23 +82,28 @@ export class Chart {
     this.svg.append(svg("path", { class: `mark ${style}`, d: `M${this.x(x)} ${this.top}V${this.height - BOTTOM}` }));
   }
 
-  // An interval as a bar, and what it is called, `at` px below the top.
-  interval(from, to, at, style) {
-    this.svg.append(svg("path", { class: `interval ${style}`, d: `M${this.x(from)} ${at}H${this.x(to)}` }));
+  // Both intervals of an answer as bars, and its median, `at` px below the top.
+  intervals(answer, at, style) {
+    const place = (z) => this.x(Math.min(this.domain.x[1], Math.max(this.domain.x[0], z)));
+    const bar = (from, to, kind) => svg("path", { class: `interval ${kind} ${style}`, d: `M${place(from)} ${at}H${place(to)}` });
+    this.svg.append(bar(answer.redshift_lower95, answer.redshift_upper95, "wide"), bar(answer.redshift_lower, answer.redshift_upper, "narrow"));
+    this.svg.append(svg("path", { class: "median", d: `M${place(answer.redshift)} ${at - 6}v12` }));
+    return [place(answer.redshift_lower95), place(answer.redshift_upper95)];
   }
 
   // Vertical marks with names above them: a name that would lie on another goes one tier up.
   labelled(marks, tiers, group = this.svg) {
-    const ends = Array(tiers).fill(-Infinity);
+    const ends = Array(tiers).fill(-Infinity), names = [];
     for (const { at, name, style } of [...marks].sort((one, other) => one.at - other.at)) {
       const x = this.x(at), half = (name.length * LETTER) / 2;
       const middle = Math.min(Math.max(x, LEFT + half), this.width - RIGHT - half);
       const tier = ends.findIndex((end) => end + 4 < middle - half);
       group.append(svg("path", { class: `mark ${style}`, d: `M${x} ${tier < 0 ? this.top : 16 + 14 * tier}V${this.height - BOTTOM}` }));
-      if (tier < 0) continue; // no room: the mark stays, and the numbers have its name
+      if (tier < 0) continue; // no room: the mark stays, and the sentence below has its name
       ends[tier] = middle + half;
-      group.append(svg("text", { class: `name ${style}`, x: middle, y: 12 + 14 * tier, "text-anchor": "middle" }, name));
+      names.push(svg("text", { class: `name ${style}`, x: middle, y: 12 + 14 * tier, "text-anchor": "middle" }, name));
     }
+    group.append(...names);
   }
 
   legend(entries) {

@@ -1,7 +1,7 @@
 // One galaxy: its spectrum with lines at a redshift that can be moved, and p(z) under each prior with both intervals.
 
 import { Chart, extent } from "./chart.js";
-import { html, round } from "./dom.js";
+import { html, round, svg } from "./dom.js";
 import { LINES } from "./lines.js";
 import { FLAGS } from "./quality.js";
 
@@ -66,10 +66,7 @@ export class Galaxy {
   bandNames(chart, parts, nm, flux) {
     return parts.map(({ band, at }) => {
       const values = flux.slice(...at), peak = values.indexOf(Math.max(...values)) + at[0];
-      const name = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      for (const [key, one] of Object.entries({ class: `name ${band.toLowerCase()}`, x: chart.x(nm[peak]) + 6, y: chart.height - 50, "text-anchor": "middle" })) name.setAttribute(key, one);
-      name.textContent = band;
-      return name;
+      return svg("text", { class: `name ${band.toLowerCase()}`, x: chart.x(nm[peak]) + 6, y: chart.height - 50, "text-anchor": "middle" }, band);
     });
   }
 
@@ -95,7 +92,7 @@ export class Galaxy {
 
   drawDensity() {
     const { bin_edges: edges, answers } = this.found;
-    const top = 14 + 22 * answers.length;
+    const top = 18 + 22 * answers.length;
     const highest = Math.max(...answers.flatMap((one) => one.pdf));
     const chart = new Chart(this.section, {
       title: "p(z)", height: 200 + top, top,
@@ -104,10 +101,7 @@ export class Galaxy {
         answers.forEach((one, at) => {
           const y = 12 + 22 * at;
           chart.steps(edges, one.pdf, one.prior);
-          chart.interval(one.redshift_lower95, one.redshift_upper95, y, `wide ${one.prior}`);
-          chart.interval(one.redshift_lower, one.redshift_upper, y, `narrow ${one.prior}`);
-          chart.interval(one.redshift - 1e-4, one.redshift + 1e-4, y, "median");
-          this.nameInterval(chart, one, y);
+          this.nameIntervals(chart, one.prior, chart.intervals(one, y, one.prior), y);
         });
       },
       numbers: () => [["from", "to", ...answers.map((one) => NAMES[one.prior])], ...answers[0].pdf.map((_, at) => [round(edges[at], 3), round(edges[at + 1], 3), ...answers.map((one) => round(one.pdf[at], 4))])],
@@ -117,12 +111,8 @@ export class Galaxy {
   }
 
   // Beside its bar, on the side that has more room.
-  nameInterval(chart, one, y) {
-    const left = chart.x(Math.max(chart.domain.x[0], one.redshift_lower95)), right = chart.x(one.redshift_upper95);
+  nameIntervals(chart, prior, [left, right], y) {
     const after = chart.width - right > left;
-    const name = document.createElementNS("http://www.w3.org/2000/svg", "text");
-    for (const [key, value] of Object.entries({ class: `name ${one.prior}`, x: after ? right + 8 : left - 8, y: y + 4, "text-anchor": after ? "start" : "end" })) name.setAttribute(key, value);
-    name.textContent = NAMES[one.prior];
-    chart.svg.append(name);
+    chart.svg.append(svg("text", { class: `name ${prior}`, x: after ? right + 8 : left - 8, y: y + 4, "text-anchor": after ? "start" : "end" }, NAMES[prior]));
   }
 }

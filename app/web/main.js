@@ -10,6 +10,7 @@ import { sendTable } from "./samp.js";
 import { matchedText, RowTable } from "./table.js";
 
 const HAS = Object.fromEntries(["jobs", "archive", "keys"].map((name) => [name, document.body.dataset[name] === "true"]));
+const REFRESH = 3000; // ms
 const OVER = ["COMPLETED", "ERROR", "ABORTED"];
 const shown = { job: null, filters: [], sort: null, row: null, all: null, following: null, done: -1, asked: 0 };
 let defaultModel = "default";
@@ -22,9 +23,9 @@ const table = new RowTable($("table"), {
   onLoaded: (page) => { $("matched").textContent = `${matchedText(page)}. A click on a row, or Enter, shows its spectrum.`; },
 });
 
-// Whatever goes wrong is told in one place.
-async function guarded(work) {
-  $("problem").hidden = true;
+// Whatever goes wrong is told in one place, until the next thing that the reader asks for.
+async function guarded(work, { asked = true } = {}) {
+  if (asked) $("problem").hidden = true;
   try {
     return await work();
   } catch (error) {
@@ -54,7 +55,7 @@ function submit(make, blob, name) {
         return;
       }
       const job = await make();
-      await showJob(job.job_id, {}, "pushState");
+      guarded(() => showJob(job.job_id, {}, "pushState"));
     } finally {
       document.body.classList.remove("busy");
     }
@@ -65,7 +66,7 @@ const submitFile = (file) => submit(() => submitTable(file, file.name), () => fi
 
 async function showJob(id, { row = null, sort = null, filters = [] } = {}, how = "replaceState") {
   shown.following?.abort();
-  Object.assign(shown, { job: id, row, sort, filters, all: null, done: -1, following: new AbortController() });
+  Object.assign(shown, { job: id, row, sort, filters, all: null, done: -1, fresh: true, asked: 0, last: Promise.resolve(), following: new AbortController() });
   table.clear();
   $("row").hidden = true;
   $("job").hidden = false;
@@ -73,10 +74,13 @@ async function showJob(id, { row = null, sort = null, filters = [] } = {}, how =
   $("overview").classList.add("waiting");
   keepAddress(how);
   const { signal } = shown.following;
-  await follow(address("/events"), (job) => guarded(() => showProgress(job)), signal);
+  await follow(address("/events"), (job) => {
+    showProgress(job);
+    shown.last = shown.last.then(() => (signal.aborted ? null : guarded(() => showRows(job), { asked: false })));
+  }, signal);
 }
 
-async function showProgress(job) {
+function showProgress(job) {
   const { rows_done: done, rows_total: total, rows_failed: failed, fraction } = job.progress;
   const over = OVER.includes(job.phase);
   $("job-title").textContent = `Job ${job.run_id ?? job.job_id}`;
@@ -90,15 +94,17 @@ async function showProgress(job) {
   const until = job.phase === "EXECUTING" && job.quote ? `, until ${new Date(job.quote).toLocaleTimeString()}` : "";
   $("progress-text").textContent = `${phase}: ${rows}${bad}${until}`;
   $("table-address").value = tableAddress();
-  $("topcat").disabled = !done;
-  $("download").disabled = !done;
-  const now = performance.now();
-  if (done && done !== shown.done && (shown.done < 0 || over || now - shown.asked > 3000)) {
-    const before = shown.done;
+}
+
+// As rows are done they appear, every few seconds: those of a large job are looked through each time.
+async function showRows(job) {
+  const done = job.progress.rows_done, now = performance.now();
+  if (done && done !== shown.done && (shown.fresh || OVER.includes(job.phase) || now - shown.asked > REFRESH)) {
     Object.assign(shown, { done, asked: now, all: null });
     $("job").classList.remove("empty");
-    await refresh({ keepPlace: before > 0 });
-    if (before <= 0) await openRow(shown.row ?? table.at(0)?.row, { quietly: true });
+    await refresh({ keepPlace: !shown.fresh });
+    if (shown.fresh) await openRow(shown.row ?? table.at(0)?.row, { quietly: true });
+    shown.fresh = false;
   }
   if (job.error) throw Object.assign(new Error(`The job failed: ${job.error.message}`), { details: job.error.details });
 }
@@ -136,7 +142,7 @@ function showColumns() {
 
 function setFilters(filters) {
   const before = shown.filters;
-  shown.filters = [...new Set(filters)];
+  shown.filters = [...new Set(filters.flatMap((one) => one.split(";")).filter(Boolean))];
   return guarded(async () => {
     try {
       await refresh();
@@ -211,7 +217,11 @@ function listen() {
     await sendTable(tableAddress(), $("job-title").textContent);
     $("progress-text").textContent = "sent to all programs of the SAMP hub";
   }));
-  $("copy-link").addEventListener("click", () => guarded(() => navigator.clipboard.writeText(location.href)));
+  $("copy-link").addEventListener("click", () => guarded(async () => {
+    if (!navigator.clipboard) throw new Error(`Browsers copy for pages of https alone: copy the address of this page, ${location.href}`);
+    await navigator.clipboard.writeText(location.href);
+    $("progress-text").textContent = "The link to what is shown was copied.";
+  }));
   $("table-address").addEventListener("focus", (event) => event.target.select());
   $("show-card").addEventListener("click", () => guarded(() => showCard($("model").value || defaultModel)));
   $("show-jobs").addEventListener("click", () => guarded(showJobs));
@@ -245,6 +255,10 @@ $("no-jobs").hidden = HAS.jobs;
 $("show-jobs").hidden = !HAS.jobs;
 $("by-source").hidden = !(HAS.jobs && HAS.archive);
 $("key-form").hidden = !HAS.keys;
+if (HAS.keys) { // other programs have no key
+  for (const id of ["topcat", "table-address"]) $(id).hidden = true;
+  document.querySelector('label[for="table-address"]').hidden = true;
+}
 listen();
 document.body.classList.add("ready");
 performance.mark("interactive");

@@ -7,11 +7,11 @@ import { FLAGS } from "./quality.js";
 export class Overview {
   constructor(parent, { onRange, onFlag }) {
     this.nz = new Chart(parent, {
-      title: "n(z)", draw: (chart) => this.drawRedshifts(chart), numbers: () => this.redshiftNumbers(),
+      title: "n(z)", height: 300, draw: (chart) => this.drawRedshifts(chart), numbers: () => this.redshiftNumbers(),
       brush: { selected: (z) => onRange(z, null) },
     });
     this.scatter = new Chart(parent, {
-      title: "Brightness against redshift", draw: (chart) => this.drawPoints(chart), numbers: () => this.pointNumbers(),
+      title: "Brightness against redshift", height: 300, draw: (chart) => this.drawPoints(chart), numbers: () => this.pointNumbers(),
       brush: { both: true, selected: (z, brightness) => onRange(z, brightness) },
     });
     this.flags = html("div", { class: "flags" });
@@ -38,7 +38,6 @@ export class Overview {
     const { edges, counts } = all.histogram;
     const width = edges[1] - edges[0], size = sum(now.histogram.counts);
     const line = now.stacked ? now.stacked.density.map((one) => one * size * width) : [];
-    // Against few selected among many the line would be lost on the axis of all.
     const scale = Math.max(1, ...counts, ...line);
     chart.axes({ x: [edges[0], edges.at(-1)], y: [0, 1.08 * scale], xLabel: "redshift", yLabel: "galaxies per bin" });
     chart.steps(edges, counts, chosen ? "grey" : "main", true);
@@ -82,7 +81,7 @@ export class Overview {
     };
     const flags = Object.entries(all.flags).filter(([name]) => name);
     const rows = flags.map(([name, number]) => bar(name, FLAGS[name] ?? "", number, chosen?.flags[name] ?? 0, `quality~${name}`));
-    rows.push(bar("no flag", "Nothing was found to distrust.", all.flags[""] ?? 0, chosen?.flags[""] ?? 0, "quality="));
+    rows.push(bar("no flag", "Nothing was found to distrust.", all.flags[""] ?? 0, chosen?.flags[""] ?? 0, "quality=;status=ok"));
     for (const [code, number] of Object.entries(all.errors)) rows.push(bar(code, "No redshift: the reason stands in the table.", number, chosen?.errors[code] ?? 0, `error~${code}`));
     this.flags.replaceChildren(html("ul", {}, rows));
   }

@@ -69,7 +69,7 @@ export class RowTable {
   }
 
   visible() {
-    return Math.max(1, Math.floor(this.scroller.clientHeight / ROW) - 2);
+    return Math.max(1, Math.floor((this.scroller.clientHeight - ROW - 1) / ROW));
   }
 
   first() {
