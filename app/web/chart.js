@@ -106,11 +106,12 @@ export class Chart {
     group.append(...names);
   }
 
+  // In the margin above, where nothing is drawn.
   legend(entries) {
-    let x = this.width - RIGHT, y = this.top + 8;
+    let x = LEFT;
     for (const [name, style] of entries) {
-      this.svg.append(svg("path", { class: `line ${style}`, d: `M${x - 22} ${y - 4}h22` }), text(x - 28, y, name, "end"));
-      y += 16;
+      this.svg.append(svg("path", { class: `line ${style}`, d: `M${x} 10h22` }), text(x + 28, 14, name, "start"));
+      x += 46 + name.length * LETTER;
     }
   }
 

@@ -7,7 +7,7 @@ import { FLAGS } from "./quality.js";
 export class Overview {
   constructor(parent, { onRange, onFlag }) {
     this.nz = new Chart(parent, {
-      title: "n(z)", height: 300, draw: (chart) => this.drawRedshifts(chart), numbers: () => this.redshiftNumbers(),
+      title: "n(z)", height: 300, top: 28, draw: (chart) => this.drawRedshifts(chart), numbers: () => this.redshiftNumbers(),
       brush: { selected: (z) => onRange(z, null) },
     });
     this.scatter = new Chart(parent, {
@@ -29,7 +29,7 @@ export class Overview {
     const peak = galaxies && sum(now.histogram.counts) ? `, most between ${round(now.histogram.edges[most], 2)} and ${round(now.histogram.edges[most + 1], 2)}` : "";
     const stacked = density ? ` The line stacks the densities of ${count(density.rows)} of them.` : "";
     this.nz.show(`${which}${peak}.${stacked} Drag to select.`);
-    this.scatter.show(`${count(now.points.row.length)} galaxies, evenly chosen; brightness is log10 of all flux in BP and RP, in e-/s. Drag to select.`);
+    this.scatter.show(`${count(now.points.row.length)} galaxies, evenly chosen${chosen ? " from those selected" : ""}; brightness is log10 of all flux in BP and RP, in e-/s. Drag to select.`);
     this.showFlags(all, chosen);
   }
 
@@ -47,7 +47,7 @@ export class Overview {
       const bins = last < 0 ? line.length : last;
       chart.steps(now.stacked.bin_edges.slice(0, bins + 1), line.slice(0, bins), "stack");
     }
-    chart.legend([["estimates", "main"], ...(now.stacked ? [["stacked p(z)", "stack"]] : [])]);
+    chart.legend([[chosen ? "selected" : "estimates", "main"], ...(chosen ? [["all", "grey"]] : []), ...(now.stacked ? [["stacked p(z)", "stack"]] : [])]);
   }
 
   redshiftNumbers() {

@@ -88,13 +88,13 @@ export class RowTable {
 
   drawHead() {
     const falling = this.query.sort?.startsWith("-"), by = this.query.sort?.replace("-", "");
-    const cells = this.columns.map(({ name, unit, description }) => {
+    const cells = this.columns.map(({ name, type, unit, description }) => {
       const sorted = name === by ? (falling ? "descending" : "ascending") : "none";
       const sign = { none: "", ascending: " ▲", descending: " ▼" }[sorted];
       const about = [description, unit && `in ${unit}`].filter(Boolean).join(", ");
       const next = sorted === "ascending" ? `-${name}` : name;
       const button = html("button", { type: "button", title: about || name, onclick: () => this.onSort(next) }, `${TITLES[name] ?? name}${sign}`);
-      return html("th", { scope: "col", "aria-sort": sorted, class: `c-${name}` }, button);
+      return html("th", { scope: "col", "aria-sort": sorted, class: `${numeric(type)} c-${name}` }, button);
     });
     this.head.replaceChildren(html("tr", { "aria-rowindex": 1 }, cells));
     this.grid.setAttribute("aria-rowcount", this.rows + 1);
@@ -120,7 +120,7 @@ export class RowTable {
   drawRow(place) {
     const row = this.at(place);
     const state = [place === this.active && "active", row && row.row === this.opened && "opened", row?.status === "error" && "failed"].filter(Boolean).join(" ");
-    const cells = this.columns.map(({ name, type }) => html("td", { class: `${type === "number" || type === "integer" ? "number" : ""} c-${name}` }, row ? cell(name, row[name], type) : "…"));
+    const cells = this.columns.map(({ name, type }) => html("td", { class: `${numeric(type)} c-${name}` }, row ? cell(name, row[name], type) : "…"));
     return html("tr", { id: `r${place}`, class: state, "aria-rowindex": place + 2, "aria-selected": String(Boolean(row && row.row === this.opened)), onclick: () => this.open(place) }, cells);
   }
 
@@ -173,5 +173,7 @@ function cell(name, value, type) {
   if (type !== "number") return String(value);
   return name.startsWith("redshift") ? value.toFixed(4) : String(Number(value.toPrecision(6)));
 }
+
+const numeric = (type) => (type === "number" || type === "integer" ? "number" : "");
 
 export const matchedText = (page) => (page.rows_matched === page.rows_done ? `${count(page.rows_done)} rows` : `${count(page.rows_matched)} of ${count(page.rows_done)} rows fit the filters`);
