@@ -7,6 +7,7 @@ import orjson
 import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from app.api import job_docs as docs
 from app.api.job_rows import Asks
 from app.api.tables import FormatName
 from app.errors import WrongPhaseError
@@ -20,7 +21,7 @@ from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
 
-router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
 
 Filter = Annotated[str | None, Query(max_length=2000, description="Conditions, as of the rows")]
 
@@ -73,7 +74,12 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
     return {"rows": len(flux), "bin_edges": model.manifest.bin_edges, "density": np.nanmean(density, axis=0)}
 
 
-@router.get("/jobs/{id}/table", summary="A job's rows as a table of any format")
+@router.get(
+    "/jobs/{id}/table",
+    summary="A job's rows as a table of any format",
+    response_class=Response,
+    responses=docs.TABLE,
+)
 async def get_table(
     asks: Asks,
     id: str,  # noqa: A002 - what it is

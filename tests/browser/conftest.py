@@ -44,7 +44,9 @@ class Visit:
         """Assert that nothing was asked of anybody else, and nothing forbidden by the policy."""
         hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith(("data:", "blob:"))}
         assert hosts <= {urlsplit(self.base).netloc, _HUB}
-        assert [line for line in self.said if re.search("content.security.policy|Uncaught|TypeError", line, re.I)] == []
+        assert [
+            line for line in self.said if re.search("content.security.policy|Uncaught|TypeError", line, re.IGNORECASE)
+        ] == []
 
 
 Visits = Callable[..., Visit]

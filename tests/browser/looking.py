@@ -1,4 +1,4 @@
-"""How the page looks, to eyes and to screen readers; its screenshots lie in build/screenshots (``make browser-test``)."""
+"""How the page looks, to eyes and to screen readers; its screenshots lie in build/screenshots."""
 
 from pathlib import Path
 from typing import Any

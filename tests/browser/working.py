@@ -20,6 +20,10 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "gaia_redshift" / "data" / "example_galaxies.csv"
 
 
+BOXES = "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.top, box.right, box.bottom])"
+"""In the browser: where elements lie."""
+
+
 def many(rows: int) -> bytes:
     """Return a Parquet table of galaxies like the example's, each a little other than all others."""
     galaxies = np.genfromtxt(EXAMPLE, delimiter=",", skip_header=1)[:, 1:]
@@ -265,9 +269,7 @@ def test_names_of_lines_never_overlap_wherever_they_are_moved(visits: Visits) ->
         for z in ("0", "0.07", "0.3", "0.6"):
             page.locator("#slide").fill(z)
             expect(page.locator("#row .chart-text").first).to_contain_text(f"z = {float(z):.3f}")
-            boxes = page.locator("#row svg").first.locator("text").evaluate_all(
-                "all => all.map(one => { const box = one.getBoundingClientRect(); return [box.left, box.top, box.right, box.bottom]; })"
-            )
+            boxes = page.locator("#row svg").first.locator("text").evaluate_all(BOXES)
             for at, (left, top, right, bottom) in enumerate(boxes):
                 for other in boxes[:at]:
                     apart = right <= other[0] or other[2] <= left or bottom <= other[1] + 3 or other[3] <= top + 3
