@@ -16,6 +16,8 @@ MOST_POINTS = 2000
 MOST_STACKED = 1000
 """Galaxies whose densities are stacked: their sum is smooth then, and they take a tenth of a second."""
 _BIN_WIDTH = 0.01
+_LEAST_BINS = 30
+"""Few galaxies' densities are wider than their estimates."""
 _MOST_BINS = 200
 
 
@@ -66,7 +68,7 @@ def _edges(redshifts: pyarrow.ChunkedArray) -> NDArray[np.float64]:
     """Return bins that hold the redshifts of all rows, whatever is chosen among them."""
     extent = compute.min_max(redshifts).as_py()
     low = int(np.floor(min(0.0, extent["min"] or 0.0) / _BIN_WIDTH))
-    high = max(low + 1, int(np.floor((extent["max"] or 0.0) / _BIN_WIDTH)) + 1)
+    high = max(low + _LEAST_BINS, int(np.floor((extent["max"] or 0.0) / _BIN_WIDTH)) + 1)
     edges: NDArray[np.float64] = np.linspace(low, high, min(high - low, _MOST_BINS) + 1) * _BIN_WIDTH
     return edges.round(6)
 

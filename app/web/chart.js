@@ -195,7 +195,8 @@ export function ticks([low, high], most) {
 
 function label(value) {
   const size = Math.abs(value);
-  return size >= 1e5 ? value.toExponential(0) : String(Number(value.toPrecision(6)));
+  const number = Number(value.toPrecision(6));
+  return size >= 1e4 || (size && size < 1e-3) ? number.toExponential().replace("+", "") : String(number);
 }
 
 export function extent(values, pad = 0.05) {

@@ -44,9 +44,8 @@ class Visit:
         """Assert that nothing was asked of anybody else, and nothing forbidden by the policy."""
         hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith(("data:", "blob:"))}
         assert hosts <= {urlsplit(self.base).netloc, _HUB}
-        assert [
-            line for line in self.said if re.search("content.security.policy|Uncaught|TypeError", line, re.IGNORECASE)
-        ] == []
+        wrong = re.compile("content.security.policy|Uncaught|TypeError", re.IGNORECASE)
+        assert [line for line in self.said if wrong.search(line)] == []
 
 
 Visits = Callable[..., Visit]

@@ -14,7 +14,9 @@ from pyarrow import parquet
 from gaia_redshift.tables.formats import opened
 from tests.browser.conftest import LONG, Visits, wait_for_galaxies
 from tests.browser.hub import hub
+from tests.gaia_redshift.archive.server import Sky, serving
 from tests.server import Start
+from tests.tiny import REFERENCE
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "gaia_redshift" / "data" / "example_galaxies.csv"
@@ -121,6 +123,28 @@ def test_a_pasted_spectrum_is_predicted_and_a_wrong_one_is_explained(page: Page)
     wait_for_galaxies(page)
     expect(page.locator("#problem")).to_be_hidden()
     assert len(cells(page, "redshift")) == 1
+
+
+def test_source_ids_are_fetched_where_the_service_may(visits: Visits, start: Start, tmp_path: Path) -> None:
+    with serving(Sky()) as sky, start(engine="onnx", jobs_folder=str(tmp_path), archive_url=sky.url) as server:
+        page = visits(server.url).open()
+        page.click("text=Source ids")
+        page.fill("#ids", "150, 1e5")
+        page.click("#sources button")
+        expect(page.locator("#problem")).to_contain_text("“1e5” is no source id")
+        page.fill("#ids", "150, 99\n101")
+        page.click("#sources button")
+        expect(page.locator("#progress-text")).to_contain_text("done: 3 rows")
+        expect(page.locator("#table td.c-source_id")).to_have_text(["150", "99", "101"])
+        expect(page.locator("#table td.c-error").nth(1)).to_contain_text("not_in_archive")
+
+
+@pytest.mark.skipif(not (REFERENCE / "gaia_xp").exists(), reason="the archive's files are not here")
+def test_a_file_of_the_archive_shows_its_errors(page: Page) -> None:
+    page.set_input_files("#file", str(REFERENCE / "gaia_xp" / "XP_CONTINUOUS_RAW.fits"))
+    wait_for_galaxies(page)
+    assert page.locator("#row svg .band").count() == 2
+    expect(page.locator("#row .chart-text").first).to_contain_text("with errors")
 
 
 def test_columns_are_sorted_both_ways_and_rows_opened_by_keyboard(example: Page) -> None:
