@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -40,6 +40,10 @@ HOME_POLICY = (
 """Everything comes from here, and no script and no style stands in the page itself."""
 
 
+_ASK_AGAIN = {"Cache-Control": "no-cache"}
+"""A browser asks each time whether a file is another now: modules of two versions do not fit together."""
+
+
 @router.get("/")
 async def home(request: Request) -> HTMLResponse:
     """Show the page; every address in it is relative, so a proxy may mount it anywhere."""
@@ -47,7 +51,7 @@ async def home(request: Request) -> HTMLResponse:
     there = {"jobs": settings.jobs_folder, "archive": settings.archive_url, "keys": settings.api_keys}
     words = {name: "true" if value else "false" for name, value in there.items()}
     content = _home().substitute(words, version=version("gaia-redshift"))
-    return HTMLResponse(content, headers={"Content-Security-Policy": HOME_POLICY})
+    return HTMLResponse(content, headers={"Content-Security-Policy": HOME_POLICY, **_ASK_AGAIN})
 
 
 @cache
@@ -103,9 +107,17 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"] = {path: one for path, one in document["paths"].items() if not path.startswith("/jobs")}
 
 
+class _Files(StaticFiles):
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        """Return a file, or 304 where the browser has it."""
+        response = super().file_response(*given, **named)
+        response.headers.update(_ASK_AGAIN)
+        return response
+
+
 def mount_static(app: FastAPI) -> None:
     """Serve the page's files under ``/static/page``, and Swagger UI's under ``/static/swagger``."""
-    app.mount("/static/page", StaticFiles(directory=WEB), "page")
+    app.mount("/static/page", _Files(directory=WEB), "page")
     app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
 
 

@@ -117,6 +117,13 @@ def test_every_file_of_the_page_is_served_and_nothing_lies_about(service: TestCl
         assert one[-3:] != ".js" or reply.headers["Content-Type"].startswith("text/javascript")
 
 
+def test_a_browser_asks_whether_the_page_has_changed(service: TestClient) -> None:
+    for path in ("/", "/static/page/main.js"):
+        assert service.get(path).headers["Cache-Control"] == "no-cache"
+    known = {"If-None-Match": service.get("/static/page/main.js").headers["ETag"]}
+    assert service.get("/static/page/main.js", headers=known).status_code == 304
+
+
 def test_the_page_is_light_and_names_no_other_host() -> None:
     assert sum(path.stat().st_size for path in WEB.iterdir()) < MOST_BYTES
     for path in WEB.iterdir():
