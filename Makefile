@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: serve workshop docs test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
 	train-dissertation-cnn accuracy limit bench peers realism \
-	reliability jobs-test archive-test soak fuzz cluster-test scale audit sbom lock clean
+	reliability jobs-test archive-test soak browser-test fuzz cluster-test scale audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
-	$(BIN)/gaia-redshift serve
+	GAIA_REDSHIFT_JOBS_FOLDER=$${GAIA_REDSHIFT_JOBS_FOLDER-runs/jobs} $(BIN)/gaia-redshift serve
 
 workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluate
 
@@ -120,6 +120,9 @@ soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
 
 SECONDS := 60
+browser-test: .venv/dev.done .venv/browser.done  ## The page in Debian's Chromium (apt-get install chromium, or CHROMIUM=/path); pictures in build/screenshots
+	$(BIN)/python -m pytest -s tests/browser/working.py tests/browser/looking.py
+
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
 	for reader in json csv npy arrow connection columns manifest graph \
 		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz; do \
@@ -159,7 +162,7 @@ lock:  ## Renew requirements/*.txt (needs uv)
 	$(DEV) --extra train --extra dev --output-file requirements/dev.txt
 	$(IMAGE) --output-file requirements/image.txt
 	$(IMAGE) --constraint requirements/image.txt --extra gpu --output-file requirements/gpu.txt
-	for extra in audit docs fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
+	for extra in audit browser docs fuzz; do $(DEV) --constraint requirements/dev.txt --extra $$extra \
 		--output-file requirements/$$extra.txt; done
 	$(LOCK) pyproject.toml requirements/cluster.in --constraint requirements/build.txt --extra bulk --extra dask --extra ray \
 		--output-file requirements/cluster.txt

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import guide, health, job_fields, job_rows, jobs, models, nz, pages, predict, sources, tables
+from app.api import guide, health, job_fields, job_rows, job_summary, jobs, models, nz, pages, predict, sources, tables
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
@@ -69,7 +69,11 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
-    for module in (predict, tables, sources, nz, jobs, job_fields, job_rows, models, health, pages, guide):
+    for module in (
+        *(predict, tables, sources, nz),
+        *(jobs, job_fields, job_rows, job_summary),
+        *(models, health, pages, guide),
+    ):
         app.include_router(module.router)
     pages.mount_static(app)
     guide.mount(app)

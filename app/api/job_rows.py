@@ -148,7 +148,7 @@ async def get_row(request: Request, asks: Asks, id: str, number: int) -> Respons
     def look() -> tuple[dict[str, Any], FloatArray, NDArray[np.float64] | None]:
         rows = Rows(asks.desk.files, job.id, asks.desk.store.parts(job))
         (row,) = rows.rows(np.array([number]))
-        return row, rows.flux(number), errors_of_row(job, asks.desk.files, grid, number)
+        return row, rows.spectra(np.array([number]))[0], errors_of_row(job, asks.desk.files, grid, number)
 
     row, flux, error = await asks.desk.do(look)
     content = {

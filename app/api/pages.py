@@ -1,14 +1,18 @@
-"""``/docs`` without a CDN: Swagger UI's files come from an installed package, not from the internet."""
+"""The page at ``/``, and ``/docs`` without a CDN: Swagger UI's files come from an installed package."""
 
 import base64
 import hashlib
 import re
+from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
+from string import Template
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.settings import Settings
@@ -23,10 +27,36 @@ EXAMPLE_TABLE = files("gaia_redshift") / "data" / "example_galaxies.csv"
 _REF = "#/components/schemas/{model}"
 
 
+WEB = Path(str(files("app") / "web"))
+"""The page's own files."""
+
+_SAMP_HUB = "http://127.0.0.1:21012"
+"""Where TOPCAT and others listen on the reader's own machine, by SAMP's web profile."""
+
+HOME_POLICY = (
+    f"default-src 'self'; connect-src 'self' {_SAMP_HUB}; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""Everything comes from here, and no script and no style stands in the page itself."""
+
+
+_ASK_AGAIN = {"Cache-Control": "no-cache"}
+"""A browser asks each time whether a file is another now: modules of two versions do not fit together."""
+
+
 @router.get("/")
-async def home() -> RedirectResponse:
-    """Send a browser to the documentation."""
-    return RedirectResponse("docs")
+async def home(request: Request) -> HTMLResponse:
+    """Show the page; every address in it is relative, so a proxy may mount it anywhere."""
+    settings: Settings = request.app.state.settings
+    there = {"jobs": settings.jobs_folder, "archive": settings.archive_url, "keys": settings.api_keys}
+    words = {name: "true" if value else "false" for name, value in there.items()}
+    content = _home().substitute(words, version=version("gaia-redshift"))
+    return HTMLResponse(content, headers={"Content-Security-Policy": HOME_POLICY, **_ASK_AGAIN})
+
+
+@cache
+def _home() -> Template:
+    return Template((WEB / "index.html").read_text(encoding="utf-8"))
 
 
 @router.get("/docs")
@@ -77,8 +107,17 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"] = {path: one for path, one in document["paths"].items() if not path.startswith("/jobs")}
 
 
+class _Files(StaticFiles):
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        """Return a file, or 304 where the browser has it."""
+        response = super().file_response(*given, **named)
+        response.headers.update(_ASK_AGAIN)
+        return response
+
+
 def mount_static(app: FastAPI) -> None:
-    """Serve Swagger UI's files under ``/static/swagger``."""
+    """Serve the page's files under ``/static/page``, and Swagger UI's under ``/static/swagger``."""
+    app.mount("/static/page", _Files(directory=WEB), "page")
     app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from gaia_redshift.tables.table import DESCRIPTION, UCD, UNIT, about
 
 ROW = "row"
 """The number of a row in its table, from zero: it can be sorted and filtered by as a column can."""
+BRIGHTNESS = "brightness"
+"""log10 of the flux of all samples together, in e-/s: no column that is shown, but sorted and filtered by as one."""
 
 _CONDITION = re.compile(r"\s*([^<>=!~]+?)\s*(<=|>=|!=|=|<|>|~)(.*)", re.DOTALL)
 _COMPARE = {
@@ -110,15 +113,16 @@ class Rows:
                 rows[number] = {**_told(values), ROW: number}
         return [rows[number] for number in numbers.tolist()]
 
-    def flux(self, number: int) -> FloatArray:
-        """Return the spectrum of a row, shape (samples,); NaN where it could not be read."""
-        part = self._part(number)
-        with self._files.open(self._job, part.flux) as file:
-            flux: FloatArray = np.load(file, allow_pickle=False)[number - part.first_row]
+    def spectra(self, numbers: NDArray[np.int64]) -> FloatArray:
+        """Return the spectra of rows in falling or rising order, shape (rows, samples); NaN where one was not read."""
+        firsts = np.array([part.first_row for part in self._parts])
+        places = np.searchsorted(firsts, numbers, side="right") - 1
+        found = []
+        for place in dict.fromkeys(places.tolist()):
+            with self._files.open(self._job, self._parts[place].flux) as file:
+                found.append(np.load(file, allow_pickle=False)[numbers[places == place] - firsts[place]])
+        flux: FloatArray = np.concatenate(found)
         return flux
-
-    def _part(self, number: int) -> Part:
-        return next(part for part in self._parts if part.first_row <= number < part.first_row + part.rows)
 
     def _schema(self) -> pyarrow.Schema:
         with self._files.open(self._job, self._parts[0].table) as file, pyarrow.ipc.open_file(file) as stored:
@@ -137,21 +141,44 @@ class Rows:
             with pyarrow.ipc.open_file(source, options=options) as stored:
                 yield stored.read_all()
 
+    def matching(self, columns: Sequence[str], filters: Sequence[str] = ()) -> pyarrow.Table:
+        """Return some columns of all rows that fit the filters; `ROW` and `BRIGHTNESS` are some, too.
+
+        Raises
+        ------
+        InvalidRequestError
+            As in `page`.
+        """
+        schema = self._schema()
+        conditions = [_Condition(text, schema) for text in filters]
+        wanted = {condition.column for condition in conditions}.union(columns)
+        found = []
+        for part in self._parts:
+            table = self._columns(part, wanted)
+            found.append(table.filter(pyarrow.array(_good(table, conditions))).select(columns))
+        return pyarrow.concat_tables(found)
+
+    def _columns(self, part: Part, wanted: set[str]) -> pyarrow.Table:
+        """Return some columns of a part, those that are not stored among them."""
+        own = sorted(wanted - {ROW, BRIGHTNESS})
+        with self._open(part, own or [self._schema().names[0]]) as stored:
+            table = stored.select(own)
+        if ROW in wanted or not own:
+            table = table.append_column(ROW, pyarrow.array(np.arange(part.first_row, part.first_row + part.rows)))
+        if BRIGHTNESS in wanted:
+            table = table.append_column(BRIGHTNESS, brightness(self._files, self._job, part.flux))
+        return table
+
     def _found(self, conditions: Sequence["_Condition"], key: str | None, *, falling: bool) -> NDArray[np.int64]:
         """Return the numbers of all rows that match, in order."""
         wanted = {condition.column for condition in conditions} | ({key} if key is not None else set())
-        columns = sorted(wanted - {ROW})
         numbers, keys = [], []
         for part in self._parts:
-            own = np.arange(part.first_row, part.first_row + part.rows)
-            with self._open(part, columns or [self._schema().names[0]]) as stored:
-                table = stored.append_column(ROW, pyarrow.array(own)) if ROW in wanted else stored
-                good = np.ones(len(own), np.bool_)
-                for condition in conditions:
-                    good &= condition.holds(table[condition.column])
-                numbers.append(own[good])
-                if key is not None:
-                    keys.extend(table[key].filter(pyarrow.array(good)).chunks)
+            table = self._columns(part, wanted)
+            good = _good(table, conditions)
+            numbers.append(part.first_row + np.flatnonzero(good))
+            if key is not None:
+                keys.extend(table[key].filter(pyarrow.array(good)).chunks)
         found = np.concatenate(numbers)
         if key is None:
             return found
@@ -160,6 +187,23 @@ class Rows:
         places = compute.array_sort_indices(together, order=order, null_placement="at_end").to_numpy()
         ordered: NDArray[np.int64] = found[places]
         return ordered
+
+
+@lru_cache(maxsize=1024)
+def brightness(files: Files, job: str, name: str) -> pyarrow.Array:
+    """Return the `BRIGHTNESS` of a part's rows; null where there is no flux. A part never changes, and 16 kB stay."""
+    with files.open(job, name) as file:
+        total = np.load(file, allow_pickle=False).sum(axis=1, dtype=np.float64)
+    bright = total > 0  # not where it is NaN
+    return pyarrow.array(np.log10(np.where(bright, total, 1)), mask=~bright)
+
+
+def _good(table: pyarrow.Table, conditions: Sequence["_Condition"]) -> NDArray[np.bool_]:
+    """Return which rows fit all conditions."""
+    good = np.ones(len(table), np.bool_)
+    for condition in conditions:
+        good &= condition.holds(table[condition.column])
+    return good
 
 
 class _Condition:
@@ -174,7 +218,8 @@ class _Condition:
             )
         name, self._operator, value = found[1], found[2], found[3].strip()
         self.column = _known(name, schema)
-        kind = pyarrow.int64() if self.column == ROW else schema.field(self.column).type
+        virtual = {ROW: pyarrow.int64(), BRIGHTNESS: pyarrow.float64()}
+        kind = virtual.get(self.column) or schema.field(self.column).type
         if types.is_dictionary(kind):
             kind = kind.value_type
         if self._operator == "~":
@@ -202,7 +247,7 @@ class _Condition:
 
 def _known(name: str, schema: pyarrow.Schema) -> str:
     """Return a column by its name in whatever case; raises InvalidRequestError if there is none."""
-    names: list[str] = [ROW, *(field.name for field in schema if _shown(field))]
+    names: list[str] = [ROW, BRIGHTNESS, *(field.name for field in schema if _shown(field))]
     if name in names:
         return name
     found: str | None = next((one for one in names if one.lower() == name.lower()), None)

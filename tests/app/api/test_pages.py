@@ -1,12 +1,17 @@
-"""What /docs sends when a visitor presses Execute, as the document fills it in."""
+"""The page and its files; and what /docs sends when a visitor presses Execute, as the document fills it in."""
 
-from typing import Any
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.api.pages import WEB
 from app.main import create_app
 from app.settings import Settings
+from gaia_redshift.interpretation.quality import QualityFlag
 from tests.tiny import SHIPPED
 
 
@@ -63,3 +68,86 @@ def test_reloading_is_described_where_somebody_may_do_it(settings: Settings, key
         described = document(service)
     assert ("/models/reload" in described["paths"]) == (keys == "admin_keys")
     assert described["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+
+
+MOST_BYTES = 1_000_000
+HUB = "http://127.0.0.1:21012"
+
+
+class Elements(HTMLParser):
+    """The elements of a page, each a name and its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_brings_nothing_that_its_policy_forbids(service: TestClient) -> None:
+    reply = service.get("/")
+    assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'self'"
+    assert policy["connect-src"] == f"'self' {HUB}"
+    assert not {"script-src", "style-src", "font-src"} & set(policy)
+    assert "unsafe" not in str(policy)
+    elements = Elements(reply.text).found
+    assert not [attributes for _, attributes in elements for name in attributes if name == "style" or name[:2] == "on"]
+    assert all(attributes.get("src") for tag, attributes in elements if tag == "script")
+    assert "style" not in [tag for tag, _ in elements]
+
+
+def test_every_file_of_the_page_is_served_and_nothing_lies_about(service: TestClient) -> None:
+    elements = Elements(service.get("/").text).found
+    named = [value for _, one in elements for name in ("src", "href") if (value := one.get(name))]
+    assert not [one for one in named if one.startswith(("/", "http", "//"))], "a proxy may mount it anywhere"
+    wanted = {one for one in named if one.startswith("static/")}
+    for script in WEB.glob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        wanted |= {f"static/page/{one}" for one in re.findall(r'^import .* from "\./(.*)";$', text, re.MULTILINE)}
+        wanted |= set(re.findall(r'"(static/[^"]+)"', text))
+    files = {f"static/page/{path.name}" for path in WEB.iterdir()}
+    assert files == {one for one in wanted if one.startswith("static/page/")} | {"static/page/index.html"}
+    for one in wanted:
+        reply = service.get(f"/{one}")
+        assert reply.status_code == 200, one
+        assert one[-3:] != ".js" or reply.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_a_browser_asks_whether_the_page_has_changed(service: TestClient) -> None:
+    for path in ("/", "/static/page/main.js"):
+        assert service.get(path).headers["Cache-Control"] == "no-cache"
+    known = {"If-None-Match": service.get("/static/page/main.js").headers["ETag"]}
+    assert service.get("/static/page/main.js", headers=known).status_code == 304
+
+
+def test_the_page_is_light_and_names_no_other_host() -> None:
+    assert sum(path.stat().st_size for path in WEB.iterdir()) < MOST_BYTES
+    for path in WEB.iterdir():
+        text = path.read_bytes().decode("utf-8", "replace")
+        assert set(re.findall(r"https?://[\w.:-]+", text)) <= {HUB, "http://www.w3.org"}, path.name
+
+
+def test_every_module_of_the_page_is_loaded_with_it(service: TestClient) -> None:
+    elements = Elements(service.get("/").text).found
+    loaded = {one["href"] for tag, one in elements if tag == "link" and one["rel"] == "modulepreload"}
+    assert loaded == {f"static/page/{path.name}" for path in WEB.glob("*.js")} - {"static/page/main.js"}
+
+
+def test_the_page_knows_what_the_service_offers(settings: Settings, tmp_path: Path) -> None:
+    def offered(**changed: object) -> dict[str, str | None]:
+        with TestClient(create_app(settings.model_copy(update=changed))) as service:
+            elements = Elements(service.get("/").text).found
+        return next(attributes for tag, attributes in elements if tag == "body")
+
+    assert offered() == {"data-jobs": "false", "data-archive": "false", "data-keys": "false"}
+    there = offered(jobs_folder=tmp_path, archive_url="http://127.0.0.1:9/", api_keys={"somebody": "0" * 64})
+    assert there == {"data-jobs": "true", "data-archive": "true", "data-keys": "true"}
+
+
+def test_every_flag_is_explained_on_the_page() -> None:
+    text = (WEB / "quality.js").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^  (\w+): \"", text, re.MULTILINE)) == get_args(QualityFlag)

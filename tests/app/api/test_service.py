@@ -76,8 +76,10 @@ def test_the_docs_page_loads_everything_from_the_service_itself(service: TestCli
     assert "://" not in page
 
 
-def test_the_root_leads_to_the_docs(service: TestClient) -> None:
-    assert service.get("/").url.path == "/docs"
+def test_the_root_is_the_page_and_leads_to_the_docs(service: TestClient) -> None:
+    page = service.get("/")
+    assert page.url.path == "/"
+    assert 'href="docs"' in page.text
 
 
 def test_openapi_describes_both_bodies_and_every_reference_resolves(service: TestClient) -> None:

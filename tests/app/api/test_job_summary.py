@@ -1,0 +1,116 @@
+"""What a page shows of all rows of a job, and the rows as tables."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gaia_redshift.tables.formats import opened
+from tests.app.jobs.owner import Owner, spectra, table
+from tests.tiny import tiny_redshift, write_tiny_bundle
+
+ROWS = 5000
+
+
+@pytest.fixture
+def done(owner: Owner) -> tuple[Owner, str]:
+    """Return an owner with a job that is done: two parts, two rows without a redshift."""
+    job = owner.send(table(ROWS, unusable=(5, 4999)))
+    assert owner.worker.work_once()
+    return owner, job
+
+
+def summary(owner: Owner, job: str, filter: str = "") -> dict[str, Any]:  # noqa: A002 - what it is
+    reply = owner.ask("GET", f"/jobs/{job}/summary", params={"filter": filter})
+    assert reply.status_code == 200, reply.text
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def redshifts() -> np.ndarray[Any, np.dtype[np.float64]]:
+    found = tiny_redshift(spectra(ROWS)).astype(np.float64)
+    found[[5, 4999]] = np.nan
+    return found
+
+
+def test_a_summary_counts_all_rows(done: tuple[Owner, str]) -> None:
+    owner, job = done
+    found = summary(owner, job)
+    assert found["rows_matched"] == found["rows_done"] == ROWS
+    assert found["status"] == {"ok": ROWS - 2, "error": 2}
+    assert found["errors"] == {"constant_spectrum": 2}
+    assert sum(found["flags"].values()) >= ROWS - 2
+    edges, counts = found["histogram"].values()
+    assert len(edges) == len(counts) + 1
+    assert sum(counts) == ROWS - 2
+    assert counts == pytest.approx(np.histogram(redshifts(), edges)[0].tolist(), abs=3)  # redshifts are rounded
+    assert found["stacked"] is None, "a point model has no densities"
+    points = found["points"]
+    assert len(points["row"]) == 2000
+    assert not {5, 4999} & set(points["row"])
+    flux = spectra(ROWS)[points["row"]].sum(axis=1, dtype=np.float64)
+    assert points["brightness"] == pytest.approx(np.log10(flux).tolist())
+
+
+def test_a_summary_of_chosen_rows_has_the_bins_of_all(done: tuple[Owner, str]) -> None:
+    owner, job = done
+    middle = float(np.nanmedian(redshifts()))
+    found, every = summary(owner, job, f"redshift>{middle}"), summary(owner, job)
+    assert found["histogram"]["edges"] == every["histogram"]["edges"]
+    assert found["rows_matched"] == pytest.approx((redshifts() > middle).sum(), abs=3)
+    assert min(found["points"]["redshift"]) > middle
+    bright = float(np.median(every["points"]["brightness"]))
+    brighter = summary(owner, job, f"brightness>{bright};status=ok")
+    assert min(brighter["points"]["brightness"]) > bright
+    rows = owner.ask(
+        "GET", f"/jobs/{job}/rows", params={"filter": f"brightness>{bright}", "sort": "-brightness"}
+    ).json()
+    assert rows["rows_matched"] == brighter["rows_matched"]
+    total = spectra(ROWS)[[row["row"] for row in rows["rows"]]].sum(axis=1, dtype=np.float64)
+    assert (np.diff(total) <= 0).all()
+    nothing = summary(owner, job, "redshift>5")
+    assert (nothing["rows_matched"], nothing["points"]["row"], nothing["stacked"]) == (0, [], None)
+    assert sum(summary(owner, job, "status=error")["histogram"]["counts"]) == 0
+
+
+def test_densities_are_stacked(owner: Owner, start_jobs: Callable[..., Owner]) -> None:
+    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
+    service = start_jobs(default_model="density")
+    job = service.send(table(1200), prior="flat")
+    assert service.worker.work_once()
+    stacked = summary(service, job)["stacked"]
+    assert stacked["rows"] == 1000
+    widths = np.diff(stacked["bin_edges"])
+    assert np.dot(widths, stacked["density"]) == pytest.approx(1, abs=1e-3)
+    middle = (np.array(stacked["bin_edges"])[1:] + np.array(stacked["bin_edges"])[:-1]) / 2
+    mean = float(np.mean(tiny_redshift(spectra(1200))))
+    assert np.dot(middle * widths, stacked["density"]) == pytest.approx(mean, abs=0.01)
+
+
+@pytest.mark.parametrize("format", ["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl"])
+def test_rows_are_a_table_of_any_format(done: tuple[Owner, str], format: str) -> None:  # noqa: A002 - what it is
+    owner, job = done
+    reply = owner.ask("GET", f"/jobs/{job}/table", params={"format": format, "filter": "row>=4090;row<4100"})
+    assert reply.status_code == 200, reply.text
+    assert f'filename="redshifts-{job}.' in reply.headers["Content-Disposition"]
+    with opened(io.BytesIO(reply.content)) as written:
+        names = written.schema.names
+        columns = [names.index(name) for name in ("redshift", "name")]
+        blocks = [block.columns for block in written.blocks(columns, columns[:1])]
+    assert [float(z.as_py()) for block in blocks for z in block[0]] == pytest.approx(
+        redshifts()[4090:4100].tolist(), abs=2e-6
+    )
+    assert [name.as_py() for block in blocks for name in block[1]] == [f"galaxy {n}" for n in range(4090, 4100)]
+
+
+def test_what_cannot_be_summarised_or_written_is_refused(done: tuple[Owner, str]) -> None:
+    owner, job = done
+    for path in ("summary?filter=colour>1", "summary?rows=3", "table?filter=redshift<red", "table?format=xls"):
+        assert owner.code(owner.ask("GET", f"/jobs/{job}/{path}")) == (422, "invalid_request"), path
+    assert owner.code(owner.ask("GET", f"/jobs/{job}/table?format=qp")) == (422, "invalid_input")
+    waiting = owner.send(table(3))
+    for part in ("summary", "table"):
+        assert owner.code(owner.ask("GET", f"/jobs/{waiting}/{part}")) == (409, "wrong_phase")
+        assert owner.code(owner.ask("GET", f"/jobs/nothing/{part}")) == (404, "unknown_job")
