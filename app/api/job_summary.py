@@ -81,6 +81,7 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
     responses=docs.TABLE,
 )
 async def get_table(
+    request: Request,
     asks: Asks,
     id: str,  # noqa: A002 - what it is
     *,
@@ -113,7 +114,7 @@ async def get_table(
         if writer is not None:
             writer.close()
 
-    with Draft() as draft:
+    with Draft(request.app.state.settings.jobs_max_bytes) as draft:
         await asks.desk.do(lambda: write(draft))
         name = f"redshifts-{job.id}{written.extensions[0]}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
