@@ -16,6 +16,8 @@ import httpx
 from gaia_redshift.client import conversation
 from gaia_redshift.client.conversation import Talk, Wait
 from gaia_redshift.client.failures import ServiceError, unreachable
+from gaia_redshift.client.job import JobsClient
+from gaia_redshift.client.job_async import AsyncJobsClient
 from gaia_redshift.client.predictions import Predictions
 from gaia_redshift.client.questions import Rows, ask
 
@@ -25,7 +27,7 @@ _ADDRESS = "http://127.0.0.1:8000"
 _Result = TypeVar("_Result")
 
 
-class Client:
+class Client(JobsClient):
     """Talks to a running gaia-redshift service.
 
     Parameters
@@ -185,7 +187,7 @@ class Client:
             return False
 
 
-class AsyncClient:
+class AsyncClient(AsyncJobsClient):
     """`Client` for asyncio: the same methods, awaited.
 
     Parameters

@@ -5,7 +5,7 @@ JSON says most about what is wrong. Identifiers do not travel: answers come in t
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from gaia_redshift.media import ARROW, JSON, NPY
-from gaia_redshift.spectra import DR3
+from gaia_redshift.spectra import DR3, Identifier
 
 _BINARY_FROM_ROWS = 16
 
@@ -62,7 +62,7 @@ def write_request(spectra: Spectra, options: Mapping[str, object]) -> dict[str, 
     params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
     if whole and set(spectra.arrays) == {"flux"}:
         return {"content": _as_npy(spectra.arrays["flux"]), "headers": {"Content-Type": NPY}, "params": params}
-    return {"content": _as_arrow(spectra), "headers": {"Content-Type": ARROW}, "params": params}
+    return {"content": as_arrow(spectra), "headers": {"Content-Type": ARROW}, "params": params}
 
 
 def _flat(options: Mapping[str, object]) -> bool:
@@ -102,10 +102,11 @@ def _as_npy(flux: NDArray[np.generic]) -> bytes:
     return file.getvalue()
 
 
-def _as_arrow(spectra: Spectra) -> bytes:
+def as_arrow(spectra: Spectra, source_id: Sequence[Identifier] | None = None) -> bytes:
+    """Return spectra as an Arrow stream, with their identifiers where they matter to the other side."""
     import pyarrow
 
-    columns = {}
+    columns = {} if source_id is None else {"source_id": pyarrow.array(source_id)}
     for name, array in spectra.arrays.items():
         mask = spectra.masks.get(name)
         values = pyarrow.array(_float(array).ravel(), mask=None if mask is None else mask.ravel())

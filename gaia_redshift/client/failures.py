@@ -23,6 +23,23 @@ class ServiceError(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
+class JobError(ServiceError):
+    """A job that has no result: it failed, was aborted, or is not over.
+
+    Attributes
+    ----------
+    job_id : str
+    phase : str
+        One of UWS, such as ``ERROR``.
+    status : int
+        Zero: it is the job's error, not an answer's.
+    """
+
+    def __init__(self, job_id: str, phase: str, code: str, message: str, details: list[dict[str, str]]) -> None:
+        super().__init__(0, code, message, details)
+        self.job_id, self.phase = job_id, phase
+
+
 def checked(response: httpx.Response) -> httpx.Response:
     """Return a good response; raise ServiceError for any other."""
     if response.is_success:

@@ -1,0 +1,116 @@
+"""The command ``submit``: a table as a job of a service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gaia_redshift.errors import Detail, RedshiftError, counted
+
+if TYPE_CHECKING:
+    from gaia_redshift.client import Client, Job
+
+EXAMPLES = """
+gaia-redshift submit spectra.parquet -o redshifts.parquet
+gaia-redshift submit spectra.fits --url https://redshifts.example.org
+"""
+
+Url = Annotated[
+    str, typer.Option("--url", metavar="URL", envvar="GAIA_REDSHIFT_URL", help="Where the service listens.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", metavar="KEY", envvar="GAIA_REDSHIFT_API_KEY", help="Where the service asks for one."),
+]
+URL = "http://127.0.0.1:8000"
+
+
+def submit(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN", help="Table of spectra, as predict reads it, or an address that the service may fetch."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Wait for the job, and save the table with redshifts."),
+    ] = None,
+    *,
+    url: Url = URL,
+    api_key: ApiKey = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job, with a progress bar on a terminal.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Name of a model of the service.")] = None,
+    prior: Annotated[
+        str,
+        typer.Option(
+            metavar="survey|flat|FILE.csv", help="Prior on redshift; a file has the columns redshift,density."
+        ),
+    ] = "survey",
+    pdf: Annotated[bool, typer.Option("--pdf", help="Add the probability density (density models only).")] = False,
+    snr: Annotated[bool, typer.Option("--snr", help="Add snr_bp and snr_rp.")] = False,
+    unit: Annotated[
+        str | None, typer.Option(metavar="per_sample|per_pixel", help="Of the fluxes, in e-/s; per sample if absent.")
+    ] = None,
+) -> None:
+    """Send a table to a service as a job, which goes on when this computer is closed, and print the job's identifier.
+
+    With --wait or -o exits with 1 if some rows had to be left without a redshift.
+    """
+    from gaia_redshift.tables.prior import find_prior
+
+    options: dict[str, Any] = {"model": model, "prior": find_prior(prior), "pdf": pdf, "unit": unit}
+    if snr:
+        options["snr"] = True
+    if output is not None and output.name.lower().endswith(".qp.fits"):
+        options["format"] = "qp"
+    with connected(url, api_key) as client:
+        if output is not None:
+            check_name(output)
+        job = client.submit(table, **options)
+        typer.echo(job.id)
+        if output is not None or wait:
+            finish(job, output)
+        else:
+            typer.echo(f"when it is done: gaia-redshift jobs {job.id} -o OUT", err=True)
+
+
+@contextmanager
+def connected(url: str, api_key: str | None) -> Iterator["Client"]:
+    """Give a client; what it raises becomes what a command says."""
+    from gaia_redshift.client import Client, ServiceError
+
+    try:
+        with Client(url, api_key=api_key) as client:
+            yield client
+    except ServiceError as error:
+        details = [Detail(one["at"], one["message"]) for one in error.details]
+        raise RedshiftError(error.message, details) from None
+    except ValueError as error:
+        raise RedshiftError(str(error)) from None
+    except OSError as error:
+        raise RedshiftError(f"{error.filename}: {error.strerror or error}") from None
+
+
+def check_name(output: Path) -> None:
+    """Refuse a file that could not be written in the end; raises RedshiftError."""
+    from gaia_redshift.tables.formats import format_to_write
+
+    format_to_write(output.name)
+    if not output.parent.is_dir():
+        raise RedshiftError(f"{output} cannot be written: there is no folder {output.parent}")
+
+
+def finish(job: "Job", output: Path | None) -> None:
+    """Wait for a job, save its table, say how it went; exits with 1 if some rows have no redshift."""
+    job.wait()
+    if output is not None:
+        job.result(output)
+    progress = job.description.progress
+    done = counted(progress.rows_done, "spectrum", "spectra")
+    where = "" if output is None else f" -> {output}"
+    typer.echo(f"{done}, {progress.rows_failed} without a redshift{where}", err=True)
+    if progress.rows_failed:
+        raise typer.Exit(1)
