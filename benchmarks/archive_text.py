@@ -25,7 +25,7 @@ from gaia_redshift.bulk.converting import Converting
 from gaia_redshift.bulk.job import Task, do
 from gaia_redshift.bulk.plan import Shard, plan
 from gaia_redshift.bulk.predicting import Predicting
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.tables import stream
 from gaia_redshift.tables.formats import opened
@@ -93,7 +93,7 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=ROOT / "runs" / "archive")
     asked = options.parse_args()
     text = make(asked.folder, asked.rows)
-    task = Predicting.by(Predictor("default", threads=1), Asked())
+    task = Predicting.by(Predictor("default", threads=1), AnswerOptions())
     converted = asked.folder / "coefficients"
     job(Converting(), text, converted)
     coefficients = converted / "archive.parquet"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import block_diag
 
-from gaia_redshift.interpretation.result import Asked, Redshifts
+from gaia_redshift.interpretation.result import AnswerOptions, Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3, SpectrumBatch
 from training.data.dataset import Dataset
@@ -18,7 +18,7 @@ from training.simulation.noise import noise_fit
 
 def answers(model: Predictor, flux: np.ndarray) -> Redshifts:
     """Return what a model says of spectra, as the service would."""
-    return model.predict(SpectrumBatch(flux.astype(np.float32)), Asked()).redshifts
+    return model.predict(SpectrumBatch(flux.astype(np.float32)), AnswerOptions()).redshifts
 
 
 def robustness(

@@ -45,11 +45,11 @@ from functools import partial
 from gaia_redshift.bulk import clusters, local
 from gaia_redshift.bulk.predicting import Predicting
 from gaia_redshift.bulk.run import run
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 if __name__ == "__main__":
     {before}
-    task = Predicting.by(Predictor("default", threads=1), Asked())
+    task = Predicting.by(Predictor("default", threads=1), AnswerOptions())
     made = run(task, [source], out, {engine})
     assert not made.failures, made.failures
     report()

@@ -22,12 +22,12 @@ from gaia_redshift.tables.formats import FORMATS
 _GRAPH = """
 import sys, time
 import numpy as np
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 flux = np.load(sys.argv[1])
 batches = [SpectrumBatch(flux[first : first + 4096]) for first in range(0, len(flux), 4096)]
-predictor, asked = Predictor(sys.argv[2], threads=1), Asked("survey", False)
+predictor, asked = Predictor(sys.argv[2], threads=1), AnswerOptions("survey", False)
 predictor.predict(batches[0], asked)
 start = time.process_time()
 for _ in range(5):

@@ -16,7 +16,7 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
-from gaia_redshift.interpretation.result import Asked, Predictions, Redshifts
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
 from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
@@ -120,13 +120,13 @@ class Predictor:
         UnsupportedByModelError
             If the model gives no density but one is asked for.
         """
-        asked = Asked(prior, pdf)
+        asked = AnswerOptions(prior, pdf)
         self.check(asked)
         said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
             return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
         if asked.prior == "sample":
-            asked = Asked(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
+            asked = AnswerOptions(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
         answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
         return add_columns(table, pyarrow.Table.from_batches(answers))
 
@@ -149,7 +149,7 @@ class Predictor:
         InvalidRequestError
             If there are too few galaxies, or their spectra do not tell their distribution.
         """
-        asked = Asked("flat", pdf=True)
+        asked = AnswerOptions("flat", pdf=True)
         self.check(asked)
         gathered = self.likelihoods()
         for batch in batches:
@@ -160,7 +160,7 @@ class Predictor:
 
     def likelihoods(self) -> Likelihoods:
         """Return what gathers the densities that hold under the flat prior; raises UnsupportedByModelError."""
-        self.check(Asked("flat", pdf=True))
+        self.check(AnswerOptions("flat", pdf=True))
         bins = self.bundle.bins
         assert bins is not None  # noqa: S101 - the check before
         return Likelihoods(bins.edges, bins.prior("flat"))
@@ -170,12 +170,12 @@ class Predictor:
         """Edges of the bins of a density, shape (bins + 1,); None of a point model."""
         return None if self.bundle.bins is None else self.bundle.bins.edges
 
-    def check(self, asked: Asked) -> None:
+    def check(self, asked: AnswerOptions) -> None:
         """Refuse what the model cannot give, before anything is predicted.
 
         Parameters
         ----------
-        asked : Asked
+        asked : AnswerOptions
             Prior, and whether densities are wanted.
 
         Raises
@@ -213,12 +213,12 @@ class Predictor:
                 f"{self.bundle.grid.release} on {self.bundle.grid.name}"
             )
 
-    def about(self, asked: Asked) -> dict[str, str]:
+    def about(self, asked: AnswerOptions) -> dict[str, str]:
         """Return what a file of predictions says of how they were made.
 
         Parameters
         ----------
-        asked : Asked
+        asked : AnswerOptions
             Prior, and whether densities are wanted.
 
         Returns
@@ -231,13 +231,13 @@ class Predictor:
             about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
         return about
 
-    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
+    def predict(self, batch: SpectrumBatch, asked: AnswerOptions) -> Predictions:
         """Predict a batch; unusable rows keep their place with their reason.
 
         Parameters
         ----------
         batch : SpectrumBatch
-        asked : Asked
+        asked : AnswerOptions
             Prior, and whether densities are wanted.
 
         Returns

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api import job_docs as docs
-from app.api.jobs import PLAIN, XML, Asking, asking, read_form, see_job, wants_json
+from app.api.jobs import PLAIN, XML, Caller, find_caller, read_form, see_job, wants_json
 from app.errors import WrongPhaseError
 from app.jobs.job import Parameters
 from app.jobs.replies import iso
@@ -16,21 +16,21 @@ from gaia_redshift.media import JSON
 
 router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
 
-Asks = Annotated[Asking, Depends(asking)]
+CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 @router.get("/jobs/{id}/quote", summary="When a job will end", response_class=Response, responses=docs.TEXT)
-async def get_quote(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_quote(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return when the job will end at the speed so far; nothing where nobody knows."""
-    return Response(asks.reply(await asks.job(id)).quote or "", media_type=PLAIN)
+    return Response(caller.reply(await caller.job(id)).quote or "", media_type=PLAIN)
 
 
 @router.get(
     "/jobs/{id}/executionduration", summary="How long a job may take", response_class=Response, responses=docs.TEXT
 )
-async def get_duration(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_duration(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return the seconds of work that the job may take."""
-    return Response(str((await asks.job(id)).duration), media_type=PLAIN)
+    return Response(str((await caller.job(id)).duration), media_type=PLAIN)
 
 
 @router.post(
@@ -40,18 +40,18 @@ async def get_duration(asks: Asks, id: str) -> Response:  # noqa: A002 - what it
     responses=docs.SEE_JOB,
     openapi_extra=docs.form("EXECUTIONDURATION"),
 )
-async def set_duration(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def set_duration(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Let the job take more or less time, up to what the service allows; 0 is that."""
     given = await read_form(request, "executionduration")
     seconds = read_number("EXECUTIONDURATION", str(given.get("executionduration", "")), 0)
-    job = await asks.desk.do(lambda: asks.desk.store.set_duration(asks.owner, id, seconds))
-    return see_job(f"../{id}", request, asks.reply(job))
+    job = await caller.desk.do(lambda: caller.desk.store.set_duration(caller.owner, id, seconds))
+    return see_job(f"../{id}", request, caller.reply(job))
 
 
 @router.get("/jobs/{id}/destruction", summary="When a job is destroyed", response_class=Response, responses=docs.TEXT)
-async def get_destruction(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_destruction(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return when the job and its files will be removed."""
-    return Response(iso((await asks.job(id)).destruction) or "", media_type=PLAIN)
+    return Response(iso((await caller.job(id)).destruction) or "", media_type=PLAIN)
 
 
 @router.post(
@@ -61,18 +61,18 @@ async def get_destruction(asks: Asks, id: str) -> Response:  # noqa: A002 - what
     responses=docs.SEE_JOB,
     openapi_extra=docs.form("DESTRUCTION"),
 )
-async def set_destruction(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def set_destruction(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Let the job be removed at another time, up to what the service allows."""
     given = await read_form(request, "destruction")
     at = read_moment("DESTRUCTION", str(given.get("destruction", "")))
-    job = await asks.desk.do(lambda: asks.desk.store.set_destruction(asks.owner, id, at))
-    return see_job(f"../{id}", request, asks.reply(job))
+    job = await caller.desk.do(lambda: caller.desk.store.set_destruction(caller.owner, id, at))
+    return see_job(f"../{id}", request, caller.reply(job))
 
 
 @router.get("/jobs/{id}/owner", summary="Whose a job is", response_class=Response, responses=docs.TEXT)
-async def get_owner(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_owner(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return the name of the key that made the job; nothing where there are no keys."""
-    return Response((await asks.job(id)).owner, media_type=PLAIN)
+    return Response((await caller.job(id)).owner, media_type=PLAIN)
 
 
 @router.get(
@@ -81,9 +81,9 @@ async def get_owner(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     response_class=Response,
     responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
 )
-async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_parameters(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return what the job was asked."""
-    found = asks.reply(await asks.job(id))
+    found = caller.reply(await caller.job(id))
     if wants_json(request):
         return Response(orjson.dumps(found.parameters), media_type=JSON)
     from app.jobs import uws
@@ -98,22 +98,22 @@ async def get_parameters(request: Request, asks: Asks, id: str) -> Response:  # 
     responses=docs.SEE_JOB,
     openapi_extra=docs.form(*Parameters.model_fields),
 )
-async def set_parameters(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def set_parameters(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Change what the job is asked, but for its table; the others stay as they are."""
     from app.api.job_intake import check_options, parameters_of
 
     given = await read_form(request, *Parameters.model_fields)
-    before = (await asks.job(id)).asked_for.model_dump()
+    before = (await caller.job(id)).asked_for.model_dump()
     options = read_options({**before, **given})
     parameters = parameters_of(options, check_options(options, request))
-    job = await asks.desk.do(lambda: asks.desk.store.set_parameters(asks.owner, id, parameters))
-    return see_job(f"../{id}", request, asks.reply(job))
+    job = await caller.desk.do(lambda: caller.desk.store.set_parameters(caller.owner, id, parameters))
+    return see_job(f"../{id}", request, caller.reply(job))
 
 
 @router.get("/jobs/{id}/error", summary="Why a job failed", response_model=ErrorReply)
-async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_error(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return why the job failed, in the one shape of errors; 404 where it did not."""
-    job = await asks.job(id)
+    job = await caller.job(id)
     if job.error is None:
         raise WrongPhaseError(f"job {id} is {job.phase}: it has no error")
     return Response(job.error, media_type=JSON)
@@ -125,9 +125,9 @@ async def get_error(asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
     response_class=Response,
     responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
 )
-async def get_results(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_results(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return where the job's results are."""
-    found = asks.reply(await asks.job(id))
+    found = caller.reply(await caller.job(id))
     if wants_json(request):
         return Response(orjson.dumps([one.model_dump() for one in found.results]), media_type=JSON)
     from app.jobs import uws

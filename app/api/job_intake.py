@@ -25,7 +25,7 @@ from app.wire.job_options import JobOptions, by_name, read_options
 from app.wire.media import media_type
 from app.wire.uploads import CHARSETS, NO_ROOM
 from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
 
@@ -223,7 +223,7 @@ def check_options(options: JobOptions, request: Request) -> Model:
     models: Models = request.app.state.models
     settings: Settings = request.app.state.settings
     model = models.get(options.model)
-    model.predictor.check(Asked(options.prior, options.pdf))
+    model.predictor.check(AnswerOptions(options.prior, options.pdf))
     if options.format is not None:
         check_densities(QP if options.format == "qp" else FORMATS[options.format], options.pdf)
     if options.url is not None:

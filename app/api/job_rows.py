@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
 from app.api import job_docs as docs
-from app.api.jobs import Asking, asking
+from app.api.jobs import Caller, find_caller
 from app.errors import HttpError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
@@ -21,13 +21,13 @@ from app.wire.query import refuse_unknown_parameters
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.quality import flag_names
-from gaia_redshift.interpretation.result import COLUMNS, Asked
+from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
 router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
 
-Asks = Annotated[Asking, Depends(asking)]
+CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 MOST_ROWS = 1000
@@ -66,43 +66,45 @@ def get_grid(
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def get_events(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_events(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Send the job as an event `progress` now and whenever it changes, and as `end` when it is over."""
-    first = await asks.job(id)
-    return StreamingResponse(_events(request, asks, first), media_type="text/event-stream", headers=_UNBUFFERED)
+    first = await caller.job(id)
+    return StreamingResponse(_events(request, caller, first), media_type="text/event-stream", headers=_UNBUFFERED)
 
 
 _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-async def _events(request: Request, asks: Asking, job: Job) -> AsyncIterator[bytes]:
+async def _events(request: Request, caller: Caller, job: Job) -> AsyncIterator[bytes]:
     settings: Settings = request.app.state.settings
     end = time.monotonic() + _OF_ITS_TIME * settings.request_seconds
     said = time.monotonic()
-    yield _event(asks, job)
+    yield _event(caller, job)
     while not job.over and request.app.state.ready and time.monotonic() < end:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
-            now = await asks.job(job.id)
+            now = await caller.job(job.id)
         except RedshiftError as error:  # destroyed, or the database is away: the client asks again
             yield b"event: error\ndata: " + orjson.dumps(error.body()) + b"\n\n"
             return
         if now.changed != job.changed:
             job, said = now, time.monotonic()
-            yield _event(asks, job)
+            yield _event(caller, job)
         elif time.monotonic() - said > _SILENCE_SECONDS:
             said = time.monotonic()
             yield b": \n\n"
 
 
-def _event(asks: Asking, job: Job) -> bytes:
+def _event(caller: Caller, job: Job) -> bytes:
     name = b"end" if job.over else b"progress"
-    return b"event: " + name + b"\nid: %d\ndata: " % job.changed + asks.reply(job).model_dump_json().encode() + b"\n\n"
+    return (
+        b"event: " + name + b"\nid: %d\ndata: " % job.changed + caller.reply(job).model_dump_json().encode() + b"\n\n"
+    )
 
 
 @router.get("/jobs/{id}/rows", summary="Some of a job's rows, those that are done")
 async def get_rows(
-    asks: Asks,
+    caller: CurrentCaller,
     id: str,  # noqa: A002 - what it is
     *,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
@@ -115,11 +117,11 @@ async def get_rows(
     """Return rows without their arrays, as they stand in the table or sorted; those that fit all conditions."""
     from app.jobs.rows import Rows
 
-    job = await asks.job(id)
+    job = await caller.job(id)
     conditions = [one for one in (filter or "").split(";") if one.strip()]
 
     def look() -> bytes:
-        page = Rows(asks.desk.files, job.id, asks.desk.store.parts(job)).page(offset, limit, sort, conditions)
+        page = Rows(caller.desk.files, job.id, caller.desk.store.parts(job)).page(offset, limit, sort, conditions)
         content = {
             "rows_total": job.rows_total,
             "rows_done": page.done,
@@ -130,27 +132,27 @@ async def get_rows(
         }
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    return Response(await asks.desk.do(look), media_type=JSON)
+    return Response(await caller.desk.do(look), media_type=JSON)
 
 
 @router.get("/jobs/{id}/rows/{number}", summary="One row of a job with its spectrum and its densities")
-async def get_row(request: Request, asks: Asks, id: str, number: int) -> Response:  # noqa: A002 - what it is
+async def get_row(request: Request, caller: CurrentCaller, id: str, number: int) -> Response:  # noqa: A002 - what it is
     """Return a row, its spectrum, and the density of its redshift under each prior that its model knows."""
     from app.jobs.rows import Rows
     from app.jobs.table import errors_of_row
 
-    job = await asks.job(id)
+    job = await caller.job(id)
     if not 0 <= number < job.rows_done:
         raise HttpError(f"job {id} has {job.rows_done} rows that are done, from 0: there is no row {number}", 404)
     model = _model(request, job)
     grid = model.bundle.grid
 
     def look() -> tuple[dict[str, Any], FloatArray, NDArray[np.float64] | None]:
-        rows = Rows(asks.desk.files, job.id, asks.desk.store.parts(job))
+        rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
         (row,) = rows.rows(np.array([number]))
-        return row, rows.spectra(np.array([number]))[0], errors_of_row(job, asks.desk.files, grid, number)
+        return row, rows.spectra(np.array([number]))[0], errors_of_row(job, caller.desk.files, grid, number)
 
-    row, flux, error = await asks.desk.do(look)
+    row, flux, error = await caller.desk.do(look)
     content = {
         "row": row,
         "model": model.manifest.id,
@@ -181,7 +183,7 @@ async def _answers(model: Model, job: Job, flux: FloatArray) -> list[dict[str, A
     with model:
         for prior in priors:
             batch = SpectrumBatch(flux[None], None, {}, model.bundle.grid)
-            found = (await model.predict_merged(batch, Asked(prior, bins))).redshifts
+            found = (await model.predict_merged(batch, AnswerOptions(prior, bins))).redshifts
             if np.isnan(found.redshift[0]):
                 return []
             answers.append(

@@ -8,7 +8,7 @@ import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import job_docs as docs
-from app.api.job_rows import Asks
+from app.api.job_rows import CurrentCaller
 from app.api.tables import FormatName
 from app.errors import WrongPhaseError
 from app.jobs.job import Job
@@ -16,7 +16,7 @@ from app.serving.registry import Model, Models
 from app.wire.query import refuse_unknown_parameters
 from app.wire.spooled import Draft
 from gaia_redshift.errors import RedshiftError
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
@@ -31,21 +31,21 @@ def _conditions(text: str | None) -> list[str]:
 
 
 @router.get("/jobs/{id}/summary", summary="All rows of a job together: counts, n(z), brightness against redshift")
-async def get_summary(request: Request, asks: Asks, id: str, filter: Filter = None) -> Response:  # noqa: A002
+async def get_summary(request: Request, caller: CurrentCaller, id: str, filter: Filter = None) -> Response:  # noqa: A002
     """Count the rows that fit all conditions, and stack the densities of some of them, evenly chosen."""
     from app.jobs.rows import Rows
     from app.jobs.summary import Summary, summarise
 
-    job = await asks.job(id)
+    job = await caller.job(id)
     if not job.rows_done:
         raise WrongPhaseError(f"job {id} is {job.phase} and has no rows that are done yet: ask again")
 
     def look() -> tuple[Summary, FloatArray | None]:
-        rows = Rows(asks.desk.files, job.id, asks.desk.store.parts(job))
+        rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
         found = summarise(rows, _conditions(filter))
         return found, rows.spectra(found.stacked) if len(found.stacked) else None
 
-    found, flux = await asks.desk.do(look)
+    found, flux = await caller.desk.do(look)
     content = {
         "rows_total": job.rows_total,
         "rows_done": job.rows_done,
@@ -67,7 +67,7 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
         return None
     with model:
         batch = SpectrumBatch(flux, None, {}, model.bundle.grid)
-        found = await model.predict_merged(batch, Asked(job.asked_for.prior, True))
+        found = await model.predict_merged(batch, AnswerOptions(job.asked_for.prior, True))
     density = found.redshifts.pdf
     if density is None:
         return None
@@ -82,7 +82,7 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
 )
 async def get_table(
     request: Request,
-    asks: Asks,
+    caller: CurrentCaller,
     id: str,  # noqa: A002 - what it is
     *,
     format: Annotated[FormatName, Query(description="Of the table")] = "csv",  # noqa: A002 - what it is
@@ -92,19 +92,19 @@ async def get_table(
     from app.jobs.rows import ROW, Rows
     from app.jobs.work import read_part
 
-    job = await asks.job(id)
+    job = await caller.job(id)
     written = QP if format == "qp" else FORMATS[format]
     check_densities(written, job.asked_for.pdf)
     if not job.rows_done:
         raise WrongPhaseError(f"job {id} is {job.phase} and has no rows that are done yet: ask again")
 
     def write(draft: Draft) -> None:
-        parts = asks.desk.store.parts(job)
-        chosen = Rows(asks.desk.files, job.id, parts).matching([ROW], _conditions(filter))[ROW].to_numpy()
+        parts = caller.desk.store.parts(job)
+        chosen = Rows(caller.desk.files, job.id, parts).matching([ROW], _conditions(filter))[ROW].to_numpy()
         writer = None
         for part in parts:
             first = part.first_row
-            for rows in read_part(asks.desk.files, job.id, part):
+            for rows in read_part(caller.desk.files, job.id, part):
                 if writer is None:
                     about = {name.decode(): text.decode() for name, text in (rows.schema.metadata or {}).items()}
                     writer = written.writer(draft.file, about)
@@ -115,7 +115,7 @@ async def get_table(
             writer.close()
 
     with Draft(request.app.state.settings.jobs_max_bytes) as draft:
-        await asks.desk.do(lambda: write(draft))
+        await caller.desk.do(lambda: write(draft))
         name = f"redshifts-{job.id}{written.extensions[0]}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return draft.reply(written.media_types[0], headers)

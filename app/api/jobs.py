@@ -32,7 +32,7 @@ _MOST_BYTES = 64 << 10
 """Of parameters alone."""
 
 
-class Asking(NamedTuple):
+class Caller(NamedTuple):
     """Who asks, and what answers."""
 
     desk: "Desk"
@@ -48,15 +48,15 @@ class Asking(NamedTuple):
         return reply(job, self.base)
 
 
-def asking(request: Request) -> Asking:
+def find_caller(request: Request) -> Caller:
     """Say who asks; raises ForbiddenError where the service keeps no jobs."""
     desk: Desk | None = request.app.state.jobs
     if desk is None:
         raise ForbiddenError("this service keeps no jobs: set GAIA_REDSHIFT_JOBS_FOLDER")
-    return Asking(desk, request.scope["state"].get("key_name", ""), f"{request.base_url}jobs")
+    return Caller(desk, request.scope["state"].get("key_name", ""), f"{request.base_url}jobs")
 
 
-Asks = Annotated[Asking, Depends(asking)]
+CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 def wants_json(request: Request) -> bool:
@@ -95,12 +95,12 @@ async def read_form(request: Request, *known: str) -> dict[str, Any]:
         PHASE="Of the jobs; may be repeated", AFTER="Time before which they were made", LAST="How many at most"
     ),
 )
-async def list_jobs(request: Request, asks: Asks) -> Response:
+async def list_jobs(request: Request, caller: CurrentCaller) -> Response:
     """List your jobs: in a PHASE, created AFTER a time, or the LAST ones."""
     phases, after, last = _filters(request)
-    store = asks.desk.store
-    jobs = await asks.desk.do(lambda: store.find(asks.owner, phases=phases, after=after, last=last))
-    found = [asks.reply(job) for job in jobs]
+    store = caller.desk.store
+    jobs = await caller.desk.do(lambda: store.find(caller.owner, phases=phases, after=after, last=last))
+    found = [caller.reply(job) for job in jobs]
     if wants_json(request):
         return Response(JobList(jobs=found).model_dump_json(), media_type=JSON)
     from app.jobs import uws
@@ -138,14 +138,14 @@ def _phase(text: str) -> Phase:
     responses=docs.NEW_JOB,
     openapi_extra=docs.CREATE,
 )
-async def create_job(request: Request, asks: Asks) -> Response:
+async def create_job(request: Request, caller: CurrentCaller) -> Response:
     """Make a job of a table: sent as a form's part `file` or as the body, or named by `url`, `path` or `source_ids`."""
     from app.api.job_intake import Intake
 
     wants_json(request)  # an answer that nobody takes is refused before the table is read
-    new = await Intake(request, asks.desk, asks.owner).read()
-    job = await asks.desk.do(lambda: asks.desk.store.add(new))
-    return see_job(f"jobs/{job.id}", request, asks.reply(job), 201)
+    new = await Intake(request, caller.desk, caller.owner).read()
+    job = await caller.desk.do(lambda: caller.desk.store.add(new))
+    return see_job(f"jobs/{job.id}", request, caller.reply(job), 201)
 
 
 @router.get(
@@ -155,18 +155,18 @@ async def create_job(request: Request, asks: Asks) -> Response:
     responses=docs.JOB,
     openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will", PHASE="In which to wait"),
 )
-async def get_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Describe a job; with WAIT only when its phase has changed, or after so many seconds."""
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
-    job = await asks.job(id)
+    job = await caller.job(id)
     if "wait" in given:
         seconds = read_number("WAIT", given["wait"], -1)
         phase = _phase(given["phase"]) if "phase" in given else job.phase
-        job = await _changed(request, asks, job, phase, seconds)
-    return answer_job(request, asks.reply(job))
+        job = await _changed(request, caller, job, phase, seconds)
+    return answer_job(request, caller.reply(job))
 
 
-async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, seconds: int) -> Job:
+async def _changed(request: Request, caller: Caller, job: Job, phase: Phase, seconds: int) -> Job:
     """Return the job when it has left a phase, or after so many seconds; -1 for as long as the service will."""
     longest = _LONGEST_WAIT if seconds < 0 else min(seconds, _LONGEST_WAIT)
     end = time.monotonic() + longest
@@ -177,7 +177,7 @@ async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, secon
             break
         await asyncio.sleep(min(pause, left))
         pause = min(1.0, 1.5 * pause)
-        job = await asks.job(job.id)
+        job = await caller.job(job.id)
     return job
 
 
@@ -188,14 +188,14 @@ async def _changed(request: Request, asks: Asking, job: Job, phase: Phase, secon
     response_class=Response,
     responses={303: {"description": "See the list, for who takes XML"}},
 )
-async def destroy_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def destroy_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job and its files, whatever it does at the moment."""
-    return await _destroy(request, asks, id, "../jobs")
+    return await _destroy(request, caller, id, "../jobs")
 
 
-async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Response:  # noqa: A002
-    await asks.desk.do(lambda: asks.desk.store.destroy(asks.owner, id))
-    await asks.desk.do(lambda: asks.desk.files.remove(id))
+async def _destroy(request: Request, caller: Caller, id: str, location: str) -> Response:  # noqa: A002
+    await caller.desk.do(lambda: caller.desk.store.destroy(caller.owner, id))
+    await caller.desk.do(lambda: caller.desk.files.remove(id))
     if wants_json(request):
         return Response(status_code=204)
     return Response(status_code=303, headers={"Location": location})
@@ -209,12 +209,12 @@ async def _destroy(request: Request, asks: Asking, id: str, location: str) -> Re
     responses={303: {"description": "See the list, for who takes XML"}},
     openapi_extra=docs.form("ACTION", values=("DELETE",)),
 )
-async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def act_on_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
     given = await read_form(request, "action")
     if given.get("action", "").upper() != "DELETE":
         raise InvalidRequestError("ACTION is not DELETE, the one that there is", [Detail("ACTION", "needs DELETE")])
-    return await _destroy(request, asks, id, "../jobs")
+    return await _destroy(request, caller, id, "../jobs")
 
 
 @router.get(
@@ -224,12 +224,12 @@ async def act_on_job(request: Request, asks: Asks, id: str) -> Response:  # noqa
     responses=docs.TEXT,
     openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will"),
 )
-async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def get_phase(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return the phase, as text."""
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
-    job = await asks.job(id)
+    job = await caller.job(id)
     if "wait" in given:
-        job = await _changed(request, asks, job, job.phase, read_number("WAIT", given["wait"], -1))
+        job = await _changed(request, caller, job, job.phase, read_number("WAIT", given["wait"], -1))
     return Response(job.phase.value, media_type=PLAIN)
 
 
@@ -240,18 +240,18 @@ async def get_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     responses=docs.SEE_JOB,
     openapi_extra=docs.form("PHASE", values=("RUN", "ABORT")),
 )
-async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa: A002 - what it is
+async def set_phase(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""
     given = await read_form(request, "phase")
     wanted = str(given.get("phase", "")).upper()
-    store = asks.desk.store
+    store = caller.desk.store
     ways = {"RUN": store.run, "ABORT": store.abort}
     if wanted not in ways:
         raise InvalidRequestError(
             f"PHASE is {wanted[:40]!r}: a job can be told to RUN or to ABORT", [Detail("PHASE", "RUN or ABORT")]
         )
-    job = await asks.desk.do(lambda: ways[wanted](asks.owner, id))
-    return see_job(f"../{id}", request, asks.reply(job))
+    job = await caller.desk.do(lambda: ways[wanted](caller.owner, id))
+    return see_job(f"../{id}", request, caller.reply(job))
 
 
 @router.get(
@@ -260,9 +260,9 @@ async def set_phase(request: Request, asks: Asks, id: str) -> Response:  # noqa:
     response_class=Response,
     responses=docs.TABLE,
 )
-async def get_result(asks: Asks, id: str, name: str) -> Response:  # noqa: A002 - what it is
+async def get_result(caller: CurrentCaller, id: str, name: str) -> Response:  # noqa: A002 - what it is
     """Return the result: the table with redshifts in it."""
-    job = await asks.job(id)
+    job = await caller.job(id)
     if name != RESULT:
         raise HttpError(f"a job has one result, called {RESULT!r}, and none called {name[:40]!r}", 404)
     if job.result is None or job.result_type is None:
@@ -271,14 +271,14 @@ async def get_result(asks: Asks, id: str, name: str) -> Response:  # noqa: A002 
         raise WrongPhaseError(f"job {id} is {job.phase} and has no result{why}")
     stored = job.result
     name = f"redshifts-{id}.{stored.partition('.')[2]}"
-    path = asks.desk.files.local(id, stored)
+    path = caller.desk.files.local(id, stored)
     if path is not None:
         return FileResponse(path, media_type=job.result_type, filename=name)
-    file = await asks.desk.do(lambda: asks.desk.files.open(id, stored))
+    file = await caller.desk.do(lambda: caller.desk.files.open(id, stored))
 
     async def pieces() -> AsyncIterator[bytes]:
         with file:
-            while piece := await asks.desk.do(lambda: file.read(_PIECE)):
+            while piece := await caller.desk.do(lambda: file.read(_PIECE)):
                 yield piece
 
     headers = {"Content-Length": str(job.result_bytes), "Content-Disposition": f'attachment; filename="{name}"'}

@@ -23,7 +23,7 @@ from app.wire.spooled import ANSWER_RATIO, Draft
 from app.wire.uploads import negotiate, read_part, uploaded_table, whole_body
 from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
-from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.media import ARROW, JSON, NPY
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.csv import open_csv, write_csv
@@ -135,7 +135,9 @@ async def predict(request: Request) -> Response:
     return Response(content, media_type=JSON)
 
 
-async def _answer(scope: Scope, batch: SpectrumBatch, options: PredictOptions) -> tuple[Model, Asked, Predictions]:
+async def _answer(
+    scope: Scope, batch: SpectrumBatch, options: PredictOptions
+) -> tuple[Model, AnswerOptions, Predictions]:
     models: Models = scope["app"].state.models
     model = models.get(options.model)
     asked = options.asked()
@@ -182,7 +184,7 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return batch.in_samples(options.unit), options
 
 
-def reply_head(model: Model, asked: Asked) -> dict[str, object]:
+def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
     """Return what a JSON reply says before its predictions."""
     head: dict[str, object] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
@@ -193,7 +195,7 @@ def reply_head(model: Model, asked: Asked) -> dict[str, object]:
     return head
 
 
-def write_json(model: Model, asked: Asked, predictions: Predictions) -> bytes:
+def write_json(model: Model, asked: AnswerOptions, predictions: Predictions) -> bytes:
     """Return a JSON reply: its head, and then the predictions."""
     content = {**reply_head(model, asked), "predictions": reply_rows(predictions)}
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -229,7 +231,7 @@ async def predict_csv(
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
-    asked = Asked(prior, pdf)
+    asked = AnswerOptions(prior, pdf)
     chosen.predictor.check(asked)
     write = {CSV: _csv_block, JSON: _json_block}[reply_type := negotiate(request, (CSV, JSON))]
     name, version = chosen.manifest.name, chosen.manifest.version
@@ -247,7 +249,7 @@ async def predict_csv(
 
         async with uploaded_table(request, (CSV,)) as file, request.app.state.tables.turn_of(file):
             if media_type(request.headers) == "multipart/form-data":
-                asked = Asked(prior_of_form(request.state.form, prior), pdf)
+                asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
             if reply_type == JSON:
                 draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
@@ -258,7 +260,7 @@ async def predict_csv(
             own = unit_of_columns(table, found, unit)
             if asked.prior == "sample":
                 every = (batch.in_samples(own) for batch in read_spectra(table, found))
-                asked = Asked(await sample_prior(chosen, every, lambda rows: refuse_many(rows, max_rows)), pdf)
+                asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, max_rows)), pdf)
             blocks = (batch.in_samples(own) for batch in read_spectra(table, found))
             rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:
@@ -282,7 +284,7 @@ def _json_block(predictions: Predictions, first: bool) -> bytes:
 async def _predict_blocks(
     blocks: Iterator[SpectrumBatch],
     model: Model,
-    asked: Asked,
+    asked: AnswerOptions,
     max_rows: int,
     keep: Callable[[Predictions], Awaitable[None]],
 ) -> int:

@@ -14,7 +14,7 @@ from gaia_redshift.archive.batches import fetch_batch
 from gaia_redshift.client.messages import ErrorReply, PredictReply
 from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.interpretation.prior import PriorChoice
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
 
 router = APIRouter(tags=["predict"])
@@ -58,7 +58,7 @@ async def predict_sources(request: Request, asked_for: SourcesRequest) -> Respon
             [Detail("source_ids", f"at most {settings.max_spectra} items")],
         )
     chosen: Model = request.app.state.models.get(asked_for.model)
-    asked = Asked(asked_for.prior, asked_for.pdf)
+    asked = AnswerOptions(asked_for.prior, asked_for.pdf)
     chosen.predictor.check(asked)
     with chosen:
         batch = await asyncio.to_thread(fetch_batch, settings.archive_url, chosen.predictor.bundle.grid, ids)

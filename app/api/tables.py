@@ -19,7 +19,7 @@ from app.wire.spooled import ANSWER_RATIO, Draft
 from app.wire.uploads import negotiate, read_part, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside, stamped
 from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, opened, settle
@@ -77,7 +77,7 @@ async def predict_table(
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
-    asked = Asked(prior, pdf)
+    asked = AnswerOptions(prior, pdf)
     chosen.predictor.check(asked)
     kind = media_type(request.headers)
     written = QP if format == "qp" else FORMATS[format] if format else _acceptable(request, kind)
@@ -88,7 +88,7 @@ async def predict_table(
     with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
         async with uploaded_table(request, ACCEPTED) as file, request.app.state.tables.turn_of(file):
             if kind == "multipart/form-data":
-                asked = Asked(prior_of_form(request.state.form, prior), pdf)
+                asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
             about = chosen.predictor.about(asked)
             with ExitStack() as stack:
@@ -103,7 +103,7 @@ async def predict_table(
                 own = unit_of_columns(table, found, unit)
                 if asked.prior == "sample":
                     every = (batch.in_samples(own) for batch in read_spectra(table, found))
-                    asked = Asked(await sample_prior(chosen, every, lambda rows: refuse_many(rows, most)), pdf)
+                    asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, most)), pdf)
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
                 rows = await _predict(
@@ -130,7 +130,7 @@ def _acceptable(request: Request, kind: str) -> Format:
 async def _predict(
     blocks: Iterator[SpectrumBatch],
     model: Model,
-    asked: Asked,
+    asked: AnswerOptions,
     max_rows: int,
     keep: Callable[[pyarrow.RecordBatch], None],
 ) -> int:

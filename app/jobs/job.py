@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.wire.job_options import FormatName
 from gaia_redshift.interpretation.prior import Prior
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import UNITS, Unit, find_unit
 
 Source = Literal["upload", "url", "file", "sources"]
@@ -45,9 +45,9 @@ class Parameters(BaseModel):
     rows: Literal["lenient", "strict"] = Field("lenient", description="Whether a row without a redshift is an error")
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> AnswerOptions:
         """The prior, and whether densities are wanted."""
-        return Asked(self.prior, self.pdf)
+        return AnswerOptions(self.prior, self.pdf)
 
 
 @dataclass(frozen=True, slots=True)

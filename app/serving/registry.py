@@ -13,7 +13,7 @@ from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError, suggestion
 from gaia_redshift.interpretation.prior import SamplePrior
-from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
@@ -65,7 +65,7 @@ class Model:
         return self.bundle.manifest
 
     async def predict_merged(
-        self, batch: SpectrumBatch, asked: Asked, *, patient: bool = False, alone: bool = False
+        self, batch: SpectrumBatch, asked: AnswerOptions, *, patient: bool = False, alone: bool = False
     ) -> Predictions:
         """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
         self.predictor.check_grid(batch)

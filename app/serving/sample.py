@@ -11,7 +11,7 @@ from app.errors import BodyTooLargeError
 from app.serving.registry import Model
 from app.wire.uploads import read_part
 from gaia_redshift.interpretation.prior import SamplePrior
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import SpectrumBatch
 
 _Result = TypeVar("_Result")
@@ -50,7 +50,7 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
     OverloadedError
         If too many rows wait already; once it has begun, a table is finished.
     """
-    gathered, asked = model.predictor.likelihoods(), Asked("flat", pdf=True)
+    gathered, asked = model.predictor.likelihoods(), AnswerOptions("flat", pdf=True)
     total = 0
     batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
     while batch is not None:

@@ -14,7 +14,7 @@ from gaia_redshift.bulk.outcome import Outcome
 from gaia_redshift.errors import Detail, InvalidTableError, suggestion
 from gaia_redshift.interpretation.prior import PriorTable
 from gaia_redshift.interpretation.quality import FLAGS
-from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import Unit
 from gaia_redshift.tables.answers import beside
@@ -41,7 +41,7 @@ class Predicting:
         Pickled: where the bundle lies, and which it is.
     model : tuple of str
         Name with version, and the SHA-256 of the manifest.
-    asked : Asked
+    asked : AnswerOptions
     unit : {"per_sample", "per_pixel"}
     keep : tuple of str
         Columns of the input that go into the output, beside ``source_id``.
@@ -49,13 +49,13 @@ class Predicting:
 
     predictor: bytes
     model: tuple[str, str]
-    asked: Asked
+    asked: AnswerOptions
     unit: Unit = "per_sample"
     keep: tuple[str, ...] = ()
 
     @classmethod
     def by(
-        cls, predictor: Predictor, asked: Asked, unit: Unit = "per_sample", keep: tuple[str, ...] = ()
+        cls, predictor: Predictor, asked: AnswerOptions, unit: Unit = "per_sample", keep: tuple[str, ...] = ()
     ) -> "Predicting":
         """Return the task of a predictor; raises as `Predictor.check`."""
         predictor.check(asked)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from gaia_redshift.interpretation.prior import PriorChoice, PriorTable
 from gaia_redshift.interpretation.quality import QualityFlag
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import FLUX_UNIT, Unit, find_unit
 
 ModelName = Annotated[str, Field(max_length=128)]
@@ -58,9 +58,9 @@ class PredictOptions(Wire):
         "JSON), or its own row (lenient, that of binary bodies)",
     )
 
-    def asked(self) -> Asked:
+    def asked(self) -> AnswerOptions:
         """Return what concerns the prediction itself."""
-        return Asked(self.prior, self.pdf)
+        return AnswerOptions(self.prior, self.pdf)
 
 
 class ErrorDetail(Wire):

@@ -13,7 +13,7 @@ from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands import options
 from gaia_redshift.commands.predict import find_unit_option
 from gaia_redshift.errors import InvalidInputError, counted
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.tables.prior import find_prior
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def bulk(
     from gaia_redshift.bulk.predicting import Predicting
     from gaia_redshift.predictor import Predictor
 
-    asked = Asked(find_prior(prior), pdf)
+    asked = AnswerOptions(find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=1, public_key=public_key)
     task = Predicting.by(chosen, asked, find_unit_option(unit), tuple(keep or ()))
     del chosen

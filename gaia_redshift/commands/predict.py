@@ -14,7 +14,7 @@ from gaia_redshift.commands import options
 from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing, write_bins
 from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.noise import in_another_unit
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.prior import find_prior
 
@@ -116,7 +116,7 @@ def predict(
     said = find_unit_option(unit)
     written = format_to_write(named(output).name)
     check_densities(written, pdf)
-    asked = Asked("sample" if prior == "sample" else find_prior(prior), pdf)
+    asked = AnswerOptions("sample" if prior == "sample" else find_prior(prior), pdf)
     chosen = Predictor(model, models=models, engine=engine, threads=threads, public_key=public_key)
     chosen.check(asked)
     rows = failed = mismatched = 0
@@ -133,7 +133,7 @@ def predict(
         unit_found = unit_of_columns(content, found, said)
         if asked.prior == "sample":
             every = (batch.in_samples(unit_found) for batch in _ahead(read_spectra(content, found)))
-            asked = Asked(chosen.sample_prior(every), pdf)
+            asked = AnswerOptions(chosen.sample_prior(every), pdf)
         writer = written.writer(target, about)
         for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
             predictions = chosen.predict(batch.in_samples(unit_found), asked)

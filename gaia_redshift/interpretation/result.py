@@ -19,7 +19,7 @@ COLUMNS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerOptions:
     """What a request asks of a model besides the redshift."""
 
     prior: WantedPrior = "survey"

@@ -14,7 +14,7 @@ import pytest
 import gaia_redshift
 from gaia_redshift import Predictor
 from gaia_redshift.errors import InvalidBundleError, UnknownModelError, UnsupportedByModelError
-from gaia_redshift.interpretation.result import COLUMNS, Asked
+from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch
 from tests.tiny import SHIPPED, write_tiny_bundle
 
@@ -127,7 +127,7 @@ def test_a_model_is_found_by_name_version_or_path() -> None:
 def test_spectra_of_another_grid_are_refused_in_one_line(predictor: Predictor, flux: FloatArray) -> None:
     other = replace(DR3, name="smsgen-dr9-1", release="Gaia DR9")
     with pytest.raises(UnsupportedByModelError, match=r"these are Gaia DR9 spectra .* reads Gaia DR3"):
-        predictor.predict(SpectrumBatch(flux, grid=other), Asked())
+        predictor.predict(SpectrumBatch(flux, grid=other), AnswerOptions())
 
 
 def test_the_face_predicts_with_the_default_model(flux: FloatArray) -> None:

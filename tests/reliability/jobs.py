@@ -28,7 +28,7 @@ import httpx
 import psutil
 
 from app.jobs.holder import is_gone
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import FORMATS, opened
@@ -124,7 +124,7 @@ class Jobs:
 def predicted(content: bytes, models: Path) -> bytes:
     """Return a table with redshifts as CSV, by the library alone."""
     predictor = Predictor("tiny", models=models, engine="onnx", threads=1)
-    asked = Asked()
+    asked = AnswerOptions()
     about = predictor.about(asked)
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
         source.write(content)

@@ -13,7 +13,7 @@ from rich.progress import track
 from gaia_redshift.bundle import MANIFEST, SHIPPED_MODELS
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.interpretation.prior import PriorName
-from gaia_redshift.interpretation.result import COLUMNS, Asked
+from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 from training.data.dataset import Dataset
@@ -109,7 +109,7 @@ def predict(
         If a point model is asked for another prior than `survey`.
     """
     grid = model.bundle.bins
-    asked = Asked(prior, pdf=grid is not None)
+    asked = AnswerOptions(prior, pdf=grid is not None)
     model.check(asked)
     answers: dict[str, list[NDArray[np.generic]]] = {}
     starts = range(0, len(rows), _ROWS_AT_ONCE)

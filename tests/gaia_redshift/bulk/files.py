@@ -12,7 +12,7 @@ from gaia_redshift.bulk.job import Task, do
 from gaia_redshift.bulk.outcome import Outcome
 from gaia_redshift.bulk.plan import Job
 from gaia_redshift.bulk.predicting import Predicting
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
 
@@ -33,7 +33,7 @@ def here(task: Task, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
 
 def predicting(models: Path, **more: object) -> Predicting:
     """Return the task of the tiny model."""
-    return Predicting.by(Predictor("tiny", models=models, threads=1), Asked(), **more)  # type: ignore[arg-type]
+    return Predicting.by(Predictor("tiny", models=models, threads=1), AnswerOptions(), **more)  # type: ignore[arg-type]
 
 
 def write_spectra(path: Path, rows: int, seed: int = 0, *, checksums: bool = True) -> Path:

@@ -17,7 +17,7 @@ from scipy import stats
 
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle
 from gaia_redshift.errors import InvalidInputError, UnknownModelError, UnsupportedByModelError
-from gaia_redshift.interpretation.result import Asked, Predictions
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.spectra import SpectrumBatch
 from tests.training.conftest import csv_table, runner
 from training.commands.evaluate import evaluate
@@ -156,13 +156,13 @@ class DensityModel:
         self.bundle = SimpleNamespace(
             bins=SimpleNamespace(edges=EDGES, widths=np.diff(EDGES)), read=self._model.bundle.read
         )
-        self.asked: list[Asked] = []
+        self.asked: list[AnswerOptions] = []
 
-    def check(self, asked: Asked) -> None:
+    def check(self, asked: AnswerOptions) -> None:
         self.asked.append(asked)
 
-    def predict(self, batch: SpectrumBatch, asked: Asked) -> Predictions:
-        found = self._model.predict(batch, Asked())
+    def predict(self, batch: SpectrumBatch, asked: AnswerOptions) -> Predictions:
+        found = self._model.predict(batch, AnswerOptions())
         mass = np.diff(stats.norm.cdf(EDGES[None], found.redshifts.redshift[:, None], 0.03), axis=1)
         pdf = (mass / mass.sum(axis=1, keepdims=True) / np.diff(EDGES)).round(6)
         return replace(found, redshifts=replace(found.redshifts, pdf=pdf if asked.pdf else None))
@@ -174,7 +174,7 @@ def test_a_density_gets_its_scores_and_figures(
     model = DensityModel()
     monkeypatch.setattr(predicted, "load_model", lambda *_: model)
     run(NAME, simulated, "--report", tmp_path, "--part", "all", "--prior", "flat")
-    assert model.asked == [Asked("flat", pdf=True)]
+    assert model.asked == [AnswerOptions("flat", pdf=True)]
     found = plain(tmp_path)
     assert found["model"]["prior"] == "flat"
     assert 0 < found["density"]["pit_ks"] < 0.3

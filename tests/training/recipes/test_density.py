@@ -12,7 +12,7 @@ from gaia_redshift.bundle import ONNX_FILE, Bundle
 from gaia_redshift.commands.main import build
 from gaia_redshift.engine import KerasEngine, OnnxEngine
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.interpretation.result import Asked
+from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 from tests.training.conftest import KERAS_WARNS, runner
@@ -92,7 +92,7 @@ def test_both_engines_give_the_same_densities_and_flags(files: Files, folder: Pa
 def test_the_network_has_learnt_redshifts_and_tells_stars_and_sky_from_galaxies(files: Files, folder: Path) -> None:
     model, survey = Predictor(folder, engine="onnx", threads=1), read(files.survey)
     rows = np.flatnonzero(survey.part == "test")
-    found = model.predict(SpectrumBatch(survey.flux[rows]), Asked()).redshifts
+    found = model.predict(SpectrumBatch(survey.flux[rows]), AnswerOptions()).redshifts
     constant = np.abs(survey.redshift[rows] - np.median(survey.redshift)).mean()
     assert np.abs(found.redshift - survey.redshift[rows]).mean() < 0.8 * constant
     assert set(model.bundle.flags) == {
