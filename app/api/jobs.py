@@ -115,7 +115,7 @@ def _filters(request: Request) -> tuple[set[Phase], float | None, int | None]:
             phases.add(_phase(value))
         else:
             rest.append((name, value))
-    given = by_name(rest, ("after", "last"))
+    given = by_name(rest, ("phase", "after", "last"))  # of "phase" only for what a wrong name may have meant
     after = read_moment("AFTER", given["after"]) if "after" in given else None
     return phases, after, read_number("LAST", given["last"], 1) if "last" in given else None
 

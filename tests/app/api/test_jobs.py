@@ -145,6 +145,7 @@ def test_the_list_is_filtered_by_phase_time_and_number(owner: Owner) -> None:
     assert listed("phase=queued&phase=aborted&LAST=2") == jobs[1:]
     assert listed(f"AFTER={owner.job(jobs[1])['creation_time']}")[-1] == jobs[2]
     assert listed("AFTER=2096-01-01") == []
+    assert "did you mean phase?" in owner.ask("GET", "/jobs?PHSE=QUEUED").text
     for query in ("PHASE=DONE", "LAST=0", "LAST=x", "AFTER=yesterday", "BEFORE=2026-01-01"):
         assert owner.code(owner.ask("GET", f"/jobs?{query}")) == (422, "invalid_request")
 
