@@ -38,6 +38,12 @@ DEPLOYING = [
 
 VARIABLES = {f"GAIA_REDSHIFT_{name.upper()}" for name in Settings.model_fields}
 OF_THE_CONTAINER = {"GAIA_REDSHIFT_HOST", "GAIA_REDSHIFT_PORT", "GAIA_REDSHIFT_MODELS"}
+OF_COMMANDS = {
+    name
+    for file in (ROOT / "gaia_redshift" / "commands").glob("*.py")
+    for name in re.findall(r'envvar="(\w+)"', file.read_text())
+}
+"""Variables that commands read: where a service is, and the key to it, are no settings of a service."""
 UNITS = {"": 1, "s": 1, "k": 10**3, "m": 2**20, "g": 2**30, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -61,7 +67,7 @@ def runs(workflow: Path) -> list[str]:
 
 @pytest.mark.parametrize("file", DEPLOYING, ids=lambda file: file.name)
 def test_every_setting_that_is_named_exists(file: Path) -> None:
-    assert set(re.findall(r"GAIA_REDSHIFT_[A-Z_]*[A-Z]", file.read_text())) <= VARIABLES
+    assert set(re.findall(r"GAIA_REDSHIFT_[A-Z_]*[A-Z]", file.read_text())) <= VARIABLES | OF_COMMANDS
 
 
 @pytest.mark.parametrize("service", REDSHIFT)
