@@ -311,8 +311,11 @@ def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
     assert owner.worker._files.jobs() == set()
 
 
-def test_processes_that_are_killed_at_random_moments_lose_nothing(start_jobs: Start) -> None:
+def test_processes_that_are_killed_at_random_moments_lose_nothing(
+    start_jobs: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`make jobs-test` does it fifty times, with the whole service."""
+    monkeypatch.setattr("app.jobs.keeper._AGAIN_SECONDS", 0.05)
     owner = start_jobs(jobs_workers=1)
     content = table(4096 * 12 + 7)
     job = owner.send(content, format="csv")
