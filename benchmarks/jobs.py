@@ -9,9 +9,7 @@ shown.
 import argparse
 import io
 import json
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,22 +21,12 @@ import numpy as np
 import pyarrow
 from processes import free_port, machine, serving
 from pyarrow import parquet
+from wrk import run_wrk, write_script
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.spectra import DR3
 
 ROWS = 400_000
-_SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = [==[{body}]==]
-done = function(summary, latency, requests)
-  local errors = summary.errors
-  io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / summary.duration * 1e6,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
-end
-"""
 
 
 def table() -> bytes:
@@ -61,12 +49,9 @@ def ask(url: str, method: str, body: bytes | None = None, kind: str = "applicati
 
 def load(url: str, script: Path, clients: int, seconds: int) -> tuple[float, float, float]:
     """Return requests a second, p50 and p99 in ms."""
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "-s", str(script), f"{url}/predict"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"RESULT ([\d.]+) ([\d.]+) ([\d.]+) (\d+)", output)
-    assert found, output  # noqa: S101
-    assert found[4] == "0", output  # noqa: S101
-    return float(found[1]), float(found[2]), float(found[3])
+    rate, p50, p99, errors = run_wrk(f"{url}/predict", script, clients, seconds)
+    assert not errors, errors  # noqa: S101
+    return rate, p50, p99
 
 
 def main() -> None:
@@ -86,8 +71,7 @@ def main() -> None:
     found: dict[tuple[int, bool], list[tuple[float, float, float]]] = {}
     done: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "one.lua"
-        script.write_text(_SCRIPT.format(body=body), encoding="utf-8")
+        script = write_script(Path(folder), body.encode())
         settings = {
             "JOBS_FOLDER": f"{folder}/jobs", "ENGINE": "onnx", "DEFAULT_MODEL": options.model, "LOG_LEVEL": "warning",
         }  # fmt: skip

@@ -11,10 +11,8 @@ a request are in ms, memory is that of the process tree.
 
 import argparse
 import json
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,23 +23,13 @@ from pathlib import Path
 import numpy as np
 from peers.install import ENVIRONMENTS, PEERS
 from processes import Serving, free_port, machine, serving
+from wrk import run_wrk, write_script
 
 from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle
 from gaia_redshift.engine import available_cores
 
 CLIENTS = (1, 16, 64)
 OURS = "gaia-redshift"
-_SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = [==[{body}]==]
-done = function(summary, latency, requests)
-  local errors = summary.errors
-  io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / summary.duration * 1e6,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
-end
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +103,11 @@ def start(name: str, contestant: Contestant, bundle: Bundle, folder: Path, stack
 
 def ask(serving_: Serving, body: bytes, clients: int, seconds: int, folder: Path) -> Figures:
     """Run wrk with as many clients."""
-    script = folder / "body.lua"
-    script.write_text(_SCRIPT.replace("{body}", body.decode()), encoding="ascii")
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "20s", "-s", str(script), serving_.url]
+    script = write_script(folder, body)
     before = serving_.processor_seconds()
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rate, p50, p99, errors = run_wrk(serving_.url, script, clients, seconds)
     used = serving_.processor_seconds() - before
     wait_until_idle(serving_)
-    result = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+)", output)
-    if result is None:
-        raise RuntimeError(f"wrk says nothing of use:\n{output}")
-    rate, p50, p99, errors = map(float, result.groups())
     return Figures(rate, p50, p99, errors, 1000 * used / max(1.0, rate * seconds))
 
 

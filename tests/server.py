@@ -1,7 +1,6 @@
 """A real server process with the shipped model, and spectra to send to it."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from gaia_redshift.spectra import DR3, FloatArray
+from tests.reliability.service import free_port
 from tests.tiny import SHIPPED
 
 Start = Callable[..., AbstractContextManager["Server"]]
@@ -27,15 +27,9 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _start(log: Path, **settings: str) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     environment = {**os.environ, **{f"GAIA_REDSHIFT_{name.upper()}": value for name, value in settings.items()}}
     began = time.monotonic()
     with log.open("wb") as output:

@@ -1,12 +1,10 @@
 """What UWS gives of a job one by one: quote, duration, destruction, owner, parameters, error, results."""
 
-from typing import Annotated
-
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.api import job_docs as docs
-from app.api.jobs import PLAIN, XML, Caller, find_caller, read_form, see_job, wants_json
+from app.api.jobs import PLAIN, XML, CurrentCaller, read_form, see_job, wants_json
 from app.errors import WrongPhaseError
 from app.jobs.job import Parameters
 from app.jobs.replies import iso
@@ -15,8 +13,6 @@ from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.media import JSON
 
 router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
-
-CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 @router.get("/jobs/{id}/quote", summary="When a job will end", response_class=Response, responses=docs.TEXT)

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
 from app.api import job_docs as docs
-from app.api.jobs import Caller, find_caller
+from app.api.jobs import Caller, CurrentCaller
 from app.errors import HttpError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
@@ -26,8 +26,6 @@ from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
 router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
-
-CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 MOST_ROWS = 1000

@@ -8,7 +8,7 @@ import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import job_docs as docs
-from app.api.job_rows import CurrentCaller
+from app.api.jobs import CurrentCaller
 from app.api.tables import FormatName
 from app.errors import WrongPhaseError
 from app.jobs.job import Job

@@ -1,7 +1,6 @@
 """A temporary folder that uploads have filled, and several workers that keep their metrics somewhere."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from app.serving import metrics_files
 from gaia_redshift.spectra import DR3
 from tests.reliability.wire import json_question
 from tests.security.hostile import Target, expect_refusal, read_replies
+from tests.small_disk import small_disk
 
 HEADER = ",".join(f"flux_{n}" for n in range(DR3.samples)).encode() + b"\n"
 
@@ -21,15 +21,8 @@ HEADER = ",".join(f"flux_{n}" for n in range(DR3.samples)).encode() + b"\n"
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return a folder on a disk of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no leave to mount a disk")
-    try:
+    with small_disk(tmp_path / "disk", "4m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_workers_live_on_and_are_replaced_while_an_upload_fills_the_disk(tmp_path: Path, disk: Path) -> None:

@@ -7,7 +7,6 @@ folder and ends with the block.
 import csv
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,17 +15,13 @@ from pathlib import Path
 
 import httpx
 
+from tests.reliability.service import free_port
+
 _USER = "dachsroot"
 """Debian's account of DaCHS: neither PostgreSQL nor DaCHS runs as root."""
 _SECONDS = 120.0
 
 Rows = list[dict[str, object]]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Commands:
@@ -59,7 +54,7 @@ class _Commands:
 def serving(folder: Path, tables: dict[str, Rows]) -> Iterator[str]:
     """Serve tables of the schema ``gaiadr3`` by name, and give the address of the TAP service."""
     inputs = folder / "gavo" / "inputs" / "gaiadr3"
-    database, port = _free_port(), _free_port()
+    database, port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     (folder / "gavo.rc").write_text(
         f"[general]\nrootDir: {folder / 'gavo'}\n[web]\nbindAddress: 127.0.0.1\nserverPort: {port}\nserverURL: {url}\n"

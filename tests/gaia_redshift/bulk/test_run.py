@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.gaia_redshift.bulk.files import (
     write_archive,
     write_spectra,
 )
+from tests.small_disk import small_disk
 
 
 @pytest.fixture
@@ -167,15 +167,8 @@ def test_a_file_that_grows_while_it_is_read_fails(tmp_path: Path, models: Path) 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return a folder on a disk of 128 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no leave to mount a disk")
-    try:
+    with small_disk(tmp_path / "disk", "128k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_costs_the_files_that_have_no_room_and_leaves_no_halves(
