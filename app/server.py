@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -34,6 +35,9 @@ from app.settings import Settings
 
 _HEALTH_CHECK_SECONDS = 30
 """A worker that does not answer its supervisor this long hangs, and is replaced; decoding a large body takes a few."""
+
+_LOOK_FOR_SIGNALS_S = 0.1
+"""How long a signal to the supervisor waits while it asks a worker for its health."""
 
 
 def serve(settings: Settings) -> None:
@@ -145,7 +149,34 @@ class Server(uvicorn.Server):
 
 
 class Worker(multiprocess.Process):
-    """One process of several."""
+    """One process of several.
+
+    Parameters
+    ----------
+    signals : list of int
+        Those that its supervisor has got and not handled yet.
+    config, sockets
+        As uvicorn passes them.
+    """
+
+    def __init__(self, signals: list[int], config: uvicorn.Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        self._signals = signals
+
+    def ping(self, timeout: float = 5) -> bool:
+        """Return whether the worker answers in time; a signal to the supervisor does not wait for a slow one."""
+        deadline = time.monotonic() + timeout
+        try:
+            self.parent_conn.send(b"ping")
+            while not self.parent_conn.poll(_LOOK_FOR_SIGNALS_S):
+                if self._signals:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+            self.parent_conn.recv()
+        except (OSError, EOFError):
+            return False
+        return True
 
     @property
     def server(self) -> Server:
@@ -170,8 +201,8 @@ class Supervisor(Multiprocess):
     """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
-        multiprocess.Process = Worker  # type: ignore[misc] # what it makes its workers of
         super().__init__(config, sockets)
+        multiprocess.Process = partial(Worker, self.signal_queue)  # type: ignore[misc,assignment] # its workers
         self._drain_seconds = drain_seconds
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # its handler is there
 

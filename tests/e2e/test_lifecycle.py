@@ -9,10 +9,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import psutil
 import pytest
 
 from app.serving.security import hash_key
@@ -24,11 +24,11 @@ QUESTIONS = [json_question(rows, rows) for rows in (1, 2, 30)]
 PATIENCE = 90.0
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fail after `PATIENCE` seconds."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Wait for a condition; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"after {PATIENCE:g} s still not true: {what}"
+        assert time.monotonic() < deadline, f"after {seconds:g} s still not true: {what}"
         time.sleep(0.02)
 
 
@@ -46,15 +46,6 @@ def versions(service: Service, model: str = "tiny", answers: int = 10) -> set[st
 def reloads(service: Service) -> int:
     """Return how often a worker has reloaded its models."""
     return sum(line["event"].startswith("models reloaded") for line in service.lines())
-
-
-async def ends(connections: list[Connection]) -> list[Answer]:
-    """Return the answers to what was begun on each connection, and leave."""
-    try:
-        return await asyncio.gather(*(connection.end() for connection in connections))
-    finally:
-        for connection in connections:
-            await connection.__aexit__()
 
 
 class Load:
@@ -111,11 +102,12 @@ def test_sigterm_answers_every_accepted_request_and_exits_with_0(tmp_path: Path,
         questions = [json_question(60, seed) for seed in range(10)]
 
         async def run() -> list[Answer]:
-            connections = [Connection(service.port) for _ in questions]
-            for connection, question in zip(connections, questions, strict=True):
-                await connection.begin(question.request)
-            service.process.send_signal(signal.SIGTERM)
-            return await ends(connections)
+            async with AsyncExitStack() as leaving:
+                connections = [await leaving.enter_async_context(Connection(service.port)) for _ in questions]
+                for connection, question in zip(connections, questions, strict=True):
+                    await connection.begin(question.request)
+                service.process.send_signal(signal.SIGTERM)
+                return await asyncio.gather(*(connection.end() for connection in connections))
 
         answers = asyncio.run(run())
         assert service.process.wait(PATIENCE) == 0
@@ -132,25 +124,27 @@ def test_sigterm_answers_what_has_arrived_and_was_not_looked_at_yet(tmp_path: Pa
     with Service(tmp_path, workers=workers) as service:
 
         async def run() -> list[Answer]:
-            kept, new, late = ([Connection(service.port) for _ in range(8)] for _ in range(3))
-            for connection in kept:
-                assert (await connection.send(QUESTIONS[0].request)).status == 200
-            for connection in new:
-                await connection.begin(b"")
-            stopped = service.workers()
-            # A supervisor that asks one for its health now would take it to hang, and kill it.
-            supervisors = [] if workers == 1 else [psutil.Process(service.process.pid)]
-            for process in supervisors + stopped:
-                process.suspend()
-            for connection in kept + new + late:
-                await connection.begin(question.request)
-            service.process.send_signal(signal.SIGTERM)
-            for supervisor in supervisors:
-                supervisor.resume()
-                wait_until(lambda: service.log.read_text().count("Terminated child process") == workers, "told all")
-            for worker in stopped:
-                worker.resume()
-            return await ends(kept + new + late)
+            async with AsyncExitStack() as leaving:
+                connections = [await leaving.enter_async_context(Connection(service.port)) for _ in range(24)]
+                kept, new = connections[:8], connections[8:16]
+                for connection in kept:
+                    assert (await connection.send(QUESTIONS[0].request)).status == 200
+                for connection in new:
+                    await connection.begin(b"")
+                stopped = service.workers()
+                for worker in stopped:
+                    worker.suspend()
+                for connection in connections:
+                    await connection.begin(question.request)
+                # A supervisor asks twice a second for their health; it stops them all the same, at once.
+                await asyncio.sleep(1.5)
+                service.process.send_signal(signal.SIGTERM)
+                if workers > 1:
+                    told = lambda: service.log.read_text().count("Terminated child process") == workers  # noqa: E731
+                    await asyncio.to_thread(wait_until, told, "all workers are told", 25)
+                for worker in stopped:
+                    worker.resume()
+                return await asyncio.gather(*(connection.end() for connection in connections))
 
         answers = asyncio.run(run())
         assert service.process.wait(PATIENCE) == 0
