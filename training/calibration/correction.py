@@ -150,4 +150,4 @@ def _possible(found: Correction) -> Correction:
 
 def improves(gain: Column) -> bool:
     """Say whether galaxies that a correction was not learnt from gain by it: twice the error of their mean gain."""
-    return float(gain.mean()) > 2 * float(gain.std()) / np.sqrt(len(gain))
+    return bool(gain.mean() > 2 * gain.std() / np.sqrt(len(gain)))

@@ -168,9 +168,7 @@ class Recalibration:
         intervals = {prior: self._tables(prior, each) for prior, each in held.items()}
         return self._calibration.model_copy(update={"intervals": intervals})
 
-    def judge(
-        self, galaxies: Labelled, correction: Correction, calibration: Calibration
-    ) -> dict[PriorName, Judged]:
+    def judge(self, galaxies: Labelled, correction: Correction, calibration: Calibration) -> dict[PriorName, Judged]:
         """Return what a corrected model with these intervals answers to labelled galaxies, by prior."""
         intervals, found = Intervals(calibration), {}
         for prior, each in self.held(galaxies, correction).items():

@@ -59,13 +59,15 @@ def recalibrate(
     dataset = declare(load(data, policy), observed=observed)
     say_dropped(dataset)
     said = write(bundle, dataset, release)
-    galaxies = said["data"]["galaxies"]
+    galaxies, left = said["data"]["galaxies"], said["data"]["taken_for_no_galaxy"] + said["data"]["without_redshift"]
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
     if galaxies < FEW:
         say(
             f"{galaxies} galaxies are few: with fewer than {FEW} the new intervals may hold some per cent more or less",
             markup=False,
         )
+    if left:
+        say(f"{left} rows left out: flagged as no galaxies, or without a redshift", markup=False)
     shown = Table("prior", "", "before", "after, cross-validated")
     for row in table(said):
         shown.add_row(*row)

@@ -69,16 +69,16 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source) -> Chosen:
     flagged = int((answered & ~galaxy).sum())
     if 2 * flagged > len(dataset):
         raise InvalidInputError(
-            f"{flagged} of {dataset.name}'s {len(dataset)} spectra are flagged out_of_distribution or stellar_like: to "
-            f"{bundle.manifest.id} they are no galaxies, and no interval learnt from them would hold. Are the fluxes in "
-            "e-/s per sample, BP before RP, of its release? If they are, train on them"
+            f"{flagged} of {dataset.name}'s {len(dataset)} spectra are flagged out_of_distribution or stellar_like: "
+            f"to {bundle.manifest.id} they are no galaxies, and no interval learnt from them would hold. Are the "
+            "fluxes in e-/s per sample, BP before RP, of its release? If they are, train on them"
         )
     kept = answered & galaxy
     left = int(kept.sum())
     if left < FEWEST:
-        out = f", {len(dataset) - left} left out," if left < len(dataset) else ""
+        out = f" ({len(dataset) - left} more are flagged, or get no redshift)" if left < len(dataset) else ""
         raise InvalidInputError(
-            f"{dataset.name} has {counted(left, 'galaxy', 'galaxies')} to learn from{out} and at least {FEWEST} are needed"
+            f"{dataset.name} has {counted(left, 'galaxy', 'galaxies')} to learn from{out}: {FEWEST} are needed at least"
         )
     rows = np.arange(len(dataset)) if dataset.parent is None else dataset.parent
     flux = dataset.flux[kept]
