@@ -17,9 +17,9 @@ from gaia_redshift.spectra import DR3
 from training.simulation import constants
 from training.simulation.instrument import (
     BANDS,
-    COEFFICIENTS,
     Band,
     bases,
+    coefficient_count,
     inverse_bases,
     kept_matrix,
     light_per_pixel,
@@ -124,7 +124,7 @@ def read_stars(directory: Path) -> list[Star]:
                     arrays = [
                         _numbers(row[f"{band.lower()}_coefficient{end}"]) for end in ("s", "_errors", "_correlations")
                     ]
-                    if len(arrays[0]) == COEFFICIENTS:
+                    if len(arrays[0]) == coefficient_count(band):
                         key = (row["source_id"], band)
                         found[key] = Star(*key, arrays[0], _covariance(arrays[1], arrays[2]))
     if not found:
@@ -138,9 +138,9 @@ def _numbers(cell: str) -> FloatArray:
 
 
 def _covariance(error: FloatArray, correlation: FloatArray) -> FloatArray:
-    matrix = np.zeros((COEFFICIENTS, COEFFICIENTS))
-    matrix[np.tril_indices(COEFFICIENTS, k=-1)] = correlation
-    return np.asarray((matrix + matrix.T + np.eye(COEFFICIENTS)) * np.outer(error, error))
+    matrix = np.eye(len(error)) / 2
+    matrix[np.tril_indices(len(error), k=-1)] = correlation
+    return np.asarray((matrix + matrix.T) * np.outer(error, error))
 
 
 def forward_spectra(star: Star) -> tuple[FloatArray, FloatArray]:
