@@ -19,7 +19,7 @@ from gaia_redshift.errors import InvalidBundleError, InvalidInputError, counted
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.sample import NO_GALAXY
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray
+from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from training.calibration.correction import Correction
 from training.calibration.recalibration import Judged, Labelled, Recalibrated, Recalibration
 from training.data.dataset import ORIGIN, Dataset
@@ -60,10 +60,14 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source) -> Chosen:
 
     Raises
     ------
+    UnsupportedByModelError
+        If the spectra are of another release than the model's.
     InvalidInputError
         If most are not taken for galaxies, or fewer than `FEWEST` are left.
     """
-    found = Predictor(bundle, engine="onnx").answer(dataset.flux)
+    model = Predictor(bundle, engine="onnx")
+    model.check_grid(SpectrumBatch(dataset.flux[:1], grid=dataset.grid))
+    found = model.answer(dataset.flux)
     answered = np.isfinite(found.redshift)
     galaxy = (found.flags & NO_GALAXY) == 0
     flagged = int((answered & ~galaxy).sum())
