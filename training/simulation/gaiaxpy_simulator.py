@@ -1,9 +1,9 @@
 """GaiaXPy's own simulator of spectra, once it has one: what is missing, and what it gives. Imports `instrument`.
 
 **Its interface is not public yet.** It is announced for Gaia DR4 (gaia-dpci/GaiaXPy#151); GaiaXPy 2.1.5 has none.
-`_NAME` and `call` are a guess at it, and the only places to be mended when the release is out. Guessed after `gaiaxpy.convert`
-and `gaiaxpy.calibrate`: a function `simulate` takes a table with arrays ``wavelength`` in nm and ``flux`` in
-W m-2 nm-1, and gives a table with the columns of coefficients that the archive has.
+`_NAME` and `call` are a guess at it, and the only places to be mended when the release is out. Guessed after
+`gaiaxpy.convert` and `gaiaxpy.calibrate`: a function `simulate` takes a table with arrays ``wavelength`` in nm and
+``flux`` in W m-2 nm-1, and gives a table with the columns of coefficients that the archive has.
 """
 
 import warnings

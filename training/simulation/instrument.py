@@ -117,9 +117,10 @@ def bases(band: Band, pseudo: FloatArray, release: str = RELEASE) -> FloatArray:
     """
     tables = _tables(release)
     low, high, normal_low, normal_high = tables[f"{band}_basis_range"]
+    matrix = tables[f"{band}_basis_matrix"]
     scale = (normal_high - normal_low) / (high - low)
-    functions = hermite_functions(coefficient_count(band, release), pseudo * scale + normal_low - low * scale)
-    return np.asarray(tables[f"{band}_basis_matrix"] @ functions)
+    functions = hermite_functions(matrix.shape[1], pseudo * scale + normal_low - low * scale)
+    return np.asarray(matrix @ functions)
 
 
 @dataclass(frozen=True, slots=True)
