@@ -1,5 +1,6 @@
 """A release that does not exist, end to end: an entry, its bases and a line spread are all that a new one needs."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.training.conftest import KERAS_WARNS, SMALL, runner
 from training.commands.recalibrate import recalibrate
 from training.commands.train import train
 from training.data.dataset import load
+from training.release.recalibrated import RECALIBRATION_FILE
 from training.simulation import constants, contaminants, instrument
 from training.simulation.build import instrument_tables, line_spread
 from training.simulation.build.options import only_release
@@ -161,6 +163,15 @@ def test_from_an_entry_and_its_bases_to_redshifts_of_the_new_release_alone(
         predict(archive, tmp_path / "never.csv", model="default")
     with pytest.raises(UnsupportedByModelError, match=r"these are Gaia DR9 spectra"):
         recalibrate("dissertation-cnn", labelled, tmp_path / "never")
+
+    # Its samples lie where DR3's do, so that a model of DR3 can be carried over by labels alone.
+    runner(recalibrate)("default", labelled, "-o", tmp_path / "carried", "--carry-over")
+    carried = Bundle(tmp_path / "carried")
+    assert (carried.manifest.grid, carried.grid.release) == ("smsgen-dr9-1", NAME)
+    assert "labelled galaxies of Gaia DR9" in carried.manifest.description
+    runner(predict)(archive, "-o", tmp_path / "carried.csv", "--model", tmp_path / "carried")
+    shares = json.loads((tmp_path / "carried" / RECALIBRATION_FILE).read_text())["after"]["survey"]["coverage_68"]
+    assert shares[0] == pytest.approx(0.68, abs=0.06)
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.json").write_text(SMALL.model_dump_json())

@@ -34,6 +34,10 @@ def recalibrate(
         bool | None,
         typer.Option("--observed/--simulated", help="What the spectra are, where the file does not say."),
     ] = None,
+    carry_over: Annotated[
+        bool,
+        typer.Option("--carry-over", help="Let the new model read the release of DATA, where MODEL reads another one."),
+    ] = False,
     policy: PolicyOption = "refuse",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
     models: Models = SHIPPED_MODELS,
@@ -48,8 +52,9 @@ def recalibrate(
     import_tensorflow()
     from training.data.dataset import declare, load, say_dropped
     from training.release.export import Release
-    from training.release.recalibrate import FEW, correction_in_words, table
+    from training.release.recalibrate import FEW
     from training.release.recalibrate import recalibrate as write
+    from training.release.recalibrated import correction_in_words, table
 
     bundle = find_bundle(Path(model) if Path(model).is_dir() else model, models, public_key)
     release = Release(
@@ -58,7 +63,7 @@ def recalibrate(
     release.check_free()
     dataset = declare(load(data, policy), observed=observed)
     say_dropped(dataset)
-    said = write(bundle, dataset, release)
+    said = write(bundle, dataset, release, carry_over=carry_over)
     galaxies, left = said["data"]["galaxies"], said["data"]["taken_for_no_galaxy"] + said["data"]["without_redshift"]
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
     if galaxies < FEW:

@@ -21,7 +21,8 @@ from tests.training.conftest import KERAS_WARNS, runner
 from training.calibration.correction import Correction
 from training.commands.recalibrate import recalibrate
 from training.data.dataset import file_sha256, load
-from training.release.recalibrate import RECALIBRATION_FILE, correct
+from training.release.recalibrate import correct
+from training.release.recalibrated import RECALIBRATION_FILE
 from training.simulation.cli import simulate
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
