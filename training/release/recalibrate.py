@@ -51,7 +51,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
         If most are not taken for galaxies, or fewer than `FEWEST` are left.
     """
     model = Predictor(bundle, engine="onnx")
-    if not carry_over or not _alike(bundle.grid, dataset.grid):
+    if not carry_over or not alike(bundle.grid, dataset.grid):
         model.check_grid(SpectrumBatch(dataset.flux[:1], grid=dataset.grid))
     found = model.answer(dataset.flux)
     answered = np.isfinite(found.redshift)
@@ -76,7 +76,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
     return Chosen(labelled, flagged, int((~answered).sum()))
 
 
-def _alike(model: Grid, data: Grid) -> bool:
+def alike(model: Grid, data: Grid) -> bool:
     """Say whether the samples of two grids lie within half a sample of each other."""
     if (model.bp.count, model.rp.count) != (data.bp.count, data.rp.count):
         return False

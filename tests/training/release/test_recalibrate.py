@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.training.conftest import KERAS_WARNS, runner
 from training.calibration.correction import Correction
 from training.commands.recalibrate import recalibrate
 from training.data.dataset import file_sha256, load
-from training.release.recalibrate import correct
+from training.release.recalibrate import alike, correct
 from training.release.recalibrated import RECALIBRATION_FILE
 from training.simulation.cli import simulate
 
@@ -174,6 +175,12 @@ def test_an_altered_bundle_is_not_recalibrated(sky: tuple[Path, FloatArray, Floa
         file.write("x")
     with pytest.raises(InvalidBundleError):
         recalibrate(str(folder), sky[0], tmp_path / "new")
+
+
+def test_only_grids_whose_samples_lie_alike_are_carried_over() -> None:
+    assert alike(DR3, replace(DR3, name="another"))
+    assert not alike(DR3, replace(DR3, name="another", bp=replace(DR3.bp, kept=slice(33, 113))))
+    assert not alike(DR3, replace(DR3, name="another", bp=replace(DR3.bp, kept=slice(34, 113))))
 
 
 def test_a_network_that_ends_otherwise_takes_no_correction(tmp_path: Path) -> None:
