@@ -73,7 +73,12 @@ def _described(schema: pyarrow.Schema, about_: Mapping[str, str]) -> pyarrow.Sch
     said: dict[Any, Any] = dict(about_)
     said["IVOA.VOTable-Parquet.version"] = "1.0"
     said["IVOA.VOTable-Parquet.content"] = header_text(schema, about_)
-    return schema.with_metadata(said)
+    return pyarrow.schema([field.with_type(_readable(field.type)) for field in schema], metadata=said)
+
+
+def _readable(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """Return the type in which a column goes into Parquet: pyarrow before 26 reads no fixed-size list that is null."""
+    return pyarrow.list_(kind.value_field) if pyarrow.types.is_fixed_size_list(kind) else kind
 
 
 class ArrowWriter:
