@@ -130,8 +130,8 @@ fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 eac
 
 MOMENTS := 50
 CLUSTER := PYTHONPATH=. .venv-cluster/bin/python
-cluster-test: .venv/dev.done .venv-cluster/done  ## Kill bulk runs MOMENTS times; files and rows through Dask, LSDB, Ray, Spark and Daft (2 GB)
-	GAIA_REDSHIFT_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest tests/gaia_redshift/bulk
+cluster-test: .venv/dev.done .venv-cluster/done  ## Kill bulk runs MOMENTS times; a search of many processes; files and rows through Dask, LSDB, Ray, Spark and Daft, S3 and GCS (2 GB)
+	GAIA_REDSHIFT_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest tests/gaia_redshift/bulk tests/training/trainer/test_search.py
 	$(CLUSTER) -m pytest --confcutdir tests/cluster -o filterwarnings=default -rs tests/cluster
 
 scale: .venv-cluster/done  ## What each engine adds to a plain loop, rates, and memory over rows

@@ -61,12 +61,16 @@ class Converting:
 
 
 def _schema(found: Recognised) -> pyarrow.Schema:
-    sizes = dict(zip(("bp", "rp"), RELEASES[found.release].coefficients, strict=True))
     fields = [described("source_id", pyarrow.int64(), "", "Gaia's identifier of the source", "meta.id;meta.main")]
     for band in found.bands:
         text = f"Coefficients of the mean {band.upper()} spectrum in {found.release}"
-        fields.append(described(f"{band}_coefficients", pyarrow.list_(pyarrow.float32(), sizes[band]), "", text))
+        # Not lists of a fixed size: pyarrow before 26 cannot read one that is null.
+        fields.append(described(f"{band}_coefficients", pyarrow.list_(pyarrow.float32()), "", text))
     return pyarrow.schema(fields, metadata={"release": found.release})
+
+
+def _sizes(found: Recognised) -> dict[str, int]:
+    return dict(zip(("bp", "rp"), RELEASES[found.release].coefficients, strict=True))
 
 
 def _converted(
@@ -76,7 +80,7 @@ def _converted(
     if own is None:
         return
     table.settle([own])
-    sizes = {field.name[:2]: field.type.list_size for field in schema if field.name != "source_id"}
+    sizes = _sizes(found)
     places = with_basis_ids(found, [own, *found.columns])
     for block in table.blocks(places, found.columns):
         identities, *columns = block.columns.columns[: 1 + len(found.columns)]
@@ -117,6 +121,8 @@ def _integers(column: pyarrow.Array) -> pyarrow.Array:
 
 
 def _single(samples: Samples, lost: Any) -> pyarrow.Array:
-    values = np.where(lost[:, None], 0, samples.values).astype(np.float32)
-    mask = pyarrow.array(lost) if lost.any() else None
-    return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), values.shape[1], mask=mask)
+    values = samples.values[~lost].astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum(np.where(lost, 0, samples.values.shape[1]))]).astype(np.int32)
+    return pyarrow.ListArray.from_arrays(
+        pyarrow.array(offsets), pyarrow.array(values.ravel()), mask=pyarrow.array(lost)
+    )

@@ -58,7 +58,7 @@ def _to_pyarrow(table: Table, answers: pyarrow.Table) -> Table:
 
 def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
     """Add all columns at once: pandas warns of a table like a CSV file's, of 187 columns, that grows one by one."""
-    library = sys.modules[type(table).__module__.partition(".")[0]]
+    library = sys.modules["pandas"]  # also for classes derived from its own, such as LSDB's
     columns = {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}
     replaced = {name: columns.pop(name) for name in list(columns) if name in table.columns}
     made = library.concat([table.assign(**replaced), library.DataFrame(columns, table.index)], axis=1)

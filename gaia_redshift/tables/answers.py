@@ -1,6 +1,7 @@
 """Predictions as Arrow's columns, alone or behind the columns of the input. Imports `interpretation` of the project."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow
@@ -53,16 +54,18 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     schema = answer_schema(None if identifiers is None else identifiers.type, bins, about)
     columns = [] if identifiers is None else [identifiers]
     columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
-    rows = range(len(predictions))
-    errors = [f"{problems[row].code}: {problems[row].message}" if row in problems else None for row in rows]
+    missing = np.zeros(len(predictions), np.bool_)
+    missing[list(problems)] = True
+    errors = np.full(len(predictions), None)
+    for row, problem in problems.items():
+        errors[row] = f"{problem.code}: {problem.message}"
     columns += [
         _words(redshifts.flags),
-        pyarrow.array(["error" if row in problems else "ok" for row in rows], pyarrow.string()),
+        pyarrow.array(["ok", "error"]).take(pyarrow.array(missing.astype(np.int8))),
         pyarrow.array(errors, pyarrow.string()),
     ]
     if redshifts.pdf is not None:
-        missing = pyarrow.array([row in problems for row in rows])
-        columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=missing))
+        columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=pyarrow.array(missing)))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -97,11 +100,9 @@ def beside(
     about : mapping
         Goes into the schema's metadata.
     """
-    answers = to_arrow(predictions, about)
-    kept = [name for name in answers.schema.names if name != SOURCE_ID or carried is None]
-    answers = answers.select(kept)
     if carried is None:
-        return answers
+        return to_arrow(predictions, about)
+    answers = to_arrow(replace(predictions, source_id=None), about)  # the identifiers are among the carried columns
     fields = [_apart(field, answers.schema.names) for field in carried.schema]
     schema = pyarrow.schema([*fields, *answers.schema], metadata=answers.schema.metadata)
     return pyarrow.RecordBatch.from_arrays([*carried.columns, *answers.columns], schema=schema)

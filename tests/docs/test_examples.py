@@ -50,6 +50,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     coefficients = dataset.Recipe(20, 6, "survey", ("galaxy",), coefficients=True)
     files.write(dataset.simulate(coefficients, 1), coefficients, folder / "xp_continuous.csv", lambda _: None)
     (folder / "xp_continuous.csv").rename(folder / "XP_CONTINUOUS_RAW.csv")
+    archive = folder / "XpContinuousMeanSpectrum"
+    archive.mkdir()
+    shutil.copy(folder / "XP_CONTINUOUS_RAW.csv", archive / "XpContinuousMeanSpectrum_000000-003111.csv")
     if (REFERENCE / "real_galaxy.csv").exists():
         shutil.copy(REFERENCE / "real_galaxy.csv", folder / "galaxy.csv")
     return folder
@@ -78,8 +81,7 @@ def folders(tables: Path, server: Server, tmp_path_factory: pytest.TempPathFacto
         for bundle in (ROOT / "models").iterdir():
             if bundle.is_dir():
                 (folder / "models" / bundle.name).symlink_to(bundle)
-        for table in tables.iterdir():
-            shutil.copy(table, folder)
+        shutil.copytree(tables, folder, dirs_exist_ok=True)
         flux = pd.read_csv(tables / "spectra.csv").iloc[:, -186:].to_numpy(np.float32)
         document.namespace.update(
             address=server.url,

@@ -47,6 +47,8 @@ def tune(
     """Search for a better recipe by Bayesian optimisation over the dissertation's space.
 
     Judged by the mean absolute error on the validation part. The same command again goes on; a larger --trials adds.
+    With KERASTUNER_TUNER_ID (chief, or a worker's name), KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, a chief
+    draws the recipes and workers train them.
     """
     require_packages("keras_tuner")
     import_tensorflow()
@@ -54,13 +56,17 @@ def tune(
     from training.data.material import Galaxies, gather
     from training.data.split import split
     from training.recipes.cnn import CnnRecipe
-    from training.trainer.search import search
+    from training.trainer.search import find_role, search
 
+    role = find_role()
     base = CnnRecipe(epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
     dataset = read(data, policy)
     say_dropped(dataset)
     with redirect_stdout(sys.stderr):  # keras-tuner prints its messages
         found = search(gather(Galaxies(dataset, split(dataset, seed))), base, output, trials)
+    if role == "worker":
+        typer.echo("no more trials: the chief writes the table and the best recipe")
+        return
     # What was fixed for the search alone does not belong to the recipe.
     best = found[0].recipe.model_copy(update={"epochs": CnnRecipe().epochs, "patience": CnnRecipe().patience})
     try:

@@ -2,17 +2,24 @@
 
 Trials are compared by the mean absolute error on the validation part at the epoch that their training keeps: their
 losses differ in kind. Everything lies in one folder, from which an interrupted search goes on, inside a trial too.
+
+Where keras-tuner's environment variables say so, the search is a chief's, which draws the recipes, and its workers',
+which train them. They share the folder.
 """
 
 import json
+import os
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import grpc
 import keras_tuner
 
-from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.errors import Detail, InvalidInputError
 from training.data.material import Material
 from training.recipes.cnn import CnnRecipe
 from training.trainer.fit import fit
@@ -26,6 +33,12 @@ RANDOM_TRIALS = 8
 """Drawn at random before the model of the space means anything; keras-tuner would draw three per dimension."""
 
 _SEARCH_FILE = "search.json"
+_PROJECT = "trials"
+_STATE_FILE = "oracle.json"
+"""The chief's, in the project's folder: keras-tuner writes it before it gives away a trial."""
+
+Role: TypeAlias = Literal["alone", "chief", "worker"]
+_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +53,30 @@ class Trial:
     problem: str = ""
 
 
+def find_role() -> Role:
+    """Return which part of a search this process is, as keras-tuner reads it from the environment.
+
+    Raises
+    ------
+    InvalidInputError
+        If some of its three variables are set and others are not, or the port is no port.
+    """
+    given = {name: os.environ.get(name, "") for name in _VARIABLES}
+    missing = [Detail(name, "not set") for name, value in given.items() if not value]
+    if len(missing) == len(given):
+        return "alone"
+    if missing:
+        raise InvalidInputError("a search by a chief and workers needs all of keras-tuner's variables", missing)
+    identity, _, port = given.values()
+    if not (port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise InvalidInputError(f"KERASTUNER_ORACLE_PORT is {port}: give a port, 1 to 65535")
+    return "chief" if "chief" in identity else "worker"
+
+
 def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> list[Trial]:
     """Try recipes until `trials` have been tried in `folder`, those of earlier calls included.
+
+    A chief waits until its workers have tried them; a worker trains what the chief gives it, until there is no more.
 
     Parameters
     ----------
@@ -55,13 +90,15 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
     Returns
     -------
     list of Trial
-        Best first, failed ones last.
+        Best first, failed ones last; empty of a worker.
 
     Raises
     ------
     InvalidInputError
-        If `folder` holds a search on other data or with another base, cannot be written to, or every trial failed.
+        If `folder` holds a search on other data or with another base, cannot be written to, every trial failed, or
+        chief and worker do not find each other.
     """
+    role = find_role()
     _claim(folder, material, base)
     choices = keras_tuner.HyperParameters()
     draw(choices, base)
@@ -74,12 +111,25 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
         # One bad corner of the space must not end the search.
         max_consecutive_failed_trials=trials + 1,
     )
-    tuner = _Tuner(oracle=oracle, directory=str(folder), project_name="trials")
+    tuner = _Tuner(oracle=oracle, directory=str(folder), project_name=_PROJECT)
     tuner.save()
     try:
         tuner.search(material, base, folder, verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise InvalidInputError(str(error)) from error
+    except grpc.RpcError as error:
+        raise InvalidInputError(
+            f"no chief answers at {_address()}: {error.details()}; start it, or the search is over"
+        ) from error
+    except RuntimeError as error:  # gRPC has no narrower one
+        if "bind" not in str(error):
+            raise
+        raise InvalidInputError(
+            f"the chief cannot listen at {_address()}: give another KERASTUNER_ORACLE_IP or KERASTUNER_ORACLE_PORT"
+        ) from error
+    if role == "worker":
+        return []
+    tuner.save()  # a chief's last state says that the last trial goes on still
     found = sorted(
         (_result(trial, base) for trial in oracle.trials.values()),
         key=lambda trial: (trial.score is None, trial.score or 0.0, trial.number),
@@ -92,6 +142,8 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
 class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
     def run_trial(self, trial: Oracled, *given: Any, **_: object) -> dict[str, float]:
         material, base, folder = given
+        if not (folder / _PROJECT / _STATE_FILE).exists():
+            raise keras_tuner.errors.FatalError(f"{folder} is not the chief's folder: a search's processes share one")
         recipe = draw(trial.hyperparameters, base)
         try:
             fitted = fit(material, recipe, folder / "runs" / f"trial-{int(trial.trial_id)}")
@@ -101,6 +153,15 @@ class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
             raise keras_tuner.errors.FatalError(f"{folder} cannot be written to: {error.strerror or error}") from error
         return {OBJECTIVE: fitted.history[fitted.best_epoch - 1].val_mean_absolute_error}
 
+    def _get_tuner_fname(self) -> str:
+        """Return keras-tuner's file of a process; a chief's is that of a search alone, so that each goes on with it."""
+        own = self.tuner_id if find_role() == "worker" else "tuner0"
+        return f"{self.project_dir}/{own}.json"
+
+
+def _address() -> str:
+    return ":".join(os.environ[name] for name in _VARIABLES[1:])
+
 
 def _claim(folder: Path, material: Material, base: CnnRecipe) -> None:
     """Refuse a folder whose trials cannot be compared with the ones to come."""
@@ -108,11 +169,14 @@ def _claim(folder: Path, material: Material, base: CnnRecipe) -> None:
     path = folder / _SEARCH_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if json.loads(path.read_text(encoding="utf-8")) != claim:
-                raise InvalidInputError(f"{folder} holds a search on other data or with other options: name another")
-            return
-        path.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
+        if not path.exists():
+            part = path.with_name(f".{_SEARCH_FILE}.{socket.gethostname()}-{os.getpid()}")
+            part.write_text(json.dumps(claim, indent=1) + "\n", encoding="utf-8")
+            with suppress(FileExistsError):  # another process of this search was first
+                path.hardlink_to(part)
+            part.unlink()
+        if json.loads(path.read_text(encoding="utf-8")) != claim:
+            raise InvalidInputError(f"{folder} holds a search on other data or with other options: name another")
     except OSError as error:
         raise InvalidInputError(f"{folder} cannot be written to: {error.strerror or error}") from error
 

@@ -25,7 +25,7 @@ COMMAND = "import typer; from gaia_redshift.commands.bulk import bulk; typer.run
 class Command:
     """The command over a folder, in a process of its own."""
 
-    def __init__(self, source: Path, output: Path, models: Path) -> None:
+    def __init__(self, source: Path | str, output: Path | str, models: Path) -> None:
         words = [sys.executable, "-c", COMMAND, str(source), str(output), "--processes", "2", "--model", "tiny"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GAIA_REDSHIFT_MODELS": str(models)}
         self.started = time.monotonic()

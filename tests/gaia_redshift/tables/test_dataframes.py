@@ -149,6 +149,20 @@ def test_a_frame_of_many_columns_keeps_its_order_and_replaces_an_earlier_answer(
     assert statuses(found) == ["ok", "ok", "ok"]
 
 
+class Frame(pd.DataFrame):
+    """A class of a library that has no `concat` of its own, as LSDB's."""
+
+    @property
+    def _constructor(self) -> type:
+        return Frame
+
+
+def test_a_class_derived_from_a_frame_stays_of_its_kind(predictor: Predictor, make_flux: Make) -> None:
+    found = predictor(Frame(in_columns(make_flux(3))))
+    assert type(found) is Frame
+    assert statuses(found) == ["ok", "ok", "ok"]
+
+
 def test_a_series_of_arrays_gives_a_frame_with_its_index(predictor: Predictor, make_flux: Make) -> None:
     flux = make_flux(3)
     series = pd.Series(list(flux), index=[LARGE, LARGE + 2, LARGE + 4])

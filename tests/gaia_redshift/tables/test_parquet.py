@@ -88,6 +88,18 @@ def test_what_is_written_in_pieces_is_one_table(monkeypatch: pytest.MonkeyPatch)
     assert table.schema.metadata[b"model"] == b"tiny@1.2.3"
 
 
+def test_a_density_that_is_null_goes_in_as_a_list_of_any_length() -> None:
+    """Pyarrow before 26 reads no other."""
+    file = io.BytesIO()
+    writer = ParquetWriter(file, {})
+    found = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(6.0)), 3, mask=pa.array([False, True]))
+    writer.write(pa.record_batch({"pdf": found}))
+    writer.close()
+    table = parquet.read_table(io.BytesIO(file.getvalue()))
+    assert str(table.schema.field("pdf").type) == "list<element: double>"
+    assert table["pdf"].to_pylist() == [[0, 1, 2], None]
+
+
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("dictionary", [False, True])
