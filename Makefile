@@ -125,7 +125,7 @@ browser-test: .venv/dev.done .venv/browser.done  ## The page in Debian's Chromiu
 
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
 	for reader in json csv npy arrow connection columns manifest graph \
-		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz; do \
+		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz table-zip; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
 
 MOMENTS := 50

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+_ROWS = 256
+"""Whose pairs of coefficients are in memory together, 3 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,28 @@ class Basis:
         Notes
         -----
         sqrt(diag(B' C B)) with C the covariance of the coefficients, as ``gaiaxpy.convert`` has it; a row with a
-        missing number gives NaN.
+        missing number gives NaN. A variance is a sum over the pairs of coefficients, each pair once, so that the
+        variances of all rows are one matrix product, with what the bases give to each pair.
         """
-        matrix = self.matrix(band)
-        size = len(matrix)
-        below = np.tril_indices(size, k=-1)
-        made = np.empty((len(errors), matrix.shape[1]))
-        for row in range(len(errors)):  # a covariance of 55 by 55 each: all at once would not fit the cache
-            correlation = np.eye(size)
-            correlation[below] = correlations[row]
-            correlation.T[below] = correlations[row]
-            scaled = matrix * errors[row][:, None]
-            made[row] = np.sqrt(np.einsum("ij,ij->j", scaled, correlation @ scaled))
-        return made
+        size, made = len(self.matrix(band)), np.empty((len(errors), self.matrix(band).shape[1]))
+        for start in range(0, len(errors), _ROWS):
+            own, correlation = errors[start : start + _ROWS], correlations[start : start + _ROWS]
+            pairs = np.empty((len(own), size * (size + 1) // 2))
+            np.square(own, out=pairs[:, :size])
+            for high in range(1, size):  # its pairs with all lower ones stand behind one another
+                place = slice(high * (high - 1) // 2, high * (high + 1) // 2)
+                scaled = np.multiply(own[:, :high], own[:, high, None], out=pairs[:, size:][:, place])
+                scaled *= correlation[:, place]
+            made[start : start + _ROWS] = pairs @ _pairs(self.file, band)
+        return np.sqrt(made)
+
+
+@cache
+def _pairs(file: Path, band: str) -> Values:
+    """Return what each coefficient, and then each pair of them, gives to the variance of each sample."""
+    matrix = _load(file)[band]
+    high, low = np.tril_indices(len(matrix), k=-1)
+    return np.concatenate([matrix**2, 2 * matrix[high] * matrix[low]])
 
 
 @cache

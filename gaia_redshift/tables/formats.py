@@ -12,10 +12,12 @@ from typing import IO, Any, cast
 
 from gaia_redshift.errors import InvalidInputError, InvalidTableError
 from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
+from gaia_redshift.tables.members import opened_zip
 from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.single import named_by_file
 from gaia_redshift.tables.stream import archive_stream
 from gaia_redshift.tables.table import Table
-from gaia_redshift.tables.unpack import spooled, unpacked
+from gaia_redshift.tables.unpack import is_zip_of_tables, spooled, unpacked
 from gaia_redshift.tables.writers import Writer
 
 
@@ -183,21 +185,15 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
         If it is empty, damaged or of no format that is read.
     """
     source = file if file.seekable() else spooled(file)
-    stream = archive_stream(source)
-    content, packing = unpacked(source) if stream is None else (cast("IO[bytes]", stream), "gzip")
+    content: IO[bytes] = source
     try:
-        start = content.read(BEGIN_BYTES)
-        content.seek(0)
-        if not start:
-            raise InvalidTableError("the file is empty: a table starts with a header, a CSV one with a header line")
-        found = format_of_content(start)
-        if found is None:
-            refuse_foreign(start)
-            found = FORMATS["csv"]  # whatever its name: no other format begins like this
-        table = found.open(content)
-        said = format_of_name(name) or format_of_media_type(media_type)
-        if found.name == "csv" and said is not None and said.name not in ("csv", "ecsv"):
-            table.format = f"csv (and not {said.title}, as its name says)"
+        if is_zip_of_tables(source):
+            with opened_zip(source, _opened, _format_name) as table:
+                yield table
+            return
+        stream = archive_stream(source)
+        content, packing = unpacked(source) if stream is None else (cast("IO[bytes]", stream), "gzip")
+        table = _opened(content, name, media_type)
         if packing:
             table.format = f"{table.format} in {packing}"
         yield table
@@ -205,3 +201,25 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
         for one in (content, source):
             if one is not file:
                 one.close()
+
+
+def _format_name(name: str) -> str:
+    found = format_of_name(name)
+    return "" if found is None else found.name
+
+
+def _opened(content: IO[bytes], name: str, media_type: str = "") -> Table:
+    """Open a table that is not packed."""
+    start = content.read(BEGIN_BYTES)
+    content.seek(0)
+    if not start:
+        raise InvalidTableError("the file is empty: a table starts with a header, a CSV one with a header line")
+    found = format_of_content(start)
+    if found is None:
+        refuse_foreign(start)
+        found = FORMATS["csv"]  # whatever its name: no other format begins like this
+    table = found.open(content)
+    said = format_of_name(name) or format_of_media_type(media_type)
+    if found.name == "csv" and said is not None and said.name not in ("csv", "ecsv"):
+        table.format = f"csv (and not {said.title}, as its name says)"
+    return named_by_file(table, name)

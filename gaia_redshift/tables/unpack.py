@@ -5,12 +5,15 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from gaia_redshift.errors import MalformedBodyError
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+
+_EMPTY_ZIP = b"PK\x05\x06"
 
 PACKINGS = {GZIP: "gzip", ZSTD: "zstd", ZIP: "zip"}
 """What is unpacked, by its first bytes."""
@@ -26,17 +29,17 @@ _PIECE_BYTES = 1 << 20
 
 
 def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
-    """Return what a file holds, and how it is packed: ``gzip``, ``zstd``, ``zip`` or not at all (empty).
+    """Return what a file holds, and how it is packed: ``gzip``, ``zstd`` or not at all (empty).
 
     Parameters
     ----------
     file : binary file that can seek
-        A zip archive must have one member, or be NumPy's ``.npz``, which is left as it is.
+        A zip archive is left as it is: `members` opens it.
 
     Raises
     ------
     MalformedBodyError
-        If it is damaged, has several members, or unpacks to far more than its size.
+        If it is damaged, or unpacks to far more than its size.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -48,24 +51,19 @@ def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
             return _spooled(_stream(file, "gzip"), most), "gzip"
         if start == ZSTD:
             return _spooled(_stream(file, "zstd"), most), "zstd"
-        if start == ZIP:
-            return _member(file, most)
         for mark, name in _NOT_READ.items():
             if start.startswith(mark):
                 raise MalformedBodyError(f"the file is packed by {name}, which is not read: unpack it, or use gzip")
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise MalformedBodyError(f"the file cannot be unpacked, it is damaged or cut short: {error}") from error
+    except _DAMAGED as error:
+        raise _damaged(error) from error
     return file, ""
+
+
+def _damaged(error: Exception) -> Exception:
+    """Return what to raise where unpacking failed: the error itself where it is the disk's."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    return MalformedBodyError(f"the file cannot be unpacked, it is damaged or cut short: {error}")
 
 
 def spooled(file: IO[bytes]) -> IO[bytes]:
@@ -105,27 +103,54 @@ class _Guarded:
         return self._file.read(size)
 
 
-def _member(file: IO[bytes], most: int) -> tuple[IO[bytes], str]:
-    with zip_archive(file) as archive:
-        members = [
-            one
-            for one in archive.infolist()
-            if not one.filename.endswith("/") and not one.filename.startswith("__MACOSX/")
-        ]
-        if members and all(one.filename.endswith(".npy") for one in members):
-            file.seek(0)
-            return file, ""
-        names = {one.filename for one in members}
-        if "[Content_Types].xml" in names or "mimetype" in names:
-            raise MalformedBodyError("the file is a workbook (.xlsx, .ods) or another document: save its sheet as CSV")
-        if len(members) != 1:
-            raise MalformedBodyError(
-                f"the zip archive has {len(members)} files: unpack it, and give the one that holds the table"
-            )
-        if members[0].flag_bits & 1:
-            raise MalformedBodyError("the zip archive is encrypted: unpack it first")
-        with archive.open(members[0]) as stream:
-            return _spooled(_pieces(stream), most), "zip"
+@contextmanager
+def unpacked_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, members: Sequence[zipfile.ZipInfo], size: int
+) -> Iterator[IO[bytes]]:
+    """Unpack a member of a zip archive.
+
+    Parameters
+    ----------
+    archive : ZipFile
+    member : ZipInfo
+    members : sequence of ZipInfo
+        All that will be unpacked: together they may not be far larger than the archive.
+    size : int
+        Of the archive, in bytes.
+
+    Raises
+    ------
+    MalformedBodyError
+        If it is damaged or encrypted, or all unpack to far more than the size.
+    """
+    if member.flag_bits & 1:
+        raise MalformedBodyError("the zip archive is encrypted: unpack it first")
+    most = size * MOST_RATIO + FREE_BYTES
+    if sum(one.file_size for one in members) > most:
+        raise _bomb(most)
+    try:
+        with archive.open(member) as stream:
+            content = _spooled(_pieces(stream), member.file_size)
+    except _DAMAGED as error:
+        raise _damaged(error) from error
+    with content:
+        yield content
+
+
+def is_zip_of_tables(file: IO[bytes]) -> bool:
+    """Say whether a file is a zip archive, and not NumPy's ``.npz``."""
+    file.seek(0)
+    start = file.read(4)
+    if start not in {ZIP, _EMPTY_ZIP}:
+        return False
+    try:
+        with zip_archive(file) as archive:
+            members = archive.infolist()
+    except _DAMAGED as error:
+        raise _damaged(error) from error
+    finally:
+        file.seek(0)
+    return not members or not all(one.filename.endswith(".npy") for one in members)
 
 
 def _bomb(most: int) -> MalformedBodyError:

@@ -7,6 +7,7 @@ arguments are libFuzzer's.
 import io
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,8 @@ from tests.security.corpus import NAMES, ROW, arrays, documents, streams, tables
 from tests.tiny import write_tiny_bundle
 
 _LONGEST_SEED = 20_000
+_NEXT_FILE = b"\nNEXT\n"
+"""What parts the files of an archive, in the bytes that the fuzzer changes."""
 
 
 def read_json(data: bytes) -> None:
@@ -86,24 +89,35 @@ def read_stream(data: bytes) -> None:
 
 def read_format(name: str) -> Callable[[bytes], None]:
     """Return a target: any bytes at all are a table of this format, or of another by their content, or an error."""
+    return lambda data: read_whole(data, f"a{FORMATS[name].extensions[0]}")
 
-    def target(data: bytes) -> None:
-        with suppress(RedshiftError), opened(io.BytesIO(data), f"a{FORMATS[name].extensions[0]}") as table:
-            table.settle(range(len(table.schema)))
-            rows = 0
-            for batch in read_spectra(table, recognise(table), carry=True):
-                assert batch.flux.shape == (len(batch), batch.grid.samples)
-                assert batch.carried is None or len(batch.carried) == len(batch)
-                assert all(0 <= row < len(batch) for row in batch.problems)
-                rows += len(batch)
-                if rows > _MOST_ROWS:
-                    break
 
-    return target
+def read_whole(data: bytes, name: str) -> None:
+    """Read a table to its end, with its other columns."""
+    with suppress(RedshiftError), opened(io.BytesIO(data), name) as table:
+        table.settle(range(len(table.schema)))
+        rows = 0
+        for batch in read_spectra(table, recognise(table), carry=True):
+            assert batch.flux.shape == (len(batch), batch.grid.samples)
+            assert batch.carried is None or len(batch.carried) == len(batch)
+            assert all(0 <= row < len(batch) for row in batch.problems)
+            rows += len(batch)
+            if rows > _MOST_ROWS:
+                break
+
+
+def read_zip(data: bytes) -> None:
+    """Any bytes at all are a zip archive, or the files of one, which checksums keep from being changed in it."""
+    read_whole(data, "a.zip")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, content in enumerate(data.split(_NEXT_FILE)[:20]):
+            archive.writestr(f"XP_CONTINUOUS-Gaia DR3 {number}.csv", content)
+    read_whole(file.getvalue(), "a.zip")
 
 
 def format_seeds(name: str) -> Iterator[bytes]:
-    """Yield small tables of a format: arrays, a column for each sample, and the archive's coefficients."""
+    """Yield small tables: arrays, a column for each sample, and the archive's coefficients; of `zip`, several files."""
     flux = np.random.default_rng(1).uniform(0.1, 1, (3, DR3.samples)).astype(np.float32)
     spectra = [
         {"flux": list(flux)},
@@ -114,6 +128,11 @@ def format_seeds(name: str) -> Iterator[bytes]:
         file = io.BytesIO()
         if name == "npy":
             np.save(file, flux)
+        elif name == "zip":
+            yield from (
+                _NEXT_FILE.join([content] * 3) for form in ("csv", "ecsv", "fits") for content in format_seeds(form)
+            )
+            return
         elif name == "npz":
             np.savez(file, **{key: np.stack(value) for key, value in columns.items()})
         else:
@@ -210,6 +229,7 @@ _TARGETS: dict[str, Callable[[bytes], None]] = {
     "graph": read_graph,
     "manifest": read_manifest,
     **{f"table-{name}": read_format(name) for name in FORMATS},
+    "table-zip": read_zip,
 }
 
 

@@ -124,15 +124,6 @@ def test_a_votable_that_is_none_is_refused(change: Callable[[bytes], bytes], mes
         read_all(change(table("votable", 2)))
 
 
-def test_several_files_in_a_zip_are_refused_with_what_to_do() -> None:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("a.csv", "x")
-        archive.writestr("b.csv", "x")
-    with pytest.raises(MalformedBodyError, match="2 files: unpack it"):
-        read_all(file.getvalue())
-
-
 def test_a_footer_of_parquet_with_a_damaged_byte_anywhere_never_ends_the_process() -> None:
     whole = table("parquet", rows=4)
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
