@@ -98,7 +98,7 @@ async def get_nz(
 
     job = await caller.job(id)
     if not job.over or not job.rows_done:
-        raise WrongPhaseError(f"job {id} is {job.phase}: n(z) is inferred of a job's rows when it is over, ask again then")
+        raise WrongPhaseError(f"job {id} is {job.phase}: ask again for its n(z) when it is over")
     models: Models = request.app.state.models
     model = models.get(job.asked_for.model)
     gathered = model.predictor.likelihoods()
