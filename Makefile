@@ -121,7 +121,7 @@ soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow
 
 SECONDS := 60
 browser-test: .venv/dev.done .venv/browser.done  ## The page in Debian's Chromium (apt-get install chromium, or CHROMIUM=/path); pictures in build/screenshots
-	$(BIN)/python -m pytest -s tests/browser/working.py tests/browser/looking.py
+	$(BIN)/python -m pytest -s tests/browser
 
 fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
 	for reader in json csv npy arrow connection columns manifest graph \

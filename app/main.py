@@ -34,6 +34,7 @@ from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
 from app.serving.limits import Limits
 from app.serving.registry import Models
+from app.serving.sample import Inferred
 from app.serving.security import Access, Guard
 from app.serving.start_up import TellWhy
 from app.serving.turns import Turns
@@ -44,6 +45,9 @@ _log = logging.getLogger("gaia_redshift")
 
 UNREADY = signal.SIGUSR1
 """What tells a worker to answer 503 at /health/ready, and to go on with everything else."""
+
+_INFERRED = 32
+"""Jobs whose n(z) is kept, 50 kB each."""
 
 _DESCRIPTION = """
 Redshifts of galaxies from Gaia BP/RP spectra: a point estimate, a calibrated interval and quality flags for each
@@ -81,6 +85,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.ready, app.state.ready_since, app.state.when_loaded = False, None, when_loaded
     app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.inferred = Inferred(_INFERRED)
     app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)

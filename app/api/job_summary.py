@@ -1,4 +1,4 @@
-"""What a page shows of all rows of a job together; and the rows as a table of any format."""
+"""What a page shows of all rows of a job together, n(z) among it; and the rows as a table of any format."""
 
 from typing import Annotated, Any
 
@@ -9,11 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import job_docs as docs
 from app.api.jobs import CurrentCaller
+from app.api.nz import Width, answer
 from app.errors import WrongPhaseError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
+from app.serving.sample import Distribution, Inferred, in_thread
 from app.wire.job_options import FormatName
 from app.wire.query import DaliRoute, refuse_unknown_parameters
+from app.wire.schemas import DistributionReply
 from app.wire.spooled import Draft
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.result import AnswerOptions
@@ -77,6 +80,49 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
     if density is None:
         return None
     return {"rows": len(flux), "bin_edges": model.manifest.bin_edges, "density": np.nanmean(density, axis=0)}
+
+
+@router.get(
+    "/jobs/{id}/nz",
+    summary="The redshift distribution of a job's galaxies, as inferred",
+    response_model=DistributionReply,
+)
+async def get_nz(
+    request: Request,
+    caller: CurrentCaller,
+    id: str,  # noqa: A002 - what it is
+    *,
+    width: Width = 0.05,
+) -> Response:
+    """Infer it of at most 5,000 rows with a redshift, evenly chosen, once the job is over; the reply is that of `/nz`.
+
+    There is no filter: what is chosen by its redshift or its brightness has other errors than the model knows.
+    """
+    from app.jobs.rows import Rows
+    from app.jobs.summary import sample
+
+    job = await caller.job(id)
+    if not job.over or not job.rows_done:
+        raise WrongPhaseError(f"job {id} is {job.phase}: ask again for its n(z) when it is over")
+    models: Models = request.app.state.models
+    model = models.get(job.asked_for.model)
+    gathered = model.predictor.likelihoods()
+
+    def look() -> FloatArray:
+        rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
+        chosen = sample(rows)
+        return rows.spectra(chosen) if len(chosen) else np.empty((0, model.bundle.grid.samples), np.float32)
+
+    async def infer() -> Distribution:
+        batch = SpectrumBatch(await caller.desk.do(look), None, {}, model.bundle.grid)
+        with model:
+            found = (await model.predict_merged(batch, AnswerOptions("flat", pdf=True))).redshifts
+        if found.pdf is not None:
+            gathered.add(found.pdf, found.flags)
+        return Distribution(model.manifest.id, "flat", len(batch), await in_thread(gathered.infer))
+
+    inferred: Inferred = request.app.state.inferred
+    return Response(answer(await inferred.get(job.id, infer), width), media_type=JSON)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.predict import ERRORS
 from app.api.tables import ACCEPTED
 from app.serving.registry import Models
-from app.serving.sample import in_thread, refuse_many
+from app.serving.sample import Distribution, in_thread, refuse_many
 from app.settings import Settings
 from app.wire.json import holds_more
 from app.wire.media import media_type
@@ -28,6 +28,8 @@ from gaia_redshift.tables.formats import opened
 from gaia_redshift.tables.table import Block, PlainTable, Table
 
 router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
+
+Width = Annotated[float, Query(gt=0, le=1, description="Of the intervals of redshift, in whole bins")]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
@@ -52,7 +54,7 @@ async def distribution(
     prior: Annotated[
         PriorName | None, Query(description="Prior that they hold under, where the body does not say it")
     ] = None,
-    width: Annotated[float, Query(gt=0, le=1, description="Of the intervals of redshift, in whole bins")] = 0.05,
+    width: Width = 0.05,
 ) -> Response:
     """Infer how the redshifts of a whole sample are distributed, with errors by bootstrap.
 
@@ -77,10 +79,10 @@ async def distribution(
         bins = max((len(each.manifest.bin_edges or ()) for each in models), default=0)
         most = settings.max_spectra
         async with request.app.state.large_bodies:
-            content = await in_thread(lambda: _answer(read(_table_of(body, most, bins)), width))
+            content = await in_thread(lambda: _infer(read(_table_of(body, most, bins)), width))
     else:
         async with uploaded_table(request, ACCEPTED) as file, request.app.state.large_bodies:
-            content = await in_thread(lambda: _answer(_read_file(file, kind, read), width))
+            content = await in_thread(lambda: _infer(_read_file(file, kind, read), width))
     return Response(content, media_type=JSON)
 
 
@@ -89,15 +91,21 @@ def _read_file(file: Any, kind: str, read: Callable[[Table], Sample]) -> Sample:
         return read(stack.enter_context(opened(file, media_type=kind)))
 
 
-def _answer(sample: Sample, width: float) -> bytes:
-    found = sample.likelihoods.infer()
+def _infer(sample: Sample, width: float) -> bytes:
+    gathered = sample.likelihoods
+    return answer(Distribution(sample.model, sample.prior, gathered.rows, gathered.infer()), width)
+
+
+def answer(distribution: Distribution, width: float) -> bytes:
+    """Return the reply: what was inferred of a sample, in intervals of redshift of some width."""
+    found = distribution.found
     made = found.histogram(width)
-    name, _, version = sample.model.partition("@")
+    name, _, version = distribution.model.partition("@")
     reply = {
         "model": {"name": name, "version": version},
-        "prior": sample.prior,
+        "prior": distribution.prior,
         "galaxies": found.rows,
-        "left_out": sample.likelihoods.rows - found.rows,
+        "left_out": distribution.rows - found.rows,
         "redshift_mean": round(found.mean, 6) if found.constrained else None,
         "redshift_mean_error": round(found.mean_error, 6) if found.constrained else None,
         "intervals": [

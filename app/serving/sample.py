@@ -4,17 +4,30 @@ Imports `registry`, `wire` and the library.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from app.errors import BodyTooLargeError
 from app.serving.registry import Model
 from app.wire.uploads import read_part
 from gaia_redshift.interpretation.prior import SamplePrior
 from gaia_redshift.interpretation.result import AnswerOptions
+from gaia_redshift.interpretation.sample import SampleDistribution
 from gaia_redshift.spectra import SpectrumBatch
 
 _Result = TypeVar("_Result")
+
+
+class Distribution(NamedTuple):
+    """What was inferred of a sample."""
+
+    model: str
+    prior: str
+    """Under which the densities held that it was inferred of."""
+    rows: int
+    """Looked at; those that were used are fewer."""
+    found: SampleDistribution
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
@@ -61,3 +74,27 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
             gathered.add(found.pdf, found.flags)
         batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
     return await in_thread(lambda: gathered.infer(replicas=0).prior())
+
+
+class Inferred:
+    """What was inferred of samples that were asked for lately; one is inferred at a time, whoever asks.
+
+    Parameters
+    ----------
+    most : int
+        Samples that are kept; the one that was asked for longest ago goes first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._turn = most, asyncio.Lock()
+        self._known: OrderedDict[str, Distribution] = OrderedDict()
+
+    async def get(self, name: str, infer: Callable[[], Awaitable[Distribution]]) -> Distribution:
+        """Return what is known of a sample, else what `infer` returns; raises what it raises, and keeps no error."""
+        async with self._turn:
+            if name not in self._known:
+                self._known[name] = await infer()
+                if len(self._known) > self._most:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(name)
+            return self._known[name]

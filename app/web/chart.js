@@ -8,9 +8,9 @@ const LEFT = 52, RIGHT = 20, BOTTOM = 40;
 const LETTER = 6.9; // px of a letter of 12 px, at most on average
 
 export class Chart {
-  // draw(chart) is called with the chart whenever its width or its data change; `numbers` gives [header, ...rows].
+  // draw(chart) is called with the chart whenever its width or its data change; `numbers` gives tables, each [header, ...rows].
   constructor(parent, { title, height = 230, top = 12, draw, numbers, brush }) {
-    Object.assign(this, { title, height, top, draw, brush });
+    Object.assign(this, { title, height, top, above: top, draw, brush });
     this.svg = svg("svg", { role: "img", class: "chart" });
     this.caption = html("p", { class: "chart-text" });
     const table = html("details", { ontoggle: () => table.open && showNumbers(table, numbers()) }, html("summary", {}, "Numbers"));
@@ -26,7 +26,7 @@ export class Chart {
   show(sentence) {
     this.shown = true;
     if (sentence) {
-      this.caption.textContent = sentence;
+      this.caption.replaceChildren(sentence, this.brush ? html("span", { class: "screen-only" }, " Drag to select.") : "");
       this.svg.setAttribute("aria-label", `${this.title}. ${sentence}`);
       if (this.table.open) this.table.open = false;
     }
@@ -106,12 +106,24 @@ export class Chart {
     group.append(...names);
   }
 
-  // In the margin above, where nothing is drawn.
+  // In the margin above, where nothing is drawn; before the axes, whose top it moves down if it needs more lines.
   legend(entries) {
-    let x = LEFT;
+    let x = LEFT, y = 10;
     for (const [name, style] of entries) {
-      this.svg.append(svg("path", { class: `line ${style}`, d: `M${x} 10h22` }), text(x + 28, 14, name, "start"));
-      x += 46 + name.length * LETTER;
+      const wide = 28 + name.length * LETTER;
+      if (x > LEFT && x + wide > this.width) [x, y] = [LEFT, y + 16];
+      this.svg.append(svg("path", { class: `line ${style}`, d: `M${x} ${y}h22` }), text(x + 28, y + 4, name, "start"));
+      x += wide + 18;
+    }
+    this.top = this.above + y - 10;
+  }
+
+  // Measured values with their standard errors, each of an interval of x.
+  measured(intervals, style) {
+    for (const { from, to, y, error } of intervals) {
+      const middle = this.x((from + to) / 2), place = (value) => this.y(Math.min(this.domain.y[1], Math.max(this.domain.y[0], value))).toFixed(1);
+      const bars = `M${this.x(from).toFixed(1)} ${place(y)}H${this.x(to).toFixed(1)}M${middle.toFixed(1)} ${place(y - error)}V${place(y + error)}`;
+      this.svg.append(svg("path", { class: `line ${style}`, d: bars }), svg("path", { class: `points ${style}`, "stroke-width": 5, d: `M${middle.toFixed(1)} ${place(y)}h0` }));
     }
   }
 
@@ -173,11 +185,11 @@ export class Chart {
   }
 }
 
-function showNumbers(details, [header, ...rows]) {
+function showNumbers(details, tables) {
   details.querySelector("div")?.remove();
   const cells = (row, kind) => html("tr", {}, row.map((one) => html(kind, kind === "th" ? { scope: "col" } : {}, String(one ?? "–"))));
-  const table = html("table", {}, html("thead", {}, cells(header, "th")), html("tbody", {}, rows.map((row) => cells(row, "td"))));
-  details.append(html("div", { class: "numbers", tabindex: 0, role: "region", "aria-label": "Numbers of the chart" }, table));
+  const made = tables.map(([header, ...rows]) => html("table", {}, html("thead", {}, cells(header, "th")), html("tbody", {}, rows.map((row) => cells(row, "td")))));
+  details.append(html("div", { class: "numbers", tabindex: 0, role: "region", "aria-label": "Numbers of the chart" }, made));
 }
 
 function text(x, y, words, anchor) {

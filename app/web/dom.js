@@ -1,4 +1,4 @@
-// Making elements. Text is always text: nothing of an answer is read as HTML.
+// Elements of the page, and new ones. Text is always text: nothing of an answer is read as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -19,3 +19,20 @@ export const svg = (name, attributes = {}, ...children) => fill(document.createE
 
 export const round = (value, digits = 3) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 export const count = (number) => number.toLocaleString("en");
+
+export const on = (form, work) => $(form).addEventListener("submit", (event) => { event.preventDefault(); work(); });
+
+// Whatever goes wrong is told in one place, until the next thing that the reader asks for.
+export async function guarded(work, { asked = true } = {}) {
+  if (asked) $("problem").hidden = true;
+  try {
+    return await work();
+  } catch (error) {
+    if (error.name === "AbortError") return undefined;
+    const details = (error.details ?? []).slice(0, 10).map(({ at, message }) => html("li", {}, html("code", {}, at), `: ${message}`));
+    $("problem").replaceChildren(html("p", {}, error.message), details.length ? html("ul", {}, details) : "");
+    $("problem").hidden = false;
+    if (error.status === 401) $("key").focus();
+    return undefined;
+  }
+}

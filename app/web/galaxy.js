@@ -56,7 +56,7 @@ export class Galaxy {
         chart.labelled(this.lines(nm), TIERS);
         chart.svg.append(...this.bandNames(chart, parts, nm, flux));
       },
-      numbers: () => [["wavelength (nm)", "flux", ...(error ? ["error"] : [])], ...nm.map((one, at) => [round(one, 1), round(flux[at], 4), ...(error ? [round(error[at], 4)] : [])])],
+      numbers: () => [[["wavelength (nm)", "flux", ...(error ? ["error"] : [])], ...nm.map((one, at) => [round(one, 1), round(flux[at], 4), ...(error ? [round(error[at], 4)] : [])])]],
     });
     const said = () => `BP and RP flux over wavelength${error ? ", with errors" : ""}; lines at z = ${round(this.z)}: ${this.lines(nm).map((one) => `${one.name} ${one.at.toFixed(0)} nm`).join(", ")}.`;
     chart.show(said());
@@ -104,7 +104,7 @@ export class Galaxy {
           this.nameIntervals(chart, one.prior, chart.intervals(one, y, one.prior), y);
         });
       },
-      numbers: () => [["from", "to", ...answers.map((one) => NAMES[one.prior])], ...answers[0].pdf.map((_, at) => [round(edges[at], 3), round(edges[at + 1], 3), ...answers.map((one) => round(one.pdf[at], 4))])],
+      numbers: () => [[["from", "to", ...answers.map((one) => NAMES[one.prior])], ...answers[0].pdf.map((_, at) => [round(edges[at], 3), round(edges[at + 1], 3), ...answers.map((one) => round(one.pdf[at], 4))])]],
     });
     const sentence = answers.map((one) => `${NAMES[one.prior]}: z = ${round(one.redshift)}, 68% ${round(one.redshift_lower)} to ${round(one.redshift_upper)}, 95% ${round(one.redshift_lower95)} to ${round(one.redshift_upper95)}`);
     chart.show(`${sentence.join("; ")}. Bars: thick 68%, thin 95%.`);

@@ -1,9 +1,7 @@
-// Making jobs of what is given: a file, a pasted spectrum, source ids.
+// Making jobs of what is given: a table, or source ids.
 
 import { $ } from "./dom.js";
 import { askJson, save, ServiceError, withQuery } from "./api.js";
-
-const BANDS = 120, SAMPLES = 186;
 
 export function options() {
   const prior = $("prior").value;
@@ -35,21 +33,4 @@ export async function predictAtOnce(blob, name) {
   form.append("prior", prior);
   const replied = await save(withQuery("predict/table", query), { method: "POST", body: form, name: `redshifts-${name}` });
   return replied.get("X-Recognised");
-}
-
-// Numbers become a table of CSV: a line for each spectrum; what begins with letters is one already.
-export function readPasted(text) {
-  if (/^\s*[A-Za-z_"#{<]/.test(text) && !/^\s*nan/i.test(text)) return new Blob([text], { type: "text/plain" });
-  const words = (line) => line.replace(/[[\](){}]/g, " ").split(/[\s,;]+/).filter(Boolean);
-  let lines = text.split("\n").map(words).filter((line) => line.length);
-  if (lines.some((line) => line.length !== SAMPLES && line.length !== 2 * BANDS)) lines = [lines.flat()];
-  const size = lines[0].length;
-  if ((size !== SAMPLES && size !== 2 * BANDS) || lines.some((line) => line.length !== size)) {
-    throw new ServiceError(0, { message: `That is ${size} numbers: a spectrum has ${SAMPLES} fluxes, or ${2 * BANDS} untruncated, all lines alike.` });
-  }
-  const wrong = lines.flat().find((word) => Number.isNaN(Number(word)) && word.toLowerCase() !== "nan");
-  if (wrong) throw new ServiceError(0, { message: `“${wrong}” is no number.` });
-  const numbers = (name, many) => Array.from({ length: many }, (_, at) => `${name}_${at}`);
-  const header = size === SAMPLES ? numbers("flux", SAMPLES) : [...numbers("bp", BANDS), ...numbers("rp", BANDS)];
-  return new Blob([[header, ...lines].map((line) => line.join(",")).join("\n"), "\n"], { type: "text/csv" });
 }

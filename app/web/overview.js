@@ -22,15 +22,41 @@ export class Overview {
   show(all, chosen) {
     this.all = all;
     this.chosen = chosen;
+    this.showRedshifts();
+    this.scatter.show(`${count((chosen ?? all).points.row.length)} galaxies, evenly chosen${chosen ? " from those selected" : ""}; brightness is log10 of all flux in BP and RP, in e-/s.`);
+    this.showFlags(all, chosen);
+  }
+
+  // What GET /jobs/{id}/nz answered, or why it did not; null while it is not known.
+  showInferred(inferred, why) {
+    this.inferred = inferred;
+    this.why = why;
+    if (this.all) this.showRedshifts();
+  }
+
+  showRedshifts() {
+    const { all, chosen } = this;
     const galaxies = sum(all.histogram.counts), selected = chosen ? sum(chosen.histogram.counts) : 0;
     const now = chosen ?? all, density = now.stacked;
     const most = now.histogram.counts.indexOf(Math.max(...now.histogram.counts));
     const which = chosen ? `${count(selected)} of ${count(galaxies)} redshifts selected` : `${count(galaxies)} redshifts`;
     const peak = galaxies && sum(now.histogram.counts) ? `, most between ${round(now.histogram.edges[most], 2)} and ${round(now.histogram.edges[most + 1], 2)}` : "";
     const stacked = density ? ` The line stacks the densities of ${count(density.rows)} of them.` : "";
-    this.nz.show(`${which}${peak}.${stacked} Drag to select.`);
-    this.scatter.show(`${count(now.points.row.length)} galaxies, evenly chosen${chosen ? " from those selected" : ""}; brightness is log10 of all flux in BP and RP, in e-/s. Drag to select.`);
-    this.showFlags(all, chosen);
+    this.nz.show(`${which}${peak}.${stacked}${this.inferredWords()}`);
+  }
+
+  inferredWords() {
+    const { inferred, why } = this;
+    if (!inferred) return why ? ` No n(z) was inferred: ${why}.` : "";
+    const mean = inferred.redshift_mean === null ? ", which tell no mean" : `: mean z ${round(inferred.redshift_mean)} ± ${round(inferred.redshift_mean_error)}`;
+    return ` Points with standard errors: n(z) inferred of ${count(inferred.galaxies)} galaxies${mean}${this.chosen ? "; it is that of all rows, whatever is selected" : ""}.`;
+  }
+
+  // Galaxies per bin of the histogram, in the intervals where the sample tells them: scaled from the galaxies that were looked at.
+  inferredIntervals(width) {
+    const { galaxies, left_out: leftOut, intervals } = this.inferred ?? { intervals: [] };
+    const scale = (sum(this.all.histogram.counts) / (galaxies + leftOut)) * width;
+    return intervals.filter(({ n }) => n !== null).map(({ z_low: from, z_high: to, n, error }) => ({ from, to, y: (n * scale) / (to - from), error: (error * scale) / (to - from) }));
   }
 
   drawRedshifts(chart) {
@@ -38,7 +64,10 @@ export class Overview {
     const { edges, counts } = all.histogram;
     const width = edges[1] - edges[0], size = sum(now.histogram.counts);
     const line = now.stacked ? now.stacked.density.map((one) => one * size * width) : [];
-    const scale = Math.max(1, ...counts, ...line);
+    const inferred = this.inferredIntervals(width).filter(({ to }) => to <= edges.at(-1) + 1e-9);
+    const scale = Math.max(1, ...counts, ...line, ...inferred.map(({ y, error }) => y + error));
+    const entries = [[chosen ? "selected" : "estimates", "main"], ...(chosen ? [["all", "grey"]] : []), ...(now.stacked ? [["stacked p(z)", "stack"]] : []), ...(inferred.length ? [[chosen ? "inferred, all" : "inferred n(z)", "inferred"]] : [])];
+    chart.legend(entries);
     chart.axes({ x: [edges[0], edges.at(-1)], y: [0, 1.08 * scale], xLabel: "redshift", yLabel: "galaxies per bin" });
     chart.steps(edges, counts, chosen ? "grey" : "main", true);
     if (chosen) chart.steps(edges, chosen.histogram.counts, "main", true);
@@ -47,14 +76,15 @@ export class Overview {
       const bins = last < 0 ? line.length : last;
       chart.steps(now.stacked.bin_edges.slice(0, bins + 1), line.slice(0, bins), "stack");
     }
-    chart.legend([[chosen ? "selected" : "estimates", "main"], ...(chosen ? [["all", "grey"]] : []), ...(now.stacked ? [["stacked p(z)", "stack"]] : [])]);
+    chart.measured(inferred, "inferred");
   }
 
   redshiftNumbers() {
     const { edges, counts } = this.all.histogram;
     const own = this.chosen?.histogram.counts;
     const rows = counts.map((all, at) => [round(edges[at], 3), round(edges[at + 1], 3), all, ...(own ? [own[at]] : [])]);
-    return [["from", "to", "all", ...(own ? ["selected"] : [])], ...rows];
+    const inferred = this.inferredIntervals(1).map(({ from, to, y, error }) => [round(from, 3), round(to, 3), round(y * (to - from), 1), round(error * (to - from), 1)]);
+    return [[["from", "to", "all", ...(own ? ["selected"] : [])], ...rows], ...(inferred.length ? [[["from", "to", "inferred", "error"], ...inferred]] : [])];
   }
 
   drawPoints(chart) {
@@ -68,7 +98,7 @@ export class Overview {
 
   pointNumbers() {
     const { row, redshift, brightness } = (this.chosen ?? this.all).points;
-    return [["row", "redshift", "brightness"], ...row.slice(0, 500).map((one, at) => [one, round(redshift[at], 4), round(brightness[at], 3)])];
+    return [[["row", "redshift", "brightness"], ...row.slice(0, 500).map((one, at) => [one, round(redshift[at], 4), round(brightness[at], 3)])]];
   }
 
   showFlags(all, chosen) {

@@ -17,7 +17,8 @@ export class RowTable {
     this.grid = html("table", { role: "grid", tabindex: 0, "aria-labelledby": "table-title", onkeydown: (event) => this.press(event) }, this.head, this.body);
     this.tall = html("div", { class: "tall" }, this.grid);
     this.scroller = html("div", { class: "scroller", onscroll: () => this.schedule() }, this.tall);
-    parent.replaceChildren(this.scroller);
+    this.printed = html("p", { class: "print-only" });
+    parent.replaceChildren(this.scroller, this.printed);
     new ResizeObserver(() => this.schedule()).observe(this.scroller);
     this.clear();
   }
@@ -82,7 +83,7 @@ export class RowTable {
   schedule() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      this.draw();
+      if (!matchMedia("print").matches) this.draw(); // on paper nothing is scrolled
     });
   }
 
@@ -106,6 +107,7 @@ export class RowTable {
     const rows = [];
     for (let at = first; at < until; at += 1) rows.push(this.drawRow(at));
     this.body.replaceChildren(...rows);
+    this.printed.textContent = `Printed: ${count(rows.length)} of ${count(this.rows)} rows, those that were in sight.`;
     this.grid.setAttribute("aria-rowcount", this.rows + 1);
     this.grid.setAttribute("aria-activedescendant", this.active >= first && this.active < until ? `r${this.active}` : "");
     for (const block of new Set([Math.floor(first / BLOCK), Math.floor(Math.max(first, until - 1) / BLOCK)])) {

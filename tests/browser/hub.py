@@ -1,45 +1,57 @@
-"""A SAMP hub of the web profile that lets every page in, and remembers what it was asked."""
+"""A SAMP hub with the web profile, as Astropy's affiliated package PyVO has it, and a program that listens there."""
 
+import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
-PORT = 21012
-"""By the standard: one hub for each machine."""
+from pyvo import samp
 
 
-class _Handler(SimpleXMLRPCRequestHandler):
-    rpc_paths = ("/",)
+class _Consent:
+    """Whom the hub asks whether a page may come in: it answers at once, where TOPCAT shows a dialog."""
 
-    def end_headers(self) -> None:
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.send_header("Access-Control-Allow-Headers", "Content-Type")
-        super().end_headers()
+    queue_request: "queue.Queue[Any]"
+    queue_result: "queue.Queue[bool]"
 
-    def do_OPTIONS(self) -> None:  # noqa: N802 - the library's name
-        self.send_response(200)
-        self.end_headers()
+    def __init__(self, *, consents: bool) -> None:
+        self.consents, self.asked = consents, list[dict[str, str]]()
+
+    def answer(self, over: threading.Event) -> None:
+        while not over.is_set():
+            try:
+                identity, *_ = self.queue_request.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            self.asked.append(identity)
+            self.queue_result.put(self.consents)
 
 
 @contextmanager
-def hub() -> Iterator[list[tuple[Any, ...]]]:
-    """Run a hub; yield what it is asked, as it comes."""
-    calls: list[tuple[Any, ...]] = []
+def hub(folder: Path, *, consents: bool = True) -> Iterator[tuple["queue.Queue[dict[str, str]]", list[dict[str, str]]]]:
+    """Run a hub and a client that loads VOTables.
 
-    def answer(method: str, given: tuple[Any, ...]) -> Any:
-        name = method.removeprefix("samp.webhub.")
-        calls.append((name, *given))
-        return {"samp.private-key": "k1", "samp.self-id": "c1", "samp.hub-id": "hub"} if name == "register" else ""
-
-    SimpleXMLRPCServer.allow_reuse_address = True
-    with SimpleXMLRPCServer(("127.0.0.1", PORT), _Handler, logRequests=False) as server:
-        server._dispatch = answer  # type: ignore[method-assign]
-        thread = threading.Thread(target=server.serve_forever)
+    Yields what the client receives, the parameters of each message, and who asked to be let in.
+    """
+    received: queue.Queue[dict[str, str]] = queue.Queue()
+    over, dialog = threading.Event(), _Consent(consents=consents)
+    with samp.conf.set_temp("use_internet", False):
+        running = samp.SAMPHubServer(lockfile=str(folder / "samp"), addr="127.0.0.1", web_profile_dialog=dialog)
+        running.start()
+        thread = threading.Thread(target=dialog.answer, args=(over,))
         thread.start()
+        client = samp.SAMPIntegratedClient(name="reader", addr="127.0.0.1")
         try:
-            yield calls
+            client.connect(hub=running)
+            client.bind_receive_notification(
+                "table.load.votable", lambda _key, _sender, _type, given, _extra: received.put(given)
+            )
+            yield received, dialog.asked
         finally:
-            server.shutdown()
+            if client.is_connected:
+                client.disconnect()
+            running.stop()
+            over.set()
             thread.join()

@@ -2,13 +2,15 @@
 
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gaia_redshift.interpretation.sample import Likelihoods
 from gaia_redshift.tables.formats import opened
-from tests.app.jobs.owner import Owner, spectra, table
+from tests.app.jobs.owner import PARQUET, Owner, spectra, table
 from tests.tiny import tiny_redshift, write_tiny_bundle
 
 ROWS = 5000
@@ -87,6 +89,57 @@ def test_densities_are_stacked(owner: Owner, start_jobs: Callable[..., Owner]) -
     middle = (np.array(stacked["bin_edges"])[1:] + np.array(stacked["bin_edges"])[:-1]) / 2
     mean = float(np.mean(tiny_redshift(spectra(1200))))
     assert np.dot(middle * widths, stacked["density"]) == pytest.approx(mean, abs=0.01)
+
+
+def test_the_distribution_of_a_job_is_inferred_once(
+    owner: Owner, start_jobs: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
+    service = start_jobs(default_model="density")
+    rows = 1200
+    job = service.send(table(rows, unusable=(7,)), prior="survey")
+    assert service.code(service.ask("GET", f"/jobs/{job}/nz")) == (409, "wrong_phase")
+    assert service.worker.work_once()
+    arrow = "application/vnd.apache.arrow.stream"
+    predicted = service.client.post(
+        "/predict/table",
+        content=table(rows, unusable=(7,)),
+        params={"prior": "flat", "pdf": "true"},
+        headers={"Content-Type": PARQUET, "Accept": arrow},
+    )
+    expected = service.ask("POST", "/nz", content=predicted.content, headers={"Content-Type": arrow}).json()
+    inferred: list[int] = []
+    infer = Likelihoods.infer
+    monkeypatch.setattr(Likelihoods, "infer", lambda one: inferred.append(len(one)) or infer(one))
+    with ThreadPoolExecutor(3) as threads:
+        replies = list(threads.map(lambda _: service.ask("GET", f"/jobs/{job}/nz"), range(3)))
+    assert [reply.status_code for reply in replies] == [200] * 3, replies[0].text
+    assert inferred == [expected["galaxies"]]
+    found = replies[0].json()
+    assert found.keys() == expected.keys()
+    assert (found["model"], found["prior"]) == ({"name": "density", "version": "1.2.3"}, "flat")
+    assert found["galaxies"] + found["left_out"] == rows - 1, "rows without a redshift are not looked at"
+    for ours, other in zip(found["intervals"], expected["intervals"], strict=True):
+        assert ours == pytest.approx(other, abs=0.02)
+    wide = service.ask("GET", f"/jobs/{job}/nz", params={"width": 0.2}).json()
+    assert len(wide["intervals"]) < len(found["intervals"])
+    assert len(inferred) == 1
+
+
+def test_a_distribution_that_cannot_be_inferred_is_refused(
+    done: tuple[Owner, str], start_jobs: Callable[..., Owner]
+) -> None:
+    owner, job = done
+    assert owner.code(owner.ask("GET", f"/jobs/{job}/nz")) == (422, "unsupported_by_model"), "a point model"
+    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
+    service = start_jobs(default_model="density")
+    for unusable in ((), (0, 1, 2)):
+        few = service.send(table(3, unusable=unusable))
+        while not service.job(few)["progress"]["rows_done"]:
+            assert service.worker.work_once()
+        reply = service.ask("GET", f"/jobs/{few}/nz")
+        assert service.code(reply) == (422, "invalid_request")
+        assert "at least 200 galaxies" in reply.text
 
 
 @pytest.mark.parametrize("format", ["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl"])

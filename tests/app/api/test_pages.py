@@ -107,7 +107,8 @@ def test_every_file_of_the_page_is_served_and_nothing_lies_about(service: TestCl
     wanted = {one for one in named if one.startswith("static/")}
     for script in WEB.glob("*.js"):
         text = script.read_text(encoding="utf-8")
-        wanted |= {f"static/page/{one}" for one in re.findall(r'^import .* from "\./(.*)";$', text, re.MULTILINE)}
+        wanted |= {f"static/page/{one}" for one in imported(script.name)}
+        wanted |= {f"static/page/{one}.js" for one in re.findall(r'part\("(\w+)"\)', text)}
         wanted |= set(re.findall(r'"(static/[^"]+)"', text))
     files = {f"static/page/{path.name}" for path in WEB.iterdir()}
     assert files == {one for one in wanted if one.startswith("static/page/")} | {"static/page/index.html"}
@@ -131,10 +132,18 @@ def test_the_page_is_light_and_names_no_other_host() -> None:
         assert set(re.findall(r"https?://[\w.:-]+", text)) <= {HUB, "http://www.w3.org"}, path.name
 
 
-def test_every_module_of_the_page_is_loaded_with_it(service: TestClient) -> None:
+def imported(name: str) -> set[str]:
+    """Return the modules that one needs before it runs."""
+    text = (WEB / name).read_text(encoding="utf-8")
+    own = set(re.findall(r'^import .* from "\./(.*)";$', text, re.MULTILINE))
+    return own.union(*map(imported, own))
+
+
+def test_what_the_page_needs_to_open_is_loaded_with_it_in_one_go(service: TestClient) -> None:
     elements = Elements(service.get("/").text).found
     loaded = {one["href"] for tag, one in elements if tag == "link" and one["rel"] == "modulepreload"}
-    assert loaded == {f"static/page/{path.name}" for path in WEB.glob("*.js")} - {"static/page/main.js"}
+    assert loaded == {f"static/page/{name}" for name in imported("main.js")}
+    assert len({*loaded, "main.js", "style.css"}) <= 6, "a browser asks a server for six files at a time"
 
 
 def test_the_page_knows_what_the_service_offers(settings: Settings, tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SHOTS, Visits, wait_for_galaxies
-from tests.browser.working import EXAMPLE
 
 WIDTHS = {"phone": 390, "tablet": 900, "desk": 1440}
 SERIOUS = {"serious", "critical"}
@@ -59,14 +58,56 @@ def test_an_error_is_seen_and_read_out(visits: Visits, tmp_path: Path) -> None:
     assert findings(page) == []
 
 
-def test_it_prints(visits: Visits) -> None:
+def test_it_prints_what_is_shown(visits: Visits) -> None:
     page = visits().open()
-    page.set_input_files("#file", str(EXAMPLE))
+    page.click("#example")
     wait_for_galaxies(page)
+    page.set_viewport_size({"width": 718, "height": 1000})  # of a sheet of A4
+    rows = page.locator("#table tbody tr").count()
     page.emulate_media(media="print")
     page.screenshot(path=SHOTS / "print.png", full_page=True)
-    assert not page.locator("#input").is_visible()
-    assert page.locator("#row svg").first.is_visible()
+    for hidden in ("#input", "#job-actions", "#row .slider", ".chart-tools >> nth=0"):
+        assert not page.locator(hidden).is_visible(), hidden
+    for chart in page.locator("svg.chart").all():
+        assert chart.is_visible()
+    expect(page.locator("#table .print-only")).to_have_text(f"Printed: {rows} of 300 rows, those that were in sight.")
+    assert page.locator("#table table").evaluate("one => one.getBoundingClientRect().right") <= 718
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    pages = page.pdf(format="A4").count(b"/Type /Page\n")
+    assert 2 <= pages <= 4, "neither empty nor as long as the table"
+
+
+def test_all_can_be_done_by_keyboard(visits: Visits) -> None:
+    page = visits().open()
+    seen = []
+    while "example" not in seen and len(seen) < 20:
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert seen[0] == "Skip to the work"
+    assert {"show-card", "show-jobs", "file", "example"} <= set(seen)
+    page.keyboard.press("Enter")
+    wait_for_galaxies(page)
+    order = walk(page)
+    wanted = ["format", "download", "topcat", "copy-link", "z-from", "column", "value", "table", "slide"]
+    assert [one for one in order if one in wanted] == wanted
+
+
+def walk(page: Page) -> list[str]:
+    """Return what Tab comes by from here to the end of the page; asserts that each place is seen."""
+    order = []
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        name, seen = page.evaluate(
+            """() => { const one = document.activeElement; const box = one.getBoundingClientRect();
+            const name = one.matches("#table table") ? "table" : one.id || one.textContent;
+            const seen = box.width > 0 && getComputedStyle(one).outlineStyle !== "none";
+            return [one === document.body ? null : name, seen]; }"""
+        )
+        if name is None:
+            return order
+        assert seen, name
+        order.append(name)
+    raise AssertionError("there is no end")
 
 
 def test_it_is_ready_at_once(visits: Visits, record_property: Any) -> None:
