@@ -183,8 +183,13 @@ def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list
 
 async def send_error(error: RedshiftError, send: Send) -> None:
     """Send an error as an HTTP answer in the one shape."""
+    headers, body = as_answer(error)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def as_answer(error: RedshiftError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the headers and the body of the answer that an error is."""
     body = orjson.dumps(error.body())
     headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()], body
