@@ -145,6 +145,11 @@ class Settings(BaseSettings):
     )
     tracing: bool = Field(False, title="Send OpenTelemetry traces; the OTEL_ variables say where (extra: otel)")
 
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest body that any request may have."""
+        return max(self.max_body_bytes, self.max_json_bytes, self.jobs_max_body_bytes if self.jobs_folder else 0)
+
     def of_one_worker(self) -> "Settings":
         """Return the settings of one of the workers: its share of what bounds the service as a whole.
 

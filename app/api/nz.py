@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.api.predict import ERRORS
 from app.api.tables import ACCEPTED
 from app.serving.registry import Models
-from app.serving.sample import Distribution, in_thread, refuse_many
+from app.serving.rows import refuse_many
+from app.serving.sample import Distribution, in_thread
 from app.settings import Settings
 from app.wire.json import holds_more
 from app.wire.media import media_type

@@ -1,7 +1,7 @@
 """``POST /predict`` and ``POST /predict/csv``."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import orjson
@@ -10,9 +10,10 @@ from pydantic import BeforeValidator
 from starlette.types import Scope
 
 from app.errors import UnsupportedMediaTypeError
-from app.serving.http_protocol import IN_SERVICE
+from app.serving.http.exchange import IN_SERVICE
 from app.serving.registry import Model, Models
-from app.serving.sample import refuse_many, sample_prior
+from app.serving.rows import answer_blocks, refuse_many
+from app.serving.sample import sample_prior
 from app.settings import Settings
 from app.wire import binary
 from app.wire.json import read_request
@@ -20,7 +21,7 @@ from app.wire.media import media_type
 from app.wire.query import prior_of_form, refuse_unknown_parameters
 from app.wire.replies import reply_rows
 from app.wire.spooled import ANSWER_RATIO, Draft
-from app.wire.uploads import negotiate, read_part, uploaded_table, whole_body
+from app.wire.uploads import negotiate, uploaded_table, whole_body
 from gaia_redshift.client.messages import ErrorReply, PredictOptions, PredictReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions
@@ -242,9 +243,9 @@ async def predict_csv(
     # In use from now on: a reload while the upload arrives must not end the model.
     with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
 
-        async def keep(predictions: Predictions) -> None:
+        def keep(_batch: SpectrumBatch, predictions: Predictions) -> None:
             nonlocal begun
-            await asyncio.to_thread(lambda: draft.file.write(write(predictions, not begun)))
+            draft.file.write(write(predictions, not begun))
             begun = True
 
         async with uploaded_table(request, (CSV,)) as file, request.app.state.tables.turn_of(file):
@@ -262,7 +263,7 @@ async def predict_csv(
                 every = (batch.in_samples(own) for batch in read_spectra(table, found))
                 asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, max_rows)), pdf)
             blocks = (batch.in_samples(own) for batch in read_spectra(table, found))
-            rows = await _predict_blocks(blocks, chosen, asked, max_rows, keep)
+            rows = await answer_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:
                 draft.file.write(b"]}")
         request.scope["state"]["spectra"] = rows
@@ -279,30 +280,3 @@ def _csv_block(predictions: Predictions, first: bool) -> bytes:
 def _json_block(predictions: Predictions, first: bool) -> bytes:
     """Return the rows as JSON without the brackets around them: a million of them as objects would fill the memory."""
     return (b"" if first else b",") + orjson.dumps(reply_rows(predictions), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-
-
-async def _predict_blocks(
-    blocks: Iterator[SpectrumBatch],
-    model: Model,
-    asked: AnswerOptions,
-    max_rows: int,
-    keep: Callable[[Predictions], Awaitable[None]],
-) -> int:
-    """Predict block after block, reading the next while the network works on this one; return the number of rows.
-
-    Only the first block can be refused for want of room: a table that was begun is finished.
-    """
-    total = 0
-    batch = await asyncio.to_thread(read_part, lambda: next(blocks, None))
-    while batch is not None:
-        patient = total > 0
-        total += len(batch)
-        refuse_many(total, max_rows)
-        reading = asyncio.create_task(asyncio.to_thread(read_part, lambda: next(blocks, None)))
-        try:
-            await keep(await model.predict_merged(batch, asked, patient=patient))
-        finally:
-            # The reader must be done with the file before it is closed, whatever happened here.
-            await asyncio.wait([reading])
-        batch = reading.result()
-    return total

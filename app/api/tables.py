@@ -1,17 +1,15 @@
 """``POST /predict/table``: redshifts for a table of whatever format, in the format that is asked for."""
 
-import asyncio
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Annotated
 
-import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator
 
 from app.api.predict import ERRORS, PRIOR
 from app.serving.registry import Model
-from app.serving.sample import in_thread, refuse_many, sample_prior
+from app.serving.rows import answer_blocks, refuse_many
+from app.serving.sample import in_thread, sample_prior
 from app.settings import Settings
 from app.wire.job_options import FormatName
 from app.wire.media import media_type
@@ -20,7 +18,7 @@ from app.wire.spooled import ANSWER_RATIO, Draft
 from app.wire.uploads import negotiate, read_part, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.interpretation.prior import PriorChoice, name_of
-from gaia_redshift.interpretation.result import AnswerOptions
+from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.spectra import FLUX_UNIT, UNITS, SpectrumBatch, Unit, find_unit
 from gaia_redshift.tables.answers import beside, stamped
 from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, opened, settle
@@ -106,9 +104,12 @@ async def predict_table(
                     asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, most)), pdf)
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
-                rows = await _predict(
-                    blocks, chosen, asked, most, lambda batch: writer.write(stamped(batch, about) if stamp else batch)
-                )
+
+                def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
+                    answers = beside(batch.carried, predictions, about)
+                    writer.write(stamped(answers, about) if stamp else answers)
+
+                rows = await answer_blocks(blocks, chosen, asked, most, keep)
                 await in_thread(writer.close)
         request.scope["state"]["spectra"] = rows
         headers = {
@@ -125,33 +126,3 @@ def _acceptable(request: Request, kind: str) -> Format:
     offered = [own.media_types[0], *(one.media_types[0] for one in WRITTEN if one is not own)]
     best = negotiate(request, offered)
     return next(one for one in WRITTEN if one.media_types[0] == best)
-
-
-async def _predict(
-    blocks: Iterator[SpectrumBatch],
-    model: Model,
-    asked: AnswerOptions,
-    max_rows: int,
-    keep: Callable[[pyarrow.RecordBatch], None],
-) -> int:
-    """Predict block after block, reading the next while the network works on this one; return the number of rows.
-
-    Only the first block can be refused for want of room: a table that was begun is finished.
-    """
-    total = 0
-    about = model.predictor.about(asked)
-    batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
-    while batch is not None:
-        patient = total > 0
-        total += len(batch)
-        refuse_many(total, max_rows)
-        reading = asyncio.create_task(asyncio.to_thread(read_part, lambda: next(blocks, None)))
-        try:
-            predictions = await model.predict_merged(batch, asked, patient=patient)
-            carried = batch.carried
-            await in_thread(lambda: keep(beside(carried, predictions, about)))  # noqa: B023 - awaited at once
-        finally:
-            # The reader must be done with the file before it is closed, whatever happened here.
-            await asyncio.wait([reading])
-        batch = reading.result()
-    return total

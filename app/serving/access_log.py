@@ -185,11 +185,13 @@ def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list
 
 async def _send_error(error: RedshiftError, scope: Scope, send: Send) -> None:
     """Send an error as an HTTP answer in the one shape, or as a VOTable to whoever asked for VOTable."""
-    if wants_votable(scope):
-        kind, body = VOTABLE, write_error(error.body())
-    else:
-        kind, body = JSON, orjson.dumps(error.body())
-    headers = {"content-type": kind, "content-length": str(len(body)), **error.headers()}
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": raw})
+    headers, body = as_answer(error, votable=wants_votable(scope))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def as_answer(error: RedshiftError, *, votable: bool = False) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the headers and the body of the answer that an error is, as JSON or as a VOTable."""
+    kind, body = (VOTABLE, write_error(error.body())) if votable else (JSON, orjson.dumps(error.body()))
+    headers = {"content-type": kind, "content-length": str(len(body)), **error.headers()}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()], body

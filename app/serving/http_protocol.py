@@ -11,34 +11,20 @@ Of uvicorn this uses what its server gives to any protocol: `connections`, `task
 import asyncio
 from typing import Any
 
-import orjson
 from uvicorn.config import Config
 
 from app.errors import RequestTooSlowError, TooManyConnectionsError
-from app.serving.access_log import record_refusal
-from app.serving.http import surplus
+from app.serving.access_log import as_answer, record_refusal
+from app.serving.http import patience, surplus
 from app.serving.http.arrivals import unread_bytes
-from app.serving.http.exchange import HIGH_WATER, WHOLE_BODY, Exchange, address_of, write_head
-from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
+from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
+from app.serving.http.framing import Body, Head, body_of, find_head
 from app.serving.http.patience import Patience, ReaderPatience
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
-IN_SERVICE = "gaia_redshift.in_service"
-"""In an ASGI scope: the tasks of all requests that this process serves at the moment, the request itself included."""
-
-_LINGER_SECONDS = 10.0
-"""A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
-_REFUSED_SECONDS = 2.0
-"""The same for what is no request at all."""
 _MOST_DROPPED = 16 << 20
 """Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
-_IDLE_SECONDS = 5.0
-"""A connection without a request is closed after this long."""
-_LAST_SECONDS = 1.0
-"""The same when the service ends: what has been sent by then is answered, and the connection closed with the answer."""
-_LOOK_SECONDS = 0.05
-"""Where time is up and something has come that was not read yet, it is up after this long."""
 
 
 class ImpatientProtocol(asyncio.Protocol):
@@ -152,7 +138,7 @@ class ImpatientProtocol(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.keep_alive = False
         elif not (self._over or self._buffer or surplus.holds(self._state, self)):
-            self._patience.wait(_LAST_SECONDS, self._idle_too_long)
+            self._patience.wait(patience.LAST_SECONDS, self._idle_too_long)
 
     # What an exchange calls.
     def want_more(self) -> None:
@@ -174,7 +160,7 @@ class ImpatientProtocol(asyncio.Protocol):
             return
         if exchange.more_body:
             self.want_more()
-            self._patience.wait(_LINGER_SECONDS, self.transport.abort)
+            self._patience.wait(patience.LINGER_SECONDS, self.transport.abort)
         else:
             self._exchange = None
             self._wait_for_next()
@@ -223,10 +209,11 @@ class ImpatientProtocol(asyncio.Protocol):
         scope[IN_SERVICE] = self._state.tasks
         exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head)
         scope[WHOLE_BODY] = exchange.whole_body
-        if head.chunked or head.length:
-            self._body = Chunked(self.settings.max_head_bytes) if head.chunked else Counted(head.length)
-        else:
+        body = body_of(head, self.settings.max_head_bytes, self.settings.largest_body)
+        if body.complete:
             exchange.complete()
+        else:
+            self._body = body
         self._task = self.loop.create_task(exchange.run(self._application))
         self._state.tasks.add(self._task)
         self._task.add_done_callback(self._state.tasks.discard)
@@ -253,11 +240,11 @@ class ImpatientProtocol(asyncio.Protocol):
 
     # Time.
     def _wait_for_next(self) -> None:
-        self._patience.wait(_LAST_SECONDS if self._ending else _IDLE_SECONDS, self._idle_too_long)
+        self._patience.wait(patience.LAST_SECONDS if self._ending else patience.IDLE_SECONDS, self._idle_too_long)
 
     def _head_too_slow(self) -> None:
         if unread_bytes(self.transport):  # the rest may lie here: we were busy
-            self._patience.wait(_LOOK_SECONDS, self._head_too_slow)
+            self._patience.wait(patience.LOOK_SECONDS, self._head_too_slow)
             return
         seconds = self.settings.head_seconds
         self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
@@ -265,7 +252,7 @@ class ImpatientProtocol(asyncio.Protocol):
     def _idle_too_long(self) -> None:
         """Close an idle connection, but break it off when its client does not read its answer."""
         if unread_bytes(self.transport):  # a request lies here: we were busy
-            self._patience.wait(_LOOK_SECONDS, self._idle_too_long)
+            self._patience.wait(patience.LOOK_SECONDS, self._idle_too_long)
         elif not self.transport.get_write_buffer_size():
             self.transport.close()
         elif self._reader.reads():
@@ -291,22 +278,20 @@ class ImpatientProtocol(asyncio.Protocol):
         self._over = True
         if self.transport.is_closing():
             return
-        body = orjson.dumps(error.body())
-        headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        lines = [*self._state.default_headers, *raw, *record_refusal(error, self._client)]
+        headers, body = as_answer(error)
+        lines = [*self._state.default_headers, *headers, *record_refusal(error, self._client)]
         self.transport.write(write_head(error.status, lines, keep_alive=False) + body)
-        self._linger(_REFUSED_SECONDS)
+        self._linger(patience.REFUSED_SECONDS)
 
     def _close(self) -> None:
         """Close; where the client has sent more, that would reset the connection, and the answer might be lost."""
         if self._buffer or unread_bytes(self.transport):
-            self._linger(_REFUSED_SECONDS)
+            self._linger(patience.REFUSED_SECONDS)
         else:
             self._over = True
             self.transport.close()
 
-    def _linger(self, seconds: float = _LINGER_SECONDS) -> None:
+    def _linger(self, seconds: float = patience.LINGER_SECONDS) -> None:
         """Say that nothing more comes, and wait for the client to see it; what it still sends is dropped."""
         self._over = True
         self.want_more()

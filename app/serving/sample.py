@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from app.errors import BodyTooLargeError
 from app.serving.registry import Model
 from app.wire.uploads import read_part
 from gaia_redshift.interpretation.prior import SamplePrior
@@ -37,12 +36,6 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         return await asyncio.shield(task)
     finally:
         await asyncio.wait([task])
-
-
-def refuse_many(rows: int, most: int) -> None:
-    """Raise BodyTooLargeError if a table has more than `most` rows."""
-    if rows > most:
-        raise BodyTooLargeError(f"the table has more than {most} rows: split it, or raise the limit")
 
 
 async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows: Callable[[int], None]) -> SamplePrior:

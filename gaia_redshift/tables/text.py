@@ -54,11 +54,11 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
     decimal_comma : bool
         Whether a comma may stand for the point.
     """
-    if column.null_count:  # of rows that could not be read there may be many: they cost nothing here
-        there = column.is_valid().to_numpy(zero_copy_only=False)
+    there = pc.fill_null(pc.greater(pc.binary_length(column), 0), fill_value=False).to_numpy(zero_copy_only=False)
+    if not there.all():  # of rows that could not be read, or hold nothing, there may be many: they cost nothing here
         values, missing, wrong = np.full(len(column), np.nan), ~there, np.zeros(len(column), np.bool_)
         if there.any():
-            found = numbers(column.drop_null(), decimal_comma=decimal_comma)
+            found = numbers(column.filter(pyarrow.array(there)), decimal_comma=decimal_comma)
             values[there], missing[there], wrong[there] = found.values, found.missing, found.wrong
         return Numbers(values, missing, wrong)
     text = pc.utf8_trim_whitespace(column)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow
 
 with atheris.instrument_imports(include=["app", "gaia_redshift"]):
-    from app.serving.http.framing import Body, Chunked, Counted, Head, find_head
+    from app.serving.http.framing import Head, body_of, find_head
     from app.wire import json as reading
     from app.wire.arrow import read_arrow
     from app.wire.json import read_request
@@ -171,7 +171,7 @@ def requests_of(data: bytes, step: int) -> list[object]:
                     if not end:
                         break
                     head, buffer, text = Head(buffer[:end]), buffer[end:], b""
-                    body = body_of(head)
+                    body = body_of(head, 2000, 1_000_000)
                 if not body.complete:
                     piece, buffer = body.read(buffer)
                     text += piece
@@ -182,11 +182,6 @@ def requests_of(data: bytes, step: int) -> list[object]:
     except RedshiftError:
         found.append("refused")
     return found
-
-
-def body_of(head: Head) -> Body:
-    """Return what reads the body that a head announces."""
-    return Chunked(2000) if head.chunked else Counted(head.length)
 
 
 def read_graph(data: bytes) -> None:

@@ -14,6 +14,9 @@ from gaia_redshift.errors import RedshiftError
 HIGH_WATER = 64 << 10
 """Bytes of a body that wait for the application before no more are read."""
 
+IN_SERVICE = "gaia_redshift.in_service"
+"""In an ASGI scope: the tasks of all requests that this process serves at the moment, the request itself included."""
+
 WHOLE_BODY = "gaia_redshift.whole_body"
 """In an ASGI scope: a function that returns the body and leaves none to be received, or None if more of it is to come
 or it is larger than the function is told."""

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from starlette.types import Scope
 
-from app.errors import HeadersTooLargeError, MalformedRequestError
+from app.errors import BodyTooLargeError, HeadersTooLargeError, MalformedRequestError
 
 END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -222,19 +222,24 @@ class Chunked:
     ----------
     most_bytes : int
         Of the trailers together, and of the chunks' extensions together.
+    largest : int
+        Bytes of a body: a chunk that would make it larger is refused when its size is read.
 
     Raises
     ------
     HeadersTooLargeError
         By `read`, if there are more.
+    BodyTooLargeError
+        By `read`, if the body is larger, or will be.
     MalformedRequestError
         By `read`, if the bytes are not chunks.
     """
 
-    __slots__ = ("_extensions", "_left", "_most", "_trailers", "complete")
+    __slots__ = ("_extensions", "_largest", "_left", "_most", "_room", "_trailers", "complete")
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, largest: int) -> None:
         self._most, self._extensions, self._trailers = most_bytes, 0, 0
+        self._largest = self._room = largest
         self._left = -1  # bytes of this chunk and its line end; -1 before a size, -2 among the trailers
         self.complete = False
 
@@ -291,4 +296,19 @@ class Chunked:
         if self._extensions > self._most:
             raise HeadersTooLargeError(f"the chunks' extensions are longer than {self._most} bytes")
         length = int(size[1], 16)
+        self._room -= length
+        if self._room < 0:
+            raise BodyTooLargeError(f"the body is larger than {self._largest} bytes: split it, or raise the limit")
         self._left = length + 2 if length else -2
+
+
+def body_of(head: Head, most_bytes: int, largest: int) -> Body:
+    """Return what reads the body of a request; it is complete already where there is none.
+
+    Parameters
+    ----------
+    head : Head
+    most_bytes, largest : int
+        Of a body in chunks; see `Chunked`.
+    """
+    return Chunked(most_bytes, largest) if head.chunked else Counted(head.length)

@@ -3,6 +3,17 @@
 import asyncio
 from collections.abc import Callable
 
+LINGER_SECONDS = 10.0
+"""A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
+REFUSED_SECONDS = 2.0
+"""The same for what is no request at all."""
+IDLE_SECONDS = 5.0
+"""A connection without a request is closed after this long."""
+LAST_SECONDS = 1.0
+"""The same when the service ends: what has been sent by then is answered, and the connection closed with the answer."""
+LOOK_SECONDS = 0.05
+"""Where time is up and something has come that was not read yet, it is up after this long."""
+
 
 class Patience:
     """One wait at a time, on one timer for all of them: a timer of its own for each took 2% of a small request.

@@ -13,7 +13,8 @@ import httpx
 import pytest
 import uvicorn
 
-from app.serving.http_protocol import IN_SERVICE, ImpatientProtocol
+from app.serving.http.exchange import IN_SERVICE
+from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 from gaia_redshift.spectra import DR3
 from tests.reliability.service import Service

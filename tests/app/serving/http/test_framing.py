@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import HeadersTooLargeError, MalformedRequestError
-from app.serving.http.framing import Chunked, Counted, Head, find_head
+from app.errors import BodyTooLargeError, HeadersTooLargeError, MalformedRequestError
+from app.serving.http.framing import Chunked, Head, body_of, find_head
 from gaia_redshift.errors import RedshiftError
 
+LARGEST = 1_000_000
+"""Bytes of a body."""
 LINES = b"POST /predict?a=1 HTTP/1.1\r\nHost: a\r\n"
 
 
@@ -33,7 +35,7 @@ def read_all(data: bytes, cuts: list[int], most: int = 65536) -> list[tuple[str,
                 if not end:
                     break
                 request, buffer = Head(buffer[:end]), buffer[end:]
-                body = Chunked(most) if request.chunked else Counted(request.length)
+                body = body_of(request, most, LARGEST)
                 text = b""
             if not body.complete:
                 piece, buffer = body.read(buffer)
@@ -209,6 +211,11 @@ def test_a_head_is_as_long_as_the_limit_and_no_longer(length: int) -> None:
         (b"-1\r\n", MalformedRequestError),
         (b"0x1\r\n", MalformedRequestError),
         (b"1" * 17 + b"\r\n", MalformedRequestError),
+        (b"f" * 16 + b"\r\n", BodyTooLargeError),
+        (b"F" * 16 + b";a=b\r\n", BodyTooLargeError),
+        (b"8000000000000000\r\n", BodyTooLargeError),
+        (b"%x\r\n" % (LARGEST + 1), BodyTooLargeError),
+        (b"2\r\n{}\r\n%x\r\n" % (LARGEST - 1), BodyTooLargeError),
         (b"1\nx", MalformedRequestError),
         (b"1\r\nxy\r\n", MalformedRequestError),
         (b"1\r\nxyz", MalformedRequestError),
@@ -217,7 +224,7 @@ def test_a_head_is_as_long_as_the_limit_and_no_longer(length: int) -> None:
 )
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 def test_chunks_that_are_none_or_never_end_are_refused(text: bytes, error: type[RedshiftError], step: int) -> None:
-    body, buffer = Chunked(1000), b""
+    body, buffer = Chunked(1000, LARGEST), b""
     with pytest.raises(error):  # noqa: PT012 - it may be refused at any of its bytes
         for start in range(0, len(text), step):
             _, buffer = body.read(buffer + text[start : start + step])
