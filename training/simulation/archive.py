@@ -29,17 +29,7 @@ UPPER_TRIANGLE = np.tril_indices(COEFFICIENTS, k=-1)
 
 
 def write_rows(blocks: Iterable[Block], file: TextIO, progress: Callable[[int], None]) -> None:
-    """Write a header and one row per source.
-
-    Parameters
-    ----------
-    blocks : iterable of Block
-        With their coefficients.
-    file : TextIO
-        Open for writing.
-    progress : callable
-        Called with the number of rows after each block.
-    """
+    """Write a header and a row per source of blocks with their coefficients; tell the rows after each block."""
     file.write(",".join(HEADER) + "\n")
     identity = 0
     for block in blocks:
