@@ -87,7 +87,7 @@ limit: .venv/dev.done  ## The least possible error of a redshift (minutes by JAX
 
 bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
 	$(BIN)/python benchmarks/engine.py
-	$(BIN)/python benchmarks/answer.py
+	$(BIN)/python -m benchmarks.answer
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/decoding.py
 	for model in models/*/; do $(BIN)/python benchmarks/server.py --model $$model || exit 1; done

@@ -1,9 +1,9 @@
 """What the answer behind the network costs: the network alone, with NumPy behind it, and one graph of both.
 
-    python benchmarks/answer.py [--model FOLDER] [--rounds N] [--batches N ...]
+    python -m benchmarks.answer [--model FOLDER] [--rounds N] [--batches N ...]
 
 All three run on one thread of ONNX Runtime, in turn. The least time of all rounds is shown: what else the machine does
-only ever adds. NumPy's answer is the definition that the graph is tested against (`training/calibration/reference/`).
+only ever adds. NumPy's answer is the definition that the graph is tested against (`tests/reference/`).
 """
 
 import argparse
@@ -15,12 +15,12 @@ import keras
 import numpy as np
 import onnxruntime
 import tensorflow as tf
-from processes import machine
 
+from benchmarks.processes import machine
 from gaia_redshift.bundle import ONNX_FILE, SHIPPED_MODELS, Bundle
 from gaia_redshift.engine.keras import load_source, named
 from gaia_redshift.spectra import FloatArray
-from training.calibration.reference.answer import Reference
+from tests.reference.answer import Reference
 from training.release.convert import trace
 from training.release.upgrade import plausible
 

@@ -71,13 +71,8 @@ def calibrate(
         The score of the prediction itself, which every interval must hold: 0 for an error, 0.5 for a probability.
     flux_range : tuple of ndarray, each of shape (186,)
         Least and largest of each flux in the training part, e-/s per sample.
-    quality : QualityParameters, optional
     **of_density
         ``kinds``, ``prior_train`` and ``prior_survey`` of a `Calibration`.
-
-    Returns
-    -------
-    Calibration
 
     Raises
     ------
@@ -110,14 +105,8 @@ def tables(
 ) -> list[IntervalTable]:
     """Return a table of quantiles of `score` over predicted redshift for each class of brightness.
 
-    Parameters
-    ----------
-    edges : sequence of float
-        Inner edges of the classes, e-/s per sample.
-    flux : ndarray, shape (n, 186)
-    predicted, score : ndarray, shape (n,)
-    centre : float
-        The score of the prediction itself, which every interval must hold.
+    The edges are the inner ones of the classes, in e-/s per sample. Fluxes have shape (n, 186), predictions and scores
+    (n,); every interval holds `centre`, the score of the prediction itself.
     """
     number = np.searchsorted(edges, brightness(flux), side="right")
     of_class = [number == each for each in range(len(edges) + 1)]
@@ -139,17 +128,8 @@ def node_groups(predicted: Column) -> list[slice]:
     """Cut ascending predictions into runs that are wide and full enough.
 
     Equal steps resolve the crowded redshifts and the least count widens the bins of the sparse ends; equal counts
-    would put all of z > 0.37, where the bias is steepest, behind a single node.
-
-    Parameters
-    ----------
-    predicted : ndarray, shape (n,)
-        Ascending.
-
-    Returns
-    -------
-    list of slice
-        At least one; together all of `predicted`, and no value is in two of them.
+    would put all of z > 0.37, where the bias is steepest, behind a single node. There is at least one run of the
+    predictions, shape (n,); together they are all of them, and no value is in two runs.
     """
     starts = [0]
     while True:

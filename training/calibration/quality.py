@@ -59,13 +59,8 @@ def learn(
         Galaxies of the validation part: they set the thresholds.
     kind : ndarray, shape (m, kinds), optional
         The network's probabilities for them, in the order of `training.data.kinds.KINDS`.
-    seed : int
     balanced : ndarray, shape (l, 186), optional
         Validation galaxies of all redshifts alike, not to be refused either.
-
-    Returns
-    -------
-    QualityParameters
     """
     mean_shape, components = principal_components(flux)
     described = features(flux, mean_shape, components).astype(np.float64)

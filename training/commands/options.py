@@ -23,17 +23,9 @@ _NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 
 def require_packages(*more: str) -> None:
-    """Check that every package is installed before the training starts; the converter is needed at its end only.
+    """Raise MissingDependencyError for the first package that a training, or this one, needs and that is missing.
 
-    Parameters
-    ----------
-    *more : str
-        Packages beyond those that every training needs.
-
-    Raises
-    ------
-    MissingDependencyError
-        For the first that is not there.
+    Before it starts: the converter is needed at its end only.
     """
     for package in (*_NEEDED, *more):
         if find_spec(package) is None:

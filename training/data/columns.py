@@ -41,10 +41,6 @@ _KNOWN: Mapping[str, Kind] = {"z": "number", "source_id": "text", "parent_id": "
 def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Read spectra, redshifts and what else is known of each galaxy.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     columns : dict
@@ -81,7 +77,6 @@ def read_table(
 
     Parameters
     ----------
-    path : Path
     asked : mapping
         Names to the columns that may hold them; the first that is there does.
     kinds : mapping

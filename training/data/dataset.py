@@ -65,18 +65,7 @@ class Dataset:
 
 
 def read(path: Path, policy: Policy = "refuse") -> Dataset:
-    """Read a training set and refuse one that a network cannot learn from.
-
-    Parameters
-    ----------
-    path : Path
-        In any format of `gaia_redshift.tables`.
-    policy : {"refuse", "drop"}
-        Of unusable rows, see `load`.
-
-    Returns
-    -------
-    Dataset
+    """Read a training set, as `load` does, and refuse one that a network cannot learn from.
 
     Raises
     ------
@@ -99,17 +88,7 @@ def read(path: Path, policy: Policy = "refuse") -> Dataset:
 
 
 def load(path: Path, policy: Policy = "refuse") -> Dataset:
-    """Read labelled spectra, however few, for an evaluation.
-
-    Parameters
-    ----------
-    path : Path
-    policy : {"refuse", "drop"}
-        Whether a file with unusable rows is refused, or read without them.
-
-    Returns
-    -------
-    Dataset
+    """Read labelled spectra, however few, from a file in any format of `gaia_redshift.tables`.
 
     Raises
     ------
@@ -139,17 +118,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
 
 
 def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
-    """Return the data set with what its user says of its origin, where the file does not say it.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    observed : bool or None
-        True for real spectra, False for simulated ones, None to leave it as it is.
-
-    Returns
-    -------
-    Dataset
+    """Return the data set as its user says that it is, observed or simulated; None leaves it as it is.
 
     Raises
     ------

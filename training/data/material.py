@@ -130,10 +130,6 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
     others : Path, optional
         Table of the simulator with stars, quasars, blank sky and blends.
 
-    Returns
-    -------
-    Material
-
     Raises
     ------
     InvalidInputError

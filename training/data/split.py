@@ -38,17 +38,7 @@ class Split:
 
 
 def split(dataset: Dataset, seed: int) -> Split:
-    """Split as the file says, else by parent galaxy, else by row.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    seed : int
-        Of the permutation; unused where the file says the part of each row.
-
-    Returns
-    -------
-    Split
+    """Split as the file says; else at random, as the seed decides, by parent galaxy where known, or by row.
 
     Raises
     ------
@@ -89,10 +79,6 @@ def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> 
         Of the model: on the file that it was trained on, its own split counts.
     part : str or None
         One of `PARTS`, or "all"; None for the test part where one is known, else all.
-
-    Returns
-    -------
-    Chosen
 
     Raises
     ------

@@ -17,19 +17,8 @@ def unusable(flux: FloatArray, redshift: FloatArray, source_id: NDArray[np.str_]
     """Return the rows that cannot be used, by reason.
 
     Of duplicates the first is usable: a second one would count twice, and in the test part it would make the test too
-    easy.
-
-    Parameters
-    ----------
-    flux : ndarray, shape (n, 186)
-    redshift : ndarray, shape (n,)
-    source_id : ndarray of str, shape (n,), or None
-        Empty where a row has none.
-
-    Returns
-    -------
-    dict
-        Reasons that at least one row has, in words, to masks of shape (n,); no row has two.
+    easy. Fluxes have shape (n, 186), the other columns (n,); a source_id is empty where a row has none. Returned are
+    the reasons that at least one row has, in words, and masks of shape (n,); no row has two reasons.
     """
     low, high = REDSHIFT_RANGE
     # min and max carry any NaN or infinity without a second array as large as the fluxes.

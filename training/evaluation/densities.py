@@ -43,21 +43,10 @@ def kolmogorov_smirnov(values: Column) -> float:
 
 
 def crps(density: Densities, edges: Column, true: Column) -> Column:
-    """Return the continuous ranked probability score, in redshift: the integral of (F(z) - [z >= true])^2.
+    """Return the continuous ranked probability score, in redshift: the integral of (F(z) - [z >= true])^2, shape (n,).
 
-    Parameters
-    ----------
-    density, edges, true
-        As for `pit`.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        For a density that is one number, the absolute error.
-
-    Notes
-    -----
-    Gneiting & Raftery 2007, JASA 102, 359.
+    Takes what `pit` takes. For a density that is one number it is the absolute error (Gneiting & Raftery 2007, JASA
+    102, 359).
     """
     inside, place, share, below = _place(density, edges, true)
     width = np.diff(edges)
@@ -74,21 +63,10 @@ def crps(density: Densities, edges: Column, true: Column) -> Column:
 
 
 def cde_loss(density: Densities, edges: Column, true: Column) -> Column:
-    """Return each galaxy's conditional density estimation loss; its mean is least for the true densities.
+    """Return each galaxy's conditional density estimation loss, shape (n,); its mean is least for the true densities.
 
-    Parameters
-    ----------
-    density, edges, true
-        As for `pit`.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Integral of p^2 minus twice p at the true redshift, in units of 1 / redshift.
-
-    Notes
-    -----
-    Izbicki & Lee 2017, EJS 11, 2800; Dalmasso et al. 2020, Astron. Comput. 30, 100362.
+    Takes what `pit` takes. It is the integral of p^2 minus twice p at the true redshift, in units of 1 / redshift
+    (Izbicki & Lee 2017, EJS 11, 2800; Dalmasso et al. 2020, Astron. Comput. 30, 100362).
     """
     inside, place, _, _ = _place(density, edges, true)
     per_redshift = density / np.diff(edges)

@@ -141,23 +141,9 @@ class Evaluation:
 
 
 def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName = "survey") -> Evaluation:
-    """Predict and measure.
+    """Predict one of `PARTS`, "all", or by default the test part where one is known, under a prior, and measure.
 
-    Parameters
-    ----------
-    model : Predictor
-    dataset : Dataset
-    part : {"train", "validation", "test", "all"} or None
-        None for the test part where one is known, else all.
-    prior : {"survey", "flat"}
-        What a density is weighted with.
-
-    Raises
-    ------
-    InvalidInputError
-        If the part is not known, empty, or gets no redshift at all.
-    UnsupportedByModelError
-        If a point model is asked for another prior than `survey`.
+    Raises as `choose_rows` and `predict`.
     """
     chosen = choose_rows(dataset, model.manifest.training, part)
     galaxies, refused = predict(model, dataset, chosen.rows, prior)

@@ -79,16 +79,7 @@ class Metrics:
 
 
 def measure(true: ArrayLike, predicted: ArrayLike) -> Metrics:
-    """Measure predicted against true redshifts.
-
-    Parameters
-    ----------
-    true, predicted : array_like, shape (n,)
-        Finite redshifts.
-
-    Returns
-    -------
-    Metrics
+    """Measure predicted against true redshifts, each of shape (n,).
 
     Raises
     ------
@@ -141,7 +132,7 @@ def by_redshift(true: ArrayLike, predicted: ArrayLike, binned_by: ArrayLike | No
     Raises
     ------
     ValueError
-        If the shapes differ, there is no redshift, or one is not finite.
+        As `measure`.
     """
     truth, guess = _pair(true, predicted)
     _, chosen = _pair(truth, truth if binned_by is None else binned_by)

@@ -84,15 +84,7 @@ def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
 def predict(
     model: Predictor, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
 ) -> tuple[Predicted, int]:
-    """Predict some rows of a data set as the service would.
-
-    Parameters
-    ----------
-    model : Predictor
-    dataset : Dataset
-    rows : ndarray of int, shape (n,)
-    prior : {"survey", "flat"}
-        What a density is weighted with.
+    """Predict some rows of a data set as the service would, a density under a prior.
 
     Returns
     -------

@@ -15,8 +15,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     Parameters
     ----------
-    sample : Sample
-    scaler : MinMaxScaler
     wanted : callable
         Returns what is to be learnt of some rows, and their weights.
     order : ndarray of int, shape (n,)

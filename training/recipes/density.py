@@ -82,17 +82,9 @@ class DensityRecipe(Recipe):
         return np.linspace(0, REDSHIFT_LIMIT, self.bins + 1).round(9)
 
     def build(self, seen: Seen | None = None) -> Network:
-        """Return an uncompiled network.
+        """Return an uncompiled network with two outputs for min-max scaled fluxes, shape (n, 186, 1).
 
-        Parameters
-        ----------
-        seen : Seen, optional
-
-        Returns
-        -------
-        keras.Model
-            From min-max scaled fluxes, shape (n, 186, 1), to `density`, probability per bin of redshift, shape
-            (n, bins), and `kind`, probability per kind of source, shape (n, 5).
+        `density` is the probability per bin of redshift, shape (n, bins), `kind` that per kind of source, shape (n, 5).
         """
         scaled, described = shape_and_brightness(self.whitened)
         stream = keras.layers.Dense(self.width)(described)

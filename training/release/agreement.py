@@ -1,16 +1,17 @@
-"""Whether an exported graph gives the answers of its Keras network. Imports `calibration.reference` and `exported`."""
+"""Whether an exported graph gives the answers of its Keras network. Imports `exported`, and `engine`; Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 
 from gaia_redshift.bundle import Manifest
+from gaia_redshift.engine.answer import Answer
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
-from training.calibration.reference.answer import Reference
 from training.release.exported import run_onnx
 
 AGREEMENT = 5e-6
@@ -35,47 +36,43 @@ class Agreement:
 def check_agreement(
     manifest: Manifest, calibration: Calibration, graph: bytes, flux: FloatArray, output: Mapping[str, FloatArray]
 ) -> Agreement:
-    """Compare a graph with the network that it was made from, and with the answer's definition in NumPy.
+    """Compare a graph in ONNX with the answer behind the network that it was made from.
 
-    Parameters
-    ----------
-    manifest : Manifest
-    calibration : Calibration
-    graph : bytes
-        ONNX, raw fluxes in.
-    flux : ndarray, shape (n, 186)
-        e-/s per sample.
-    output : mapping
-        What the Keras network gives for them.
-
-    Returns
-    -------
-    Agreement
+    Fluxes are raw, in e-/s per sample, shape (n, 186); `output` is what the Keras network gives for them.
 
     Raises
     ------
     InvalidBundleError
         If they differ by more than `AGREEMENT` in redshift.
     """
-    reference = Reference(manifest, calibration)
+    answer = double_precision_answer(manifest, calibration)
     if manifest.bin_edges is None:
-        wanted = reference.of_point(flux, output["redshift"]).redshift
+        wanted = answer(flux, {"redshift": output["redshift"][:, None]})
         (found,) = run_onnx(graph, flux, ("redshift",))
-        return _accepted(float(np.abs(found[:, 0] - wanted).max()), None)
+        return _accepted(float(np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0]).max()), None)
     bins = Bins(manifest.bin_edges, calibration)
     redshift = probability = 0.0
-    for number, prior in enumerate(bins.priors):
+    for number in range(len(bins.priors)):
         moved = []
         for start in range(0, len(flux), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
-            kept = (flux[rows], output["density"][rows], output["kind"][rows])
-            answer = reference.of_density(*kept, prior, flat=number == 1)
+            kept = {name: output[name][rows] for name in ("density", "kind")}
+            wanted = answer(flux[rows], kept, bins.priors, np.array([number], np.int32))
             found, pdf = run_onnx(graph, flux[rows], ("redshift", "pdf"), number)
-            moved.append(np.abs(found[:, 0] - answer.redshift))
-            apart = np.abs(pdf - np.asarray(answer.pdf)) * bins.widths
+            moved.append(np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0]))
+            apart = np.abs(pdf - np.asarray(wanted["pdf"])) * bins.widths
             probability = max(probability, float(apart.max()))
         redshift = max(redshift, float(np.quantile(np.concatenate(moved), 1 - RARE)))
     return _accepted(redshift, probability)
+
+
+def double_precision_answer(manifest: Manifest, calibration: Calibration) -> Answer:
+    """Return what follows a network, in Keras; JAX has to be told that probabilities are summed in double precision."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    return Answer(manifest, calibration)
 
 
 def _accepted(redshift: float, probability: float | None) -> Agreement:

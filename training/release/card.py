@@ -27,20 +27,7 @@ POORLY_HELD, FEWEST = 0.55, 20
 
 
 def write_card(manifest: Manifest, fitted: Fitted, material: Material, tested: Tested, agreement: Agreement) -> str:
-    """Return the card as Markdown.
-
-    Parameters
-    ----------
-    manifest : Manifest
-    fitted : Fitted
-    material : Material
-    tested : Tested
-    agreement : Agreement
-
-    Returns
-    -------
-    str
-    """
+    """Return the card as Markdown."""
     survey, described = material.survey.dataset, fitted.recipe.describe()
     sections = (
         f"**{origin(survey, fitted.recipe.start)}**",

@@ -42,10 +42,6 @@ def convert(folder: Path) -> None:
     ``priors``, float64 of shape (k, bins), and ``prior_index``, int32 of shape (n,) or (1,); both may be left out. It
     gives what `gaia_redshift.engine.answer` does. The files are trusted: never call this on a bundle that somebody else
     sent.
-
-    Parameters
-    ----------
-    folder : Path
     """
     manifest = parse_manifest(folder, (folder / MANIFEST).read_bytes())
     calibration = Calibration.model_validate_json((folder / CALIBRATION_FILE).read_bytes())
@@ -104,14 +100,7 @@ def trace(function: Callable[..., Any], inputs: Sequence[Any]) -> onnx.ModelProt
 
 
 def describe(model: onnx.ModelProto, manifest: Manifest, calibration: Calibration) -> onnx.ModelProto:
-    """Return a graph that says what it takes and gives, to people and to servers, and asks for fluxes alone.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    manifest : Manifest
-    calibration : Calibration
-    """
+    """Return a graph that says what it takes and gives, to people and to servers, and asks for fluxes alone."""
     model.ir_version = _IR_VERSION
     lengths = {"redshift": [len(COLUMNS)], "quality": []}
     notes = {

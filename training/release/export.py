@@ -69,20 +69,16 @@ class Release:
 
 
 def export(fitted: Fitted, material: Material, run: Path, release: Release) -> Manifest:
-    """Calibrate, convert, measure on the test parts, and write a bundle.
+    """Calibrate, convert, measure on the test parts, and write a bundle; return its manifest as sealed.
 
     Parameters
     ----------
     fitted : Fitted
     material : Material
+        What it was trained on.
     run : Path
         The run folder, for ``history.csv``.
     release : Release
-
-    Returns
-    -------
-    Manifest
-        As sealed.
 
     Raises
     ------

@@ -25,14 +25,7 @@ _CONSTANT_RANKS = (0, 1, _SQUEEZED_RANK)
 def straighten(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the same function with squeezes moved behind elementwise operations and cancelled where they can be.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-
-    Returns
-    -------
-    onnx.ModelProto
-        A graph that computes the same to the last bits of single precision.
+    The graph computes the same to the last bits of single precision.
     """
     graph = Graph(model)
     while any(graph.sink(node) for node in list(model.graph.node)):

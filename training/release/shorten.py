@@ -84,18 +84,9 @@ def shorten(model: onnx.ModelProto, worth: float = WORTH) -> onnx.ModelProto:
     Replaced are convolutions over one axis, without padding, strides, dilation or groups, whose length is known, where
     `choose_tiling` finds that it pays. All others stay as they are.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        Best as `training.release.graph.straighten` leaves it, with bias and activation behind each convolution.
-    worth : float, optional
-        Largest part of the direct convolution's cost at which it is replaced.
-
-    Returns
-    -------
-    onnx.ModelProto
-        A graph that computes the same to some 1e-6 of the largest output of each convolution. Its metadata has
-        `SPARED`, if any was replaced.
+    The graph is best as `training.release.graph.straighten` leaves it, with bias and activation behind each
+    convolution. `worth` is the largest part of the direct convolution's cost at which it is replaced. The result is the
+    same to some 1e-6 of the largest output of each convolution; its metadata has `SPARED`, if any was replaced.
     """
     graph, before = Graph(model), len(model.graph.node)
     shapes = graph.shapes()
@@ -110,14 +101,7 @@ def shorten(model: onnx.ModelProto, worth: float = WORTH) -> onnx.ModelProto:
 def choose_tiling(taps: int, length: int, channels: int, filters: int, worth: float = WORTH) -> Tiling | None:
     """Return the cheapest way to cut a convolution, or None where the direct one is better.
 
-    Parameters
-    ----------
-    taps, length : int
-        Of the kernel, and of the output.
-    channels, filters : int
-        Of the input and of the output.
-    worth : float, optional
-        As for `shorten`.
+    Taps are the kernel's, the length and the filters the output's, channels the input's; `worth` is as for `shorten`.
     """
     # An even number of products: a point without its partner, -1/x, errs as much as the pair.
     sizes = range(2, min(length, len(_POINTS) + 2 - taps) + 1) if taps > 1 else ()
@@ -130,18 +114,9 @@ def choose_tiling(taps: int, length: int, channels: int, filters: int, worth: fl
 def bases(outputs: int, taps: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the matrices A, G and B of Lavin & Gray's eq. 2, with which outputs are A ((G taps) * (B samples)).
 
-    The rows of B are scaled to a largest element of one, and those of G inversely: single precision then errs least.
-
-    Parameters
-    ----------
-    outputs, taps : int
-        m and r. There are m + r - 1 products.
-
-    Returns
-    -------
-    A : ndarray, shape (outputs, products)
-    G : ndarray, shape (products, taps)
-    B : ndarray, shape (products, products)
+    There are outputs + taps - 1 products; A has shape (outputs, products), G (products, taps), and B (products,
+    products). The rows of B are scaled to a largest element of one, and those of G inversely: single precision then
+    errs least.
     """
     products = outputs + taps - 1
     points = np.array(_POINTS[: products - 1], np.float64)

@@ -25,16 +25,7 @@ _ELEMENTWISE = {"Log", "Softplus"}
 
 
 def steady(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the same function with the same bits for a row wherever it stands, and whatever stands beside it.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-
-    Returns
-    -------
-    onnx.ModelProto
-    """
+    """Return the same function with the same bits for a row wherever it stands, and whatever stands beside it."""
     graph = Graph(model)
     shapes = graph.shapes()
     for node in list(graph.graph.node):

@@ -47,14 +47,7 @@ class Tested:
 
 
 def examine(model: Predictor, material: Material) -> Tested:
-    """Measure a calibrated model on the test parts.
-
-    Parameters
-    ----------
-    model : Predictor
-    material : Material
-        What it was trained on.
-    """
+    """Measure a calibrated model on the test parts of what it was trained on."""
     survey = material.survey
     names: tuple[PriorName, ...] = ("survey", "flat")
     constant = np.full(len(survey.parts.test), np.median(survey.redshift("train")))

@@ -16,14 +16,6 @@ def trim(model: onnx.ModelProto) -> onnx.ModelProto:
 
     TensorFlow turns the division by a constant into the product with its reciprocal, which is not the same number: of
     0.235776 it makes 0.23577599999999998. Where precision is double, it is taken back.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-
-    Returns
-    -------
-    onnx.ModelProto
     """
     graph = Graph(model)
     for node in list(graph.graph.node):

@@ -1,10 +1,11 @@
-"""A bundle of schema version 1 in the form of this one, without training. Imports `convert`, `calibration.reference`.
+"""A bundle of schema version 1 in the form of this one, without training. Imports `convert`, and `engine`.
 
 A bundle of version 1 holds a graph that ends at the network's output. Its network, scaler and calibration stay as they
 are, byte for byte; the graph is made from them anew, up to the answer.
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from pydantic_core import from_json, to_json
 from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, Manifest, seal
 from gaia_redshift.bundle.bundle import manifest_bytes, parse_manifest, read_listed
 from gaia_redshift.engine import load_engine
+from gaia_redshift.engine.answer import Answer
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
-from training.calibration.reference.answer import Reference
 from training.release.convert import convert
 
 MOVED = 1e-6
@@ -50,16 +52,7 @@ class Change:
 def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
     """Write `old` in the form of this version to `new`, replacing what is there.
 
-    Parameters
-    ----------
-    old, new : Path
-    public_key : Path, optional
-        Must have signed the old bundle. The new one is to be signed again.
-
-    Returns
-    -------
-    manifest : Manifest
-    change : Change
+    Where there is a public key, it must have signed the old bundle; the new one is to be signed again.
 
     Raises
     ------
@@ -133,14 +126,13 @@ def compare(old_graph: bytes, new: Bundle, flux: FloatArray) -> Change:
     The old graph sees one spectrum at a time: among others, a spectrum's answer depended on its place.
     """
     outputs = _outputs(old_graph, flux)
-    reference = Reference(new.manifest, new.calibration)
-    engine = load_engine(new, "onnx")
+    answer, engine = Answer(new.manifest, new.calibration), load_engine(new, "onnx")
     if new.bins is None:
-        return _change([(reference.of_point(flux, outputs["redshift"].reshape(-1)), engine(flux))])
-    pairs: list[tuple[Redshifts, Redshifts]] = []
-    for number, prior in enumerate(new.bins.priors):
-        wanted = reference.of_density(flux, outputs["density"], outputs["kind"], prior, flat=number == 1)
-        pairs.append((wanted, engine(flux, np.full(len(flux), number, np.int32))))
+        return _change([(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))])
+    pairs: list[tuple[Mapping[str, Tensor], Redshifts]] = []
+    for number in range(len(new.bins.priors)):
+        index = np.full(len(flux), number, np.int32)
+        pairs.append((answer(flux, outputs, new.bins.priors, index), engine(flux, index)))
     return _change(pairs)
 
 
@@ -151,7 +143,7 @@ def _outputs(graph: bytes, flux: FloatArray) -> dict[str, FloatArray]:
     return {name: np.concatenate(values) for name, values in zip(names, zip(*found, strict=True), strict=True)}
 
 
-def _change(pairs: list[tuple[Redshifts, Redshifts]]) -> Change:
-    moved = np.concatenate([np.abs(old.values - new.values).max(axis=1) for old, new in pairs])
-    flags = np.concatenate([old.flags != new.flags for old, new in pairs])
+def _change(pairs: list[tuple[Mapping[str, Tensor], Redshifts]]) -> Change:
+    moved = np.concatenate([np.abs(np.asarray(old["redshift"]) - new.values).max(axis=1) for old, new in pairs])
+    flags = np.concatenate([np.asarray(old["quality"]) != new.flags for old, new in pairs])
     return Change(len(moved), float(moved.max()), int((moved > MOVED + ROUNDING).sum()), int(flags.sum()))

@@ -26,19 +26,7 @@ HEADER = ("source_id", "solution_id", *(f"{band.lower()}_{column}" for band in B
 
 
 def write_rows(blocks: Iterable[Block], file: TextIO, progress: Callable[[int], None], release: str = RELEASE) -> None:
-    """Write a header and one row per source.
-
-    Parameters
-    ----------
-    blocks : iterable of Block
-        With their coefficients.
-    file : TextIO
-        Open for writing.
-    progress : callable
-        Called with the number of rows after each block.
-    release : str
-        Of Gaia, whose instrument the blocks come from.
-    """
+    """Write a header and a row per source of blocks with their coefficients; tell the rows after each block."""
     file.write(",".join(HEADER) + "\n")
     identity = 0
     for block in blocks:

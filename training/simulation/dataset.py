@@ -238,14 +238,9 @@ def _block(recipe: Recipe, index: int) -> Block:
 
 
 def simulate(recipe: Recipe, workers: int = 1) -> Iterator[Block]:
-    """Yield a dataset block by block, in order.
+    """Yield a dataset block by block, in order, from so many processes.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        What to simulate.
-    workers : int
-        Processes to use. At most two blocks per worker wait in memory, however slow the reader.
+    At most two blocks per worker wait in memory, however slow the reader.
     """
     blocks = -(-recipe.count // BLOCK_ROWS)
     if blocks == 1:

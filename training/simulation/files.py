@@ -39,18 +39,8 @@ def check(path: Path) -> None:
 def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callable[[int], None]) -> None:
     """Write blocks to `path` in the format of its extension.
 
-    The file appears under its name only when complete.
-
-    Parameters
-    ----------
-    blocks : iterable of Block
-        In order.
-    recipe : Recipe
-        Goes into the Parquet file's metadata.
-    path : Path
-        Ends in ``.csv`` or ``.parquet``.
-    progress : callable
-        Called with the number of rows after each write.
+    The file appears under its name only when complete; Parquet's metadata hold the recipe. `progress` is told the
+    number of rows after each write.
 
     Raises
     ------

@@ -38,42 +38,27 @@ LARGEST_REDSHIFT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Sed:
-    """A spectral energy distribution in the rest frame.
-
-    Attributes
-    ----------
-    wavelength_nm : ndarray, shape (n,)
-        Increasing, vacuum.
-    flux : ndarray, shape (n,)
-        Per unit of wavelength, of any scale; not negative.
-    sentence : str
-        What the file was taken for.
-    """
+    """A spectral energy distribution in the rest frame."""
 
     wavelength_nm: FloatArray
+    """Shape (n,), increasing, vacuum."""
     flux: FloatArray
+    """Shape (n,), per unit of wavelength, of any scale; not negative."""
     sentence: str = ""
+    """What the file was taken for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """How a source is seen; what is None is drawn as the simulated survey has it.
-
-    Attributes
-    ----------
-    magnitude : float, optional
-        Brightness in `band`, mag (Vega); of the light in the windows, as for a point source.
-    band : {"G", "RP"}
-    transits : int, optional
-        How often Gaia's photometers saw it.
-    extent_px : float, optional
-        Standard deviation in pixels along scan of a Gaussian that smears it, 0 for a point source, at most 20.
-    """
+    """How a source is seen; what is None is drawn as the simulated survey has it."""
 
     magnitude: float | None = None
+    """Brightness in `band`, mag (Vega); of the light in the windows, as for a point source."""
     band: Literal["G", "RP"] = "G"
     transits: int | None = None
+    """How often Gaia's photometers saw it."""
     extent_px: float | None = None
+    """Standard deviation in pixels along scan of a Gaussian that smears it, 0 for a point source, at most 20."""
 
 
 def check_observation(seen: Observation) -> None:

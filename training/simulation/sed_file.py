@@ -32,10 +32,6 @@ def read_sed(path: Path, wavelength_unit: str | None = None, flux_unit: str | No
         ``f_lambda``, ``f_nu``, or a unit of astropy's such as ``erg / (s cm2 Hz)``; the column's own, or what its name
         says, if absent, else ``f_lambda``.
 
-    Returns
-    -------
-    Sed
-
     Raises
     ------
     InvalidInputError

@@ -42,10 +42,7 @@ class Fitted:
     def output(self, flux: FloatArray) -> dict[str, FloatArray]:
         """Return the network's outputs by name for raw spectra in e-/s per sample, shape (n, 186).
 
-        Returns
-        -------
-        dict
-            ``redshift``, shape (n,); or ``density``, shape (n, bins), and ``kind``, shape (n, kinds).
+        These are ``redshift``, shape (n,); or ``density``, shape (n, bins), and ``kind``, shape (n, kinds).
         """
         found: dict[str, list[FloatArray]] = {}
         for start in range(0, len(flux), _ROWS_AT_ONCE):
@@ -76,10 +73,6 @@ def fit(
         The weights and the scaler to start from.
     tell : callable, optional
         Told of each epoch, also of those that an earlier run finished.
-
-    Returns
-    -------
-    Fitted
 
     Raises
     ------

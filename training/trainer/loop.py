@@ -27,32 +27,14 @@ Tree: TypeAlias = Any
 
 
 class Loop:
-    """Trains a compiled network, epoch by epoch.
-
-    Parameters
-    ----------
-    network : keras.Model
-    validation : Batches
-        What is measured after each epoch.
-    """
+    """Trains a compiled network, epoch by epoch, and measures it on validation batches after each."""
 
     def __init__(self, network: Network, validation: Batches) -> None:
         self._network, self._validation = network, validation
         self._compiled = _compile_loop(network, validation) if _on_jax_device() else None
 
     def epoch(self, batches: Batches, callbacks: Sequence[Callback]) -> Measured:
-        """Train on all batches once, in their order, and measure.
-
-        Parameters
-        ----------
-        batches : Batches
-        callbacks : sequence of keras.callbacks.Callback
-            Told of the beginning, the batches and the end.
-
-        Returns
-        -------
-        Measured
-        """
+        """Train on all batches once, in their order, and measure; tell callbacks of beginning, batches and end."""
         if self._compiled is not None:
             return self._by_jax(self._compiled, batches, callbacks)
         history: Measured = self._network.fit(

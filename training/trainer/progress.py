@@ -9,15 +9,7 @@ from training.trainer.run import Epoch
 
 
 class Progress:
-    """Show epochs as they pass; use as a context.
-
-    Parameters
-    ----------
-    epochs : int
-        Planned.
-    steps_per_epoch : int
-        Batches in one.
-    """
+    """Show so many planned epochs of so many batches as they pass; use as a context."""
 
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs = epochs

@@ -46,18 +46,13 @@ class Epoch:
 class Run:
     """A run folder, new or left by an interruption.
 
-    Parameters
-    ----------
-    folder : Path
-        Created if it is not there.
-    recipe : Recipe
-    material : Material
+    The folder is made if it is not there. The recipe's `resumable` fields may change: a finished run goes on when more
+    epochs are asked for.
 
     Raises
     ------
     InvalidInputError
-        If the folder holds a run of another recipe or other data. The recipe's `resumable` fields may change: a
-        finished run goes on when more epochs are asked for.
+        If the folder holds a run of another recipe or other data.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, material: Material) -> None:

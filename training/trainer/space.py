@@ -25,17 +25,9 @@ Choices: TypeAlias = Any
 def draw(choices: Choices, base: CnnRecipe) -> CnnRecipe:
     """Return the recipe of one point of the space.
 
-    Parameters
-    ----------
-    choices : keras_tuner.HyperParameters
-        Every dimension is declared in it, also those that this point does not use.
-    base : CnnRecipe
-        Batch size, epochs, patience, learning rate and seed.
-
-    Returns
-    -------
-    CnnRecipe
-        Of a network that can be built: a kernel wider than what the layers before it leave is narrowed to it.
+    Every dimension is declared in the choices, also those that this point does not use. Batch size, epochs, patience,
+    learning rate and seed are those of `base`. The network can be built: a kernel wider than what the layers before it
+    leave is narrowed to it.
     """
     convolutions: list[Convolution] = []
     left = DR3.samples

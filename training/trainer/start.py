@@ -46,12 +46,7 @@ class Start:
 
 
 def load_start(folder: Path) -> Start:
-    """Load what a bundle's training left, from bytes that match its manifest.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the bundle.
+    """Load what the training of the bundle in a folder left, from bytes that match its manifest.
 
     Raises
     ------

@@ -15,8 +15,8 @@ from gaia_redshift.interpretation.prior import Prior, PriorTable
 from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import DR3, FloatArray, validate
+from tests.reference.answer import Reference
 from tests.tiny import SHIPPED
-from training.calibration.reference.answer import Reference
 from training.release.upgrade import plausible
 
 BUNDLES = {folder.name: Bundle(folder) for folder in discover(SHIPPED)}

@@ -1,1 +1,1 @@
-"""The answer in NumPy and double precision: what calibrations are learnt with and the tests compare with."""
+"""Parts of the answer in NumPy and double precision, which calibrations are learnt with."""

@@ -14,17 +14,9 @@ Densities = NDArray[np.float64]
 def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> Densities:
     """Return densities under another prior.
 
-    Parameters
-    ----------
-    density : array_like, shape (n, bins)
-        The network's probabilities, under the redshift distribution it was trained on.
-    prior, prior_train : array_like, shape (bins,)
-        Probability per bin; those of training are positive.
-
-    Returns
-    -------
-    ndarray, shape (n, bins)
-        A spectrum whose density the prior excludes altogether gets the prior itself.
+    The network's densities, shape (n, bins), hold under the redshifts that it was trained on. Priors are probabilities
+    per bin, shape (bins,), those of training positive. A spectrum whose density the prior excludes altogether gets the
+    prior itself.
     """
     prior = np.asarray(prior, np.float64)
     weighted = np.asarray(density, np.float64) * (prior / np.asarray(prior_train, np.float64))
@@ -36,7 +28,7 @@ def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> D
 
 
 def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
-    """Return the redshift below which each density holds `level`, linear within a bin.
+    """Return the redshift below which each density holds `level`, linear within a bin; shape (n,) or (k, n).
 
     Parameters
     ----------
@@ -45,28 +37,12 @@ def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> ND
         Increasing.
     level : array_like, shape (), (n,) or (k, n)
         Between 0 and 1; k levels of each density at once cost little more than one.
-
-    Returns
-    -------
-    ndarray, shape (n,) or (k, n)
     """
     return invert(np.cumsum(densities, axis=1), bin_edges, level)
 
 
 def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
-    """Return what `quantile` does, from the cumulative sums of the densities: for many levels, the sums need one pass.
-
-    Parameters
-    ----------
-    cumulative : ndarray, shape (n, bins)
-        Probability below the upper edge of each bin.
-    bin_edges, level : array_like
-        As for `quantile`.
-
-    Returns
-    -------
-    ndarray, shape (n,) or (k, n)
-    """
+    """Return what `quantile` does, from the probability below the upper edge of each bin, shape (n, bins)."""
     edges = np.asarray(bin_edges, np.float64)
     wanted = np.asarray(level, np.float64)
     rows = np.arange(len(cumulative))

@@ -18,12 +18,7 @@ def brightness(flux: FloatArray) -> NDArray[np.float32]:
 
 
 class Intervals:
-    """The interval tables as arrays, made once: turning lists into them for every request would cost more than both.
-
-    Parameters
-    ----------
-    calibration : Calibration
-    """
+    """The interval tables of a calibration as arrays."""
 
     def __init__(self, calibration: Calibration) -> None:
         self._edges = np.array(calibration.brightness_edges)
@@ -33,19 +28,9 @@ class Intervals:
         }
 
     def at(self, prior: PriorName, flux: FloatArray, redshift: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the tables hold for predicted redshifts.
+        """Return what the tables hold for predicted redshifts, shape (4, n) in the order of `ENDS`.
 
-        Parameters
-        ----------
-        prior : {"survey", "flat"}
-        flux : ndarray, shape (n, 186)
-            e-/s per sample: it decides the class of brightness.
-        redshift : ndarray, shape (n,)
-
-        Returns
-        -------
-        ndarray, shape (4, n)
-            In the order of `ENDS`.
+        Fluxes, shape (n, 186) in e-/s per sample, decide the class of brightness.
         """
         tables = self._tables[prior]
         found = np.empty((len(ENDS), len(redshift)))

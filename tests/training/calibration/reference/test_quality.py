@@ -7,10 +7,11 @@ from gaia_redshift.bundle import Bundle
 from gaia_redshift.interpretation import noise
 from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS
 from gaia_redshift.spectra import DR3
+from tests.reference.quality import Quality, bimodal, missing_band, noise_mismatch
 from tests.tiny import SHIPPED
 from tests.training.conftest import galaxies
 from training.calibration.quality import learn
-from training.calibration.reference.quality import Quality, bimodal, features, missing_band, noise_mismatch
+from training.calibration.reference.quality import features
 from training.simulation import constants
 
 FLUX, REDSHIFT = galaxies(3000, 1)

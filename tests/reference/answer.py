@@ -8,9 +8,9 @@ from gaia_redshift.interpretation.calibration import ENDS, Calibration
 from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
+from tests.reference.quality import Quality
 from training.calibration.reference.density import invert, posterior
 from training.calibration.reference.intervals import Intervals
-from training.calibration.reference.quality import Quality
 
 _ORDER = [ENDS.index(end) for end in ("lower68", "upper68", "lower95", "upper95")]
 
