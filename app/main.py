@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
@@ -13,7 +14,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import guide, health, job_fields, job_rows, job_summary, jobs, models, nz, pages, predict, sources, tables
+from app.api import (
+    guide,
+    health,
+    job_fields,
+    job_rows,
+    job_summary,
+    jobs,
+    models,
+    nz,
+    pages,
+    predict,
+    sources,
+    tables,
+    vo,
+)
 from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
@@ -63,7 +78,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     )
     app.state.settings = settings or Settings()
-    app.state.ready, app.state.when_loaded = False, when_loaded
+    app.state.ready, app.state.ready_since, app.state.when_loaded = False, None, when_loaded
     app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
     app.state.tables = Turns(app.state.settings.workers)
@@ -72,7 +87,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     for module in (
         *(predict, tables, sources, nz),
         *(jobs, job_fields, job_rows, job_summary),
-        *(models, health, pages, guide),
+        *(models, health, vo, pages, guide),
     ):
         app.include_router(module.router)
     pages.mount_static(app)
@@ -156,6 +171,7 @@ def _seconds_to_drain(app: FastAPI) -> float:
 
 def _set_ready(app: FastAPI, *, ready: bool) -> None:
     app.state.ready = ready
+    app.state.ready_since = time.time() if ready else None
     metrics.READY.set(ready)
 
 

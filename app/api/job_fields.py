@@ -9,6 +9,7 @@ from app.errors import WrongPhaseError
 from app.jobs.job import Parameters
 from app.jobs.replies import iso
 from app.wire.job_options import read_moment, read_number, read_options
+from app.wire.votable import VOTABLE, wants_votable, write_error
 from gaia_redshift.client.messages import ErrorReply
 from gaia_redshift.media import JSON
 
@@ -106,12 +107,19 @@ async def set_parameters(request: Request, caller: CurrentCaller, id: str) -> Re
     return see_job(f"../{id}", request, caller.reply(job))
 
 
-@router.get("/jobs/{id}/error", summary="Why a job failed", response_model=ErrorReply)
-async def get_error(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return why the job failed, in the one shape of errors; 404 where it did not."""
+@router.get(
+    "/jobs/{id}/error",
+    summary="Why a job failed",
+    response_model=ErrorReply,
+    responses={200: {"content": {VOTABLE: {}}}},
+)
+async def get_error(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
+    """Return why the job failed, in the one shape of errors, or as a VOTable if Accept asks; 409 if it did not."""
     job = await caller.job(id)
     if job.error is None:
         raise WrongPhaseError(f"job {id} is {job.phase}: it has no error")
+    if wants_votable(request.scope):
+        return Response(write_error({"error": job.problem}), media_type=VOTABLE)
     return Response(job.error, media_type=JSON)
 
 

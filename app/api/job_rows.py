@@ -17,7 +17,7 @@ from app.errors import HttpError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
 from app.settings import Settings
-from app.wire.query import refuse_unknown_parameters
+from app.wire.query import DaliRoute, refuse_unknown_parameters
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.quality import flag_names
@@ -25,7 +25,12 @@ from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 
-router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
+router = APIRouter(
+    tags=["jobs"],
+    route_class=DaliRoute,
+    dependencies=[Depends(refuse_unknown_parameters)],
+    responses=docs.ERRORS,
+)
 
 
 MOST_ROWS = 1000

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api import job_docs as docs
 from app.api.jobs import CurrentCaller
-from app.api.tables import FormatName
 from app.errors import WrongPhaseError
 from app.jobs.job import Job
 from app.serving.registry import Model, Models
-from app.wire.query import refuse_unknown_parameters
+from app.wire.job_options import FormatName
+from app.wire.query import DaliRoute, refuse_unknown_parameters
 from app.wire.spooled import Draft
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.result import AnswerOptions
@@ -21,7 +21,12 @@ from gaia_redshift.media import JSON
 from gaia_redshift.spectra import FloatArray, SpectrumBatch
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
 
-router = APIRouter(tags=["jobs"], dependencies=[Depends(refuse_unknown_parameters)], responses=docs.ERRORS)
+router = APIRouter(
+    tags=["jobs"],
+    route_class=DaliRoute,
+    dependencies=[Depends(refuse_unknown_parameters)],
+    responses=docs.ERRORS,
+)
 
 Filter = Annotated[str | None, Query(max_length=2000, description="Conditions, as of the rows")]
 

@@ -17,6 +17,7 @@ from fastapi.staticfiles import StaticFiles
 
 from app.settings import Settings
 from app.wire.schemas import PredictRequest
+from app.wire.votable import VOTABLE
 from gaia_redshift.spectra import DR3
 
 router = APIRouter(include_in_schema=False)
@@ -91,6 +92,15 @@ def _example_request() -> dict[str, object]:
     return {"spectra": [{"source_id": "example", "flux": [galaxy[f"flux_{n}"] for n in range(DR3.samples)]}]}
 
 
+def _describe_errors(document: dict[str, Any]) -> None:
+    """Add to each error that it comes as a VOTable to whoever asks for one."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status[0] in "45":
+                    answer.setdefault("content", {})[VOTABLE] = {"schema": {"type": "string"}}
+
+
 def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
     """Add the API keys where there are any, and leave out what these settings switch off."""
     if settings.api_keys or settings.admin_keys:
@@ -141,6 +151,7 @@ def describe_request_body(app: FastAPI) -> None:
         )
         for path in ("/models/{name}", "/grid"):
             paths[path]["get"]["parameters"][0]["example"] = app.state.settings.default_model
+        _describe_errors(document)
         _describe_keys(document, app.state.settings)
         return document
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pyarrow
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -13,8 +13,9 @@ from app.api.predict import ERRORS, PRIOR
 from app.serving.registry import Model
 from app.serving.sample import in_thread, refuse_many, sample_prior
 from app.settings import Settings
+from app.wire.job_options import FormatName
 from app.wire.media import media_type
-from app.wire.query import prior_of_form, refuse_unknown_parameters
+from app.wire.query import DaliRoute, prior_of_form, refuse_unknown_parameters
 from app.wire.spooled import ANSWER_RATIO, Draft
 from app.wire.uploads import negotiate, read_part, uploaded_table
 from gaia_redshift.client.messages import ErrorReply
@@ -26,10 +27,9 @@ from gaia_redshift.tables.formats import FORMATS, QP, Format, check_densities, o
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 
-router = APIRouter(tags=["predict"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(tags=["predict"], route_class=DaliRoute, dependencies=[Depends(refuse_unknown_parameters)])
 
 WRITTEN = [one for one in FORMATS.values() if one.writes]
-FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"]
 _PACKED = ("application/gzip", "application/zstd", "application/zip", "application/octet-stream")
 ACCEPTED = (*(kind for one in FORMATS.values() for kind in one.media_types), *_PACKED)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

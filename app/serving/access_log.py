@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.serving import metrics
 from app.serving.logs import log_request
 from app.serving.security import CONTENT_POLICY, HEADERS, NOTHING
+from app.wire.votable import VOTABLE, wants_votable, write_error
 from gaia_redshift.errors import RedshiftError
+from gaia_redshift.media import JSON
 
 CLIENT_LEFT = 499
 """What the log and the metrics call a request whose client left before the answer (nginx' number for it)."""
@@ -126,7 +128,7 @@ class _Watched:
             raise error
         metrics.ERRORS.labels(error.code).inc()
         self._scope["state"]["error_code"] = error.code
-        await send_error(error, send)
+        await _send_error(error, self._scope, send)
 
     def done(self) -> None:
         """Log and count the request."""
@@ -181,10 +183,13 @@ def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list
     return [(CONTENT_POLICY, NOTHING), *HEADERS, (b"x-request-id", request_id.encode())]
 
 
-async def send_error(error: RedshiftError, send: Send) -> None:
-    """Send an error as an HTTP answer in the one shape."""
-    body = orjson.dumps(error.body())
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
+async def _send_error(error: RedshiftError, scope: Scope, send: Send) -> None:
+    """Send an error as an HTTP answer in the one shape, or as a VOTable to whoever asked for VOTable."""
+    if wants_votable(scope):
+        kind, body = VOTABLE, write_error(error.body())
+    else:
+        kind, body = JSON, orjson.dumps(error.body())
+    headers = {"content-type": kind, "content-length": str(len(body)), **error.headers()}
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

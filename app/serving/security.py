@@ -17,7 +17,7 @@ from app.serving.origins import Origins
 from app.serving.rates import Rates
 from app.settings import Settings
 
-OPEN = ("/health/", "/docs", "/guide", "/static/", "/openapi.json")
+OPEN = ("/health/", "/docs", "/guide", "/static/", "/openapi.json", "/availability", "/capabilities", "/tables")
 """What needs no key: whether the service lives, and how to use it."""
 
 ADMIN = ("/models/reload",)

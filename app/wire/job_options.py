@@ -14,7 +14,6 @@ from gaia_redshift.interpretation.prior import PriorName, PriorTable
 from gaia_redshift.spectra import UNITS, Unit, find_unit
 from gaia_redshift.tables.formats import format_of_media_type
 
-FormatName = Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"]
 _MOST_TEXT = 2000
 
 
@@ -25,12 +24,18 @@ def _prior(value: Any) -> Any:
     return value
 
 
-def _format(value: Any) -> Any:
+def read_format(value: Any) -> Any:
     """Take a media type for the name of its format, as DALI has it."""
     if isinstance(value, str) and "/" in value:
         found = format_of_media_type(value.partition(";")[0].strip())
         return found.name if found is not None else value
     return value.lower() if isinstance(value, str) else value
+
+
+FormatName = Annotated[
+    Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"], BeforeValidator(read_format)
+]
+"""Of an answer; a media type stands for its format."""
 
 
 def _identifiers(value: Any) -> Any:
@@ -70,7 +75,7 @@ class JobOptions(BaseModel):
     pdf: bool = False
     snr: bool = False
     unit: Annotated[Unit, BeforeValidator(find_unit)] = UNITS[0]
-    format: Annotated[FormatName | None, BeforeValidator(_format)] = None
+    format: FormatName | None = None
     rows: Literal["lenient", "strict"] = "lenient"
     runid: Text | None = Field(None, max_length=64)
     phase: Literal["RUN"] | None = None
@@ -84,6 +89,11 @@ class JobOptions(BaseModel):
 
 _ALIASES = {"responseformat": "format", "source_id": "source_ids", "run_id": "runid"}
 _LISTS = {"source_ids"}
+
+
+def canonical(name: str) -> str:
+    """Return a parameter's name in lower case, as DALI reads it; ``RESPONSEFORMAT`` is ``format``."""
+    return _ALIASES.get(name.lower(), name.lower())
 
 
 def by_name(pairs: Iterable[tuple[str, Any]], known: Iterable[str]) -> dict[str, Any]:
@@ -103,7 +113,7 @@ def by_name(pairs: Iterable[tuple[str, Any]], known: Iterable[str]) -> dict[str,
     names = list(known)
     found: dict[str, Any] = {}
     for given, value in pairs:
-        name = _ALIASES.get(given.lower(), given.lower())
+        name = canonical(given)
         if name not in names:
             wrong = f"unknown: {suggestion(given[:80], names)}"
             raise InvalidRequestError(f"the parameter {given[:80]!r} is {wrong}", [Detail(given[:80], wrong)])

@@ -3,14 +3,16 @@
 A misspelt one would be answered as if it had not been sent.
 """
 
-from collections.abc import Iterable
-from typing import cast, get_args
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, cast, get_args
+from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.datastructures import FormData, QueryParams
 
+from app.wire.job_options import canonical
 from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
 from gaia_redshift.interpretation.prior import PriorChoice, PriorTable, WantedPrior
 
@@ -51,6 +53,23 @@ def prior_of_form(form: FormData, named: PriorChoice) -> WantedPrior:
             "the form's prior is neither survey, flat, sample, nor a table as JSON",
             [Detail(f"prior{at}", problem["msg"])],
         ) from None
+
+
+class DaliRoute(APIRoute):
+    """A route that reads the names of its query's parameters in any case, as DALI 1.1 has it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+
+        async def answer_any_case(request: Request) -> Response:
+            if request.scope["query_string"]:
+                pairs = QueryParams(request.scope["query_string"]).multi_items()
+                query = urlencode([(canonical(name), value) for name, value in pairs])
+                request.scope["query_string"] = query.encode()
+            return await answer(request)
+
+        return answer_any_case
 
 
 def refuse_unknown_parameters(request: Request) -> None:

@@ -5,7 +5,7 @@ from gaia_redshift.installation import checkout
 SERVICE = ("serve", "key")
 """What `app` adds (app/pyproject.toml)."""
 
-WORKSHOP = ("simulate", "analyse", "train", "evaluate", "tune", "upgrade")
+WORKSHOP = ("simulate", "analyse", "train", "recalibrate", "evaluate", "tune", "upgrade")
 """What `training` adds (training/pyproject.toml)."""
 
 

@@ -17,7 +17,7 @@ gaia-redshift predict --help
 GROUPS = {
     "Redshifts": ("predict", "bulk", "nz", "fetch", "convert", "models"),
     "The service": ("serve", "key", "submit", "jobs"),
-    "Models of your own": ("simulate", "analyse", "train", "evaluate", "tune", "upgrade"),
+    "Models of your own": ("simulate", "analyse", "train", "recalibrate", "evaluate", "tune", "upgrade"),
 }
 """The sub-commands as the help lists them; others follow under a heading of their own."""
 

@@ -5,7 +5,7 @@ from gaia_redshift.spectra.batch import SpectrumBatch
 from gaia_redshift.spectra.checks import PLAUSIBLE_PEAK, Problem, Unusable, describe, validate
 from gaia_redshift.spectra.grid import DR3, GRIDS, Band, FloatArray, Grid, Positions, narrow
 from gaia_redshift.spectra.identifiers import FLOAT_IDS, Identifier, read_identifiers
-from gaia_redshift.spectra.releases import RELEASES, Release
+from gaia_redshift.spectra.releases import RELEASES, Release, find_release
 from gaia_redshift.spectra.units import FLUX_UNIT, FROM_CALIBRATED, UNITS, Unit, declared_unit, find_unit, per_sample
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Unusable",
     "declared_unit",
     "describe",
+    "find_release",
     "find_unit",
     "narrow",
     "per_sample",

@@ -72,6 +72,14 @@ RELEASES: dict[str, Release] = {
 """Every release that this version knows, by name."""
 
 
+def find_release(name: str) -> Release:
+    """Return the release of a name such as ``Gaia DR3``, ``gaiadr3`` or ``dr3``; raises ValueError for another."""
+    found = named_release([name, f"gaia{name}"])
+    if found is None:
+        raise ValueError(f"there is no release {name[:40]!r}; this version knows {', '.join(RELEASES)}")
+    return found
+
+
 def release_of_sizes(sizes: tuple[int | None, int | None]) -> Release | None:
     """Return the first release with these numbers of coefficients, None standing for a band that is missing."""
     for release in RELEASES.values():

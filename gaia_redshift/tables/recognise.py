@@ -97,9 +97,9 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     found = _coefficients(table, names)
     if found is None:
         refuse_calibrated_columns(schema, names)
-        found = None if _has_samples(names) else _arrays(table, names, grid or _grid(table, says))
+        found = None if _has_samples(names) else _arrays(table, names, _grid(table, says, grid or DR3))
     if found is None:
-        wanted = grid or _grid(table, says)
+        wanted = _grid(table, says, grid or DR3)
         if not _has_samples(names) and sum(map(str.isdecimal, names)) != wanted.samples:
             raise no_spectra(table, wanted)
         found = _samples(table, wanted)
@@ -136,8 +136,8 @@ def _named_by(table: Table) -> Release | None:
     return next(iter(named.values())) if len(named) == 1 else None
 
 
-def _grid(table: Table, says: Release | None) -> Grid:
-    """Return the grid that a table of samples says it is on."""
+def _grid(table: Table, says: Release | None, otherwise: Grid) -> Grid:
+    """Return the grid that a table of samples says it is on, or the one that is expected where it says nothing."""
     said = table.said.get("grid_id")
     if said is not None and said not in GRIDS:
         raise InvalidTableError(
@@ -146,7 +146,7 @@ def _grid(table: Table, says: Release | None) -> Grid:
         )
     if said is not None:
         return GRIDS[said]
-    return says.grid if says is not None and says.grid is not None else DR3
+    return says.grid if says is not None and says.grid is not None else otherwise
 
 
 def _coefficients(table: Table, names: Sequence[str]) -> Recognised | None:

@@ -168,7 +168,13 @@ def node_groups(predicted: Column) -> list[slice]:
 def _interval(score: Column, level: float, centre: float) -> tuple[float, float]:
     """Return the finite-sample quantiles that leave at most (1 - level) / 2 of the scores beyond each end."""
     ascending = np.sort(score)
-    # The rank ceil((n + 1)(1 - a/2)) of n scores, not the plain quantile, is what guarantees the level.
-    rank = math.ceil((len(score) + 1) * (1 + level) / 2 - _ROUNDING)
-    beyond = max(len(score) - rank, 0)
+    beyond = len(score) - conformal_rank(len(score), level)
     return min(float(ascending[beyond]), centre), max(float(ascending[len(score) - 1 - beyond]), centre)
+
+
+def conformal_rank(count: int, level: float) -> int:
+    """Return which of `count` ascending scores, from one, has at most (1 - level) / 2 of the next ones above it.
+
+    The rank ceil((n + 1)(1 - a/2)), not the plain quantile, is what guarantees the level; of too few the last.
+    """
+    return min(math.ceil((count + 1) * (1 + level) / 2 - _ROUNDING), count)

@@ -20,7 +20,7 @@ from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch
 from gaia_redshift.tables.formats import opened
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.samples import as_text, is_number, is_text
-from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
+from gaia_redshift.tables.spectra import read_spectra, unit_of_columns
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.text import numbers
 
@@ -94,7 +94,7 @@ def read_table(
     read : dict
         Names that were found to arrays of shape (n,).
     said : mapping
-        What the file says of itself, keys in lower case.
+        What the file says of itself, keys in lower case; and ``grid_id``, where its spectra are sampled.
 
     Raises
     ------
@@ -107,10 +107,14 @@ def read_table(
         if "z" in asked and "z" not in places:
             raise InvalidInputError(f"{path.name} lacks the column z, the redshift")
         found = recognise(table)
-        check_readable(found, DR3, "the training")
+        if found.grid.samples != DR3.samples:
+            raise InvalidInputError(
+                f"the grid {found.grid.name} has {found.grid.samples} samples, the recipes read {DR3.samples}"
+            )
         identifiers = set() if found.source_id is None else {found.source_id}
         others = tuple(sorted(identifiers | set(places.values())))
         unit = unit_of_columns(table, found, "per_sample")
+        said = {**table.said, "grid_id": found.grid.name}
         flux: list[FloatArray] = []
         pieces: dict[str, list[NDArray[np.generic]]] = {name: [] for name in places}
         row = 0
@@ -120,7 +124,7 @@ def read_table(
                 column = batch.carried.column(others.index(place)) if batch.carried is not None else None
                 pieces[name].append(_values(column, kinds[name], f"{path.name}: column {names[place]}", row))
             row += len(batch)
-        return _joined(flux), {name: np.concatenate(parts) for name, parts in pieces.items()}, table.said
+        return _joined(flux), {name: np.concatenate(parts) for name, parts in pieces.items()}, said
 
 
 @contextmanager

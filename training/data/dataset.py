@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidInputError, counted
-from gaia_redshift.spectra import DR3, FloatArray
+from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
 from training.data.columns import read_columns
 from training.data.unusable import unusable
 
@@ -57,6 +57,8 @@ class Dataset:
     """Shape (n,), empty where a row has none; None where the file has none at all."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """How many rows of the file were left out, by reason."""
+    grid: Grid = DR3
+    """Where the spectra are sampled, which tells the release of Gaia."""
 
     def __len__(self) -> int:
         return len(self.redshift)
@@ -116,7 +118,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
         that is not finite or a redshift outside 0 to 0.6, or repeats the source_id or the spectrum of another.
     """
     columns, metadata = read_columns(path)
-    dataset = Dataset(**columns, **_declared(path, metadata), name=path.name, sha256=file_sha256(path))
+    dataset = Dataset(**columns, **_declared(metadata), name=path.name, sha256=file_sha256(path))
     if not len(dataset):
         raise InvalidInputError(f"{path.name} has no rows")
     refused = unusable(dataset.flux, dataset.redshift, dataset.source_id)
@@ -189,15 +191,15 @@ def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
     )
 
 
-def _declared(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the simulator's metadata say; refuse a grid that cannot be served."""
+def _declared(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the simulator's metadata say, and on which grid the spectra are."""
     said = {name: metadata[name] for name in _PROVENANCE if name in metadata}
-    if said.get("grid_id", DR3.name) != DR3.name:
-        raise InvalidInputError(
-            f"{path.name} is sampled on the grid {said['grid_id']!r}; this version's is {DR3.name!r}"
-        )
     simulated = said.pop("simulated", None)
-    return {"simulated": None if simulated is None else simulated.lower() == "true", "provenance": said}
+    return {
+        "simulated": None if simulated is None else simulated.lower() == "true",
+        "provenance": said,
+        "grid": GRIDS[metadata["grid_id"]],
+    }
 
 
 def file_sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.spectra import FloatArray
+from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
 from training.data.columns import Kind, read_table
 from training.data.dataset import Dataset, file_sha256
 from training.data.kinds import KINDS
@@ -144,9 +144,10 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
     names, digests = [each.name for each in sets], [each.sha256 for each in sets]
     parts_of_others: dict[str, Sample] = {}
     if balance is not None:
+        _check_grid(survey.dataset.grid, balance.dataset.grid, balance.dataset.name)
         _check_parents(survey, balance)
     if others is not None:
-        flux, redshift, part, kind = read_others(others)
+        flux, redshift, part, kind = read_others(others, survey.dataset.grid)
         known = ~((kind == KINDS.index("quasar")) & (redshift < GREY_REDSHIFT))
         sources = Sample(flux, np.full(len(flux), np.nan, np.float32), kind)
         parts_of_others = {
@@ -159,8 +160,14 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
     return Material(survey, balance, parts_of_others, " + ".join(names), digest)
 
 
-def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
+def read_others(path: Path, grid: Grid = DR3) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
     """Read sources that are no galaxies, from the simulator.
+
+    Parameters
+    ----------
+    path : Path
+    grid : Grid
+        Of the galaxies that they are told from.
 
     Returns
     -------
@@ -178,7 +185,8 @@ def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], N
         finite.
     """
     names: dict[str, Kind] = {"z": "number", "part": "text", "kind": "text"}
-    flux, read, _ = read_table(path, {name: (name,) for name in names}, names)
+    flux, read, said = read_table(path, {name: (name,) for name in names}, names)
+    _check_grid(grid, GRIDS[said["grid_id"]], path.name)
     lacking = [name for name in names if name not in read]
     if lacking:
         raise InvalidInputError(f"{path.name} cannot be read as the simulator's: it lacks the column {lacking[0]}")
@@ -202,6 +210,14 @@ def _join(samples: list[Sample]) -> Sample:
         np.concatenate([each.redshift for each in samples]),
         np.concatenate([each.kind for each in samples]),
     )
+
+
+def _check_grid(survey: Grid, other: Grid, name: str) -> None:
+    """Refuse spectra of another release than the survey's."""
+    if other.name != survey.name:
+        raise InvalidInputError(
+            f"{name} is sampled on the grid {other.name}, the survey on {survey.name}: take one release"
+        )
 
 
 def _check_parents(survey: Galaxies, balance: Galaxies) -> None:

@@ -115,7 +115,8 @@ def predict(
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
-        found = model.predict(SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]]), asked).redshifts
+        batch = SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]], grid=dataset.grid)
+        found = model.predict(batch, asked).redshifts
         for name in (*COLUMNS, "flags", *(["pdf"] if grid else [])):
             answers.setdefault(name, []).append(getattr(found, name))
     columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}

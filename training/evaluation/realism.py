@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import DR3
-from training.simulation import constants
+from training.simulation import constants, contaminants, gaiaxpy_simulator, galaxies
 from training.simulation.instrument import (
     BANDS,
-    COEFFICIENTS,
+    WAVELENGTH_NM,
     Band,
     bases,
+    coefficient_count,
+    coefficients,
     inverse_bases,
     kept_matrix,
     light_per_pixel,
@@ -41,6 +43,10 @@ REAL_HIGH_PASS = {"BP": 0.156, "RP": 0.170}
 
 REAL_CORRELATION = 0.86
 """Of the errors of neighbouring samples, mean over archive spectra of real stars in both bands."""
+
+
+_FAINT_W_M2_NM = 1e-17
+"""Mean light of a source of about G = 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ def read_stars(directory: Path) -> list[Star]:
                     arrays = [
                         _numbers(row[f"{band.lower()}_coefficient{end}"]) for end in ("s", "_errors", "_correlations")
                     ]
-                    if len(arrays[0]) == COEFFICIENTS:
+                    if len(arrays[0]) == coefficient_count(band):
                         key = (row["source_id"], band)
                         found[key] = Star(*key, arrays[0], _covariance(arrays[1], arrays[2]))
     if not found:
@@ -138,9 +144,9 @@ def _numbers(cell: str) -> FloatArray:
 
 
 def _covariance(error: FloatArray, correlation: FloatArray) -> FloatArray:
-    matrix = np.zeros((COEFFICIENTS, COEFFICIENTS))
-    matrix[np.tril_indices(COEFFICIENTS, k=-1)] = correlation
-    return np.asarray((matrix + matrix.T + np.eye(COEFFICIENTS)) * np.outer(error, error))
+    matrix = np.eye(len(error)) / 2
+    matrix[np.tril_indices(len(error), k=-1)] = correlation
+    return np.asarray((matrix + matrix.T) * np.outer(error, error))
 
 
 def forward_spectra(star: Star) -> tuple[FloatArray, FloatArray]:
@@ -160,6 +166,37 @@ def star_misfit_percent(star: Star) -> float:
     """Return rms/peak in percent of the forward model against the archive's own spectrum."""
     archive, model = forward_spectra(star)
     return float(100 * np.sqrt(((model - archive) ** 2).mean()) / archive.max())
+
+
+def simulator_misfit_percent(release: str, count: int = 20, seed: int = 1) -> dict[Band, FloatArray]:
+    """Return rms/peak in percent of our instrument against GaiaXPy's own simulator, per band, shape (2 count,).
+
+    Parameters
+    ----------
+    release : str
+        Of Gaia.
+    count : int
+        How many stars, and how many galaxies as point sources: GaiaXPy's light is a point's.
+    seed : int
+
+    Raises
+    ------
+    MissingDependencyError
+        If GaiaXPy has no simulator, or another one than was guessed.
+    InvalidInputError
+        If the instrument of the release is not part of this version.
+    """
+    rng = np.random.default_rng(seed)
+    redshift = rng.uniform(0.05, 0.4, count)
+    host, _, _ = galaxies.make(redshift, galaxies.choose_parents(redshift, rng), rng)
+    light = np.concatenate([contaminants.star_light(count, rng), host]).astype(np.float64)
+    light *= _FAINT_W_M2_NM / light.mean(axis=1, keepdims=True)
+    theirs, found = gaiaxpy_simulator.simulate(WAVELENGTH_NM, light, release), {}
+    for band in BANDS:
+        ours = coefficients(band, light, release) @ kept_matrix(band, release)
+        rms = np.sqrt(((ours - theirs[band]) ** 2).mean(axis=1))
+        found[band] = 100 * rms / theirs[band].max(axis=1)
+    return found
 
 
 def moments(redshift: FloatArray) -> dict[str, float]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import keras
 
 from gaia_redshift.bundle import Manifest, TrainingRecord
-from gaia_redshift.spectra import DR3
 from training.data.dataset import Dataset
 from training.data.material import Material
 from training.recipes.recipe import Recipe
@@ -47,7 +46,7 @@ def draft(name: str, version: str, recipe: Recipe, material: Material) -> Manife
         name=name,
         version=version,
         description=f"{recipe.describe().title}. {origin(survey, recipe.start)}",
-        grid=DR3.name,
+        grid=survey.grid.name,
         output="point" if edges is None else "density",
         bin_edges=None if edges is None else tuple(edges.tolist()),
         redshift_range=(float(trained.min()), float(trained.max())),

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.simulation import noise
 from training.simulation.dataset import Block
-from training.simulation.instrument import BANDS, COEFFICIENTS, Band, FloatArray, basis_id
+from training.simulation.instrument import BANDS, RELEASE, Band, FloatArray, basis_id, coefficient_count
 
 SAMPLES_PER_TRANSIT = 60
 """A transit's window is 60 pixels long, so that many measurements."""
@@ -24,11 +24,8 @@ BAND_COLUMNS = (
 )  # fmt: skip
 HEADER = ("source_id", "solution_id", *(f"{band.lower()}_{column}" for band in BANDS for column in BAND_COLUMNS))
 
-UPPER_TRIANGLE = np.tril_indices(COEFFICIENTS, k=-1)
-"""The archive holds the correlations above the diagonal column by column: below it, row by row."""
 
-
-def write_rows(blocks: Iterable[Block], file: TextIO, progress: Callable[[int], None]) -> None:
+def write_rows(blocks: Iterable[Block], file: TextIO, progress: Callable[[int], None], release: str = RELEASE) -> None:
     """Write a header and one row per source.
 
     Parameters
@@ -39,28 +36,32 @@ def write_rows(blocks: Iterable[Block], file: TextIO, progress: Callable[[int], 
         Open for writing.
     progress : callable
         Called with the number of rows after each block.
+    release : str
+        Of Gaia, whose instrument the blocks come from.
     """
     file.write(",".join(HEADER) + "\n")
     identity = 0
     for block in blocks:
         for row in range(len(block)):
             identity += 1
-            bands = [cell for band in BANDS for cell in _band_cells(block, band, row)]
+            bands = [cell for band in BANDS for cell in _band_cells(block, band, row, release)]
             file.write(",".join([str(identity), "0", *bands]) + "\n")
         progress(len(block))
 
 
-def _band_cells(block: Block, band: Band, row: int) -> list[str]:
-    covariance = noise.coefficient_covariance(band, block.variance[band][row : row + 1])[0]
+def _band_cells(block: Block, band: Band, row: int, release: str) -> list[str]:
+    covariance = noise.coefficient_covariance(band, block.variance[band][row : row + 1], release)[0]
     error = np.sqrt(np.diagonal(covariance))
-    correlation = (covariance / np.outer(error, error))[UPPER_TRIANGLE]
+    count = coefficient_count(band, release)
+    # The archive holds the correlations above the diagonal column by column: below it, row by row.
+    correlation = (covariance / np.outer(error, error))[np.tril_indices(count, k=-1)]
     measurements = int(block.transits[row]) * SAMPLES_PER_TRANSIT
-    freedom = max(measurements - COEFFICIENTS, 1)
+    freedom = max(measurements - count, 1)
     # The errors are final: a standard deviation of one makes gaiaxpy not scale them again.
     return [
-        str(basis_id(band)), str(freedom), str(COEFFICIENTS), str(measurements), "0", "1.0", f"{float(freedom)}",
+        str(basis_id(band, release)), str(freedom), str(count), str(measurements), "0", "1.0", f"{float(freedom)}",
         _array(block.coefficients[band][row].astype(np.float64)), _array(error), _array(correlation),
-        str(COEFFICIENTS), "1.0",
+        str(count), "1.0",
     ]  # fmt: skip
 
 

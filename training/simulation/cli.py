@@ -48,6 +48,10 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
     ] = None,
+    release: Annotated[
+        str,
+        typer.Option("--release", help="Of Gaia, whose instrument is simulated; its bases must be in this version."),
+    ] = "Gaia DR3",
     sed: Annotated[
         Path | None,
         typer.Option(
@@ -100,10 +104,14 @@ def simulate(
     from rich.progress import Progress
 
     from training.simulation import archive, dataset, files
+    from training.simulation.instrument import grid_of
 
     files.check(output)
     kinds: tuple[Kind, ...] = tuple(map(_known, dict.fromkeys(kind))) if kind else ("galaxy",)
-    recipe = dataset.Recipe(count, seed, distribution, kinds, archive.is_archive(output), sed.name if sed else "")
+    wanted = _release(release)
+    grid_of(wanted)
+    of_archive, of_sed = archive.is_archive(output), sed.name if sed else ""
+    recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted)
     console = Console(stderr=True)
     if sed is not None:
         from training.simulation.sed import Observation, observe_many
@@ -118,6 +126,15 @@ def simulate(
             blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
     typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)
+
+
+def _release(name: str) -> str:
+    from gaia_redshift.spectra import find_release
+
+    try:
+        return find_release(name).name
+    except ValueError as error:
+        raise InvalidInputError(f"--release: {error}") from None
 
 
 def _distribution(words: list[str] | None) -> Literal["survey", "uniform"]:

@@ -38,6 +38,8 @@ LINE_SPREAD = Constant(
     "measured",
     "build/line_spread.py: fitted to GaiaXPy's 55 pairs of inverse and internal bases, weighted by stars' coefficients",
 )
+LINE_SPREADS = {"Gaia DR3": LINE_SPREAD}
+"""By release; a new one is one entry more, as build/line_spread.py prints it."""
 LINE_SPREAD_SCALE_NM = Constant(
     {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
     "nm",

@@ -20,6 +20,7 @@ from training.simulation import constants, contaminants, galaxies, noise, parts,
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
+    RELEASE,
     WINDOW_PX,
     Band,
     FloatArray,
@@ -49,9 +50,11 @@ class Recipe:
     kinds: tuple[Kind, ...] = ("galaxy",)
     """Each row is one of these, with equal chances."""
     coefficients: bool = False
-    """Keep the 55 + 55 coefficients and their noise, for archive-like files."""
+    """Keep the coefficients and their noise, for archive-like files."""
     sed: str = ""
     """Name of the file whose spectrum is observed instead of galaxies; then the redshifts are given, not drawn."""
+    release: str = RELEASE
+    """Of Gaia, whose instrument is simulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Block:
     kind: NDArray[np.int8]
     """Index into `training.data.kinds.KINDS`."""
     coefficients: dict[Band, SingleArray]
-    """Shape (n, 55), e-/s; empty unless asked for."""
+    """Shape (n, coefficients), e-/s; empty unless asked for."""
     variance: dict[Band, SingleArray]
     """The detector noise behind them, shape (n, window); empty unless asked for."""
 
@@ -81,19 +84,26 @@ class Block:
         return len(self.redshift)
 
 
-def _forward() -> dict[Band, SingleArray]:
+def _forward(release: str) -> dict[Band, SingleArray]:
     """Return the matrices from light on `WAVELENGTH_NM` to e-/s per pixel on `NATIVE_PX`, up to one scale."""
-    matrices = {band: light_per_pixel(band, NATIVE_PX).T for band in BANDS}
+    matrices = {band: light_per_pixel(band, NATIVE_PX, release=release).T for band in BANDS}
     # Brightness is drawn later: a common factor keeps single precision away from its limits.
     scale = max(matrix.max() for matrix in matrices.values())
     return {band: (matrix / scale).astype(np.float32) for band, matrix in matrices.items()}
 
 
 class Simulator:
-    """The forward model with its matrices at hand."""
+    """The forward model with its matrices at hand.
 
-    def __init__(self) -> None:
-        self.forward = _forward()
+    Parameters
+    ----------
+    release : str
+        Of Gaia, whose instrument it is.
+    """
+
+    def __init__(self, release: str = RELEASE) -> None:
+        self.release = release
+        self.forward = _forward(release)
 
     def clean(
         self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
@@ -113,9 +123,11 @@ class Simulator:
                 modes *= blue_to_red  # an extended host loses more light outside BP's window; its nucleus does not
             modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
             window[band] = window_flux(modes)
-        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / brightest(window["RP"])
+        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / brightest(
+            window["RP"], release=self.release
+        )
         # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
-        scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP"))
+        scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP", self.release))
         return {band: flux * scale for band, flux in window.items()}
 
     def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
@@ -124,7 +136,7 @@ class Simulator:
         for band in BANDS:
             moved = (shift + constants.SAMPLE_OFFSET_PX.value[band]).astype(np.float32)
             window[band] = window_flux(as_points(to_modes(light @ self.forward[band]), moved))
-        peak = brightest(window["RP"])
+        peak = brightest(window["RP"], release=self.release)
         return {band: flux / peak for band, flux in window.items()}
 
     def everything(
@@ -145,7 +157,7 @@ class Simulator:
         in_front = self.points(contaminants.star_light(len(blend), rng), offset)
         share = rng.uniform(*constants.BLEND_SHARE.value, (len(blend), 1)).astype(np.float32)
         peak = np.ones((len(kind), 1), dtype=np.float32)
-        peak[extended] = brightest(own["RP"])
+        peak[extended] = brightest(own["RP"], release=self.release)
         for band in BANDS:
             window[band][extended] = own[band]
             window[band][star] = stars[band] * brightness[star]
@@ -189,11 +201,12 @@ class Simulator:
         flux, snr, fitted, spread = {}, {}, {}, {}
         for band in BANDS:
             variance = noise.pixel_variance(band, window[band], transits, excess)
-            clean = (window[band] * noise.calibration(count, rng)) @ fit_matrix(band).astype(np.float32)
-            coefficients = clean + noise.draw_coefficients(band, variance, rng)
-            samples = kept_matrix(band).astype(np.float32)
+            clean = (window[band] * noise.calibration(count, rng)) @ fit_matrix(band, self.release).astype(np.float32)
+            coefficients = clean + noise.draw_coefficients(band, variance, rng, self.release)
+            samples = kept_matrix(band, self.release).astype(np.float32)
             flux[band] = coefficients @ samples
-            snr[band] = np.median((clean @ samples) / noise.sample_error(band, variance), axis=1).astype(np.float32)
+            error = noise.sample_error(band, variance, self.release)
+            snr[band] = np.median((clean @ samples) / error, axis=1).astype(np.float32)
             if recipe.coefficients:
                 fitted[band], spread[band] = coefficients, variance
         total = {band: values.sum(axis=1, dtype=np.float64) * noise.WINDOW_STEP_PX for band, values in window.items()}
@@ -208,20 +221,20 @@ class Simulator:
         )
 
 
-def brightest(window: SingleArray, band: Band = "RP") -> SingleArray:
+def brightest(window: SingleArray, band: Band = "RP", release: str = RELEASE) -> SingleArray:
     """Return the peak in e-/s per sample of fluxes on one band's window, shape (n, 1)."""
-    samples = (fit_matrix(band) @ kept_matrix(band)).astype(np.float32)
+    samples = (fit_matrix(band, release) @ kept_matrix(band, release)).astype(np.float32)
     return np.asarray((window @ samples).max(axis=1, keepdims=True))
 
 
 @cache
-def simulator() -> Simulator:
-    """Return this process's simulator, made on first use: a worker keeps its matrices between blocks."""
-    return Simulator()
+def simulator(release: str = RELEASE) -> Simulator:
+    """Return this process's simulator of a release, made on first use: a worker keeps its matrices between blocks."""
+    return Simulator(release)
 
 
 def _block(recipe: Recipe, index: int) -> Block:
-    return simulator().block(recipe, index)
+    return simulator(recipe.release).block(recipe, index)
 
 
 def simulate(recipe: Recipe, workers: int = 1) -> Iterator[Block]:

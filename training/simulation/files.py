@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.spectra import DR3
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
 from training.simulation import archive
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
+from training.simulation.instrument import grid_of
 
 ROW_GROUP_BLOCKS = 10
 """Blocks written at once, 20,000 rows: large enough to compress and to read fast, small enough for memory."""
@@ -62,11 +62,11 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     try:
         if archive.is_archive(path):
             with partial.open("w", encoding="ascii") as file:
-                archive.write_rows(blocks, file, progress)
+                archive.write_rows(blocks, file, progress, recipe.release)
             partial.replace(path)
             return
         with _writer(recipe, partial, path.suffix) as writer:
-            for table in _tables(blocks, path.suffix):
+            for table in _tables(blocks, recipe, path.suffix):
                 writer.write_table(table)
                 progress(len(table))
         partial.replace(path)
@@ -80,7 +80,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
     """Return the Arrow schema of a simulated dataset, its metadata included."""
     fields = [
         pa.field("z", pa.float64(), nullable=False),
-        pa.field("flux", pa.list_(pa.float32(), DR3.samples), nullable=False),
+        pa.field("flux", pa.list_(pa.float32(), grid_of(recipe.release).samples), nullable=False),
         pa.field("parent_id", pa.int32()),
         pa.field("part", pa.dictionary(pa.int8(), pa.string())),
         pa.field("magnitude", pa.float32()),
@@ -92,7 +92,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
     metadata = {
         "simulated": "true",
         "simulator_version": SIMULATOR_VERSION,
-        "grid_id": DR3.name,
+        "grid_id": grid_of(recipe.release).name,
         "seed": str(recipe.seed),
         "count": str(recipe.count),
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
@@ -106,28 +106,28 @@ def _writer(recipe: Recipe, path: Path, suffix: str) -> parquet.ParquetWriter | 
     if suffix == ".parquet":
         # Noise does not compress: only the small columns are worth a dictionary.
         return parquet.ParquetWriter(path, parquet_schema(recipe), compression="zstd", use_dictionary=["part", "kind"])
-    names = ["z", *(f"flux_{sample}" for sample in range(DR3.samples))]
+    names = ["z", *(f"flux_{sample}" for sample in range(grid_of(recipe.release).samples))]
     schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
     return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
 
 
-def _tables(blocks: Iterable[Block], suffix: str) -> Iterable[pa.Table]:
+def _tables(blocks: Iterable[Block], recipe: Recipe, suffix: str) -> Iterable[pa.Table]:
     """Yield Arrow tables of `ROW_GROUP_BLOCKS` blocks each."""
     waiting: list[Block] = []
     for block in blocks:
         waiting.append(block)
         if len(waiting) == ROW_GROUP_BLOCKS:
-            yield _table(waiting, suffix)
+            yield _table(waiting, recipe, suffix)
             waiting = []
     if waiting:
-        yield _table(waiting, suffix)
+        yield _table(waiting, recipe, suffix)
 
 
-def _table(blocks: list[Block], suffix: str) -> pa.Table:
+def _table(blocks: list[Block], recipe: Recipe, suffix: str) -> pa.Table:
     redshift = np.concatenate([block.redshift for block in blocks])
     flux = np.concatenate([block.flux for block in blocks])
     if suffix == ".csv":
-        names = ["z", *(f"flux_{sample}" for sample in range(DR3.samples))]
+        names = ["z", *(f"flux_{sample}" for sample in range(flux.shape[1]))]
         columns = [np.round(redshift, 7), *np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)]
         return pa.table([pa.array(column) for column in columns], names=names)
 
@@ -137,10 +137,10 @@ def _table(blocks: list[Block], suffix: str) -> pa.Table:
     def words(index: NDArray[np.generic], values: tuple[str, ...]) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array(index, pa.int8()), pa.array(values))
 
-    schema = parquet_schema(Recipe(0, 0)).remove_metadata()
+    schema = parquet_schema(recipe).remove_metadata()
     arrays = [
         pa.array(redshift),
-        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), DR3.samples),
+        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), flux.shape[1]),
         pa.array(column("parent_id")),
         words(column("part"), PARTS),
         pa.array(column("magnitude")),

@@ -1,10 +1,10 @@
-"""Gaia's BP/RP photometers: from light to 55 + 55 coefficients and to 120 + 120 samples.
+"""Gaia's BP/RP photometers: from light to coefficients, 55 + 55 in DR3, and to 120 + 120 samples.
 
 The chain is linear. Light of wavelength l falls at pseudo-wavelength u(l), spread by the line-spread
-function; an extended galaxy is smeared further along scan; Gaia describes the result by 55 coefficients per
-band in an internal basis, and SMSgen samples that basis. Everything here holds fluxes in e-/s per pixel until
+function; an extended galaxy is smeared further along scan; Gaia describes the result by coefficients in an
+internal basis of each band, and SMSgen samples that basis. Everything here holds fluxes in e-/s per pixel until
 `sample` makes them e-/s per sample. Imports neither gaiaxpy nor scipy: the tables are frozen by
-``build/instrument_tables.py``.
+``build/instrument_tables.py``, one file for each release of Gaia, whose name stands in `RELEASES`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.spectra import DR3
+from gaia_redshift.errors import InvalidInputError
+from gaia_redshift.spectra import DR3, RELEASES, Grid
+from gaia_redshift.spectra.grid import Band as GridBand
 from training.simulation import constants
 
 FloatArray = NDArray[np.float64]
@@ -23,8 +25,8 @@ SingleArray = NDArray[np.float32]
 Band = Literal["BP", "RP"]
 BANDS: tuple[Band, Band] = ("BP", "RP")
 
-INSTRUMENT_FILE = Path(__file__).parent / "data" / "instrument.npz"
-COEFFICIENTS = 55
+RELEASE = DR3.release
+"""What is simulated where nothing else is asked for."""
 
 WAVELENGTH_NM: FloatArray = np.exp(np.arange(np.log(318.0), np.log(1098.0), 5e-4))
 """The observed-frame grid on which spectral energy distributions live, uniform in ln wavelength."""
@@ -52,46 +54,73 @@ def hermite_functions(count: int, x: FloatArray) -> FloatArray:
     return values
 
 
+def instrument_file(release: str = RELEASE) -> Path:
+    """Return where the tables of a release lie, or would lie."""
+    return Path(__file__).parent / "data" / f"instrument_{RELEASES[release].schema}.npz"
+
+
+def coefficient_count(band: Band, release: str = RELEASE) -> int:
+    """Return how many coefficients a release publishes of one band."""
+    return RELEASES[release].coefficients[BANDS.index(band)]
+
+
+def grid_of(release: str = RELEASE) -> Grid:
+    """Return where the samples of a release lie; raises InvalidInputError where this version does not know it."""
+    grid = RELEASES[release].grid
+    if grid is None:
+        raise InvalidInputError(
+            f"{release} has no grid of samples in this version: docs/how-to/dr4.md says what it needs"
+        )
+    return grid
+
+
 @cache
-def _tables() -> dict[str, FloatArray]:
-    with np.load(INSTRUMENT_FILE) as file:
+def _tables(release: str) -> dict[str, FloatArray]:
+    path = instrument_file(release)
+    if not path.is_file():
+        raise InvalidInputError(
+            f"the instrument of {release} is not part of this version: `python -m "
+            f"training.simulation.build.instrument_tables --release '{release}'` writes it from a GaiaXPy that knows it"
+        )
+    with np.load(path) as file:
         return {name: np.asarray(file[name], dtype=np.float64) for name in file.files}
 
 
-def pseudo_wavelength(band: Band, wavelength_nm: FloatArray) -> FloatArray:
+def pseudo_wavelength(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return where light of `wavelength_nm`, 310 to 1110 nm, falls, in pixels."""
-    tables = _tables()
+    tables = _tables(release)
     return np.interp(wavelength_nm, tables["wavelength_nm"], tables[f"{band}_pseudo_wavelength"])
 
 
-def response(band: Band, wavelength_nm: FloatArray) -> FloatArray:
+def response(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return the dimensionless throughput at `wavelength_nm`, zero outside 310-1110 nm."""
-    tables = _tables()
+    tables = _tables(release)
     return np.interp(wavelength_nm, tables["wavelength_nm"], tables[f"{band}_response"], left=0, right=0)
 
 
-def inverse_bases(band: Band) -> tuple[FloatArray, FloatArray]:
-    """Return wavelengths in nm, shape (w,), and the light the 55 bases stand for, shape (55, w)."""
-    tables = _tables()
+def inverse_bases(band: Band, release: str = RELEASE) -> tuple[FloatArray, FloatArray]:
+    """Return wavelengths in nm, shape (w,), and the light that the bases stand for, shape (coefficients, w)."""
+    tables = _tables(release)
     return tables["wavelength_nm"], tables[f"{band}_inverse_bases"]
 
 
-def basis_id(band: Band) -> int:
+def basis_id(band: Band, release: str = RELEASE) -> int:
     """Return Gaia's identifier of the band's basis configuration, as archive files carry it."""
-    return int(_tables()[f"{band}_basis_id"])
+    return int(_tables(release)[f"{band}_basis_id"])
 
 
-def bases(band: Band, pseudo: FloatArray) -> FloatArray:
-    """Return the 55 internal bases at pseudo-wavelengths `pseudo`, shape (55, len(pseudo)).
+def bases(band: Band, pseudo: FloatArray, release: str = RELEASE) -> FloatArray:
+    """Return the internal bases at pseudo-wavelengths `pseudo`, shape (coefficients, len(pseudo)).
 
     Coefficients times these are the mean spectrum in e-/s per pixel, exactly as ``gaiaxpy.convert`` gives it
     (De Angeli et al. 2023, A&A 674, A2).
     """
-    tables = _tables()
+    tables = _tables(release)
     low, high, normal_low, normal_high = tables[f"{band}_basis_range"]
+    matrix = tables[f"{band}_basis_matrix"]
     scale = (normal_high - normal_low) / (high - low)
-    functions = hermite_functions(COEFFICIENTS, pseudo * scale + normal_low - low * scale)
-    return np.asarray(tables[f"{band}_basis_matrix"] @ functions)
+    functions = hermite_functions(matrix.shape[1], pseudo * scale + normal_low - low * scale)
+    return np.asarray(matrix @ functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +154,34 @@ def _gaussian(distance: FloatArray, sigma: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
 
 
-def line_spread(band: Band) -> LineSpread:
-    """Return the fitted line-spread function of one photometer."""
+def line_spread(band: Band, release: str = RELEASE) -> LineSpread:
+    """Return the fitted line-spread function of one photometer; raises InvalidInputError if none is known yet."""
+    if release not in constants.LINE_SPREADS:
+        raise InvalidInputError(
+            f"no line spread of {release} is known: `python -m training.simulation.build.line_spread STARS.csv "
+            f"--release '{release}'` fits it, and constants.LINE_SPREADS holds it"
+        )
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
-    return LineSpread(constants.LINE_SPREAD.value[band], middle, scale)
+    return LineSpread(constants.LINE_SPREADS[release].value[band], middle, scale)
 
 
-def light_per_pixel(band: Band, pseudo: FloatArray, wavelength_nm: FloatArray = WAVELENGTH_NM) -> FloatArray:
+def light_per_pixel(
+    band: Band, pseudo: FloatArray, wavelength_nm: FloatArray = WAVELENGTH_NM, release: str = RELEASE
+) -> FloatArray:
     """Return the matrix from a spectral energy distribution to light on the detector, shape (len(pseudo), w).
 
     Applied to fluxes in W m-2 nm-1 at `wavelength_nm`, shape (w,), it gives e-/s per pixel:
     f(u) = integral of K(u, l) A R(l) l/(hc) S(l) dl (Montegriffo et al. 2023, A&A 674, A3).
     """
-    spread = line_spread(band)(pseudo, wavelength_nm, pseudo_wavelength(band, wavelength_nm))
+    spread = line_spread(band, release)(pseudo, wavelength_nm, pseudo_wavelength(band, wavelength_nm, release))
     photon_energy = constants.PLANCK_J_S.value * constants.LIGHT_SPEED_M_S.value / (wavelength_nm * 1e-9)
     width_nm = np.gradient(wavelength_nm)
-    collected = constants.APERTURE_M2.value * response(band, wavelength_nm) / photon_energy * width_nm
+    collected = constants.APERTURE_M2.value * response(band, wavelength_nm, release) / photon_energy * width_nm
     return np.asarray(spread * collected)
 
 
-def coefficients(band: Band, light: FloatArray) -> FloatArray:
-    """Return the 55 coefficients of point sources, shape (n, 55); times `sample_matrix` they are 120 samples.
+def coefficients(band: Band, light: FloatArray, release: str = RELEASE) -> FloatArray:
+    """Return the coefficients of point sources, shape (n, coefficients); times `sample_matrix` they are samples.
 
     Parameters
     ----------
@@ -153,8 +189,10 @@ def coefficients(band: Band, light: FloatArray) -> FloatArray:
         Which photometer.
     light : ndarray, shape (n, len(WAVELENGTH_NM))
         Spectral energy distributions in W m-2 nm-1 on `WAVELENGTH_NM`.
+    release : str
+        Of Gaia.
     """
-    return np.asarray(light @ light_per_pixel(band, WINDOW_PX).T @ fit_matrix(band))
+    return np.asarray(light @ light_per_pixel(band, WINDOW_PX, release=release).T @ fit_matrix(band, release))
 
 
 def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
@@ -203,21 +241,26 @@ def window_flux(modes: NDArray[np.complex64]) -> SingleArray:
 
 
 @cache
-def fit_matrix(band: Band) -> FloatArray:
-    """Return the matrix from fluxes on `WINDOW_PX` to least-squares coefficients, shape (window, 55)."""
-    design = bases(band, WINDOW_PX)
+def fit_matrix(band: Band, release: str = RELEASE) -> FloatArray:
+    """Return the matrix from fluxes on `WINDOW_PX` to least-squares coefficients, shape (window, coefficients)."""
+    design = bases(band, WINDOW_PX, release)
     return np.asarray(np.linalg.solve(design @ design.T, design).T)
 
 
 @cache
-def sample_matrix(band: Band) -> FloatArray:
-    """Return the matrix from coefficients to e-/s per sample, shape (55, 120), blue to red."""
-    positions = DR3.positions.pseudo_wavelength[DR3.positions.band == band]
-    if len(positions) != DR3.bp.samples:
-        raise ValueError(f"the grid holds {len(positions)} samples of {band}, not {DR3.bp.samples}")
-    return np.asarray(bases(band, positions) * np.abs(np.diff(positions)).mean())
+def sample_matrix(band: Band, release: str = RELEASE) -> FloatArray:
+    """Return the matrix from coefficients to e-/s per sample, shape (coefficients, 120), blue to red."""
+    grid = grid_of(release)
+    positions, wanted = grid.positions.pseudo_wavelength[grid.positions.band == band], _band(grid, band).samples
+    if len(positions) != wanted:
+        raise ValueError(f"the grid holds {len(positions)} samples of {band}, not {wanted}")
+    return np.asarray(bases(band, positions, release) * np.abs(np.diff(positions)).mean())
 
 
-def kept_matrix(band: Band) -> FloatArray:
-    """Return `sample_matrix` for the kept samples alone, shape (55, 80) or (55, 106)."""
-    return sample_matrix(band)[:, DR3.bp.kept if band == "BP" else DR3.rp.kept]
+def kept_matrix(band: Band, release: str = RELEASE) -> FloatArray:
+    """Return `sample_matrix` for the kept samples alone, shape (coefficients, 80) or (coefficients, 106)."""
+    return sample_matrix(band, release)[:, _band(grid_of(release), band).kept]
+
+
+def _band(grid: Grid, band: Band) -> GridBand:
+    return grid.bp if band == "BP" else grid.rp

@@ -1,4 +1,4 @@
-"""Noise as Gaia's pipeline leaves it: white on the detector, correlated by the fit of 55 bases."""
+"""Noise as Gaia's pipeline leaves it: white on the detector, correlated by the fit of the bases."""
 
 from functools import cache
 
@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from training.simulation import constants
 from training.simulation.instrument import (
-    COEFFICIENTS,
+    RELEASE,
     WINDOW_PX,
     Band,
     FloatArray,
     SingleArray,
+    coefficient_count,
     fit_matrix,
     kept_matrix,
 )
@@ -51,32 +52,35 @@ def draw_excess(count: int, rng: np.random.Generator) -> SingleArray:
 
 
 @cache
-def noise_fit(band: Band) -> FloatArray:
-    """Return the matrix from detector noise to coefficient noise, shape (window, 55).
+def noise_fit(band: Band, release: str = RELEASE) -> FloatArray:
+    """Return the matrix from detector noise to coefficient noise, shape (window, coefficients).
 
     In archive spectra the highest orders have smaller errors than white noise would leave. The taper repeats
     that, and with it the correlation of neighbouring samples.
     """
-    return fit_matrix(band) * np.interp(np.arange(COEFFICIENTS), *constants.COEFFICIENT_TAPER.value)
+    orders = np.arange(coefficient_count(band, release))
+    return fit_matrix(band, release) * np.interp(orders, *constants.COEFFICIENT_TAPER.value)
 
 
-def draw_coefficients(band: Band, variance: SingleArray, rng: np.random.Generator) -> SingleArray:
-    """Draw the noise of the 55 coefficients, shape (n, 55), from the window's variance and its background."""
+def draw_coefficients(
+    band: Band, variance: SingleArray, rng: np.random.Generator, release: str = RELEASE
+) -> SingleArray:
+    """Draw the noise of the coefficients, shape (n, coefficients), from the window's variance and its background."""
     white = rng.standard_normal(variance.shape, dtype=np.float32) * np.sqrt(variance)
     background = constants.BACKGROUND_OFFSET.value * rng.standard_normal((len(variance), 1), dtype=np.float32)
-    fit = noise_fit(band).astype(np.float32)
-    return np.asarray(white @ fit + background * fit_matrix(band).sum(axis=0).astype(np.float32))
+    fit = noise_fit(band, release).astype(np.float32)
+    return np.asarray(white @ fit + background * fit_matrix(band, release).sum(axis=0).astype(np.float32))
 
 
-def coefficient_covariance(band: Band, variance: SingleArray) -> FloatArray:
-    """Return the covariance of the 55 coefficients, shape (n, 55, 55), without the background's share."""
-    fit = noise_fit(band)
+def coefficient_covariance(band: Band, variance: SingleArray, release: str = RELEASE) -> FloatArray:
+    """Return the covariance of the m coefficients, shape (n, m, m), without the background's share."""
+    fit = noise_fit(band, release)
     return np.asarray(np.einsum("wi,nw,wj->nij", fit, variance.astype(np.float64), fit, optimize=True))
 
 
-def sample_error(band: Band, variance: SingleArray) -> SingleArray:
+def sample_error(band: Band, variance: SingleArray, release: str = RELEASE) -> SingleArray:
     """Return the standard error of each kept sample, shape (n, 80) or (n, 106), in e-/s per sample."""
-    weight = (noise_fit(band) @ kept_matrix(band)) ** 2
+    weight = (noise_fit(band, release) @ kept_matrix(band, release)) ** 2
     return np.asarray(np.sqrt(variance @ weight.astype(np.float32)))
 
 

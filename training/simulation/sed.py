@@ -20,6 +20,7 @@ from training.simulation import constants, population
 from training.simulation.dataset import BLOCK_ROWS, Block, Recipe, brightest, simulator
 from training.simulation.instrument import (
     BANDS,
+    RELEASE,
     WAVELENGTH_NM,
     FloatArray,
     SingleArray,
@@ -94,6 +95,7 @@ def observe(
     seed: int | np.random.SeedSequence = 1,
     *,
     coefficients: bool = False,
+    release: str = RELEASE,
 ) -> Block:
     """Return simulated Gaia spectra of one spectral energy distribution, one at each redshift.
 
@@ -108,7 +110,9 @@ def observe(
     seed : int or SeedSequence
         Of what is drawn, noise among it.
     coefficients : bool
-        Keep the 55 + 55 coefficients too.
+        Keep the coefficients too.
+    release : str
+        Of Gaia, whose instrument it is.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def observe(
     rng = np.random.default_rng(seed)
     light = observed_light(sed, z)
     light /= light.mean(axis=1, keepdims=True)
-    model, count = simulator(), len(z)
+    model, count = simulator(release), len(z)
     smear = population.draw_smear(z, rng) if seen.extent_px is None else _extent(seen.extent_px, count)
     blue_to_red = population.draw_blue_to_red(count, rng).astype(np.float32)[:, None]
     window: dict[Any, SingleArray] = {}
@@ -137,11 +141,11 @@ def observe(
         if band == "BP" and seen.extent_px != 0:  # a point source loses nothing outside the window
             modes *= blue_to_red
         window[band] = window_flux(modes)
-    scale = _scale(window, z, seen, rng)
+    scale = _scale(window, z, seen, rng, release)
     window = {band: (flux * scale).astype(np.float32) for band, flux in window.items()}
     transits = None if seen.transits is None else np.full(count, seen.transits, np.int16)
     return model.observed(
-        Recipe(count, 0, coefficients=coefficients),
+        Recipe(count, 0, coefficients=coefficients, release=release),
         window,
         rng,
         transits,
@@ -162,7 +166,7 @@ def observe_many(sed: Sed, redshift: Sequence[float], seen: Observation, recipe:
         for index, start in enumerate(range(0, recipe.count, BLOCK_ROWS)):
             seeds = np.random.SeedSequence(recipe.seed, spawn_key=(index,))
             part = every[start : start + BLOCK_ROWS]
-            yield observe(sed, part, seen, seeds, coefficients=recipe.coefficients)
+            yield observe(sed, part, seen, seeds, coefficients=recipe.coefficients, release=recipe.release)
 
     return blocks()
 
@@ -216,12 +220,12 @@ def _extent(sigma_px: float, count: int) -> SingleArray:
 
 
 def _scale(
-    window: dict[Any, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator
+    window: dict[Any, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator, release: str
 ) -> NDArray[np.float64]:
     """Return what makes each source as bright as it should be, shape (n, 1)."""
     total = {band: values.sum(axis=1, dtype=np.float64) * WINDOW_STEP_PX for band, values in window.items()}
     if seen.magnitude is None:
-        return np.asarray(population.draw_peak(redshift, rng)[:, None] / brightest(window["RP"]))
+        return np.asarray(population.draw_peak(redshift, rng)[:, None] / brightest(window["RP"], release=release))
     if seen.band == "G":
         now = population.magnitude(total["BP"], total["RP"])
     else:

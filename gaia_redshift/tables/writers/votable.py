@@ -4,7 +4,7 @@ NumPy lays a block's rows out and one call encodes them: a writer that goes row 
 """
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,6 +21,8 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
 <RESOURCE type="results">
 """
+_DONE = '<INFO name="QUERY_STATUS" value="OK"/>\n'
+"""What DALI 1.1 wants in a table that a service answers."""
 _LINE_BYTES = 57
 """Of content a line of base64, which makes 76 characters."""
 
@@ -57,7 +59,7 @@ class VotableWriter:
         """Add rows, below the header if they are the first."""
         made = plain(_without_uint64(rows))
         if not self._begun:
-            self._file.write((_HEAD + _table(made.schema, self._about)).encode())
+            self._file.write((_HEAD + _DONE + _table(made.schema, self._about)).encode())
             self._file.write(b"<DATA>\n<BINARY2>\n<STREAM encoding='base64'>\n")
             self._begun = True
         content = self._rest + _rows(made).tobytes()
@@ -104,17 +106,33 @@ def header_text(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
     return _HEAD + _table(pyarrow.schema(fields), about_) + "</TABLE>\n</RESOURCE>\n</VOTABLE>\n"
 
 
+def error_document(message: str, notes: Iterable[tuple[str, str]]) -> bytes:
+    """Return a VOTable without a table that says why there is none, as DALI 1.1 wants it.
+
+    Parameters
+    ----------
+    message : str
+    notes : iterable of (str, str)
+        Names and values of further INFO elements.
+    """
+    failed = f'<INFO name="QUERY_STATUS" value="ERROR">{escape(_xml(message))}</INFO>\n'
+    return (_HEAD + failed + _infos(notes) + "</RESOURCE>\n</VOTABLE>\n").encode()
+
+
+def _infos(notes: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<INFO name={quoteattr(_xml(name))} value={quoteattr(_xml(text))}/>\n" for name, text in notes)
+
+
 def _table(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
-    lines = [f"<INFO name={quoteattr(name)} value={quoteattr(_xml(text))}/>" for name, text in about_.items()]
-    lines.append("<TABLE>")
+    lines = ["<TABLE>"]
     for name, field in zip(unique_names(schema.names), schema, strict=True):
-        attributes = {"name": _xml(name), **_datatype(name, field.type)}
+        attributes = {"name": _xml(name), **datatype(name, field.type)}
         attributes |= {key: text for key, what in (("unit", UNIT), ("ucd", UCD)) if (text := about(field, what))}
         opened = "".join(f" {key}={quoteattr(text)}" for key, text in attributes.items())
         described = about(field, DESCRIPTION)
         text = f"<DESCRIPTION>{escape(_xml(described))}</DESCRIPTION>" if described else ""
         lines.append(f"<FIELD{opened}>{text}</FIELD>" if text else f"<FIELD{opened}/>")
-    return "".join(f"{line}\n" for line in lines)
+    return _infos(about_.items()) + "".join(f"{line}\n" for line in lines)
 
 
 def _xml(text: str) -> str:
@@ -122,7 +140,8 @@ def _xml(text: str) -> str:
     return "".join(one for one in text if one in "\t\n\r" or " " <= one < "\ufffe")
 
 
-def _datatype(name: str, kind: pyarrow.DataType) -> dict[str, str]:
+def datatype(name: str, kind: pyarrow.DataType) -> dict[str, str]:
+    """Return a column's ``datatype`` and, where it is an array or text, its ``arraysize``."""
     if pyarrow.types.is_string(kind):
         return {"datatype": "char" if name in _ASCII else "unicodeChar", "arraysize": "*"}
     if not is_array(kind):

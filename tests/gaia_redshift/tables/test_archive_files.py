@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
-from gaia_redshift.spectra import DR3, RELEASES, Basis, Release, SpectrumBatch
+from gaia_redshift.spectra import DR3, GRIDS, RELEASES, Basis, Release, SpectrumBatch
 from gaia_redshift.tables.formats import opened
 from gaia_redshift.tables.recognise import Recognised, recognise
 from gaia_redshift.tables.spectra import check_readable, read_spectra
@@ -150,6 +150,21 @@ def test_a_new_release_is_an_entry_and_its_bases(tmp_path: Path, monkeypatch: py
     check_readable(found, grid, "new@1")
     with pytest.raises(UnsupportedByModelError, match=r"Gaia DR9 spectra, old@1 reads Gaia DR3"):
         check_readable(found, DR3, "old@1")
+
+
+def test_what_a_table_of_samples_says_of_its_grid_comes_before_what_a_model_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = replace(DR3, name="smsgen-dr9-1", release="Gaia DR9")
+    release = Release("Gaia DR9", (31, 33), ("SPECTRUM_XP_9",), ("b", "r"), "gaiadr9", grid)
+    monkeypatch.setitem(RELEASES, release.name, release)
+    monkeypatch.setitem(GRIDS, grid.name, grid)
+    table = pyarrow.table({"flux": [[1.0] * DR3.samples]})
+    for said, wanted in (({"grid_id": DR3.name}, DR3.name), ({"release": "Gaia DR3"}, DR3.name), ({}, grid.name)):
+        file = io.BytesIO()
+        parquet.write_table(table.replace_schema_metadata(said), file)
+        with opened(file) as content:
+            assert recognise(content, grid).grid.name == wanted
 
 
 @pytest.mark.parametrize("arrays", [False, True])

@@ -138,7 +138,7 @@ def test_what_a_fits_or_votable_file_says_of_its_origin_is_heard(tmp_path: Path)
     for name in ("set.vot", "set.fits"):
         dataset = load(tmp_path / name)
         assert dataset.simulated is True
-        assert dataset.provenance == {"seed": "7"}
+        assert dataset.provenance == {"seed": "7", "grid_id": DR3.name}
 
 
 @pytest.mark.parametrize("name", ["set.fits", "set.vot"])

@@ -5,13 +5,15 @@ gaiaxpy 2.1.5 (BSD-3, (c) DPAC, CU5, DPCI), after Montegriffo et al. 2023 (A&A 6
 """
 
 import warnings
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.instrument import hermite_functions
+from training.simulation.instrument import RELEASE, hermite_functions
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -24,8 +26,6 @@ with warnings.catch_warnings():
 mpl.rcParams["text.usetex"] = False  # importing gaiaxpy turns it on
 
 CONFIGURATION = Path(gaiaxpy.__file__).parent / "config"
-BASES_FILE = "OptimisedCalibratedBases_BpId32_RpId37_withNormalisation.xml"
-MODEL_VERSIONS = {"BP": "bpC03_v375wi", "RP": "rpC03_v142r"}
 
 Band = Literal["BP", "RP"]
 FloatArray = NDArray[np.float64]
@@ -33,45 +33,76 @@ Model: TypeAlias = Any
 """Something of gaiaxpy's, which has no types."""
 
 
-def external_model(band: Band) -> Model:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What gaiaxpy calls its tables of one release, below `CONFIGURATION`."""
+
+    bases: str
+    """XML file of the bases of the mean spectra."""
+    models: dict[Band, str]
+    """What the names of the instrument model's files begin with."""
+
+
+FILES = {
+    "Gaia DR3": Files(
+        bases="OptimisedCalibratedBases_BpId32_RpId37_withNormalisation.xml",
+        models={"BP": "bpC03_v375wi", "RP": "rpC03_v142r"},
+    ),
+}
+"""By release; that of a new one is one entry, once a GaiaXPy brings its files."""
+
+
+def files_of(release: str) -> Files:
+    """Return what gaiaxpy calls the tables of a release; ends the script with what to do where none are known."""
+    if release not in FILES:
+        there = ", ".join(sorted(path.name for path in CONFIGURATION.glob("*.xml")))
+        raise SystemExit(
+            f"which of GaiaXPy {gaiaxpy.__version__}'s tables are those of {release} is not known: name them in FILES "
+            f"of {Path(__file__).name}; there are the bases {there}"
+        )
+    return FILES[release]
+
+
+@cache
+def external_model(band: Band, release: str = RELEASE) -> Model:
     """Return gaiaxpy's instrument model of one photometer."""
-    names = [f"{MODEL_VERSIONS[band]}_{part}.csv" for part in ("dispersion", "response", "bases")]
+    names = [f"{files_of(release).models[band]}_{part}.csv" for part in ("dispersion", "response", "bases")]
     return ExternalInstrumentModel.from_config_csv(*(str(CONFIGURATION / name) for name in names))
 
 
-def pseudo_wavelength(band: Band, wavelength_nm: FloatArray) -> FloatArray:
+def pseudo_wavelength(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return the position u in pixels at which light of `wavelength_nm` falls."""
-    return np.asarray(external_model(band).wl_to_pwl(wavelength_nm), dtype=np.float64)
+    return np.asarray(external_model(band, release).wl_to_pwl(wavelength_nm), dtype=np.float64)
 
 
-def response(band: Band, wavelength_nm: FloatArray) -> FloatArray:
+def response(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return the dimensionless response, zero outside 310-1110 nm where the table ends."""
     inside = (wavelength_nm >= 310) & (wavelength_nm <= 1110)
-    values = np.asarray(external_model(band).get_response(wavelength_nm), dtype=np.float64)
+    values = np.asarray(external_model(band, release).get_response(wavelength_nm), dtype=np.float64)
     return np.where(inside, np.maximum(values, 0), 0)
 
 
-def basis_configuration(band: Band) -> dict[str, Any]:
-    """Return the definition of the 55 bases of the internally calibrated mean spectra."""
-    bands = get_bands_config(parse_config(str(CONFIGURATION / BASES_FILE)))
+def basis_configuration(band: Band, release: str = RELEASE) -> dict[str, Any]:
+    """Return the definition of the bases of the internally calibrated mean spectra."""
+    bands = get_bands_config(parse_config(str(CONFIGURATION / files_of(release).bases)))
     part = bands.bpConfig if band == "BP" else bands.rpConfig
     return dict(part._asdict()) if hasattr(part, "_asdict") else dict(part)
 
 
-def inverse_bases(band: Band, wavelength_nm: FloatArray) -> FloatArray:
-    """Return the 55 SEDs (before response) that the 55 internal bases stand for, shape (55, n)."""
-    bases = external_model(band).bases
+def inverse_bases(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
+    """Return the SEDs (before response) that the internal bases stand for, shape (coefficients, n)."""
+    bases = external_model(band, release).bases
     scale = (bases["normRangeMax"] - bases["normRangeMin"]) / (bases["pwlRangeMax"] - bases["pwlRangeMin"])
     offset = bases["normRangeMin"] - bases["pwlRangeMin"] * scale
     order = int(bases["nInverseBasesCoefficients"])
-    functions = hermite_functions(order, pseudo_wavelength(band, wavelength_nm) * scale + offset)
+    functions = hermite_functions(order, pseudo_wavelength(band, wavelength_nm, release) * scale + offset)
     return np.asarray(bases["transformationMatrix"] @ (bases["inverseBasesCoefficients"] @ functions))
 
 
-def design_matrix(band: Band, pseudo: FloatArray) -> FloatArray:
-    """Return the bases of the mean spectra at pseudo-wavelengths, shape (55, len(pseudo)), as gaiaxpy has them."""
+def design_matrix(band: Band, pseudo: FloatArray, release: str = RELEASE) -> FloatArray:
+    """Return gaiaxpy's bases of the mean spectra at pseudo-wavelengths, shape (coefficients, len(pseudo))."""
     ascending = np.argsort(pseudo)
-    found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / BASES_FILE)))
+    found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / files_of(release).bases)))
     matrix = np.empty((len(found[band.lower()].get_design_matrix()), len(pseudo)))
     matrix[:, ascending] = found[band.lower()].get_design_matrix()
     return matrix

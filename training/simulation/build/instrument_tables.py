@@ -1,4 +1,7 @@
-"""Write ``data/instrument.npz``: dispersion, response and bases of both photometers."""
+"""Write ``data/instrument_gaiadr3.npz``: dispersion, response and bases of both photometers, for one release.
+
+Run ``python -m training.simulation.build.instrument_tables --release dr3``.
+"""
 
 from typing import Any
 
@@ -11,7 +14,8 @@ from training.simulation.build.gaiaxpy_tables import (
     pseudo_wavelength,
     response,
 )
-from training.simulation.instrument import INSTRUMENT_FILE
+from training.simulation.build.options import only_release
+from training.simulation.instrument import instrument_file
 
 BANDS: tuple[Band, ...] = ("BP", "RP")
 WAVELENGTH_STEP_NM = 0.5
@@ -19,18 +23,19 @@ WAVELENGTH_STEP_NM = 0.5
 
 def main() -> None:
     """Write the tables."""
+    release = only_release(__doc__).name
     wavelength_nm = np.arange(310.0, 1110.0 + WAVELENGTH_STEP_NM, WAVELENGTH_STEP_NM)
     arrays: dict[str, Any] = {"wavelength_nm": wavelength_nm}
     for band in BANDS:
-        bases = basis_configuration(band)
+        bases = basis_configuration(band, release)
         size = int(bases["dimension"])
-        arrays[f"{band}_pseudo_wavelength"] = pseudo_wavelength(band, wavelength_nm)
-        arrays[f"{band}_response"] = response(band, wavelength_nm).astype(np.float32)
+        arrays[f"{band}_pseudo_wavelength"] = pseudo_wavelength(band, wavelength_nm, release)
+        arrays[f"{band}_response"] = response(band, wavelength_nm, release).astype(np.float32)
         arrays[f"{band}_basis_matrix"] = np.asarray(bases["transformationMatrix"]).reshape(size, size)
         arrays[f"{band}_basis_range"] = np.array([*bases["range"], *bases["normalizedRange"]])
         arrays[f"{band}_basis_id"] = np.array(int(bases["uniqueId"]))
-        arrays[f"{band}_inverse_bases"] = inverse_bases(band, wavelength_nm).astype(np.float32)
-    np.savez_compressed(INSTRUMENT_FILE, **arrays)
+        arrays[f"{band}_inverse_bases"] = inverse_bases(band, wavelength_nm, release).astype(np.float32)
+    np.savez_compressed(instrument_file(release), **arrays)
 
 
 if __name__ == "__main__":

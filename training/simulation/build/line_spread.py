@@ -1,27 +1,34 @@
-"""Fit the line-spread functions of ``constants.LINE_SPREAD`` and print them; a minute on one core.
+"""Fit the line-spread functions of ``constants.LINE_SPREADS`` for one release and print them; a minute on one core.
+
+Run ``python -m training.simulation.build.line_spread STARS.csv --release dr3`` after ``instrument_tables``.
 
 gaiaxpy gives Gaia's instrument as pairs: an inverse basis (light) and an internal basis (what the detector records
 of it). Gaussians whose width and place vary with wavelength, two in BP and three in RP, are fitted so that they turn
-the 55 former into the 55 latter, each pair weighted by how much stars use it: orders above about 20 carry below a
+the former into the latter, each pair weighted by how much stars use it: orders above about 20 carry below a
 hundredth of their light.
 """
 
 import argparse
 import csv
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from gaia_redshift.errors import RedshiftError
+from gaia_redshift.spectra import RELEASES
 from training.simulation import constants
+from training.simulation.build.options import add_release
 from training.simulation.instrument import (
     BANDS,
-    COEFFICIENTS,
+    RELEASE,
     Band,
     LineSpread,
     bases,
+    coefficient_count,
     inverse_bases,
     pseudo_wavelength,
     response,
@@ -40,27 +47,27 @@ NO_HALO = (0.0, 0.0, 0.0)
 SMALLEST_WEIGHT = 1e-3
 
 
-def stellar_weight(band: Band, coefficients: FloatArray) -> FloatArray:
-    """Return the rms share of each order in real stars' coefficients, shape (n, 55) -> (55,), one for order 0."""
-    light = np.abs(coefficients @ bases(band, np.arange(*RANGE_PX[band], 0.25))).sum(axis=1, keepdims=True)
+def stellar_weight(band: Band, coefficients: FloatArray, release: str = RELEASE) -> FloatArray:
+    """Return the rms share of each order in real stars' coefficients, shape (n, m) -> (m,), one for order 0."""
+    light = np.abs(coefficients @ bases(band, np.arange(*RANGE_PX[band], 0.25), release)).sum(axis=1, keepdims=True)
     weight = np.sqrt(((coefficients / light) ** 2).mean(axis=0))
     return np.asarray(np.maximum(weight / weight[0], SMALLEST_WEIGHT))
 
 
-def smooth_weight() -> FloatArray:
+def smooth_weight(band: Band, release: str = RELEASE) -> FloatArray:
     """Return weights for want of stars: a steep fall to the smallest."""
-    return np.maximum(np.exp(-np.arange(COEFFICIENTS) / 3.0), SMALLEST_WEIGHT)
+    return np.maximum(np.exp(-np.arange(coefficient_count(band, release)) / 3.0), SMALLEST_WEIGHT)
 
 
-def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
+def fit(band: Band, weight: FloatArray, release: str = RELEASE) -> tuple[FloatArray, float]:
     """Return the parameters and the rms misfit relative to the rms of the weighted bases."""
-    table_nm, table = inverse_bases(band)
+    table_nm, table = inverse_bases(band, release)
     inside = (table_nm >= RANGE_NM[band][0]) & (table_nm < RANGE_NM[band][1])
     wavelength_nm = table_nm[inside]
-    light = table[:, inside] * (response(band, wavelength_nm) > 0) * np.gradient(wavelength_nm)
+    light = table[:, inside] * (response(band, wavelength_nm, release) > 0) * np.gradient(wavelength_nm)
     pseudo = np.arange(*RANGE_PX[band], 0.5)
-    wanted = bases(band, pseudo) * weight[:, None]
-    arrival = pseudo_wavelength(band, wavelength_nm)
+    wanted = bases(band, pseudo, release) * weight[:, None]
+    arrival = pseudo_wavelength(band, wavelength_nm, release)
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
@@ -72,24 +79,50 @@ def fit(band: Band, weight: FloatArray) -> tuple[FloatArray, float]:
     return found.x, float(np.sqrt((found.fun**2).mean() / (wanted**2).mean()))
 
 
-def read_coefficients(path: Path, band: Band) -> FloatArray:
-    """Read one band's coefficients of all sources of an ``XP_CONTINUOUS`` CSV file, shape (n, 55)."""
+def read_coefficients(path: Path, band: Band, release: str = RELEASE) -> FloatArray:
+    """Read one band's coefficients of all sources of a CSV file of the archive's mean spectra, shape (n, m).
+
+    Raises
+    ------
+    ValueError
+        If the column is missing, or a source has another number of coefficients than the release.
+    """
     csv.field_size_limit(sys.maxsize)
+    name, count = RELEASES[release].coefficient_columns[BANDS.index(band)], coefficient_count(band, release)
     with path.open(encoding="ascii", newline="") as file:
-        cells = [row[f"{band.lower()}_coefficients"].strip("()[]") for row in csv.DictReader(file)]
-    return np.array([[float(word) for word in cell.split(",")] for cell in cells if cell])
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        if name not in (rows.fieldnames or ()):
+            raise ValueError(
+                f"{path.name} lacks the column {name}: give the archive's mean spectra of {release} as CSV"
+            )
+        cells = [row[name].strip("()[]") for row in rows]
+    found = [[float(word) for word in cell.split(",")] for cell in cells if cell]
+    if wrong := next((len(values) for values in found if len(values) != count), None):
+        raise ValueError(f"{path.name}: {name} holds {wrong} numbers, those of {release} are {count}")
+    return np.array(found).reshape(-1, count)
 
 
 def main() -> None:
     """Fit both bands and print the parameters beside those in use."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stars", type=Path, nargs="?", help="XP_CONTINUOUS CSV file of real stars, for the weights")
-    stars = parser.parse_args().stars
-    for band in BANDS:
-        weight = stellar_weight(band, read_coefficients(stars, band)) if stars else smooth_weight()
-        parameters, misfit = fit(band, weight)
-        sys.stdout.write(f"{band} fitted {' '.join(f'{p:.4f}' for p in parameters)}; misfit {100 * misfit:.2f}%\n")
-        sys.stdout.write(f"{band} in use {' '.join(f'{p:.4f}' for p in constants.LINE_SPREAD.value[band])}\n")
+    parser.add_argument("stars", type=Path, nargs="?", help="archive CSV file of real stars' mean spectra, for weights")
+    add_release(parser)
+    options = parser.parse_args()
+    release, known = options.release.name, constants.LINE_SPREADS.get(options.release.name)
+    try:
+        for band in BANDS:
+            weight = smooth_weight(band, release)
+            if options.stars:
+                weight = stellar_weight(band, read_coefficients(options.stars, band, release), release)
+            parameters, misfit = fit(band, weight, release)
+            sys.stdout.write(f"{band} fitted {_shown(parameters)}; misfit {100 * misfit:.2f}%\n")
+            sys.stdout.write(f"{band} in use {_shown(known.value[band]) if known else f'none for {release}'}\n")
+    except (ValueError, OSError, RedshiftError) as error:
+        parser.error(str(error))
+
+
+def _shown(parameters: Iterable[float]) -> str:
+    return " ".join(f"{parameter:.4f}" for parameter in parameters)
 
 
 if __name__ == "__main__":

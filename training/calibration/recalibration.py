@@ -1,0 +1,239 @@
+"""A few hundred labelled galaxies set a model's intervals anew. Imports `correction`, `intervals`, the reference.
+
+So few cannot fill tables over redshift and brightness. They say by which factor the ends of the tables that the model
+has are too near or too far, the four ends apart, and each class of brightness that holds enough of them apart. The
+factors are finite-sample conformal quantiles (Lei et al. 2018, JASA 113, 1094) of the error in units of the interval
+end; of a density, whose table holds levels, both are taken as normal deviates.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from gaia_redshift.interpretation.calibration import ENDS, Calibration, IntervalTable
+from gaia_redshift.interpretation.prior import PriorName
+from gaia_redshift.interpretation.result import DECIMALS
+from gaia_redshift.spectra import FloatArray
+from training.calibration import correction as correcting
+from training.calibration.correction import Column, Correction
+from training.calibration.intervals import Held, conformal_rank
+from training.calibration.reference.density import cumulative_at, posterior, quantile
+from training.calibration.reference.intervals import Intervals, brightness
+
+FOLDS = 10
+_SEED = 1
+
+CLASS_GALAXIES = 200
+"""Least number of labelled galaxies in a class of brightness that gets factors of its own: NODE_GALAXIES' reason."""
+
+_LEVELS = {"lower95": 0.95, "lower68": 0.68, "upper68": 0.68, "upper95": 0.95}
+_CERTAIN = 1e-6
+"""Levels nearer to 0 and 1 are taken as this: their normal deviates are infinite."""
+_NEAREST = {"point": 1e-4, "density": 1e-2}
+"""An end is at least so far from the prediction, in redshift or as a normal deviate: a factor must find something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Labelled galaxies and what a network says of them; arrays of n rows."""
+
+    flux: FloatArray
+    """Shape (n, samples), e-/s per sample."""
+    true: Column
+    family: NDArray[np.int64]
+    """Galaxies with one number are never on both sides of a cross-validation."""
+    output: Mapping[str, FloatArray]
+    """The network's, by name."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Labelled":
+        """Return some of the galaxies."""
+        output = {name: values[chosen] for name, values in self.output.items()}
+        return Labelled(self.flux[chosen], self.true[chosen], self.family[chosen], output)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Answers to labelled galaxies under one prior, each of shape (n,)."""
+
+    predicted: Column
+    inside68: NDArray[np.bool_]
+    inside95: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """What was learnt, and how the model did before and does after, on galaxies that it was not learnt from."""
+
+    correction: Correction
+    calibration: Calibration
+    before: Mapping[PriorName, Judged]
+    after: Mapping[PriorName, Judged]
+
+
+class Recalibration:
+    """A model's calibration, and what labelled galaxies make of it.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    edges : ndarray, shape (bins + 1,), optional
+        Of a density's bins; None for a point model.
+    """
+
+    def __init__(self, calibration: Calibration, edges: Column | None) -> None:
+        self._calibration, self._edges = calibration, edges
+        self._classes = np.array(calibration.brightness_edges)
+
+    def learn(self, galaxies: Labelled) -> Recalibrated:
+        """Learn a correction and intervals, and measure both by cross-validation.
+
+        Parameters
+        ----------
+        galaxies : Labelled
+
+        Returns
+        -------
+        Recalibrated
+            Without a correction where galaxies held back do not gain by it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the labels are farther off than a recalibration can mend.
+        """
+        fold = _folds(galaxies.family)
+        correction, corrections = self._correct(galaxies, fold)
+        after: dict[PriorName, list[Judged]] = {}
+        for number in range(FOLDS):
+            rest, held_back = galaxies.rows(fold != number), galaxies.rows(fold == number)
+            calibration = self.rescaled(self.held(rest, corrections[number]))
+            for prior, judged in self.judge(held_back, corrections[number], calibration).items():
+                after.setdefault(prior, []).append(judged)
+        return Recalibrated(
+            correction=correction,
+            calibration=self.rescaled(self.held(galaxies, correction)),
+            before=self.judge(galaxies, Correction(), self._calibration),
+            after={prior: _in_order(parts, fold) for prior, parts in after.items()},
+        )
+
+    def _correct(self, galaxies: Labelled, fold: NDArray[np.intp]) -> tuple[Correction, list[Correction]]:
+        """Return the correction that all galaxies ask for, and those of all but each fold; none if none gains."""
+        corrections = [self.fit(galaxies.rows(fold != number)) for number in range(FOLDS)]
+        prior = None if self._edges is None else correcting.smooth_prior(galaxies.true, self._edges)
+        gain = np.empty(len(galaxies.true))
+        for number, found in enumerate(corrections):
+            held_back = galaxies.rows(fold == number)
+            gain[fold == number] = self._score(held_back, found, prior) - self._score(held_back, Correction(), prior)
+        if not correcting.improves(gain):
+            return Correction(), [Correction()] * FOLDS
+        return self.fit(galaxies), corrections
+
+    def fit(self, galaxies: Labelled) -> Correction:
+        """Return the correction that labelled galaxies ask for."""
+        if self._edges is None:
+            return correcting.fit_point(_point(galaxies), galaxies.true)
+        return correcting.fit_density(self._likelihood(galaxies), galaxies.true, self._edges)
+
+    def _score(self, galaxies: Labelled, correction: Correction, prior: Column | None) -> Column:
+        """Return how well each galaxy is answered: log probability under a prior, or minus the absolute error."""
+        if self._edges is None or prior is None:
+            return np.asarray(-np.abs(correction.of_redshift(_point(galaxies)) - galaxies.true))
+        likelihood = correction.of_likelihood(self._likelihood(galaxies), self._edges)
+        return correcting.ln_score(likelihood, galaxies.true, self._edges, prior)
+
+    def held(self, galaxies: Labelled, correction: Correction) -> dict[PriorName, Held]:
+        """Return corrected predictions and their scores, by prior."""
+        if self._edges is None:
+            predicted = correction.of_redshift(_point(galaxies)).round(DECIMALS)
+            return {"survey": Held(galaxies.flux, predicted, galaxies.true - predicted)}
+        likelihood = correction.of_likelihood(self._likelihood(galaxies), self._edges)
+        relative = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+        widths = np.diff(self._edges)
+        priors: dict[PriorName, Column] = {
+            "survey": np.array(self._calibration.prior_survey),
+            "flat": widths / widths.sum(),
+        }
+        found: dict[PriorName, Held] = {}
+        for name, prior in priors.items():
+            densities = posterior(relative, prior, np.ones_like(prior))
+            predicted = quantile(densities, self._edges, 0.5).round(DECIMALS)
+            found[name] = Held(galaxies.flux, predicted, cumulative_at(densities, self._edges, galaxies.true))
+        return found
+
+    def rescaled(self, held: Mapping[PriorName, Held]) -> Calibration:
+        """Return the calibration with the ends of its intervals moved to hold these galaxies."""
+        intervals = {prior: self._tables(prior, each) for prior, each in held.items()}
+        return self._calibration.model_copy(update={"intervals": intervals})
+
+    def judge(self, galaxies: Labelled, correction: Correction, calibration: Calibration) -> dict[PriorName, Judged]:
+        """Return what a corrected model with these intervals answers to labelled galaxies, by prior."""
+        intervals, found = Intervals(calibration), {}
+        for prior, each in self.held(galaxies, correction).items():
+            low95, low68, high68, high95 = intervals.at(prior, each.flux, np.asarray(each.predicted, np.float64))
+            inside68 = (low68 <= each.score) & (each.score <= high68)
+            inside95 = (low95 <= each.score) & (each.score <= high95)
+            found[prior] = Judged(np.asarray(each.predicted), inside68, inside95)
+        return found
+
+    def _tables(self, prior: PriorName, held: Held) -> list[IntervalTable]:
+        ends = Intervals(self._calibration).at(prior, held.flux, np.asarray(held.predicted, np.float64))
+        score = self._deviate(np.asarray(held.score, np.float64))
+        number = np.searchsorted(self._classes, brightness(held.flux), side="right")
+        tables = self._calibration.intervals[prior]
+        made = []
+        for own, table in enumerate(tables):
+            rows = number == own
+            if np.count_nonzero(rows) < CLASS_GALAXIES:
+                rows = np.ones(len(score), np.bool_)
+            columns = {}
+            for end, level, values in zip(ENDS, _LEVELS.values(), ends, strict=True):
+                ratio = np.sort(score[rows] / self._from_prediction(end, values[rows]))
+                factor = max(float(ratio[conformal_rank(len(ratio), level) - 1]), 0.0)
+                columns[end] = self._from_prediction(end, np.array(getattr(table, end))) * factor
+            made.append(self._table(table, columns))
+        return made
+
+    def _table(self, table: IntervalTable, columns: dict[str, Column]) -> IntervalTable:
+        """Return a table with new ends; the 95% interval holds the 68% interval."""
+        columns["lower95"] = np.minimum(columns["lower95"], columns["lower68"])
+        columns["upper95"] = np.maximum(columns["upper95"], columns["upper68"])
+        if self._edges is not None:
+            columns = {end: np.clip(ndtr(values), _CERTAIN, 1 - _CERTAIN) for end, values in columns.items()}
+        return IntervalTable(redshift=table.redshift, **{end: values.tolist() for end, values in columns.items()})
+
+    def _from_prediction(self, end: str, values: Column) -> Column:
+        """Return how far interval ends lie from the prediction, never quite at it; negative below it."""
+        nearest = _NEAREST["point" if self._edges is None else "density"]
+        sign = -1.0 if end.startswith("lower") else 1.0
+        return np.asarray(sign * np.maximum(sign * self._deviate(values), nearest))
+
+    def _deviate(self, score: Column) -> Column:
+        """Return an error as it is, and a level as its normal deviate: zero is the prediction in both."""
+        return score if self._edges is None else np.asarray(ndtri(np.clip(score, _CERTAIN, 1 - _CERTAIN)))
+
+    def _likelihood(self, galaxies: Labelled) -> Column:
+        return correcting.ln_likelihood(galaxies.output["density"], np.array(self._calibration.prior_train))
+
+
+def _point(galaxies: Labelled) -> Column:
+    return galaxies.output["redshift"].astype(np.float64).reshape(-1)
+
+
+def _folds(family: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the fold of each galaxy, shape (n,); those of one family share it."""
+    _, member = np.unique(family, return_inverse=True)
+    of_family = np.random.default_rng(_SEED).permutation(np.arange(member.max() + 1) % FOLDS)
+    return np.asarray(of_family[member], np.intp)
+
+
+def _in_order(parts: list[Judged], fold: NDArray[np.intp]) -> Judged:
+    """Return the answers of all folds in the order of the galaxies."""
+    order = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
+    return Judged(
+        np.concatenate([part.predicted for part in parts])[order],
+        np.concatenate([part.inside68 for part in parts])[order],
+        np.concatenate([part.inside95 for part in parts])[order],
+    )
