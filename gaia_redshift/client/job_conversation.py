@@ -148,14 +148,14 @@ def find(phases: tuple[str, ...], last: int | None) -> Talk[list[JobReply]]:
     params = [("PHASE", phase) for phase in phases] + ([] if last is None else [("LAST", str(last))])
     reply = checked((yield {**_request("GET"), "params": params}))
     try:
-        return JobList.model_validate_json(reply.content).jobs
+        return JobList.model_validate_json(reply.content, extra="ignore").jobs
     except ValueError:
         raise not_understood(reply) from None
 
 
 def _read_job(reply: httpx.Response) -> JobReply:
     try:
-        return JobReply.model_validate_json(checked(reply).content)
+        return JobReply.model_validate_json(checked(reply).content, extra="ignore")
     except ValueError:
         raise not_understood(reply) from None
 

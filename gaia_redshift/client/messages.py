@@ -16,7 +16,10 @@ ModelName = Annotated[str, Field(max_length=128)]
 
 
 class Wire(BaseModel):
-    """Base of all that is sent or received."""
+    """Base of all that is sent or received.
+
+    A service refuses fields that it does not know; a client leaves them out, since a later service may send more.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

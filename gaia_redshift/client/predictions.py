@@ -72,7 +72,7 @@ def from_json(content: bytes) -> Piece:
             kind = pyarrow.list_(pyarrow.float64(), len(edges) - 1)
             columns["pdf"] = pyarrow.array([row.get("pdf") for row in rows], kind)
         ids = [row.get("source_id") for row in rows] if any("source_id" in row for row in rows) else None
-        model = ModelVersion.model_validate(reply["model"])
+        model = ModelVersion.model_validate(reply["model"], extra="ignore")
         return Piece(pyarrow.table(columns), ids, model, reply["prior"], edges)
     except (pyarrow.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError("no answer of this service") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -166,6 +167,30 @@ def test_a_service_that_goes_away_meanwhile_costs_nothing(keeper: Server, make_f
         found = client.submit(make_flux(4)).result()
     assert breaking.left == 0
     assert len(found) == 4
+
+
+class OfALaterService(httpx.HTTPTransport):
+    """Adds a field that nobody knows yet to every object of a JSON answer."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        reply = super().handle_request(request)
+        if reply.headers.get("content-type") != "application/json":
+            return reply
+        content = json.loads(reply.read(), object_hook=lambda found: {**found, "later": {}})
+        return httpx.Response(reply.status_code, json=content)
+
+
+def test_fields_that_a_later_service_adds_are_ignored(keeper: Server, make_flux: Make) -> None:
+    strict = parquet_table(5, unusable=(3,))
+    with Client(keeper.url, transport=OfALaterService()) as client:
+        assert client.predict(make_flux(2)).model.name == "default"
+        job = client.submit(make_flux(4))
+        assert len(job.result()) == 4
+        assert job.description.results[0].id == "result"
+        assert job.id in [one.id for one in client.jobs()]
+        with pytest.raises(JobError) as caught:
+            client.submit(parquet.read_table(io.BytesIO(strict)), rows="strict").wait()
+        assert caught.value.details == [{"at": "rows[3]", "message": caught.value.details[0]["message"]}]
 
 
 def test_a_service_that_stays_away_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
