@@ -15,6 +15,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from app.api import guide
 from app.settings import Settings
 from app.wire.schemas import PredictRequest
 from app.wire.votable import VOTABLE
@@ -49,7 +50,12 @@ _ASK_AGAIN = {"Cache-Control": "no-cache"}
 async def home(request: Request) -> HTMLResponse:
     """Show the page; every address in it is relative, so a proxy may mount it anywhere."""
     settings: Settings = request.app.state.settings
-    there = {"jobs": settings.jobs_folder, "archive": settings.archive_url, "keys": settings.api_keys}
+    there: dict[str, object] = {
+        "jobs": settings.jobs_folder,
+        "archive": settings.archive_url,
+        "keys": settings.api_keys,
+    }
+    there["guide"] = (guide.SITE / "index.html").is_file()
     words = {name: "true" if value else "false" for name, value in there.items()}
     content = _home().substitute(words, version=version("gaia-redshift"))
     return HTMLResponse(content, headers={"Content-Security-Policy": HOME_POLICY, **_ASK_AGAIN})
@@ -71,8 +77,8 @@ async def docs() -> HTMLResponse:
         swagger_favicon_url="static/swagger/favicon-32x32.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
     )
-    page.headers["Content-Security-Policy"] = _page_policy(bytes(page.body))
-    return page
+    content = bytes(page.body).replace(b"<html>", b'<html lang="en">', 1)
+    return HTMLResponse(content, headers={"Content-Security-Policy": _page_policy(content)})
 
 
 def _page_policy(page: bytes) -> str:

@@ -208,6 +208,7 @@ export function ticks([low, high], most) {
 function label(value) {
   const size = Math.abs(value);
   const number = Number(value.toPrecision(6));
+  if (size >= 1e4 && size < 1e6) return `${number / 1000}k`;
   return size >= 1e4 || (size && size < 1e-3) ? number.toExponential().replace("+", "") : String(number);
 }
 

@@ -4,7 +4,7 @@ import { askJson, ServiceError, setKey } from "./api.js";
 import { $, guarded, html, on } from "./dom.js";
 import { predictAtOnce, submitSources, submitTable } from "./jobs.js";
 
-const HAS = Object.fromEntries(["jobs", "archive", "keys"].map((name) => [name, document.body.dataset[name] === "true"]));
+const HAS = Object.fromEntries(["jobs", "archive", "keys", "guide"].map((name) => [name, document.body.dataset[name] === "true"]));
 let defaultModel = "default";
 
 // A module that is needed only later; the browser keeps it.
@@ -93,6 +93,8 @@ $("no-jobs").hidden = HAS.jobs;
 $("show-jobs").hidden = !HAS.jobs;
 $("by-source").hidden = !(HAS.jobs && HAS.archive);
 $("key-form").hidden = !HAS.keys;
+$("guide").hidden = !HAS.guide;
+$("no-guide").hidden = HAS.guide;
 if (HAS.keys) { // other programs have no key
   for (const id of ["topcat", "table-address"]) $(id).hidden = true;
   document.querySelector('label[for="table-address"]').hidden = true;

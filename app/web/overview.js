@@ -23,7 +23,8 @@ export class Overview {
     this.all = all;
     this.chosen = chosen;
     this.showRedshifts();
-    this.scatter.show(`${count((chosen ?? all).points.row.length)} galaxies, evenly chosen${chosen ? " from those selected" : ""}; brightness is log10 of all flux in BP and RP, in e-/s.`);
+    const points = (chosen ?? all).points.row.length;
+    this.scatter.show(`${points ? `${count(points)} galaxies, evenly chosen${chosen ? " from those selected" : ""}` : "No galaxy is selected"}; brightness is log10 of all flux in BP and RP, in e-/s.`);
     this.showFlags(all, chosen);
   }
 

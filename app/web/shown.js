@@ -16,7 +16,7 @@ const galaxy = new Galaxy($("row"));
 const table = new RowTable($("table"), {
   onOpen: (row) => guarded(() => openRow(row)),
   onSort: (sort) => { shown.sort = sort; guarded(refresh); },
-  onLoaded: (page) => { $("matched").replaceChildren(`${matchedText(page)}.`, html("span", { class: "screen-only" }, " A click on a row, or Enter, shows its spectrum.")); },
+  onLoaded: (page) => { $("matched").replaceChildren(`${matchedText(page)}.`, page.rows_matched ? html("span", { class: "screen-only" }, " A click on a row, or Enter, shows its spectrum.") : ""); },
 });
 
 const address = (part = "") => `jobs/${encodeURIComponent(shown.job)}${part}`;

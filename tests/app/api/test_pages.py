@@ -146,15 +146,22 @@ def test_what_the_page_needs_to_open_is_loaded_with_it_in_one_go(service: TestCl
     assert len({*loaded, "main.js", "style.css"}) <= 6, "a browser asks a server for six files at a time"
 
 
-def test_the_page_knows_what_the_service_offers(settings: Settings, tmp_path: Path) -> None:
+def test_the_page_knows_what_the_service_offers(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.guide.SITE", tmp_path / "guide")
+
     def offered(**changed: object) -> dict[str, str | None]:
         with TestClient(create_app(settings.model_copy(update=changed))) as service:
             elements = Elements(service.get("/").text).found
         return next(attributes for tag, attributes in elements if tag == "body")
 
-    assert offered() == {"data-jobs": "false", "data-archive": "false", "data-keys": "false"}
+    parts = ("data-jobs", "data-archive", "data-keys", "data-guide")
+    assert offered() == dict.fromkeys(parts, "false")
+    (tmp_path / "guide").mkdir()
+    (tmp_path / "guide" / "index.html").touch()
     there = offered(jobs_folder=tmp_path, archive_url="http://127.0.0.1:9/", api_keys={"somebody": "0" * 64})
-    assert there == {"data-jobs": "true", "data-archive": "true", "data-keys": "true"}
+    assert there == dict.fromkeys(parts, "true")
 
 
 def test_every_flag_is_explained_on_the_page() -> None:
