@@ -13,7 +13,8 @@ from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import RELEASES, Problem
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.formats import opened
-from gaia_redshift.tables.recognise import Recognised, recognise
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import Samples, from_arrays
 from gaia_redshift.tables.table import Table, described
 

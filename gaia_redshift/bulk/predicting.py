@@ -19,7 +19,8 @@ from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import Unit
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import opened
-from gaia_redshift.tables.recognise import Recognised, recognise
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.spectra import check_readable, read_spectra, unit_of_columns
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.writers.arrow import ParquetWriter

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gaia_redshift.spectra import RELEASES, Problem
-from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import from_columns
 from gaia_redshift.tables.table import Block
 

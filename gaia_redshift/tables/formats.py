@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from gaia_redshift.errors import InvalidInputError, InvalidTableError
 from gaia_redshift.tables.foreign import BEGIN_BYTES, refuse_foreign
 from gaia_redshift.tables.members import opened_zip
-from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.single import named_by_file
 from gaia_redshift.tables.stream import archive_stream
 from gaia_redshift.tables.table import Table

@@ -5,75 +5,26 @@ was recognised is said in a sentence, so that nothing is guessed in silence.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
-from gaia_redshift.spectra import DR3, GRIDS, RELEASES, Grid, Release
-from gaia_redshift.spectra.releases import named_release, release_of_grid, release_of_sizes
+from gaia_redshift.spectra import DR3, GRIDS, Grid, Release
+from gaia_redshift.spectra.releases import named_release, release_of_grid
 from gaia_redshift.tables.calibrated import refuse_calibrated_arrays, refuse_calibrated_columns
+from gaia_redshift.tables.coefficients import find_coefficients, refuse_duplicates
 from gaia_redshift.tables.columns import find_layout
 from gaia_redshift.tables.identifiers import identifier_column, named_ids
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.unrecognised import incomplete, no_spectra
 
-Kind = Literal["samples", "arrays", "coefficients"]
-
-_HEADER_CHARACTERS = 500
 _FLUXES = re.compile(r"(flux|bp|rp)(_\d{1,4}|)")
 _BAND = "xp"
 """The column that names the band in GaiaXPy's tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """Where a table keeps its spectra, by positions of columns.
-
-    Attributes
-    ----------
-    kind : {"samples", "arrays", "coefficients"}
-        A column for each sample, arrays of samples, or the archive's coefficients.
-    bands : mapping
-        ``flux``, or ``bp`` and ``rp``, to the columns: one for each sample, or one of arrays.
-    release : str
-        Of Gaia.
-    grid : Grid
-        Where the spectra are sampled.
-    source_id : int, optional
-    errors : mapping
-        Of coefficients: ``bp`` and ``rp`` to the columns of their errors and correlations, where both are there.
-    others : tuple of int
-        The columns that are no part of the spectrum, in order; `source_id` among them.
-    sentence : str
-        What was recognised, in words.
-    basis_ids : mapping
-        Of coefficients: ``bp`` and ``rp`` to the columns that name their bases, where they are there.
-    """
-
-    kind: Kind
-    bands: Mapping[str, tuple[int, ...]]
-    release: str
-    grid: Grid
-    source_id: int | None
-    errors: Mapping[str, tuple[int, int]]
-    others: tuple[int, ...]
-    sentence: str
-    basis_ids: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def header(self) -> str:
-        """The sentence as a header of HTTP holds it."""
-        text = self.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS]
-        return "".join(mark if mark.isprintable() else "?" for mark in text)
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """All columns of the spectra, in the order of the bands."""
-        return tuple(position for positions in self.bands.values() for position in positions)
 
 
 def recognise(table: Table, grid: Grid | None = None) -> Recognised:
@@ -94,7 +45,7 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     schema = table.schema
     names = [name.strip().lower() for name in schema.names]
     says = _named_by(table)
-    found = _coefficients(table, names)
+    found = find_coefficients(table, names)
     if found is None:
         refuse_calibrated_columns(schema, names)
         found = None if _has_samples(names) else _arrays(table, names, _grid(table, says, grid or DR3))
@@ -149,74 +100,6 @@ def _grid(table: Table, says: Release | None, otherwise: Grid) -> Grid:
     return says.grid if says is not None and says.grid is not None else otherwise
 
 
-def _coefficients(table: Table, names: Sequence[str]) -> Recognised | None:
-    """Recognise the archive's coefficients."""
-    for columns in dict.fromkeys(release.coefficient_columns for release in RELEASES.values()):
-        there = {band: name for band, name in zip(("bp", "rp"), columns, strict=True) if name in names}
-        if there:
-            break
-    else:
-        return None
-    _refuse_duplicates(names, there.values())
-    missing = [name for name in columns if name not in there.values()]
-    if missing:
-        raise InvalidTableError(
-            f"the table has {next(iter(there.values()))} but not {missing[0]}: both bands are needed",
-            [Detail(missing[0], "missing")],
-        )
-    bands = {band: (names.index(name),) for band, name in there.items()}
-    sizes = _sizes(table, bands)
-    release = release_of_sizes(sizes)
-    if release is None:
-        known = ", ".join(f"{one.name} {one.coefficients[0]} + {one.coefficients[1]}" for one in RELEASES.values())
-        raise InvalidTableError(
-            f"the spectra have {sizes[0] or 'no'} BP and {sizes[1] or 'no'} RP coefficients; known are {known}",
-            [Detail(name, f"{size or 'no'} coefficients") for name, size in zip(columns, sizes, strict=True)],
-        )
-    parts = {band: (f"{band}_coefficient_errors", f"{band}_coefficient_correlations") for band in bands}
-    errors = {
-        band: (names.index(error), names.index(correlation))
-        for band, (error, correlation) in parts.items()
-        if error in names and correlation in names
-    }
-    sentence = (
-        f"{release.name} {release.retrieval_types[0]}, {release.coefficients[0]} BP and {release.coefficients[1]} RP "
-        f"coefficients a row, from {columns[0]} and {columns[1]}"
-    )
-    named = {band: f"{band}_basis_function_id" for band in bands}
-    basis_ids = {band: names.index(name) for band, name in named.items() if name in names}
-    grid = release.grid or DR3
-    return Recognised("coefficients", bands, release.name, grid, None, errors, (), sentence, basis_ids)
-
-
-def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:
-    """Return the numbers of coefficients of BP and RP in the first block that has both, None where there are none."""
-    kinds = [table.schema.field(position).type for (position,) in bands.values()]
-    if all(is_number(kind) and not pyarrow.types.is_null(kind) for kind in kinds):
-        raise InvalidTableError(
-            "the coefficients stand one below the other: download the spectra with DATA_STRUCTURE=RAW, which gives one "
-            "row for each source",
-            [Detail(table.schema.field(position).name, "one number a row") for (position,) in bands.values()],
-        )
-    found: list[int | None] = [None, None]
-    positions = [position for (position,) in bands.values()]
-    for block in table.blocks(positions, positions):
-        for index, column in enumerate(block.columns.columns):
-            if not (is_array(column.type) or is_text(column.type) or pyarrow.types.is_null(column.type)):
-                raise InvalidTableError(
-                    f"column {block.columns.schema.names[index]} has the type {str(column.type)[:40]}",
-                    [Detail(block.columns.schema.names[index], "needs arrays of numbers")],
-                )
-            lengths = [length for length in lengths_of(column) if length > 0]
-            known = {release.coefficients[index] for release in RELEASES.values()}
-            # A damaged row must not decide for all: a length that some release has comes first.
-            best = next((length for length in lengths if length in known), lengths[0] if lengths else None)
-            found[index] = found[index] or best
-        if all(found):
-            break
-    return found[0], found[1]
-
-
 def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None:
     """Recognise columns of arrays of samples: `flux`, or `bp` and `rp`."""
     schema = table.schema
@@ -238,7 +121,7 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
         )
     if found not in (["flux"], ["bp", "rp"]):
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])
-    _refuse_duplicates(names, found)
+    refuse_duplicates(names, found)
     bands = {band: (names.index(band),) for band in found}
     refuse_calibrated_arrays(table, bands)
     _refuse_single_values(table, bands)
@@ -293,12 +176,6 @@ def _samples(table: Table, grid: Grid) -> Recognised:
 def _release(grid: Grid) -> str:
     release = release_of_grid(grid)
     return grid.release if release is None else release.name
-
-
-def _refuse_duplicates(names: Sequence[str], wanted: Iterable[str]) -> None:
-    for name in wanted:
-        if names.count(name) > 1:
-            raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
 
 
 def _spectrum_columns(names: Sequence[str], found: Recognised) -> set[int]:

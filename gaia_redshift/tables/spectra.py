@@ -13,7 +13,7 @@ from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelEr
 from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.memory import agreed
-from gaia_redshift.tables.recognise import Recognised
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
 from gaia_redshift.tables.table import UNIT, Block, Table, about, described
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError, counted
-from gaia_redshift.spectra import DR3
+from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
+from gaia_redshift.tables.readers.headless import COMMA_NUMBER, is_number, made_up_names, named_by_comment
 from gaia_redshift.tables.readers.lines import Rows, split
 from gaia_redshift.tables.table import MOST_COLUMNS
-from gaia_redshift.tables.text import MISSING, NUMBER
 
 HEAD_BYTES = 1 << 20
 """Longest header line, and most bytes of comments before it."""
@@ -25,7 +24,6 @@ _SEPARATOR = re.compile(rb'"?sep=(.|\\t)"?[ ,;\t]*(?:\r\n|\n|\r)', re.IGNORECASE
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _FLUX = re.compile(r"\s*(flux|bp|rp)_?\d{1,4}\s*", re.IGNORECASE)
 _WHOLE = re.compile(r"\s*[-+]?\d+([eEdD][-+]?\d+)?\s*")
-_COMMA_NUMBER = re.compile(r"[-+]?\d+,\d*([eEdD][-+]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +89,8 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
     if delimiter == b" " and "" in [name.strip() for name in names[1:-1]]:
         raise _aligned(names)
     begin = text[:_BEGIN_BYTES]
-    if not _is_header(names) or _names_fluxes(_named_by_comment(len(names), comments[-1:]), names):
-        return Head(_made_up(names, delimiter, rows, comments), delimiter, comments, place, begin)
+    if not _is_header(names) or _names_fluxes(named_by_comment(len(names), comments[-1:]), names):
+        return Head(made_up_names(names, delimiter, rows, comments), delimiter, comments, place, begin)
     names, start = _rows_below(names, delimiter, rows, text[place:])
     return Head(names, delimiter, comments, place + start, begin)
 
@@ -199,7 +197,7 @@ def _delimiter(line: str) -> bytes:
     """Return what parts the cells of a first line."""
     bare = _QUOTED.sub("", line.strip("\r\n"))
     counts = {mark: bare.count(mark) for mark in "\t;,| "}
-    if counts["\t"] or (counts[";"] and all(_COMMA_NUMBER.fullmatch(part.strip()) for part in bare.split(";")[1:])):
+    if counts["\t"] or (counts[";"] and all(COMMA_NUMBER.fullmatch(part.strip()) for part in bare.split(";")[1:])):
         return b"\t" if counts["\t"] else b";"
     del counts["\t"]
     blanks = counts.pop(" ")
@@ -209,14 +207,9 @@ def _delimiter(line: str) -> bytes:
     return b" " if blanks > 1 else b","
 
 
-def _is_number(cell: str) -> bool:
-    text = cell.strip()
-    return bool(NUMBER.match(text) or _COMMA_NUMBER.fullmatch(text)) or text in MISSING
-
-
 def _is_header(names: Sequence[str]) -> bool:
     """Say whether the first row names columns; one of numbers does only if they count from zero."""
-    if not all(map(_is_number, names)):
+    if not all(map(is_number, names)):
         return True
     counted = [name.strip() for name in names if name.strip()]
     return len(names) > 1 and counted == [str(number) for number in range(len(counted))]
@@ -259,51 +252,3 @@ def _refuse_split_numbers(names: Sequence[str], delimiter: bytes, rows: Rows) ->
         "point, and commas part the cells too; save it with semicolons between cells, or with decimal points",
         [Detail("row 0", f"{int(rows.cells[0])} cells for {len(names)} columns")],
     )
-
-
-def _made_up(row: Sequence[str], delimiter: bytes, rows: Rows, comments: Sequence[str]) -> list[str]:
-    """Return names for columns without any: those of a comment, as NumPy writes them, or by their number."""
-    count = len(row)
-    if count > 3 and not row[0].strip() and not row[-1].strip():  # bars around each row
-        return ["", *_made_up(row[1:-1], delimiter, rows, comments), ""]
-    if named := _named_by_comment(count, comments):
-        return named
-    flux = {DR3.samples: [f"flux_{number}" for number in range(DR3.samples)]}
-    flux[DR3.untruncated] = [
-        f"{band.name.lower()}_{number}" for band in (DR3.bp, DR3.rp) for number in range(band.samples)
-    ]
-    for length, names in list(flux.items()):
-        flux[length + 1] = ["source_id", *names]
-    if count not in flux:
-        raise InvalidTableError(
-            f"the table has no header line and {counted(count, 'column', 'columns')}: without names they must be the "
-            f"{DR3.samples} or {DR3.untruncated} fluxes of a spectrum, with or without source_id before them"
-            f"{_why(row, delimiter, len(rows))}",
-            [Detail("first row", ", ".join(row[:4])[:120] + (", ..." if count > 4 else ""))],
-        )
-    return flux[count]
-
-
-def _named_by_comment(count: int, comments: Sequence[str]) -> list[str]:
-    """Return so many names of columns that stand in a comment; empty where none has them."""
-    for comment in reversed(comments):
-        for mark in (",", ";", "\t", None):
-            names = [name.strip() for name in comment.split(mark)]
-            if len(names) == count and count > 1 and not any(map(_is_number, names)):
-                return names
-    return []
-
-
-def _why(row: Sequence[str], delimiter: bytes, rows: int) -> str:
-    """Return the likeliest reason for another number of columns, as further sentences."""
-    count = len(row)
-    if delimiter == b"," and any(count in (2 * length, 2 * length + 1) for length in DR3.lengths["flux"]):
-        return ". They are twice as many: do its numbers have commas for the point? Save it with decimal points"
-    if count < 5 and any(rows in (length, length + 1) for length in DR3.lengths["flux"]):
-        return f". It has {rows} rows: is it transposed? Write a row for each source"
-    if count in (343, 344):
-        return (
-            ". 343 are the wavelengths of XP_SAMPLED, in W m-2 nm-1, which is not read: download XP_CONTINUOUS with "
-            "DATA_STRUCTURE=RAW of the same sources"
-        )
-    return ""

@@ -14,7 +14,8 @@ from pyarrow import parquet
 from gaia_redshift.errors import InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import DR3, GRIDS, RELEASES, Basis, Release, SpectrumBatch
 from gaia_redshift.tables.formats import opened
-from gaia_redshift.tables.recognise import Recognised, recognise
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.spectra import check_readable, read_spectra
 from tests.tiny import REFERENCE
 
