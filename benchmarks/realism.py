@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import real_spectra as realism
 from rich.console import Console
 from rich.table import Table
 
 from gaia_redshift.errors import RedshiftError
-from training.evaluation import realism
 from training.simulation import constants, noise
 from training.simulation.instrument import BANDS, WINDOW_PX
 

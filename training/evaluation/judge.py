@@ -93,10 +93,7 @@ class Evaluation:
     def sentences(self) -> list[str]:
         """Return what a reader has to know about the numbers."""
         data = self.dataset
-        left_out = "".join(
-            f" Left out: {count:,} {'row' if count == 1 else 'rows'} with {what}."
-            for what, count in data.dropped.items()
-        )
+        left_out = "".join(f" Left out: {reason}." for reason in data.left_out())
         refused = f" {self.refused:,} of them got no redshift." if self.refused else ""
         unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
         return [
@@ -133,9 +130,9 @@ class Evaluation:
                 "seed": binned.SEED,
                 "of": "spectra" if data.parent is None else "parent galaxies",
             },
-            "overall": _plain(self.overall),
+            "overall": asdict(self.overall),
             "table_3": [_without_nan(asdict(row)) for row in self.table_3],
-            "binned": {name: [_plain(group) for group in groups] for name, groups in self.binned.items()},
+            "binned": {name: [asdict(group) for group in groups] for name, groups in self.binned.items()},
             "density": self.density,
         }
 
@@ -192,15 +189,6 @@ def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
         **{name: draw_groups(directory, name, groups) for name, groups in found.binned.items()},
         "intervals": draw_reliability(directory, galaxies, found.pit),
         "densities": [] if found.pit is None else draw_pit(directory, found.pit),
-    }
-
-
-def _plain(group: Group) -> dict[str, object]:
-    return {
-        "low": group.low,
-        "high": group.high,
-        "count": group.count,
-        "metrics": {name: asdict(estimate) for name, estimate in group.metrics.items()},
     }
 
 
