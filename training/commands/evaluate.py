@@ -48,8 +48,7 @@ def evaluate(
         typer.Option(help="Which galaxies; by default the test part where one is known, else all."),
     ] = None,
     prior: Annotated[
-        Literal["survey", "flat"],
-        typer.Option(help="Prior of densities; a point model has the survey's alone."),
+        Literal["survey", "flat"], typer.Option(help="Prior of densities; a point model has the survey's alone.")
     ] = "survey",
     policy: PolicyOption = "refuse",
     models: Models = SHIPPED_MODELS,

@@ -33,8 +33,7 @@ def train(
     output: Annotated[Path, _of_bundle("--output", "-o", help="Folder of the bundle, such as models/NAME.")],
     *,
     recipe: Annotated[
-        str | None,
-        _of_recipe(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}."),
+        str | None, _of_recipe(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}.")
     ] = None,
     balance: Annotated[
         Path | None, _of_data(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
@@ -43,8 +42,7 @@ def train(
         Path | None, _of_data(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
     ] = None,
     init: Annotated[
-        Path | None,
-        _of_recipe(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler."),
+        Path | None, _of_recipe(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
     ] = None,
     epochs: Annotated[int | None, _of_recipe(min=1, help="At most this many passes.")] = None,
     batch_size: Annotated[int | None, _of_recipe(min=1, help="Spectra per step.")] = None,
@@ -56,8 +54,7 @@ def train(
     name: Annotated[str | None, _of_bundle(help="Of the model; by default the folder's.")] = None,
     version: Annotated[str, _of_bundle(help="Of the model, such as 1.2.0.")] = "0.1.0",
     observed: Annotated[
-        bool | None,
-        _of_data("--observed/--simulated", help="What the spectra are, where the file does not say."),
+        bool | None, _of_data("--observed/--simulated", help="What the spectra are, where the file does not say.")
     ] = None,
     run_dir: Annotated[
         Path | None, _of_run(help="Checkpoints and history; by default runs/NAME. Run again to go on.")

@@ -57,8 +57,6 @@ def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
     asked: dict[str, tuple[str, ...]] = {name: (name,) for name in _KNOWN} | dict(PROPERTIES)
     kinds: dict[str, Kind] = {name: _KNOWN.get(name, "number") for name in asked}
     flux, read, said = read_table(path, asked, kinds)
-    if "z" not in read:
-        raise InvalidInputError(f"{path.name} lacks the column z, the redshift")
     columns = {
         "flux": flux,
         "redshift": read["z"],
@@ -73,28 +71,11 @@ def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
 def read_table(
     path: Path, asked: Mapping[str, Sequence[str]], kinds: Mapping[str, Kind]
 ) -> tuple[FloatArray, dict[str, NDArray[Any]], Mapping[str, str]]:
-    """Read the spectra of a file and some columns beside them.
+    """Read the spectra of a file and some columns beside them; raises as `read_columns`.
 
-    Parameters
-    ----------
-    asked : mapping
-        Names to the columns that may hold them; the first that is there does.
-    kinds : mapping
-        Names to what they are read as.
-
-    Returns
-    -------
-    flux : ndarray, shape (n, 186)
-        NaN where a spectrum is missing.
-    read : dict
-        Names that were found to arrays of shape (n,).
-    said : mapping
-        What the file says of itself, keys in lower case.
-
-    Raises
-    ------
-    InvalidInputError
-        As `read_columns`.
+    Each name is asked for with the columns that may hold it, of which the first that is there does, and what it is read
+    as. Returned are the spectra, shape (n, 186), NaN where one is missing; the names that were found with arrays of
+    shape (n,); and what the file says of itself, keys in lower case.
     """
     with _open(path) as table:
         names = table.schema.names

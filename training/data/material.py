@@ -156,16 +156,9 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
 
 
 def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
-    """Read sources that are no galaxies, from the simulator.
+    """Read flux, redshift, part and kind of sources that are no galaxies, from the simulator.
 
-    Returns
-    -------
-    flux : ndarray, shape (n, 186)
-    redshift : ndarray, shape (n,)
-        NaN for stars and sky.
-    part : ndarray of str, shape (n,)
-    kind : ndarray of int8, shape (n,)
-        Index into `KINDS`.
+    Fluxes have shape (n, 186), all others (n,). Redshifts are NaN for stars and sky; a kind is an index into `KINDS`.
 
     Raises
     ------

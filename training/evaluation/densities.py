@@ -18,20 +18,11 @@ LEVELS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 
 
 def pit(density: Densities, edges: Column, true: Column) -> Column:
-    """Return the probability integral transform: the density's mass below the true redshift.
+    """Return the probability integral transform: the density's mass below the true redshift, shape (n,).
 
-    Parameters
-    ----------
-    density : ndarray, shape (n, bins)
-        Probability per bin, each row summing to 1.
-    edges : ndarray, shape (bins + 1,)
-        Ascending.
-    true : ndarray, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Uniform between 0 and 1 where the densities are calibrated; 0 or 1 beyond the edges.
+    Takes probabilities per bin, shape (n, bins), each row summing to one; the bins' ascending edges, shape (bins + 1,);
+    and true redshifts, shape (n,). It is uniform between 0 and 1 where the densities are calibrated, and 0 or 1 beyond
+    the edges.
     """
     return np.clip(cumulative_at(np.asarray(density, np.float64), edges, true), 0.0, 1.0)
 

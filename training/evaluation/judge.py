@@ -13,19 +13,9 @@ from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.predictor import Predictor
 from training.data.dataset import ORIGIN, Dataset
 from training.data.split import Chosen, choose_rows
-from training.evaluation import binned, densities
+from training.evaluation import binned, densities, plots
 from training.evaluation.binned import BINNINGS, Binning, Group
 from training.evaluation.metrics import Bin, by_redshift
-from training.evaluation.plots import (
-    draw_curves,
-    draw_error_per_bin,
-    draw_groups,
-    draw_pit,
-    draw_plane,
-    draw_redshifts,
-    draw_reliability,
-    history,
-)
 from training.evaluation.predicted import Predicted, predict
 from training.recipes import HISTORY_FILE
 
@@ -157,7 +147,7 @@ def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName
         table_3=by_redshift(galaxies.true, galaxies.point),
         binned={name: found for name, found in groups.items() if found},
         pit=pit,
-        epochs=history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
+        epochs=plots.history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
     )
 
 
@@ -181,14 +171,14 @@ def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
 def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
     """Draw every figure into a directory; return their names by section of the page."""
     galaxies = found.galaxies
-    shown = draw_curves(directory, found.epochs) if found.epochs else []
-    shown += draw_error_per_bin(directory, galaxies)
-    shown += draw_redshifts(directory, galaxies) + draw_plane(directory, galaxies)
+    shown = plots.draw_curves(directory, found.epochs) if found.epochs else []
+    shown += plots.draw_error_per_bin(directory, galaxies)
+    shown += plots.draw_redshifts(directory, galaxies) + plots.draw_plane(directory, galaxies)
     return {
         "dissertation": shown,
-        **{name: draw_groups(directory, name, groups) for name, groups in found.binned.items()},
-        "intervals": draw_reliability(directory, galaxies, found.pit),
-        "densities": [] if found.pit is None else draw_pit(directory, found.pit),
+        **{name: plots.draw_groups(directory, name, groups) for name, groups in found.binned.items()},
+        "intervals": plots.draw_reliability(directory, galaxies, found.pit),
+        "densities": [] if found.pit is None else plots.draw_pit(directory, found.pit),
     }
 
 

@@ -68,15 +68,7 @@ class Predicted:
 
 
 def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
-    """Load a bundle by its folder, or by its name in the folder of the models.
-
-    Raises
-    ------
-    UnknownModelError
-        If there is neither.
-    InvalidBundleError
-        If the bundle is not whole.
-    """
+    """Load a bundle by its folder, or by its name in the folder of the models; raises as `Predictor`."""
     folder = Path(wanted)
     return Predictor(folder if (folder / MANIFEST).is_file() else wanted, models=models)
 
@@ -86,12 +78,7 @@ def predict(
 ) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would, a density under a prior.
 
-    Returns
-    -------
-    predicted : Predicted
-        Of the rows that the service gives a redshift.
-    refused : int
-        Number of those that it does not.
+    Returns the rows that get a redshift, and the number of those that do not.
 
     Raises
     ------
@@ -117,10 +104,9 @@ def predict(
     kept = rows[answered]
     density = columns.pop("pdf")[answered] * grid.widths if grid else None
     flags = columns.pop("flags")[answered]
-    ends = ("point", "lower68", "upper68", "lower95", "upper95")
     predicted = Predicted(
-        true=dataset.redshift[kept].astype(np.float64),
-        **{name: column[answered] for name, column in zip(ends, columns.values(), strict=True)},
+        dataset.redshift[kept].astype(np.float64),
+        *(column[answered] for column in columns.values()),
         family=kept if dataset.parent is None else dataset.parent[kept],
         properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
         # Rounded as they are served, densities sum to one no longer exactly.

@@ -14,7 +14,6 @@ channels last, an order that it takes from its convolutions and gives back to th
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 import numpy as np
 import onnx
@@ -197,7 +196,7 @@ class _Writer:
         """Add a constant; return its name."""
         return self.graph.add_constant(f"{self.name}/shortened/constant_{len(self.graph.graph.initializer)}", value)
 
-    def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+    def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: int | list[int]) -> str:
         """Add a node; return the name of its output."""
         made = output or f"{self.name}/shortened/{kind}_{len(self.written)}"
         self.written.append(onnx.helper.make_node(kind, list(inputs), [made], name=made, **attributes))
@@ -208,12 +207,7 @@ class _Writer:
         return self.write("Reshape", value, self.constant(np.array([0, *shape])))
 
     def products(
-        self,
-        source: str,
-        kernel: NDArray[np.float64],
-        bias: NDArray[np.float32],
-        samples: int,
-        tiling: Tiling,
+        self, source: str, kernel: NDArray[np.float64], bias: NDArray[np.float32], samples: int, tiling: Tiling
     ) -> str:
         """Write what leads to the products, shape (n, points filters, 1, tiles)."""
         filters, channels, taps = kernel.shape

@@ -8,7 +8,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from training.simulation.dataset import BLOCK_ROWS, Block, Recipe, brightest, si
 from training.simulation.instrument import (
     BANDS,
     WAVELENGTH_NM,
+    Band,
     FloatArray,
     SingleArray,
     smear_and_shift,
@@ -114,7 +115,7 @@ def observe(
     model, count = simulator(), len(z)
     smear = population.draw_smear(z, rng) if seen.extent_px is None else _extent(seen.extent_px, count)
     blue_to_red = population.draw_blue_to_red(count, rng).astype(np.float32)[:, None]
-    window: dict[Any, SingleArray] = {}
+    window: dict[Band, SingleArray] = {}
     for band in BANDS:
         jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, count)
         shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
@@ -155,10 +156,7 @@ def observe_many(sed: Sed, redshift: Sequence[float], seen: Observation, recipe:
 def observed_light(sed: Sed, redshift: FloatArray) -> SingleArray:
     """Return the light at each redshift on `WAVELENGTH_NM`, averaged over its cells, shape (n, wavelengths).
 
-    Raises
-    ------
-    InvalidInputError
-        If a redshift is out of range, or the spectrum does not cover what Gaia sees of it.
+    Raises InvalidInputError if a redshift is out of range, or the spectrum does not cover what Gaia sees of it.
     """
     wrong = ~((redshift >= 0) & (redshift <= LARGEST_REDSHIFT))
     if wrong.any() or not len(redshift):
@@ -201,7 +199,7 @@ def _extent(sigma_px: float, count: int) -> SingleArray:
 
 
 def _scale(
-    window: dict[Any, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator
+    window: dict[Band, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return what makes each source as bright as it should be, shape (n, 1)."""
     total = {band: values.sum(axis=1, dtype=np.float64) * WINDOW_STEP_PX for band, values in window.items()}

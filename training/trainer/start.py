@@ -46,12 +46,7 @@ class Start:
 def load_start(folder: Path) -> Start:
     """Load what the training of the bundle in a folder left, from bytes that match its manifest.
 
-    Raises
-    ------
-    InvalidBundleError
-        If the bundle is not whole.
-    InvalidInputError
-        If it does not say by which recipe it was made.
+    Raises InvalidBundleError if the bundle is not whole, InvalidInputError if it does not say its recipe.
     """
     bundle = Bundle(folder)
     if RECIPE_FILE not in bundle.manifest.files:

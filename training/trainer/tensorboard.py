@@ -12,10 +12,7 @@ from training.trainer.run import Epoch
 def board(folder: Path | None) -> Iterator[Callable[[Epoch], None] | None]:
     """Open event files below `folder` for as long as a training lasts; None where no folder is wanted.
 
-    Raises
-    ------
-    MissingDependencyError
-        If tensorboard is not installed.
+    Raises MissingDependencyError if tensorboard is not installed.
     """
     if folder is None:
         yield None
