@@ -104,9 +104,14 @@ def predict(
     kept = rows[answered]
     density = columns.pop("pdf")[answered] * grid.widths if grid else None
     flags = columns.pop("flags")[answered]
+    point, lower68, upper68, lower95, upper95 = (column[answered] for column in columns.values())
     predicted = Predicted(
-        dataset.redshift[kept].astype(np.float64),
-        *(column[answered] for column in columns.values()),
+        true=dataset.redshift[kept].astype(np.float64),
+        point=point,
+        lower68=lower68,
+        upper68=upper68,
+        lower95=lower95,
+        upper95=upper95,
         family=kept if dataset.parent is None else dataset.parent[kept],
         properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
         # Rounded as they are served, densities sum to one no longer exactly.

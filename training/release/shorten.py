@@ -14,6 +14,7 @@ channels last, an order that it takes from its convolutions and gives back to th
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 import numpy as np
 import onnx
@@ -196,7 +197,7 @@ class _Writer:
         """Add a constant; return its name."""
         return self.graph.add_constant(f"{self.name}/shortened/constant_{len(self.graph.graph.initializer)}", value)
 
-    def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: int | list[int]) -> str:
+    def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node; return the name of its output."""
         made = output or f"{self.name}/shortened/{kind}_{len(self.written)}"
         self.written.append(onnx.helper.make_node(kind, list(inputs), [made], name=made, **attributes))
