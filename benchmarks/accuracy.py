@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import real_spectra as realism
 from engine import multiply_adds
 from held_out import FEWEST, FULL_BIN, by_prediction, density_of
 from pyarrow import parquet
@@ -25,7 +26,6 @@ from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
 from training.calibration.reference.intervals import brightness
 from training.data.dataset import Dataset, read
-from training.evaluation import realism
 from training.evaluation.densities import kolmogorov_smirnov, pit
 from training.evaluation.metrics import by_redshift, measure
 from training.evaluation.predicted import Predicted, load_model, predict

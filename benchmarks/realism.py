@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import real_spectra as realism
 from rich.console import Console
 from rich.table import Table
 

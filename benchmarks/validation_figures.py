@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import real_spectra as realism
 
 from gaia_redshift.spectra import DR3
-from training.evaluation import realism
 from training.evaluation.figures import PALETTE, figure
 from training.simulation import constants, noise, population
 from training.simulation.instrument import BANDS, WINDOW_PX, kept_matrix

@@ -73,11 +73,6 @@ def calibrate(
         Least and largest of each flux in the training part, e-/s per sample.
     **of_density
         ``kinds``, ``prior_train`` and ``prior_survey`` of a `Calibration`.
-
-    Raises
-    ------
-    ValueError
-        If the ranges are not of 186 fluxes.
     """
     flux_min, flux_max = flux_range
     if flux_min.shape != (DR3.samples,) or flux_max.shape != (DR3.samples,):

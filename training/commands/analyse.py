@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gaia_redshift.errors import InvalidInputError, counted
+from gaia_redshift.errors import counted
 from training.commands.options import DataArgument, PolicyOption
 from training.evaluation import page
 
@@ -51,12 +51,9 @@ class Statistics:
 def statistics(redshift: NDArray[np.float64]) -> Statistics:
     """Return the statistics of redshifts, shape (n,) with n > 3."""
     import numpy as np
+    from scipy.stats import kurtosis, skew
 
     n = len(redshift)
-    deviation = redshift - redshift.mean()
-    second, third, fourth = ((deviation**power).mean() for power in (2, 3, 4))
-    skewness = np.sqrt(n * (n - 1)) / (n - 2) * third / second**1.5
-    kurtosis = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (fourth / second**2 - 3) + 6)
     edges = np.arange(0, redshift.max() + BIN_WIDTH, BIN_WIDTH)
     counts, _ = np.histogram(redshift, bins=edges)
     return Statistics(
@@ -64,8 +61,8 @@ def statistics(redshift: NDArray[np.float64]) -> Statistics:
         mean=float(redshift.mean()),
         median=float(np.median(redshift)),
         sd=float(redshift.std()),
-        skewness=float(skewness),
-        kurtosis=float(kurtosis),
+        skewness=float(skew(redshift, bias=False)),
+        kurtosis=float(kurtosis(redshift, bias=False)),
         percentiles={percent: float(np.percentile(redshift, percent)) for percent in PERCENTILES},
         bins=[
             (float(low), float(low + BIN_WIDTH), float(100 * share / n))
@@ -174,8 +171,6 @@ def analyse(
     policy: PolicyOption = "refuse",
 ) -> None:
     """Describe a data set: redshifts, percentiles, spectra and mean fluxes, as figures and one page."""
-    import dataclasses
-
     import numpy as np
 
     from training.data import dataset
@@ -183,19 +178,13 @@ def analyse(
 
     read = dataset.read(data, policy)
     dataset.say_dropped(read)
-    try:
-        report.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(f"cannot make {report}: {error.strerror or error}") from error
     found = statistics(read.redshift.astype(np.float64))
-    for name, draw in FIGURES.items():
-        with figure(name, report) as axes:
-            draw(axes, read)
-    try:
-        (report / "statistics.json").write_text(json.dumps(dataclasses.asdict(found), indent=2) + "\n", "utf-8")
+    with page.report_in(report):
+        for name, draw in FIGURES.items():
+            with figure(name, report) as axes:
+                draw(axes, read)
+        (report / "statistics.json").write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
         (report / "index.html").write_text(_page(read, found, report), "utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"cannot write into {report}: {error.strerror or error}") from error
     typer.echo(
         f"{counted(found.count, 'galaxy', 'galaxies')}, redshift mean {found.mean:.3f}, median {found.median:.3f}, "
         f"sd {found.sd:.3f}, skewness {found.skewness:.3f}; see {report / 'index.html'}"

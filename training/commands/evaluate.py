@@ -12,7 +12,6 @@ import typer
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands.options import Models
-from gaia_redshift.errors import InvalidInputError
 from training.commands.options import DataArgument, PolicyOption
 from training.evaluation import page
 from training.evaluation.metrics import METRICS, PUBLISHED, plus_minus
@@ -49,8 +48,7 @@ def evaluate(
         typer.Option(help="Which galaxies; by default the test part where one is known, else all."),
     ] = None,
     prior: Annotated[
-        Literal["survey", "flat"],
-        typer.Option(help="Prior of densities; a point model has the survey's alone."),
+        Literal["survey", "flat"], typer.Option(help="Prior of densities; a point model has the survey's alone.")
     ] = "survey",
     policy: PolicyOption = "refuse",
     models: Models = SHIPPED_MODELS,
@@ -64,16 +62,10 @@ def evaluate(
     dataset = load(data, policy)
     say_dropped(dataset)
     found = judge(loaded, dataset, part, prior)
-    try:
-        report.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(f"cannot make {report}: {error.strerror or error}") from error
-    figures = draw(found, report)
-    try:
+    with page.report_in(report):
+        figures = draw(found, report)
         (report / METRICS_FILE).write_text(json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
         (report / PAGE_FILE).write_text(_page(found, figures, report), "utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"cannot write into {report}: {error.strerror or error}") from error
     values = found.overall.metrics
     said = ", ".join(f"{name} {values[key].value:{METRICS[key][1]}}" for name, key in _SAID if key in values)
     typer.echo(f"{found.model} on {found.how}: {said or 'too few to measure'}; see {report / PAGE_FILE}")

@@ -10,8 +10,7 @@ from gaia_redshift.errors import MissingDependencyError
 from gaia_redshift.installation import how_to_install
 
 DataArgument = Annotated[
-    Path,
-    typer.Argument(metavar="DATA", help="Labelled spectra: Parquet, CSV, FITS or VOTable with z and the fluxes."),
+    Path, typer.Argument(metavar="DATA", help="Labelled spectra: Parquet, CSV, FITS or VOTable with z and the fluxes.")
 ]
 
 PolicyOption = Annotated[

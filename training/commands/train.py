@@ -1,6 +1,7 @@
 """``gaia-redshift train``. Importing this file is cheap: networks are imported when the command runs."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,10 @@ from training.recipes import DEFAULT, NAMES
 if TYPE_CHECKING:
     from training.recipes.recipe import Recipe
 
-_DATA, _RECIPE, _BUNDLE, _RUN = "The spectra", "The recipe", "The bundle", "The run"
-"""Groups of options."""
+_of_data, _of_recipe, _of_bundle, _of_run = (
+    partial(typer.Option, rich_help_panel=f"The {what}") for what in ("spectra", "recipe", "bundle", "run")
+)
+"""Options in groups."""
 
 EXAMPLES = """
 gaia-redshift train spectra.parquet -o models/mine --observed
@@ -27,76 +30,38 @@ gaia-redshift train survey.parquet --recipe density --balance even.parquet --con
 
 def train(
     data: DataArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the bundle, such as models/NAME.", rich_help_panel=_BUNDLE)
-    ],
+    output: Annotated[Path, _of_bundle("--output", "-o", help="Folder of the bundle, such as models/NAME.")],
     *,
     recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}.",
-            rich_help_panel=_RECIPE,
-        ),
+        str | None, _of_recipe(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}.")
     ] = None,
     balance: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.", rich_help_panel=_DATA
-        ),
+        Path | None, _of_data(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
     ] = None,
     contaminants: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.", rich_help_panel=_DATA
-        ),
+        Path | None, _of_data(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
     ] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BUNDLE",
-            help="Train this bundle's network further: its recipe and scaler.",
-            rich_help_panel=_RECIPE,
-        ),
+        Path | None, _of_recipe(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most this many passes.", rich_help_panel=_RECIPE)
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra per step.", rich_help_panel=_RECIPE)] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(min=1e-12, help="Of the optimiser, at the start.", rich_help_panel=_RECIPE)
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop after this many epochs without improvement.", rich_help_panel=_RECIPE),
-    ] = None,
+    epochs: Annotated[int | None, _of_recipe(min=1, help="At most this many passes.")] = None,
+    batch_size: Annotated[int | None, _of_recipe(min=1, help="Spectra per step.")] = None,
+    learning_rate: Annotated[float | None, _of_recipe(min=1e-12, help="Of the optimiser, at the start.")] = None,
+    patience: Annotated[int | None, _of_recipe(min=1, help="Stop after this many epochs without improvement.")] = None,
     seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.", rich_help_panel=_RECIPE
-        ),
+        int | None, _of_recipe(min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the model; by default the folder's.", rich_help_panel=_BUNDLE)
-    ] = None,
-    version: Annotated[str, typer.Option(help="Of the model, such as 1.2.0.", rich_help_panel=_BUNDLE)] = "0.1.0",
+    name: Annotated[str | None, _of_bundle(help="Of the model; by default the folder's.")] = None,
+    version: Annotated[str, _of_bundle(help="Of the model, such as 1.2.0.")] = "0.1.0",
     observed: Annotated[
-        bool | None,
-        typer.Option(
-            "--observed/--simulated", help="What the spectra are, where the file does not say.", rich_help_panel=_DATA
-        ),
+        bool | None, _of_data("--observed/--simulated", help="What the spectra are, where the file does not say.")
     ] = None,
     run_dir: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoints and history; by default runs/NAME. Run again to go on.", rich_help_panel=_RUN),
+        Path | None, _of_run(help="Checkpoints and history; by default runs/NAME. Run again to go on.")
     ] = None,
     policy: PolicyOption = "refuse",
-    tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the curves for TensorBoard.", rich_help_panel=_RUN)
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace a bundle that is there already.", rich_help_panel=_BUNDLE)
-    ] = False,
+    tensorboard: Annotated[Path | None, _of_run(metavar="DIR", help="Write the curves for TensorBoard.")] = None,
+    replace: Annotated[bool, _of_bundle("--replace", help="Replace a bundle that is there already.")] = False,
 ) -> None:
     """Train a network on labelled spectra and write a bundle; options change single entries of the recipe.
 

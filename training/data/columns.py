@@ -57,8 +57,6 @@ def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
     asked: dict[str, tuple[str, ...]] = {name: (name,) for name in _KNOWN} | dict(PROPERTIES)
     kinds: dict[str, Kind] = {name: _KNOWN.get(name, "number") for name in asked}
     flux, read, said = read_table(path, asked, kinds)
-    if "z" not in read:
-        raise InvalidInputError(f"{path.name} lacks the column z, the redshift")
     columns = {
         "flux": flux,
         "redshift": read["z"],
@@ -73,7 +71,7 @@ def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
 def read_table(
     path: Path, asked: Mapping[str, Sequence[str]], kinds: Mapping[str, Kind]
 ) -> tuple[FloatArray, dict[str, NDArray[Any]], Mapping[str, str]]:
-    """Read the spectra of a file and some columns beside them.
+    """Read the spectra of a file and some columns beside them; raises as `read_columns`.
 
     Parameters
     ----------

@@ -63,6 +63,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.redshift)
 
+    def left_out(self) -> list[str]:
+        """Return how many rows were left out for each reason, in words."""
+        return [f"{count:,} {'row' if count == 1 else 'rows'} with {what}" for what, count in self.dropped.items()]
+
 
 def read(path: Path, policy: Policy = "refuse") -> Dataset:
     """Read a training set, as `load` does, and refuse one that a network cannot learn from.
@@ -135,8 +139,8 @@ def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
 
 def say_dropped(dataset: Dataset) -> None:
     """Print on standard error how many rows were left out, and why."""
-    for what, count in dataset.dropped.items():
-        sys.stderr.write(f"{dataset.name}: left out {counted(count, 'row', 'rows')} with {what}\n")
+    for reason in dataset.left_out():
+        sys.stderr.write(f"{dataset.name}: left out {reason}\n")
 
 
 def _rows_have(count: int) -> str:
@@ -149,15 +153,8 @@ def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
     def some(column: Any) -> Any:
         return None if column is None else column[kept]
 
-    return replace(
-        dataset,
-        flux=dataset.flux[kept],
-        redshift=dataset.redshift[kept],
-        parent=some(dataset.parent),
-        part=some(dataset.part),
-        source_id=some(dataset.source_id),
-        properties={name: some(column) for name, column in dataset.properties.items()},
-    )
+    columns = {name: some(getattr(dataset, name)) for name in ("flux", "redshift", "parent", "part", "source_id")}
+    return replace(dataset, **columns, properties={name: some(held) for name, held in dataset.properties.items()})
 
 
 def _declared(metadata: Mapping[str, str]) -> dict[str, Any]:

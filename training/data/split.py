@@ -70,20 +70,10 @@ class Chosen:
 
 
 def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> Chosen:
-    """Choose what a model is evaluated on.
+    """Choose what a model is evaluated on: one of `PARTS`, "all", or by default the test part where one is known.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    trained : TrainingRecord
-        Of the model: on the file that it was trained on, its own split counts.
-    part : str or None
-        One of `PARTS`, or "all"; None for the test part where one is known, else all.
-
-    Raises
-    ------
-    InvalidInputError
-        If the part is not known, or has no row.
+    On the file that the model was trained on, its own split counts. Raises InvalidInputError if the part is not known,
+    or has no row.
     """
     known, how = _known_parts(dataset, trained)
     part = part or ("test" if known else "all")

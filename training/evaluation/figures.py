@@ -45,20 +45,10 @@ STYLE: dict[Any, object] = {
 
 @contextmanager
 def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplotlib's own options
-    """Draw one figure and save it as ``name.png`` and ``name.svg``.
+    """Draw one figure and save it as ``name.png`` and ``name.svg`` in a directory that exists.
 
-    Parameters
-    ----------
-    name : str
-        File name without extension.
-    directory : Path
-        An existing directory.
-    **grid
-        Passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like.
-
-    Yields
-    ------
-    matplotlib axes, or an array of them
+    `grid` is passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like. Yields axes, or an
+    array of them.
 
     Raises
     ------

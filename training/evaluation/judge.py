@@ -13,19 +13,9 @@ from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.predictor import Predictor
 from training.data.dataset import ORIGIN, Dataset
 from training.data.split import Chosen, choose_rows
-from training.evaluation import binned, densities
+from training.evaluation import binned, densities, plots
 from training.evaluation.binned import BINNINGS, Binning, Group
 from training.evaluation.metrics import Bin, by_redshift
-from training.evaluation.plots import (
-    draw_curves,
-    draw_error_per_bin,
-    draw_groups,
-    draw_pit,
-    draw_plane,
-    draw_redshifts,
-    draw_reliability,
-    history,
-)
 from training.evaluation.predicted import Predicted, predict
 from training.recipes import HISTORY_FILE
 
@@ -93,10 +83,7 @@ class Evaluation:
     def sentences(self) -> list[str]:
         """Return what a reader has to know about the numbers."""
         data = self.dataset
-        left_out = "".join(
-            f" Left out: {count:,} {'row' if count == 1 else 'rows'} with {what}."
-            for what, count in data.dropped.items()
-        )
+        left_out = "".join(f" Left out: {reason}." for reason in data.left_out())
         refused = f" {self.refused:,} of them got no redshift." if self.refused else ""
         unit = "spectra" if data.parent is None else "parent galaxies, whose spectra resemble each other"
         return [
@@ -133,9 +120,9 @@ class Evaluation:
                 "seed": binned.SEED,
                 "of": "spectra" if data.parent is None else "parent galaxies",
             },
-            "overall": _plain(self.overall),
+            "overall": asdict(self.overall),
             "table_3": [_without_nan(asdict(row)) for row in self.table_3],
-            "binned": {name: [_plain(group) for group in groups] for name, groups in self.binned.items()},
+            "binned": {name: [asdict(group) for group in groups] for name, groups in self.binned.items()},
             "density": self.density,
         }
 
@@ -160,7 +147,7 @@ def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName
         table_3=by_redshift(galaxies.true, galaxies.point),
         binned={name: found for name, found in groups.items() if found},
         pit=pit,
-        epochs=history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
+        epochs=plots.history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
     )
 
 
@@ -184,23 +171,14 @@ def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
 def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
     """Draw every figure into a directory; return their names by section of the page."""
     galaxies = found.galaxies
-    shown = draw_curves(directory, found.epochs) if found.epochs else []
-    shown += draw_error_per_bin(directory, galaxies)
-    shown += draw_redshifts(directory, galaxies) + draw_plane(directory, galaxies)
+    shown = plots.draw_curves(directory, found.epochs) if found.epochs else []
+    shown += plots.draw_error_per_bin(directory, galaxies)
+    shown += plots.draw_redshifts(directory, galaxies) + plots.draw_plane(directory, galaxies)
     return {
         "dissertation": shown,
-        **{name: draw_groups(directory, name, groups) for name, groups in found.binned.items()},
-        "intervals": draw_reliability(directory, galaxies, found.pit),
-        "densities": [] if found.pit is None else draw_pit(directory, found.pit),
-    }
-
-
-def _plain(group: Group) -> dict[str, object]:
-    return {
-        "low": group.low,
-        "high": group.high,
-        "count": group.count,
-        "metrics": {name: asdict(estimate) for name, estimate in group.metrics.items()},
+        **{name: plots.draw_groups(directory, name, groups) for name, groups in found.binned.items()},
+        "intervals": plots.draw_reliability(directory, galaxies, found.pit),
+        "densities": [] if found.pit is None else plots.draw_pit(directory, found.pit),
     }
 
 

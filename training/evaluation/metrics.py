@@ -79,13 +79,7 @@ class Metrics:
 
 
 def measure(true: ArrayLike, predicted: ArrayLike) -> Metrics:
-    """Measure predicted against true redshifts, each of shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, there is no redshift, or one is not finite.
-    """
+    """Measure predicted against true redshifts, each of shape (n,); raise ValueError if one is not finite."""
     truth, guess = _pair(true, predicted)
     error = guess - truth
     dz = error / (1.0 + truth)
@@ -116,23 +110,9 @@ class Bin:
 def by_redshift(true: ArrayLike, predicted: ArrayLike, binned_by: ArrayLike | None = None) -> list[Bin]:
     """Tabulate errors per 0.05 of redshift, as table 3 of Kiraleos 2023 does.
 
-    Parameters
-    ----------
-    true, predicted : array_like, shape (n,)
-        Finite redshifts.
-    binned_by : array_like, shape (n,), optional
-        The redshift that chooses the bin, `true` by default. What falls below 0 or above 0.6 goes into the first
-        or the last bin.
-
-    Returns
-    -------
-    list of Bin
-        Twelve, from 0 to 0.6; `sigma` is the population standard deviation (ddof 0), as in the dissertation.
-
-    Raises
-    ------
-    ValueError
-        As `measure`.
+    Takes what `measure` takes, and the redshifts that choose the bins, shape (n,), the true ones by default. What falls
+    below 0 or above 0.6 goes into the first or the last of the twelve bins. `sigma` is the population standard
+    deviation (ddof 0), as in the dissertation.
     """
     truth, guess = _pair(true, predicted)
     _, chosen = _pair(truth, truth if binned_by is None else binned_by)

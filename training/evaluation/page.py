@@ -1,9 +1,12 @@
-"""One HTML page that holds its figures and links nothing. Imports nothing of the project."""
+"""One HTML page that holds its figures and links nothing."""
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from gaia_redshift.errors import InvalidInputError
 
 CSS = (
     "body{font:16px system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222;line-height:1.45}"
@@ -15,6 +18,16 @@ CSS = (
     "th{text-align:left;font-weight:normal}td,thead th+th{text-align:right}caption{font-weight:bold;text-align:left}"
     ".wide{overflow-x:auto}"
 )
+
+
+@contextmanager
+def report_in(directory: Path) -> Iterator[None]:
+    """Make a directory, to be written into; raise InvalidInputError where that cannot be done."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise InvalidInputError(f"cannot write into {directory}: {error.strerror or error}") from error
 
 
 def page(title: str, *parts: str) -> str:

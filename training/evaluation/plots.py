@@ -163,12 +163,7 @@ def draw_pit(directory: Path, pit: NDArray[np.float64]) -> list[str]:
 
 
 def _points(
-    axes: Axes,
-    groups: Sequence[Group],
-    metric: str,
-    look: Mapping[str, Any],
-    *,
-    percent: bool = False,
+    axes: Axes, groups: Sequence[Group], metric: str, look: Mapping[str, Any], *, percent: bool = False
 ) -> None:
     scale = 100 if percent else 1
     centres = np.array([(group.low + group.high) / 2 for group in groups])

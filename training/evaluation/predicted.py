@@ -68,15 +68,7 @@ class Predicted:
 
 
 def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
-    """Load a bundle by its folder, or by its name in the folder of the models.
-
-    Raises
-    ------
-    UnknownModelError
-        If there is neither.
-    InvalidBundleError
-        If the bundle is not whole.
-    """
+    """Load a bundle by its folder, or by its name in the folder of the models; raises as `Predictor`."""
     folder = Path(wanted)
     return Predictor(folder if (folder / MANIFEST).is_file() else wanted, models=models)
 
@@ -86,12 +78,7 @@ def predict(
 ) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would, a density under a prior.
 
-    Returns
-    -------
-    predicted : Predicted
-        Of the rows that the service gives a redshift.
-    refused : int
-        Number of those that it does not.
+    Returns the rows that get a redshift, and the number of those that do not.
 
     Raises
     ------

@@ -27,7 +27,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self,
         sample: Sample,
         scaler: Any,
-        wanted: Callable[[Sample], tuple[Any, ...]],
+        wanted: Callable[[Sample], tuple[object, ...]],
         order: NDArray[np.intp],
         size: int,
     ) -> None:

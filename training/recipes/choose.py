@@ -18,17 +18,9 @@ RECIPES: Mapping[str, type[Recipe]] = {"dissertation": CnnRecipe, "density": Den
 
 
 def choose(wanted: str) -> Recipe:
-    """Return a recipe by its name, or from a JSON file such as a bundle's or a tuning's.
+    """Return one of `RECIPES` by its name, or a recipe from a JSON file such as a bundle's or a tuning's.
 
-    Parameters
-    ----------
-    wanted : str
-        One of `RECIPES`, or the path of a file.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is neither, or the file is no recipe.
+    Raises InvalidInputError if there is neither, or the file is no recipe.
     """
     if wanted in RECIPES:
         return RECIPES[wanted].model_validate({})
@@ -61,13 +53,7 @@ def parse(content: bytes, name: str) -> Recipe:
 
 
 def with_start(recipe: Recipe, start: str | None) -> Recipe:
-    """Return the recipe with the bundle that its training starts from.
-
-    Raises
-    ------
-    InvalidInputError
-        If the recipe starts from a bundle and `start` is None.
-    """
+    """Return the recipe with the bundle that its training starts from; raise InvalidInputError if it needs one."""
     if recipe.start and start is None:
         raise InvalidInputError(f"recipe {recipe.name} starts from {recipe.start}: add --init with that bundle")
     return recipe.model_copy(update={"start": start})

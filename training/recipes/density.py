@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.special import ndtr
 
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.spectra import FloatArray
@@ -22,7 +23,7 @@ from training.calibration.reference.density import cumulative_at, posterior, qua
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
 from training.data.unusable import REDSHIFT_RANGE
-from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Seen, Tensor
+from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Seen
 from training.recipes.scaling import flux_range
 from training.recipes.shape import shape_and_brightness, standardise
 

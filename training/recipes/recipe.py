@@ -23,7 +23,6 @@ from training.recipes.batches import Batches
 Network: TypeAlias = Any
 """A keras.Model; Keras has no types."""
 Layer: TypeAlias = Any
-Tensor: TypeAlias = Any
 """Of Keras' too."""
 Scaler: TypeAlias = Any
 """A MinMaxScaler; scikit-learn has no types."""

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.spectra import DR3, FloatArray
-from training.recipes.recipe import Layer, Network, Seen, Tensor
+from training.recipes.recipe import Layer, Network, Seen
 
 _FLOOR = 1e-4
 """Of the mean square flux, (e-/s)^2: far below any spectrum's, it keeps the division safe."""
@@ -27,20 +28,11 @@ numbers; beyond are rounding errors, or noise that Gaia's spectra cannot have.""
 
 
 def shape_and_brightness(whitened: int) -> tuple[Tensor, Tensor]:
-    """Return the input of a network, and what its layers begin with.
+    """Return the input of a network, min-max scaled fluxes of shape (n, 186, 1), and what its layers begin with.
 
-    Parameters
-    ----------
-    whitened : int
-        Principal components that the shape is turned into, at most; 0 leaves the 186 samples.
-
-    Returns
-    -------
-    scaled : KerasTensor, shape (n, 186, 1)
-        Min-max scaled fluxes.
-    described : KerasTensor, shape (n, whitened or 186, plus one)
-        Flux over its root mean square, standardised, and the logarithm of that root mean square. `standardise` must
-        see spectra before the network is trained.
+    This is flux over its root mean square, standardised, turned into at most so many principal components (0 leaves the
+    186 samples), and one column with the logarithm of that root mean square. `standardise` must see spectra before the
+    network is trained.
     """
     scaled = keras.Input((DR3.samples, 1), name="scaled_flux")
     flux = keras.layers.Normalization(name="unscale")(keras.layers.Reshape((DR3.samples,))(scaled))

@@ -86,18 +86,12 @@ def _making(manifest: Manifest, fitted: Fitted, material: Material) -> str:
 
 def _source(what: str, galaxies: Galaxies) -> str:
     dataset, counts = galaxies.dataset, galaxies.parts.counts()
+    left_out = f"\n  Left out: {'; '.join(dataset.left_out())}." if dataset.dropped else ""
     provenance = "".join(f", {name} {value}" for name, value in dataset.provenance.items()).replace("_", " ")
     return f"""- {what}: `{dataset.name}`{provenance},
   SHA-256 `{dataset.sha256}`.
   Split {galaxies.parts.how}: {counts["train"]:,} spectra to train,
-  {counts["validation"]:,} to validate, {counts["test"]:,} to test.{_left_out(dataset)}"""
-
-
-def _left_out(dataset: Dataset) -> str:
-    reasons = "; ".join(
-        f"{count:,} {'row' if count == 1 else 'rows'} with {what}" for what, count in dataset.dropped.items()
-    )
-    return f"\n  Left out: {reasons}." if reasons else ""
+  {counts["validation"]:,} to validate, {counts["test"]:,} to test.{left_out}"""
 
 
 def _others(manifest: Manifest, material: Material) -> list[str]:

@@ -20,6 +20,7 @@ from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FI
 from gaia_redshift.bundle.bundle import parse_manifest
 from gaia_redshift.engine.answer import Answer
 from gaia_redshift.engine.keras import Source, named
+from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.quality import FLAGS
@@ -53,7 +54,7 @@ def convert(folder: Path) -> None:
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     answer = make_answer(manifest, calibration)
 
-    def graph(flux: Any, *priors: Any) -> Any:
+    def graph(flux: Tensor, *priors: Tensor) -> dict[str, Tensor]:
         return answer(flux, named(network(source.scaled(flux), training=False)), *priors)
 
     traced = trace(graph, inputs_of(manifest))
@@ -88,7 +89,7 @@ def inputs_of(manifest: Manifest) -> list[Any]:
     return [flux, priors, tf.TensorSpec((None,), tf.int32, name="prior_index")]
 
 
-def trace(function: Callable[..., Any], inputs: Sequence[Any]) -> onnx.ModelProto:
+def trace(function: Callable[..., Tensor], inputs: Sequence[Any]) -> onnx.ModelProto:
     """Return a function of TensorFlow's as an ONNX graph, as fast as it gets and with the same bits for every row."""
     import tensorflow as tf
     import tf2onnx

@@ -208,12 +208,7 @@ class _Writer:
         return self.write("Reshape", value, self.constant(np.array([0, *shape])))
 
     def products(
-        self,
-        source: str,
-        kernel: NDArray[np.float64],
-        bias: NDArray[np.float32],
-        samples: int,
-        tiling: Tiling,
+        self, source: str, kernel: NDArray[np.float64], bias: NDArray[np.float32], samples: int, tiling: Tiling
     ) -> str:
         """Write what leads to the products, shape (n, points filters, 1, tiles)."""
         filters, channels, taps = kernel.shape

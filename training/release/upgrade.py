@@ -4,7 +4,6 @@ A bundle of version 1 holds a graph that ends at the network's output. Its netwo
 are, byte for byte; the graph is made from them anew, up to the answer.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
 from training.release.convert import convert
+from training.release.export import Release
 
 MOVED = 1e-6
 """How far an answer may move: the last decimal that is given."""
@@ -65,10 +65,7 @@ def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tupl
         calibration = Calibration.model_validate_json(contents[CALIBRATION_FILE])
     except (KeyError, ValidationError) as error:
         raise InvalidBundleError(f"{old.name} has no {CALIBRATION_FILE} of this version: {error}") from error
-    new.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{manifest.name}-", dir=new.parent) as beside:
-        staged = Path(beside) / manifest.name
-        staged.mkdir()
+    with Release(new, manifest.name, manifest.version, replace=True).staged() as staged:
         for name, content in contents.items():
             (staged / name).write_bytes(content)
         (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
@@ -81,9 +78,6 @@ def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tupl
                 f"by more than {MOVED:g} in redshift or an interval end, by {change.largest:.2g} at most, and flags "
                 f"changed in {change.flags}"
             )
-        if new.exists():
-            new.rename(Path(beside) / "replaced")
-        staged.rename(new)
     return sealed, change
 
 

@@ -41,10 +41,7 @@ LINE_SPREAD = Constant(
 LINE_SPREADS = {"Gaia DR3": LINE_SPREAD}
 """By release; a new one is one entry more, as build/line_spread.py prints it."""
 LINE_SPREAD_SCALE_NM = Constant(
-    {"BP": (480.0, 150.0), "RP": (820.0, 200.0)},
-    "nm",
-    "guessed",
-    "middle and scale of the fit's wavelength axis",
+    {"BP": (480.0, 150.0), "RP": (820.0, 200.0)}, "nm", "guessed", "middle and scale of the fit's wavelength axis"
 )
 
 # --- how extended galaxies fall on the detector ---
@@ -131,16 +128,7 @@ REDSHIFT_BIN_PERCENT = Constant(
     "Kiraleos 2023, Table 3: the real 520,393 galaxies per .05 of redshift",
 )
 REDSHIFT_PERCENTILES = Constant(
-    (
-        (1, 0.0256),
-        (5, 0.0446),
-        (25, 0.0843),
-        (50, 0.1257),
-        (75, 0.1811),
-        (90, 0.2586),
-        (95, 0.3023),
-        (99, 0.3694),
-    ),
+    ((1, 0.0256), (5, 0.0446), (25, 0.0843), (50, 0.1257), (75, 0.1811), (90, 0.2586), (95, 0.3023), (99, 0.3694)),
     "",
     "published",
     "Kiraleos 2023, section 3.2 and code: percentiles of the same redshifts",
@@ -206,10 +194,7 @@ TRANSITS_RANGE = Constant(
 )
 NOISE_EXCESS = Constant(0.10, "ln", "guessed", "scatter of errors beyond transits: crowding, scan angles")
 COEFFICIENT_TAPER = Constant(
-    (
-        (0, 24, 30, 36, 42, 45, 48, 51, 53, 54),
-        (1.0, 1.0, 0.92, 0.78, 0.64, 0.52, 0.37, 0.26, 0.15, 0.08),
-    ),
+    ((0, 24, 30, 36, 42, 45, 48, 51, 53, 54), (1.0, 1.0, 0.92, 0.78, 0.64, 0.52, 0.37, 0.26, 0.15, 0.08)),
     "",
     "measured",
     "errors of high orders relative to white noise on the detector, from archive spectra of real stars",

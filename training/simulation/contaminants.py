@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from training.simulation import constants
-from training.simulation.galaxies import DATA, dust
+from training.simulation.galaxies import DATA, dust, power_law
 from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
 
 STARS_FILE = DATA / "stars.npz"
@@ -70,11 +70,7 @@ def quasar_light(redshift: FloatArray, rng: np.random.Generator) -> SingleArray:
     """
     rest = WAVELENGTH_NM / (1 + redshift[:, None])
     slope = rng.normal(*constants.AGN_SLOPE.value, (len(redshift), 1))
-    light = (rest / 500.0) ** slope
-    for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value + constants.QUASAR_LINES_NM.value:
-        strength = width_nm * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (len(redshift), 1))
-        strength *= (line_nm / 500.0) ** slope / (sigma_nm * np.sqrt(2 * np.pi))
-        light += strength * np.exp(-0.5 * ((rest - line_nm) / sigma_nm) ** 2)
+    light = power_law(rest, slope, constants.AGN_LINES_NM.value + constants.QUASAR_LINES_NM.value, 1, rng)
     optical_depth = constants.FOREST_DEPTH.value * (WAVELENGTH_NM / 121.6) ** constants.FOREST_POWER.value
     light = np.where(rest < 121.6, light * np.exp(-optical_depth), light)
     light = np.where(rest < 91.2, 0, light) * dust(len(redshift), rng)

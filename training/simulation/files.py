@@ -40,12 +40,7 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     """Write blocks to `path` in the format of its extension.
 
     The file appears under its name only when complete; Parquet's metadata hold the recipe. `progress` is told the
-    number of rows after each write.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file cannot be written.
+    number of rows after each write. Raises InvalidInputError if the file cannot be written.
     """
     check(path)
     partial = path.with_name(path.name + ".part")

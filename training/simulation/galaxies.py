@@ -5,6 +5,7 @@ its ugriz residuals, varied. All light is on a grid uniform in ln wavelength, so
 it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -135,25 +136,33 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
 def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
     """Draw which galaxies have an active nucleus: a power law and weak broad lines.
 
-    Returns
-    -------
-    active : ndarray of int64, shape (k,)
-        Rows of the galaxies that have one.
-    share : ndarray, shape (k,)
-        The nucleus's share of all light at 500 nm in the rest frame.
-    light : ndarray of float32, shape (k, len(REST_WAVELENGTH_NM))
-        Rest-frame light of the nuclei, one at 500 nm but for the lines.
+    Returns their rows, shape (k,); the nucleus's share of all light at 500 nm in the rest frame, shape (k,); and the
+    nuclei's rest-frame light on `REST_WAVELENGTH_NM`, shape (k, w), one at 500 nm but for the lines.
     """
     active = np.flatnonzero(rng.random(len(redshift)) < np.interp(redshift, *constants.AGN_FRACTION.value))
     share = rng.uniform(*constants.AGN_LIGHT.value, len(active))
     slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
-    light = (REST_WAVELENGTH_NM / 500.0) ** slope
-    for line_nm, width_nm, sigma_nm in constants.AGN_LINES_NM.value:
-        scatter = rng.lognormal(0, constants.AGN_LINE_SCATTER.value, (len(active), 1))
-        strength = width_nm * constants.NUCLEUS_LINES.value * scatter
-        strength *= (line_nm / 500.0) ** slope / (sigma_nm * np.sqrt(2 * np.pi))
-        light += strength * np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma_nm) ** 2)
+    light = power_law(REST_WAVELENGTH_NM, slope, constants.AGN_LINES_NM.value, constants.NUCLEUS_LINES.value, rng)
     return active, share, light.astype(np.float32)
+
+
+def power_law(
+    rest_nm: FloatArray,
+    slope: FloatArray,
+    lines_nm: Sequence[tuple[float, ...]],
+    factor: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return power laws that are one at 500 nm, and broad lines of a drawn strength times `factor`, shape (n, w).
+
+    The slopes have shape (n, 1); a line has a wavelength, an equivalent width and a sigma in nm.
+    """
+    light = (rest_nm / 500.0) ** slope
+    for line_nm, width_nm, sigma_nm in lines_nm:
+        strength = width_nm * factor * rng.lognormal(0, constants.AGN_LINE_SCATTER.value, slope.shape)
+        strength *= (line_nm / 500.0) ** slope / (sigma_nm * np.sqrt(2 * np.pi))
+        light += strength * np.exp(-0.5 * ((rest_nm - line_nm) / sigma_nm) ** 2)
+    return np.asarray(light)
 
 
 def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
@@ -197,14 +206,9 @@ def make(
 ) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
     """Make galaxies at `redshift` descending from `parent`.
 
-    Returns
-    -------
-    host : ndarray of float32, shape (n, len(WAVELENGTH_NM))
-        Observed light of stars and gas, which is extended; proportional to W m-2 nm-1.
-    active : ndarray of int64, shape (k,)
-        Rows of those with an active nucleus.
-    nucleus : ndarray of float32, shape (k, len(WAVELENGTH_NM))
-        Observed light of the nuclei, which are points, on the same scale.
+    Returns the observed light of stars and gas, which is extended, on `WAVELENGTH_NM`, shape (n, w), proportional to
+    W m-2 nm-1; the rows of those with an active nucleus, shape (k,); and the nuclei's light, which comes from points,
+    shape (k, w) on the same scale.
     """
     rest = rest_light(parent, rng)
     active, share, nucleus = nuclei(redshift, rng)
@@ -212,8 +216,4 @@ def make(
     rest[active] *= (1 - share).astype(np.float32)[:, None]
     nucleus *= (share * at_500).astype(np.float32)[:, None]
     factor = smooth_factor(redshift, parent, rng)
-    return (
-        to_observer(rest, redshift) * factor,
-        active,
-        to_observer(nucleus, redshift[active]) * factor[active],
-    )
+    return (to_observer(rest, redshift) * factor, active, to_observer(nucleus, redshift[active]) * factor[active])

@@ -25,21 +25,9 @@ def pixel_variance(
 ) -> SingleArray:
     """Return the variance of the mean flux at each point of the window, shape (n, window).
 
-    Parameters
-    ----------
-    band : {"BP", "RP"}
-        Which photometer.
-    flux : ndarray of float32, shape (n, window)
-        Noise-free e-/s per pixel on `instrument.WINDOW_PX`.
-    transits : ndarray of int16, shape (n,)
-        How many times each source was seen.
-    excess : ndarray of float32, shape (n,), or float
-        Factor on each source's errors.
-
-    Returns
-    -------
-    ndarray of float32
-        (e-/s per pixel)^2. The window's points are closer than a pixel, their variance larger.
+    Takes noise-free fluxes on `instrument.WINDOW_PX`, shape (n, window) in e-/s per pixel, how many times each source
+    was seen, shape (n,), and factors on each source's errors, shape (n,) or one. Returns (e-/s per pixel)^2. The
+    window's points are closer than a pixel, their variance larger.
     """
     photons = constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
     seconds = constants.EXPOSURE_S.value * transits / np.square(excess)

@@ -8,7 +8,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from training.simulation.instrument import (
     BANDS,
     RELEASE,
     WAVELENGTH_NM,
+    Band,
     FloatArray,
     SingleArray,
     smear_and_shift,
@@ -118,7 +119,7 @@ def observe(
     model, count = simulator(release), len(z)
     smear = population.draw_smear(z, rng) if seen.extent_px is None else _extent(seen.extent_px, count)
     blue_to_red = population.draw_blue_to_red(count, rng).astype(np.float32)[:, None]
-    window: dict[Any, SingleArray] = {}
+    window: dict[Band, SingleArray] = {}
     for band in BANDS:
         jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, count)
         shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
@@ -159,10 +160,7 @@ def observe_many(sed: Sed, redshift: Sequence[float], seen: Observation, recipe:
 def observed_light(sed: Sed, redshift: FloatArray) -> SingleArray:
     """Return the light at each redshift on `WAVELENGTH_NM`, averaged over its cells, shape (n, wavelengths).
 
-    Raises
-    ------
-    InvalidInputError
-        If a redshift is out of range, or the spectrum does not cover what Gaia sees of it.
+    Raises InvalidInputError if a redshift is out of range, or the spectrum does not cover what Gaia sees of it.
     """
     wrong = ~((redshift >= 0) & (redshift <= LARGEST_REDSHIFT))
     if wrong.any() or not len(redshift):

@@ -105,21 +105,12 @@ def _columns(path: Path) -> Columns:
 
 def _plain(content: bytes) -> FloatArray | None:
     """Return two or more columns of bare numbers, ``#`` before comments; None if it is anything else."""
-    rows = []
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        lines = content.decode("utf-8-sig").replace(",", " ").splitlines()
+        cells = [line.partition("#")[0].split() for line in lines]
+        rows = [[float(first), float(second)] for first, second, *_ in filter(None, cells)]
+    except ValueError:
         return None
-    for line in text.splitlines():
-        cells = line.partition("#")[0].replace(",", " ").split()
-        if not cells:
-            continue
-        try:
-            rows.append([float(cell) for cell in cells[:2]])
-        except ValueError:
-            return None
-        if len(cells) < 2:
-            return None
     return np.array(rows, np.float64) if rows else None
 
 

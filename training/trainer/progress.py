@@ -29,7 +29,12 @@ class Progress:
         """Return what Keras must call to move the bar through one epoch: nothing where there is no bar."""
         if self._bar.disable:
             return []
-        return [_MoveBar(self._bar, f"epoch {epoch}/{self._epochs}", self._steps)]
+        task = self._bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
+        move = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, _logs: self._bar.update(task, completed=batch + 1),
+            on_train_end=lambda _logs: self._bar.remove_task(task),
+        )
+        return [move]
 
     def say_start(self, counts: dict[str, int], done: int) -> None:
         """Print the size of each part and, where a run goes on, from where."""
@@ -46,20 +51,3 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
-
-
-class _MoveBar(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, bar: Bar, description: str, steps: int) -> None:
-        super().__init__()
-        self._bar = bar
-        self._description = description
-        self._steps = steps
-
-    def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002
-        self._task = self._bar.add_task(self._description, total=self._steps)
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
-        self._bar.update(self._task, completed=batch + 1)
-
-    def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002
-        self._bar.remove_task(self._task)

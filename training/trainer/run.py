@@ -47,12 +47,7 @@ class Run:
     """A run folder, new or left by an interruption.
 
     The folder is made if it is not there. The recipe's `resumable` fields may change: a finished run goes on when more
-    epochs are asked for.
-
-    Raises
-    ------
-    InvalidInputError
-        If the folder holds a run of another recipe or other data.
+    epochs are asked for. Raises InvalidInputError if the folder holds a run of another recipe or other data.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, material: Material) -> None:
@@ -105,10 +100,7 @@ class Run:
     def record(self, row: Epoch, network: Network) -> None:
         """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row.
 
-        Raises
-        ------
-        InvalidInputError
-            If the loss is no longer finite; nothing of the epoch is kept.
+        Raises InvalidInputError if the loss is no longer finite; nothing of the epoch is kept.
         """
         if not math.isfinite(row.loss + row.val_loss):
             raise InvalidInputError(f"the training diverged in epoch {row.epoch}: the loss is {row.loss:g}")
@@ -134,12 +126,10 @@ def _read_history(path: Path) -> list[Epoch]:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    _save_whole(lambda part: part.write_text(text, encoding="utf-8"), path)
 
 
-def _save_whole(save: Callable[[Path], None], path: Path) -> None:
+def _save_whole(save: Callable[[Path], object], path: Path) -> None:
     # The name keeps its ending: Keras chooses the format by it.
     part = path.with_name(f"part-{path.name}")
     save(part)

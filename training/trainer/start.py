@@ -1,14 +1,12 @@
 """What a fine-tuning starts from: a bundle's network, scaler and recipe. Imports `bundle`, `recipes`; Keras."""
 
-import io
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import keras
 
-from gaia_redshift.bundle import KERAS_FILE, SCALER_FILE, Bundle
+from gaia_redshift.bundle import KERAS_FILE, Bundle
+from gaia_redshift.engine.keras import load_source
 from gaia_redshift.errors import InvalidInputError
 from training.recipes import RECIPE_FILE
 from training.recipes.choose import parse
@@ -48,24 +46,16 @@ class Start:
 def load_start(folder: Path) -> Start:
     """Load what the training of the bundle in a folder left, from bytes that match its manifest.
 
-    Raises
-    ------
-    InvalidBundleError
-        If the bundle is not whole.
-    InvalidInputError
-        If it does not say by which recipe it was made.
+    Raises InvalidBundleError if the bundle is not whole, InvalidInputError if it does not say its recipe.
     """
     bundle = Bundle(folder)
     if RECIPE_FILE not in bundle.manifest.files:
         raise InvalidInputError(f"{folder.name} has no {RECIPE_FILE}: it cannot be trained further")
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / KERAS_FILE  # Keras reads only from a path
-        path.write_bytes(bundle.read(KERAS_FILE))
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    source = load_source(bundle)
     return Start(
         name=f"{bundle.manifest.id} ({KERAS_FILE} SHA-256 {bundle.manifest.files[KERAS_FILE].sha256})",
-        network=network,
-        scaler=joblib.load(io.BytesIO(bundle.read(SCALER_FILE))),
+        network=source.network,
+        scaler=source.scaler,
         recipe=parse(bundle.read(RECIPE_FILE), f"{folder.name}/{RECIPE_FILE}"),
     )
 

@@ -49,7 +49,7 @@ def test_figures_name_their_axes_with_units(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     simulate(tmp_path / "set.csv", count=200, seed=3)
-    with pytest.raises(InvalidInputError, match="cannot make"):
+    with pytest.raises(InvalidInputError, match="cannot write into"):
         analyse(tmp_path / "set.csv", tmp_path / "set.csv")
 
 

@@ -16,20 +16,10 @@ _TINY = np.finfo(np.float32).tiny
 def features(flux: FloatArray, mean_shape: FloatArray, components: FloatArray) -> FloatArray:
     """Describe spectra by what sets galaxies apart from anything else.
 
-    Parameters
-    ----------
-    flux : ndarray, shape (n, 186)
-        e-/s per sample, finite.
-    mean_shape : ndarray, shape (186,)
-    components : ndarray, shape (k, 186)
-        Orthonormal rows.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 4 + k)
-        ln of: root mean square; the residual's root mean square over it, its largest deviation and its step from
-        sample to sample over its own root mean square; then the coordinates in `components`. The residual is what
-        the components leave: noise, and whatever no galaxy has.
+    Takes finite fluxes, shape (n, 186) in e-/s per sample, the mean shape, (186,), and components, (k, 186), which are
+    orthonormal. Returns shape (n, 4 + k): ln of the root mean square; ln of the residual's root mean square over it; ln
+    of the residual's largest deviation and of its step from sample to sample, over its own root mean square; then the
+    coordinates in the components. The residual is what the components leave: noise, and whatever no galaxy has.
     """
     brightness = _root_mean_square(flux.astype(np.float32, copy=False)) + _TINY
     shape = flux / brightness[:, None] - mean_shape

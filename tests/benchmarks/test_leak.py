@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.leak import COUNT, Told, nuisances, told
+from benchmarks.leak import COUNT, Told, nuisances, told
 from training.simulation import population
 
 
