@@ -103,7 +103,7 @@ def test_a_network_that_does_not_load_ends_in_one_line_too(refusal: Run, models:
     break_network(models)
     line = refusal()
     assert "tiny/model.onnx cannot be loaded, though its hash is right" in line
-    assert "take the bundle anew from where it came" in line
+    assert "copy the bundle again from its source" in line
 
 
 def test_the_log_of_a_failed_start_has_the_reason_and_no_traceback(settings: Settings) -> None:
