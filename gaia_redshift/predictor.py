@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
+from gaia_redshift.interpretation.beyond import name_problems, without_beyond
 from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
-from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch, Unit, find_unit, validate
+from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
-
-_MARGIN = 0.1
-"""A point model's redshift may be outside its training range by this fraction of the range. For spectra unlike any it
-was trained on, it can return anything: -55,000 has occurred."""
 
 
 class Predictor:
@@ -254,7 +251,8 @@ class Predictor:
         self.check_grid(batch)
         prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
         priors = [] if prior == "survey" else [(len(batch), prior)]
-        return self.name_problems(batch, self.answer(batch.usable_flux(), priors, pdf=asked.pdf))
+        found = self.answer(batch.usable_flux(), priors, pdf=asked.pdf)
+        return name_problems(batch, found, self.manifest.redshift_range)
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
         """Return the redshifts of spectra on the model's grid, NaN where a spectrum cannot be used.
@@ -278,47 +276,8 @@ class Predictor:
         return self._within(self.engine(flux, index, matrix, pdf=pdf))
 
     def _within(self, found: Redshifts) -> Redshifts:
-        """Return redshifts without those far outside the model's training range."""
-        if self.bundle.bins is None:  # a density is zero outside its bins
-            low, high = self._limits
-            beyond = ~((found.redshift >= low) & (found.redshift <= high))
-            return found.without(beyond) if beyond.any() else found
-        return found
-
-    @property
-    def _limits(self) -> tuple[float, float]:
-        """Accepted redshifts: the training range, extended by `_MARGIN` of it on either side."""
-        low, high = self.manifest.redshift_range
-        margin = _MARGIN * (high - low)
-        return low - margin, high + margin
-
-    def name_problems(self, batch: SpectrumBatch, found: Redshifts) -> Predictions:
-        """Return the redshifts, with the reason for each row without one.
-
-        Parameters
-        ----------
-        batch : SpectrumBatch
-        found : Redshifts
-            The answers for its rows.
-
-        Returns
-        -------
-        Predictions
-        """
-        missing = np.isnan(found.redshift)
-        if not missing.any():
-            return Predictions(found, batch.source_id, dict(batch.problems))
-        batch = batch.checked()
-        problems = dict(batch.problems)
-        low, high = self.manifest.redshift_range
-        beyond = Problem(
-            "beyond_model",
-            f"the model's redshift is far outside its training range, {low:g} to {high:g}: the spectrum is unlike any "
-            "that it was trained on",
-        )
-        for row in np.flatnonzero(missing).tolist():
-            problems.setdefault(row, beyond)
-        return Predictions(found, batch.source_id, problems)
+        """Return redshifts without those far outside the training range; a density is zero outside its bins."""
+        return without_beyond(found, self.manifest.redshift_range) if self.bundle.bins is None else found
 
 
 def _unit(text: str) -> Unit:

@@ -1,4 +1,4 @@
-"""What a page shows of all rows of a job together; and the rows as a table of any format."""
+"""A summary of all rows of a job, for the page; and the rows as a table of any format."""
 
 from typing import Annotated, Any
 

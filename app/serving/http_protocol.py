@@ -1,11 +1,10 @@
-"""One connection, within the limits of the settings: what uvicorn's server runs in place of its own protocol.
+"""The protocol of one connection, with the limits of the settings; replaces uvicorn's own.
 
-uvicorn waits for ever for the headers of a request, for the rest of a body that was refused, and for a client that
-does not read its answer; it lets the work for a client that left go on; and it leaves to its parser where a request
-ends. Here each of these has a bound, and `http.framing` says where a request ends. One request is worked on at a time;
-what a client sends ahead waits.
-Of uvicorn this uses what its server gives to any protocol: `connections`, `tasks`, `total_requests` and
-`default_headers` of its state, and `shutdown`, which it calls.
+uvicorn waits without limit for the headers of a request, for the rest of a refused body, and for a client that does not
+read its answer; it continues work for a disconnected client; and it relies on its parser for the end of a request. Here
+each of these is limited, and `http.framing` determines the end of a request. One request is answered at a time;
+pipelined ones wait. Of uvicorn this uses the interface for protocols: `connections`, `tasks`, `total_requests` and
+`default_headers` of the server's state, and `shutdown`, which the server calls.
 """
 
 import asyncio
@@ -25,20 +24,20 @@ from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
 IN_SERVICE = "gaia_redshift.in_service"
-"""In an ASGI scope: the tasks of all requests that this process serves at the moment, the request itself included."""
+"""In an ASGI scope: the tasks of all requests that this process is serving, including this one."""
 
 _LINGER_SECONDS = 10.0
-"""A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
+"""Seconds for which a refused body is read and dropped; closing at once could destroy the answer."""
 _REFUSED_SECONDS = 2.0
-"""The same for what is no request at all."""
+"""The same for data that is not an HTTP request."""
 _MOST_DROPPED = 16 << 20
-"""Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
+"""Most bytes dropped after a connection's last request; without it, 9 GB were received and dropped in 8 s."""
 _IDLE_SECONDS = 5.0
-"""A connection without a request is closed after this long."""
+"""Seconds after which an idle connection is closed."""
 _LAST_SECONDS = 1.0
-"""The same when the service ends: what has been sent by then is answered, and the connection closed with the answer."""
+"""The same during shutdown; a request sent by then is answered, and the connection is closed after the answer."""
 _LOOK_SECONDS = 0.05
-"""Where time is up and something has come that was not read yet, it is up after this long."""
+"""Extra seconds if a time limit expires while unread bytes are waiting."""
 
 
 class ImpatientProtocol(asyncio.Protocol):
@@ -73,16 +72,16 @@ class ImpatientProtocol(asyncio.Protocol):
         self._reading = True
         self._dropped = 0
         self._ending = False
-        """Whether the service ends: the next request is the last."""
+        """Whether the service is shutting down; the next request is then the last."""
         self._over = False
-        """Whether no more requests are read: what still comes is dropped until the client has read its answer."""
+        """Whether further input is dropped, until the client has read its answer."""
         self._patience = Patience(self.loop)
         self.writable = asyncio.Event()
         self.writable.set()
 
-    # What the event loop calls.
+    # Called by the event loop.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the first request its time; a connection too many has little."""
+        """Start the time limit of the first request; a shorter one for a connection beyond the limit."""
         self.transport = transport  # type: ignore[assignment]
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
@@ -94,7 +93,7 @@ class ImpatientProtocol(asyncio.Protocol):
         surplus.add(self._state, self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Stop the work for a client that left."""
+        """Stop the work for a client that disconnected."""
         self._state.connections.discard(self)
         surplus.discard(self._state, self)
         self._patience.close()
@@ -109,7 +108,7 @@ class ImpatientProtocol(asyncio.Protocol):
                 self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Process received bytes."""
         if self._over:
             self._dropped += len(data)
             if self._dropped > _MOST_DROPPED:
@@ -126,43 +125,43 @@ class ImpatientProtocol(asyncio.Protocol):
             if exchange is None:
                 self._refuse(error)
                 return
-            self._over = True  # the end of this request is lost, and with it the beginning of the next
+            self._over = True  # the end of this request is unknown, and so is the start of the next
             if exchange.answered:
                 self._linger()
             else:
                 exchange.fail(error)
 
     def eof_received(self) -> None:
-        """Close: who stops sending is taken to have left."""
+        """Close the connection; a client that ends its stream counts as disconnected."""
 
     def pause_writing(self) -> None:
-        """Give a client that does not keep up with its answer the time to read some of it."""
+        """Start the time limit for a client that does not keep up with its answer."""
         self.writable.clear()
         self._reader.begin()
 
     def resume_writing(self) -> None:
-        """Go on: the client has read."""
+        """Continue, since the client has read."""
         self._reader.end()
         self.writable.set()
 
-    # What uvicorn's server calls.
+    # Called by uvicorn's server.
     def shutdown(self) -> None:
-        """Answer the request that is being worked on, or the one that comes now, and close."""
+        """Answer the current request, or one that arrives now, and close."""
         self._ending = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
         elif not (self._over or self._buffer or surplus.holds(self._state, self)):
             self._patience.wait(_LAST_SECONDS, self._idle_too_long)
 
-    # What an exchange calls.
+    # Called by an exchange.
     def want_more(self) -> None:
-        """Go on reading the body."""
+        """Continue reading the body."""
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
 
     def finish(self) -> None:
-        """Read what is left of a refused body; go on with the next request, or wait for one."""
+        """Drop the rest of a refused body; then process the next request, or wait for it."""
         exchange = self._exchange
         assert exchange is not None  # noqa: S101 - it calls
         self._state.total_requests += 1
@@ -179,12 +178,12 @@ class ImpatientProtocol(asyncio.Protocol):
             self._exchange = None
             self._wait_for_next()
             if self._buffer:
-                self.loop.call_soon(self.data_received, b"")  # not from here: a thousand would call each other
+                self.loop.call_soon(self.data_received, b"")  # not a direct call, which could recurse a thousand deep
             self.want_more()
 
     # Reading.
     def _advance(self) -> None:
-        """Read the head of a request, or its body, as far as it has come."""
+        """Read the head or the body of a request, as far as it has arrived."""
         while self._buffer and not self._over:
             if self._exchange is None:
                 if self._buffer[0] in b"\r\n":
@@ -209,7 +208,7 @@ class ImpatientProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Let the application answer a request."""
         if surplus.holds(self._state, self):
-            if len(self._state.connections) <= self.settings.max_connections:  # others have left
+            if len(self._state.connections) <= self.settings.max_connections:  # others have closed
                 surplus.discard(self._state, self)
             elif head.path.startswith("/health/"):
                 head.keep_alive = False
@@ -244,7 +243,7 @@ class ImpatientProtocol(asyncio.Protocol):
                 self._exchange = None
                 self._wait_for_next()
             else:
-                self.want_more()  # to see the client leave
+                self.want_more()  # to notice a disconnect
 
     def _pause(self) -> None:
         if self._reading:
@@ -256,15 +255,15 @@ class ImpatientProtocol(asyncio.Protocol):
         self._patience.wait(_LAST_SECONDS if self._ending else _IDLE_SECONDS, self._idle_too_long)
 
     def _head_too_slow(self) -> None:
-        if unread_bytes(self.transport):  # the rest may lie here: we were busy
+        if unread_bytes(self.transport):  # the rest may have arrived while the process was busy
             self._patience.wait(_LOOK_SECONDS, self._head_too_slow)
             return
         seconds = self.settings.head_seconds
         self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
 
     def _idle_too_long(self) -> None:
-        """Close an idle connection, but break it off when its client does not read its answer."""
-        if unread_bytes(self.transport):  # a request lies here: we were busy
+        """Close an idle connection; abort it if its client does not read its answer."""
+        if unread_bytes(self.transport):  # a request arrived while the process was busy
             self._patience.wait(_LOOK_SECONDS, self._idle_too_long)
         elif not self.transport.get_write_buffer_size():
             self.transport.close()
@@ -278,7 +277,7 @@ class ImpatientProtocol(asyncio.Protocol):
         return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 
     def give_up(self) -> None:
-        """Refuse and close, now: newer connections have come."""
+        """Refuse and close now, to make room for newer connections."""
         self._one_too_many()
         self.transport.close()
 
@@ -287,7 +286,7 @@ class ImpatientProtocol(asyncio.Protocol):
             self._refuse(self._too_many())
 
     def _refuse(self, error: RedshiftError) -> None:
-        """Write an error without a request, and close."""
+        """Send an error for a connection without a request, and close."""
         self._over = True
         if self.transport.is_closing():
             return
@@ -299,7 +298,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._linger(_REFUSED_SECONDS)
 
     def _close(self) -> None:
-        """Close; where the client has sent more, that would reset the connection, and the answer might be lost."""
+        """Close; if the client has sent more, linger, since a reset could destroy the answer."""
         if self._buffer or unread_bytes(self.transport):
             self._linger(_REFUSED_SECONDS)
         else:
@@ -307,7 +306,7 @@ class ImpatientProtocol(asyncio.Protocol):
             self.transport.close()
 
     def _linger(self, seconds: float = _LINGER_SECONDS) -> None:
-        """Say that nothing more comes, and wait for the client to see it; what it still sends is dropped."""
+        """Close the sending side and wait for the client to close its side; input is dropped."""
         self._over = True
         self.want_more()
         self._patience.wait(seconds, self.transport.abort)
