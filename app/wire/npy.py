@@ -1,6 +1,6 @@
 """Reading spectra from a NumPy array in the ``.npy`` format. Imports `spectra`, `errors` and its neighbours.
 
-The header is the text of a Python dictionary. NumPy evaluates it; here a regular expression reads it, which matches only
+The header is the text of a Python dictionary. NumPy evaluates it; here a regular expression reads it, and matches only
 arrays of floats. The array is a view of the body.
 """
 

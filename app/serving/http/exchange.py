@@ -64,7 +64,7 @@ class Carrier(Protocol):
         """Continue reading the body."""
 
     def finish(self) -> None:
-        """Called when the answer has been written."""
+        """Note that the answer has been written."""
 
 
 class Exchange:
@@ -141,12 +141,12 @@ class Exchange:
         self._tell()
 
     def complete(self) -> None:
-        """Called when the body is complete."""
+        """Note that the body is complete."""
         self.more_body = False
         self._tell()
 
     def leave(self) -> None:
-        """Called when the client disconnected."""
+        """Note that the client disconnected."""
         self.disconnected = True
         self._tell()
 

@@ -106,7 +106,7 @@ class Head:
         self._complete += 1
 
     def on_body(self, _body: bytes) -> None:
-        """Called if the parser found the end of the head earlier, which is an error."""
+        """Note that the parser found the end of the head earlier, which is an error."""
         self._complete += 1
 
     def _read_target(self) -> None:
