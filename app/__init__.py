@@ -1,1 +1,1 @@
-"""gaia-redshift: redshifts of galaxies from Gaia BP/RP spectra, the service and all that predicts."""
+"""The HTTP service of gaia-redshift: redshifts of galaxies from Gaia BP/RP spectra."""

@@ -29,13 +29,13 @@ _ENVIRONMENT = "GAIA_REDSHIFT_"
 
 
 def _settings(**chosen: Any) -> Settings:
-    """Return the settings of the environment, with what the command line chose on top."""
+    """Return the settings from the environment, overridden by the command line."""
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})
     except SettingsError as error:
         found = re.search(r'field "(\w+)"', str(error))
         name = f"{_ENVIRONMENT}{found[1].upper()}" if found else "a setting"
-        raise InvalidInputError(f"{name}: needs JSON, as docs/reference/settings.md shows it") from None
+        raise InvalidInputError(f"{name}: it must be JSON, as in docs/reference/settings.md") from None
     except ValidationError as error:
         details = [Detail(_name(problem["loc"]), _what(problem)) for problem in error.errors()]
         if len(details) == 1:
@@ -50,17 +50,17 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 def _what(problem: ErrorDetails) -> str:
     if problem["loc"][0] in {"api_keys", "admin_keys"} and problem["type"] == "string_pattern_mismatch":
-        return "is no SHA-256 of a key: `gaia-redshift key NAME` prints one"
+        return "is not the SHA-256 of a key: `gaia-redshift key NAME` prints one"
     return problem["msg"]
 
 
 def _check(settings: Settings) -> None:
-    """Refuse in one line what would end the service after it said that it runs.
+    """Check the settings before starting, so that errors are one line and come before the start-up messages.
 
     Raises
     ------
     RedshiftError
-        If the models, the default one, the engine or the address cannot be had.
+        If the models, the default model, the engine or the address cannot be used.
     """
     if not settings.models.is_dir():
         raise InvalidInputError(
@@ -71,14 +71,14 @@ def _check(settings: Settings) -> None:
     found = find_bundles(settings)
     names = {name for bundle in found.bundles for name in (bundle.manifest.name, bundle.manifest.id)}
     for error in found.refused.values() if settings.default_model not in names else ():
-        raise error  # the likeliest reason why it is not there
+        raise error  # the likeliest reason why the default model is missing
     if not names:
         raise InvalidInputError(
             f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"
         )
     wanted = settings.default_model
     if wanted not in names and (bad := found.refused.get(wanted.partition("@")[0])):
-        raise bad  # it is there, and cannot be served
+        raise bad  # the default model exists, but cannot be served
     _check_default(settings, sorted(bundle.manifest.id for bundle in found.bundles), names)
     check_installed(settings.engine)
     if settings.jobs_folder is not None:
@@ -96,21 +96,21 @@ def _check_default(settings: Settings, listed: list[str], names: set[str]) -> No
     if (Path(wanted) / "manifest.json").is_file():
         folder = Path(wanted).resolve()
         raise InvalidInputError(
-            f"GAIA_REDSHIFT_DEFAULT_MODEL is a folder, {wanted}; a service takes models by name from one folder: "
-            f"--models {folder.parent}, and the model's name"
+            f"GAIA_REDSHIFT_DEFAULT_MODEL is a folder, {wanted}: give the model's name, and the folder with "
+            f"--models {folder.parent}"
         )
     near = suggestion(wanted, names)
     hint = f"; {near}" if near.startswith("did") else ""
     raise InvalidInputError(
         f"there is no model {wanted!r} (GAIA_REDSHIFT_DEFAULT_MODEL) in {settings.models}; there are: "
-        f"{', '.join(listed)}{hint}; models that lie elsewhere need --models FOLDER"
+        f"{', '.join(listed)}{hint}; for models in another folder give --models FOLDER"
     )
 
 
 def _check_network(settings: Settings, bundles: Sequence[Bundle]) -> None:
-    """Load the default model's network once, by ONNX Runtime, which takes 0.1 s: a hash does not tell that it loads.
+    """Load the default model's network with ONNX Runtime, which takes 0.1 s: a correct hash does not ensure it loads.
 
-    Keras takes longer, and a GPU's memory: what it cannot load ends the start in a line of the log.
+    Keras would take longer, and memory of the GPU; a network that it cannot load ends the start with a log line.
     """
     from gaia_redshift.engine import choose_engine, load_engine
 
@@ -120,32 +120,32 @@ def _check_network(settings: Settings, bundles: Sequence[Bundle]) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on; whoever takes it in the moments after is told by the server."""
+    """Raise if the address cannot be listened on; if it is taken after this check, the server reports it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except socket.gaierror:
-            raise InvalidInputError(f"there is no address {host!r} here: see --host") from None
+            raise InvalidInputError(f"this machine has no address {host!r}: give another with --host") from None
         except PermissionError:
-            raise InvalidInputError(f"port {port} may not be used by this user: choose another with --port") from None
+            raise InvalidInputError(f"this user may not use port {port}: choose another with --port") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise InvalidInputError(
-                    f"port {port} of {host} is in use: stop what listens there, or choose another with --port"
+                    f"port {port} of {host} is in use: stop the program that uses it, or choose another with --port"
                 ) from None
-            raise InvalidInputError(f"{host} cannot be listened on: {error.strerror}; see --host") from None
+            raise InvalidInputError(f"cannot listen on {host}: {error.strerror}; choose another with --host") from None
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 by default.")] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of the model bundles.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that serve; 1 by default.")] = None,
-    jobs: Annotated[Path | None, typer.Option(help="Folder of jobs; without it the service keeps none.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 1 by default.")] = None,
+    jobs: Annotated[Path | None, typer.Option(help="Folder of jobs; without it, jobs are off.")] = None,
 ) -> None:
-    """Start the service; every setting is an environment variable (docs/reference/settings.md)."""
+    """Start the service. Settings are environment variables (docs/reference/settings.md)."""
     from app import server
 
     settings = _settings(host=host, port=port, models=models, workers=workers, jobs_folder=jobs)
@@ -154,9 +154,9 @@ def serve(
 
 
 def key(
-    name: Annotated[str, typer.Argument(help="Whose key it is; the log names it.")],
+    name: Annotated[str, typer.Argument(help="Name of the key's owner, used in the log.")],
 ) -> None:
-    """Make an API key: the key for its user, its hash for GAIA_REDSHIFT_API_KEYS or GAIA_REDSHIFT_ADMIN_KEYS."""
+    """Make an API key for a user, and its hash for GAIA_REDSHIFT_API_KEYS or GAIA_REDSHIFT_ADMIN_KEYS."""
     from app.serving.security import make_key
 
     secret, digest = make_key()

@@ -1,4 +1,4 @@
-"""Errors that only the service knows: what HTTP, keys, limits and load refuse. Imports the library's `errors`."""
+"""Errors of the service: HTTP, keys, limits, load and jobs. Imports the library's `errors`."""
 
 import math
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import ClassVar
 from gaia_redshift.errors import RedshiftError
 
 LONGEST_WAIT = 600
-"""Retry-After never asks for more seconds than this."""
+"""Largest Retry-After, in seconds."""
 
 
 class HttpError(RedshiftError):
-    """What the framework refuses: ``not_found``, ``method_not_allowed``, or ``http_error`` with any other status."""
+    """An error of the framework: ``not_found``, ``method_not_allowed``, or ``http_error`` for any other status."""
 
     code = "http_error"
     _CODES: ClassVar = {404: "not_found", 405: "method_not_allowed"}
@@ -35,7 +35,7 @@ class BodyTooLargeError(RedshiftError):
 
 
 class UnsupportedMediaTypeError(RedshiftError):
-    """The body's or the reply's media type is not one the endpoint knows."""
+    """The body's media type is not one that the endpoint reads."""
 
     code = "unsupported_media_type"
     status = 415
@@ -49,32 +49,32 @@ class NotAcceptableError(RedshiftError):
 
 
 class UnauthorizedError(RedshiftError):
-    """The service asks for an API key, and the request has none that it knows."""
+    """The service needs an API key, and the request has none, or an unknown one."""
 
     code = "unauthorized"
     status = 401
 
     def headers(self) -> dict[str, str]:
-        """Name the scheme, as RFC 9110 asks."""
+        """Return the authentication scheme, as RFC 9110 requires."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class ForbiddenError(RedshiftError):
-    """The key is known but may not do this, or the web page that asks may not."""
+    """The key, or the web page that sent the request, is not allowed to do this."""
 
     code = "forbidden"
     status = 403
 
 
 class WrongHostError(RedshiftError):
-    """The service does not go by the name in ``Host``."""
+    """The name in ``Host`` is not one of the service's."""
 
     code = "wrong_host"
     status = 421
 
 
 class RequestTooSlowError(RedshiftError):
-    """The client sends its request too slowly, or stopped sending."""
+    """The client sends its request too slowly, or has stopped sending."""
 
     code = "request_too_slow"
     status = 408
@@ -95,7 +95,7 @@ class MalformedRequestError(RedshiftError):
 
 
 class NotReadyError(RedshiftError):
-    """The service is starting up or draining."""
+    """The service is starting up or shutting down."""
 
     code = "not_ready"
     status = 503
@@ -103,7 +103,7 @@ class NotReadyError(RedshiftError):
 
 
 class StorageFullError(RedshiftError):
-    """The disk that holds uploads while they are read is full; requests that need no disk are still answered."""
+    """The disk for uploads is full; requests that need no disk are still answered."""
 
     code = "storage_full"
     status = 503
@@ -111,13 +111,13 @@ class StorageFullError(RedshiftError):
 
 
 class OverloadedError(RedshiftError):
-    """Too much work waits already; try again after Retry-After seconds.
+    """Too many requests are waiting; try again after Retry-After seconds.
 
     Parameters
     ----------
     message : str
     retry_after : float
-        Seconds until what waits now will be done; rounded up, within 1 to `LONGEST_WAIT`.
+        Seconds until the waiting work will be done; rounded up, between 1 and `LONGEST_WAIT`.
     """
 
     code = "overloaded"
@@ -129,39 +129,39 @@ class OverloadedError(RedshiftError):
 
 
 class WaitedTooLongError(OverloadedError):
-    """The request was accepted but could not be done within the time one request may take."""
+    """The request was accepted, but could not be done within the time limit of a request."""
 
     code = "waited_too_long"
 
 
 class RateLimitedError(OverloadedError):
-    """An API key sent more requests than it may."""
+    """An API key sent more requests than allowed."""
 
     code = "rate_limited"
 
 
 class TooManyConnectionsError(OverloadedError):
-    """As many connections are open as the service accepts."""
+    """The limit of open connections is reached."""
 
     code = "too_many_connections"
 
 
 class UnknownJobError(RedshiftError):
-    """There is no job of this identifier: none of this key's, or it was destroyed."""
+    """There is no job with this identifier for this key, or it was destroyed."""
 
     code = "unknown_job"
     status = 404
 
 
 class WrongPhaseError(RedshiftError):
-    """What is asked of a job does not belong to its phase, such as the result of one that failed."""
+    """The request is not possible in the job's phase, such as fetching the result of a failed job."""
 
     code = "wrong_phase"
     status = 409
 
 
 class QuotaExceededError(RedshiftError):
-    """An owner has as many jobs, or all jobs together as many bytes, as the service keeps."""
+    """An owner has too many jobs, or the files of all jobs together take too many bytes."""
 
     code = "quota_exceeded"
     status = 429
@@ -169,21 +169,21 @@ class QuotaExceededError(RedshiftError):
 
 
 class AddressRefusedError(RedshiftError):
-    """An address that the service was asked to call, or a file that it was asked to read, is none that it may."""
+    """The service may not call the given address, or read the given file."""
 
     code = "address_refused"
     status = 403
 
 
 class FetchFailedError(RedshiftError):
-    """The table at an address could not be had."""
+    """The table could not be fetched from its address."""
 
     code = "fetch_failed"
     status = 502
 
 
 class DatabaseUnavailableError(RedshiftError):
-    """The database of the jobs is locked, gone, or out of disk; requests that need none are still answered."""
+    """The jobs' database is locked, unreachable or out of disk; requests that do not need it are still answered."""
 
     code = "database_unavailable"
     status = 503
@@ -191,6 +191,6 @@ class DatabaseUnavailableError(RedshiftError):
 
 
 class JobFailedError(RedshiftError):
-    """The service could not carry out a job: it took too long, its worker ended time and again, its model is gone."""
+    """A job could not be carried out: it took too long, its worker ended repeatedly, or its model is gone."""
 
     code = "job_failed"

@@ -44,7 +44,7 @@ from gaia_redshift.errors import Detail, InvalidRequestError, RedshiftError
 _log = logging.getLogger("gaia_redshift")
 
 UNREADY = signal.SIGUSR1
-"""What tells a worker to answer 503 at /health/ready, and to go on with everything else."""
+"""Signal that makes a worker answer 503 at /health/ready and continue otherwise."""
 
 _INFERRED = 32
 """Jobs whose n(z) is kept, 50 kB each."""
@@ -56,7 +56,7 @@ spectrum. Every error has the shape `{"error": {"code", "message", "details"}}`.
 
 
 def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], None] = lambda: None) -> FastAPI:
-    """Make the service; its models are loaded and warmed up when it starts.
+    """Create the application; its models are loaded and warmed up at start-up.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # the address would repeat the client's Host
+        redirect_slashes=False,  # the redirect would contain the client's Host header
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `tracing` and `metrics` do it
         license_info={"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     )
@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Add the layers, innermost first; what any of them raises becomes an answer in the outermost."""
+    """Add the middleware, innermost first; the outermost turns exceptions into replies."""
     app.add_middleware(Limits, settings=settings, seconds_to_drain=lambda: _seconds_to_drain(app))
     app.add_middleware(Guard, access=app.state.access)
     if settings.cors_origins:
@@ -156,7 +156,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 @contextmanager
 def _keeping_jobs(app: FastAPI) -> Iterator[None]:
-    """Open the jobs' database and files, where the service has any."""
+    """Open the jobs' database and files, if jobs are on."""
     if app.state.settings.jobs_folder is None:
         yield
         return
@@ -182,8 +182,8 @@ def _set_ready(app: FastAPI, *, ready: bool) -> None:
 
 @contextmanager
 def _listen_to_signals(app: FastAPI) -> Iterator[None]:
-    """Reload the models on SIGHUP, turn unready on `UNREADY`."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    """Reload the models on SIGHUP; report not ready on `UNREADY`."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     tasks: set[asyncio.Task[None]] = set()
@@ -196,18 +196,18 @@ def _listen_to_signals(app: FastAPI) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
     loop.add_signal_handler(UNREADY, lambda: _set_ready(app, ready=False))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP, UNREADY))  # what came during the start comes now
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP, UNREADY))  # delivers those that arrived during the start
     try:
         yield
     finally:
         for sig in (signal.SIGHUP, UNREADY):
-            signal.signal(sig, signal.SIG_IGN)  # a late one must not kill a process that is draining
+            signal.signal(sig, signal.SIG_IGN)  # a late signal must not kill a draining process
         for task in tasks:
             task.cancel()
 
 
 async def _reload(loaded: Models) -> None:
-    """Reload the models; a folder that does not load leaves the old ones at work."""
+    """Reload the models; if that fails, the loaded ones stay in use."""
     try:
         await models.reload_here(loaded)
     except RedshiftError as error:

@@ -1,8 +1,8 @@
-"""Running the service: one process, or a supervisor with several. Imports `main`, `protocol` and `settings`.
+"""Running the service: one process, or a supervisor with several workers. Imports `main`, `serving` and `settings`.
 
-SIGTERM drains: the process turns unready, waits `drain_seconds` for whoever routes to it to notice, lets nobody new
-connect, accepts who has connected, answers every request that they have sent, and exits with 0. SIGHUP reloads the
-models in place, in every worker.
+On SIGTERM the process drains: it reports that it is not ready, waits `drain_seconds` for load balancers to notice,
+refuses new connections, answers every request already sent on the existing ones, and exits with 0. SIGHUP reloads the
+models in every worker without a restart.
 """
 
 import gc
@@ -34,10 +34,10 @@ from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
 _HEALTH_CHECK_SECONDS = 30
-"""A worker that does not answer its supervisor this long hangs, and is replaced; decoding a large body takes a few."""
+"""Seconds after which a worker that does not answer its supervisor is replaced; decoding a large body takes a few."""
 
 _LOOK_FOR_SIGNALS_S = 0.1
-"""How long a signal to the supervisor waits while it asks a worker for its health."""
+"""Seconds between checks for a signal while the supervisor waits for a worker's answer."""
 
 
 def serve(settings: Settings) -> None:
@@ -45,7 +45,7 @@ def serve(settings: Settings) -> None:
     logs.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     share = settings.of_one_worker()
-    protocol: Any = partial(ImpatientProtocol, share)  # called like the class
+    protocol: Any = partial(ImpatientProtocol, share)  # uvicorn calls it like the class
     config = uvicorn.Config(
         partial(make_application, share),
         factory=True,
@@ -56,7 +56,7 @@ def serve(settings: Settings) -> None:
         ws="none",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the fast path reads them where there are any
+        proxy_headers=False,  # the fast path reads them if there are any
         log_config=logs.configuration(settings.log_format, settings.log_level),
         timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
     )
@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
 
 
 def _jobs(settings: Settings) -> AbstractContextManager[None]:
-    """Return what keeps processes that work on jobs."""
+    """Return the context manager that runs the job workers."""
     if settings.jobs_folder is None or not settings.jobs_workers:
         return nullcontext()
     from app.jobs.keeper import keeping
@@ -80,26 +80,27 @@ def _jobs(settings: Settings) -> AbstractContextManager[None]:
 
 
 def make_application(settings: Settings) -> ASGIApp:
-    """Make the application in the process that serves it."""
+    """Create the application, in the worker process."""
     memory.give_back()
     logs.configure(settings.log_format, settings.log_level)
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
     app = create_app(settings, when_loaded=spare_the_collector)
-    if settings.cors_origins or settings.tracing:  # these want to see every request
+    if settings.cors_origins or settings.tracing:  # these must see every request
         return ProxyHeadersMiddleware(app)  # type: ignore[arg-type,return-value]
     return FastPath(app, SmallRequests(app), app.state.access)
 
 
 _COLLECT_AFTER = 50_000
-"""New objects, of which a body of 10,000 spectra has 20,000; Python's own 700 cost a twentieth of all requests/s."""
+"""New objects per garbage collection. A body of 10,000 spectra has 20,000; Python's default of 700 costs 5% of the
+requests/s."""
 
 
 def spare_the_collector() -> None:
-    """Let the garbage collector pass over what was loaded to stay: looking at all of it took 40 ms, time and again.
+    """Exclude the objects loaded at start from garbage collection, since visiting them took 40 ms each time.
 
-    And let it look seldom: a request leaves next to nothing that only it would find.
+    Also collect less often: requests leave almost no reference cycles.
     """
     gc.unfreeze()
     gc.collect()
@@ -108,26 +109,26 @@ def spare_the_collector() -> None:
 
 
 def _end_after(supervisor: BaseProcess) -> None:
-    """Drain and end when the supervisor is gone: nobody would ever replace or stop this worker."""
+    """Drain and exit when the supervisor has ended, since nothing would stop this worker otherwise."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files as the system lets us: every connection is one."""
+    """Raise the limit of open files to the system's maximum, since every connection is one."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Server(uvicorn.Server):
-    """One process."""
+    """The server of one process."""
 
     def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
         super().__init__(config)
         self._drain_seconds = drain_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Turn unready at once, and stop accepting after `drain_seconds`; a second signal does not wait."""
+        """Report not ready at once, and stop after `drain_seconds`; a second signal stops immediately."""
         draining = bool(self._captured_signals)
         if signal.getsignal(UNREADY) is not signal.SIG_DFL:
             signal.raise_signal(UNREADY)
@@ -140,8 +141,8 @@ class Server(uvicorn.Server):
         timer.start()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Answer who has connected. The signal has then done its work: the process exits with 0."""
-        if self.config.workers == 1:  # else the port is that of others, too, and their supervisor shuts it
+        """Answer the connections that exist; the signal counts as handled, so that the process exits with 0."""
+        if self.config.workers == 1:  # else the workers share the port, and the supervisor closes it
             arrivals.take_no_more(sockets or ())
         await arrivals.accept_waiting(sockets or ())
         await super().shutdown(sockets)
@@ -149,12 +150,12 @@ class Server(uvicorn.Server):
 
 
 class Worker(multiprocess.Process):
-    """One process of several.
+    """One of several worker processes.
 
     Parameters
     ----------
     signals : list of int
-        Those that its supervisor has got and not handled yet.
+        Signals that the supervisor has received and not yet handled.
     config, sockets
         As uvicorn passes them.
     """
@@ -164,7 +165,7 @@ class Worker(multiprocess.Process):
         self._signals = signals
 
     def ping(self, timeout: float = 5) -> bool:
-        """Return whether the worker answers in time; a signal to the supervisor does not wait for a slow one."""
+        """Return whether the worker answers in time; waiting ends early if the supervisor receives a signal."""
         deadline = time.monotonic() + timeout
         try:
             self.parent_conn.send(b"ping")
@@ -180,7 +181,7 @@ class Worker(multiprocess.Process):
 
     @property
     def server(self) -> Server:
-        """What runs in it; its supervisor waits for the drain."""
+        """Run the server in the worker process; the supervisor waits until it has drained."""
         if self._server is None:
             self._server = Server(self.config, 0)
         assert isinstance(self._server, Server)  # noqa: S101 - made above
@@ -189,7 +190,7 @@ class Worker(multiprocess.Process):
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Let processes that are started here begin with these signals held back: they have no handlers yet."""
+    """Start processes with these signals blocked, until they have installed their handlers."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, UNREADY))
     try:
         yield
@@ -198,13 +199,13 @@ def _signals_held_back() -> Iterator[None]:
 
 
 class Supervisor(Multiprocess):
-    """Several processes on one port; uvicorn replaces the one that crashes or hangs."""
+    """Runs several workers on one port; uvicorn replaces a worker that crashes or hangs."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
         super().__init__(config, sockets)
         multiprocess.Process = partial(Worker, self.signal_queue)  # type: ignore[misc,assignment] # its workers
         self._drain_seconds = drain_seconds
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # its handler is there
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # the handler is installed
 
     def init_processes(self) -> None:
         """Start the workers."""
@@ -213,31 +214,31 @@ class Supervisor(Multiprocess):
         self._leave_the_pipes_to_the_workers()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers; the new one takes over the old one's metrics."""
+        """Replace dead workers; a new worker takes over the metrics of the old one."""
         with _signals_held_back():
             super().keep_subprocess_alive()
         self._leave_the_pipes_to_the_workers()
 
     def _leave_the_pipes_to_the_workers(self) -> None:
-        """Close our copy of the end that a worker answers through.
+        """Close the supervisor's copy of the pipe end that a worker answers through.
 
-        With it open, a worker that dies while it is asked for its health is waited for as if it were slow.
+        If it stays open, a worker that dies during a health check is treated like a slow one.
         """
         for process in self.processes:
             process.child_conn.close()
 
     def handle_hup(self) -> None:
-        """Let every worker reload its models in place: uvicorn would restart them, and close their connections."""
+        """Make every worker reload its models; uvicorn would restart the workers and close their connections."""
         self._tell(signal.SIGHUP)
 
     def handle_term(self) -> None:
-        """Let every worker turn unready, and stop them after `drain_seconds`."""
+        """Make every worker report not ready, and stop them after `drain_seconds`."""
         self._tell(UNREADY)
         self.should_exit.wait(self._drain_seconds)
         super().handle_term()
 
     def terminate_all(self) -> None:
-        """Stop the workers, and let nobody queue at a door that will not open again."""
+        """Stop the workers, and refuse new connections, which would never be accepted."""
         arrivals.take_no_more(self.sockets)
         super().terminate_all()
         for listening in self.sockets:

@@ -3,9 +3,9 @@
 >>> import gaia_redshift
 >>> gaia_redshift.predict(table)  # doctest: +SKIP
 
-`table` is an array of spectra, or a table of pyarrow, pandas, polars or astropy; the same comes back with columns
-added. Fluxes are in e-/s per sample, or with ``unit="per_pixel"`` as GaiaXPy gives them. What stands in `__all__` is
-the library's face; each part is loaded when it is first used.
+`table` is an array of spectra, or a table of pyarrow, pandas, polars or astropy; a table of the same kind is returned,
+with columns added. Fluxes are in e-/s per sample, or with ``unit="per_pixel"`` as GaiaXPy gives them. `__all__` lists
+the public interface; each part is loaded when it is first used.
 """
 
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient", "Client", "Predictor", "__version__", "load", "predict", "read"]
 
-# ONNX Runtime's wheels report to their maker since 1.29, unless told before they are first imported.
+# ONNX Runtime's wheels have sent telemetry since 1.29, unless it is switched off before the first import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _PLACES = {
@@ -35,7 +35,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":  # what was installed; a folder that is merely on Python's path has none
+    if name == "__version__":  # only an installed package has a version; a folder on Python's path has none
         from importlib.metadata import version
 
         return version("gaia-redshift")
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
 
 @cache
 def load(model: str | Path = "default") -> "Predictor":
-    """Return the predictor of a model, the same one for the same name; see `Predictor` for what it raises.
+    """Return the predictor of a model, the same one for the same name; see `Predictor` for the errors raised.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def load(model: str | Path = "default") -> "Predictor":
 def predict(
     table: object, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
 ) -> Any:
-    """Return the table with redshifts added; see `Predictor.__call__` for what is raised.
+    """Return the table with redshifts added; see `Predictor.__call__` for the errors raised.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""``python -m gaia_redshift``: the command, where its script is not on the path.
+"""``python -m gaia_redshift``: runs the command where its script is not on the path.
 
-Python looks for modules first in the folder where this is started. A user's own ``app.py`` there would be run for the
-service's package, which has that name; in a checkout the packages lie there themselves.
+Python looks for modules first in the current folder. A user's own ``app.py`` there would be imported instead of the
+service's package of that name; in a checkout the packages are in that folder themselves.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""One error shape for the service and the commands, and every code it can carry. Imports nothing of the project.
+"""The errors of the library, the service and the commands, and their codes. Imports nothing of the project.
 
 Over HTTP an error is ``{"error": {"code": "snake_case", "message": "...", "details": [...]}}``; a command prints the
 message and its details on standard error and exits with 2.
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_DETAILS = 20
-"""Details beyond this many are dropped, so that a reply to rubbish stays small."""
+"""Further details are dropped, so that the reply to a bad request stays small."""
 
 
 MAX_MESSAGE, MAX_DETAIL = 1000, 300
-"""Characters of a message, and of each part of a detail; of a longer one the middle is left out."""
+"""Most characters of a message, and of each part of a detail; the middle of a longer text is left out."""
 MAX_BYTES = 8000
-"""Of the error as JSON; details that would exceed it are dropped, too."""
+"""Most bytes of the error as JSON; details that would exceed it are dropped."""
 
 
 def _shorten(text: str, most: int) -> str:
-    """Return a text, which may hold what a stranger sent, without what cannot be printed and at most so long."""
+    """Return a text without unprintable characters and at most this long; it may quote what a client sent."""
     if len(text) > most:
         text = f"{text[: most * 2 // 3]} ... {text[-(most // 3 - 5) :]}"
     return text if text.isprintable() else "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
@@ -34,7 +34,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about a name that nobody knows: the known one it resembles most, or all of them."""
+    """Return the end of a sentence about an unknown name: the known name it resembles most, or all known names."""
     from difflib import get_close_matches
 
     names = list(known)
@@ -53,20 +53,20 @@ class Detail:
 
 
 class RedshiftError(Exception):
-    """What a user is told when a request or a command cannot be carried out.
+    """A request or a command cannot be carried out, for a reason that the user can be told.
 
     Parameters
     ----------
     message : str
-        A sentence that says what is wrong and, where it helps, how to mend it.
+        What is wrong and, where it helps, what to do about it.
     details : sequence of Detail, optional
-        Exact places; at most `MAX_DETAILS` are kept.
+        The places where the input is wrong; at most `MAX_DETAILS` are kept.
     """
 
     code = "internal_error"
     status = 500
     retry_after: int | None = None
-    """Seconds after which trying again is worth it, where it is."""
+    """Seconds after which a repeated request may succeed; None if it will not."""
 
     def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class RedshiftError(Exception):
         self.details = tuple(details[:MAX_DETAILS])
 
     def body(self) -> dict[str, object]:
-        """Return the error in the one shape, small whatever it repeats of what was sent."""
+        """Return the error as a dict for JSON, bounded in size even if it quotes a long input."""
         message = _shorten(self.message, MAX_MESSAGE)
         left = MAX_BYTES - _json_bytes(message) - 80
         details = []
@@ -92,35 +92,35 @@ class RedshiftError(Exception):
 
 
 class InvalidRequestError(RedshiftError):
-    """The request is well-formed but its content breaks the schema."""
+    """The request is well-formed, but its content does not fit the schema."""
 
     code = "invalid_request"
     status = 422
 
 
 class MalformedBodyError(RedshiftError):
-    """The body is not the JSON, CSV or form it says it is."""
+    """The body is not valid JSON, CSV or form data, as declared."""
 
     code = "malformed_body"
     status = 400
 
 
 class InvalidTableError(RedshiftError):
-    """A table lacks the columns that make a spectrum, or has no rows."""
+    """A table has no columns of spectra, or no rows."""
 
     code = "invalid_table"
     status = 422
 
 
 class UnknownModelError(RedshiftError):
-    """No bundle of that name is loaded."""
+    """There is no model of this name."""
 
     code = "unknown_model"
     status = 404
 
 
 class UnsupportedByModelError(RedshiftError):
-    """The chosen model cannot give what was asked for, such as a density from a point model."""
+    """The chosen model does not support the request, such as a density from a point model."""
 
     code = "unsupported_by_model"
     status = 422
@@ -141,6 +141,6 @@ class InvalidInputError(RedshiftError):
 
 
 class MissingDependencyError(RedshiftError):
-    """A command needs an optional part that is not installed."""
+    """A command needs an optional dependency that is not installed."""
 
     code = "missing_dependency"

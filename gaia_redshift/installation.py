@@ -1,4 +1,4 @@
-"""How to install what is missing, from wherever this library was installed. Imports nothing of the project."""
+"""Advice on installing optional parts, for however this library was installed. Imports nothing of the project."""
 
 import shlex
 import sys
@@ -11,18 +11,18 @@ import orjson
 
 
 def how_to_install(extra: str) -> str:
-    """Return what adds an extra to this installation: a command that can be run from any folder, wherever there is pip.
+    """Return the command that adds an extra to this installation, from any folder; other advice if there is no pip.
 
-    A checkout, or a wheel from a disk, is named by its path: the package index may hold nothing of this name.
+    A checkout or a wheel file is named by its path, since the package index may not have the package.
     """
     wanted = shlex.quote(f"{_source()}[{extra}]")
     if find_spec("pip") is None:
-        return f"add {wanted} to {sys.prefix}, which has no pip, or take the container image that holds it"
+        return f"add {wanted} to {sys.prefix}, which has no pip, or use the container image that has it"
     return f"{shlex.quote(sys.executable)} -m pip install {'-e ' if _is_editable() else ''}{wanted}"
 
 
 def checkout() -> str:
-    """Return the folder that this library was installed from, where that is still there; else what to look for."""
+    """Return the folder that this library was installed from if it still exists, else ``a checkout of ...``."""
     return _source() if Path(_source()).is_dir() else "a checkout of gaia-redshift"
 
 

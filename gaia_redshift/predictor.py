@@ -1,6 +1,6 @@
-"""The one way from spectra to redshifts without a server. Imports every room of the library but the client.
+"""`Predictor`: from spectra to redshifts in the calling process. Imports every package of the library but the client.
 
-The service, the commands and jobs on clusters all predict through it, and give the same bits.
+The service, the commands and jobs on clusters all predict through it, and give identical results.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,34 +15,31 @@ from numpy.typing import NDArray
 from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
+from gaia_redshift.interpretation.beyond import name_problems, without_beyond
 from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
-from gaia_redshift.spectra import FloatArray, Problem, SpectrumBatch, Unit, find_unit, validate
+from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
 
-_MARGIN = 0.1
-"""A point model's answer may lie outside its redshifts by so much of their range. Of spectra unlike all that it
-was trained on it says anything: -55,000 was seen."""
-
 
 class Predictor:
-    """A model that predicts in the calling thread; it may be called from several, and pickled.
+    """A model that predicts in the calling thread. It can be used from several threads, and pickled.
 
     Parameters
     ----------
     model : str, Path or Bundle
         ``name``, which is its highest version, ``name@version``, or the path of a bundle's folder.
     models : Path
-        Folder whose bundles have names; those that ship by default.
+        Folder in which a name is looked up; the shipped models by default.
     engine : {"auto", "onnx", "keras"}
         ``auto`` is Keras where there is an NVIDIA GPU, else ONNX Runtime.
     threads : int, optional
-        Of the network; all cores that the process may use if absent.
+        Threads for the network; all cores available to the process if absent.
     public_key : Path, optional
-        Ed25519 key in PEM that must have signed the bundle.
+        Ed25519 public key in PEM; a bundle not signed with it is refused.
 
     Raises
     ------
@@ -66,16 +63,16 @@ class Predictor:
         self.engine: Engine = load_engine(self.bundle, engine, threads)
 
     def __getstate__(self) -> dict[str, object]:
-        """Return where the bundle lies and what it is: the other side loads it again."""
+        """Return the location and hash of the bundle, which is loaded again when unpickling."""
         return {**self._made_with, "model": self.bundle.folder, "manifest_sha256": self.bundle.sha256}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Load the same bundle; raises InvalidBundleError if another one lies there."""
+        """Load the same bundle; raises InvalidBundleError if a different one is there."""
         wanted = state.pop("manifest_sha256")
         self.__init__(**state)  # type: ignore[misc]
         if self.bundle.sha256 != wanted:
             raise InvalidBundleError(
-                f"{self.bundle.folder} holds another bundle here than where the predictor was made"
+                f"{self.bundle.folder} holds a different bundle here than where the predictor was made"
             )
 
     @property
@@ -92,33 +89,33 @@ class Predictor:
         ----------
         table : array, pyarrow RecordBatch or Table, pandas or polars DataFrame, astropy Table, Series, SpectrumBatch
             An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, both blue to red,
-            in e-/s per sample. A Series holds an array in each row. A table has a column ``flux``, or ``bp`` and
-            ``rp``, of arrays, or ``flux_0`` and so on. What is masked is missing; a unit that it declares is honoured.
+            in e-/s per sample. A Series holds an array in each row. A table has array columns ``flux``, or ``bp`` and
+            ``rp``, or columns ``flux_0`` and so on. Masked values are missing; a declared unit is used.
         prior : {"survey", "flat", "sample"} or PriorTable
-            Prior on redshift; ``sample`` is the redshift distribution of the table itself, inferred first, of at least
-            200 galaxies. A point model knows ``survey`` alone.
+            Prior on redshift; ``sample`` is the redshift distribution of the table itself, inferred first, which needs
+            at least 200 galaxies. A point model takes only ``survey``.
         pdf : bool
             Add the probability density per bin of `bin_edges`; density models only.
         unit : {"per_sample", "per_pixel"}, optional
-            Of the fluxes, in e-/s; GaiaXPy's `convert` gives them per pixel, of which a sample is 0.33342 in BP and
-            0.35680 in RP. What the table declares if absent, else per sample.
+            Unit of the fluxes, e-/s per sample or per pixel, as GaiaXPy's `convert` gives them; a sample is 0.33342
+            pixels wide in BP and 0.35680 in RP. If absent, the unit that the table declares, else per sample.
 
         Returns
         -------
         the same kind of table
             With the columns redshift, redshift_lower, redshift_upper, redshift_lower95, redshift_upper95, quality (the
-            flags joined by ``|``), status (``ok`` or ``error``), error and, where asked for, pdf. A row that cannot be
-            used has NaN and the reason. Of an array, a structured array of
-            these columns; of a SpectrumBatch, a pyarrow Table of them; of a Series, a DataFrame.
+            flags joined by ``|``), status (``ok`` or ``error``), error and, if requested, pdf. A row that cannot be
+            used has NaN and the reason. For an array, a structured array of these columns; for a SpectrumBatch, a
+            pyarrow Table of them; for a Series, a DataFrame.
 
         Raises
         ------
         InvalidInputError, InvalidTableError
-            If there are no spectra in it, its identifiers are floats, or its unit is none that is read.
+            If there are no spectra in it, its identifiers are floats, or its unit is not read.
         InvalidRequestError
-            If its own distribution is wanted, and it has too few galaxies for it.
+            If the prior is ``sample`` and the table has too few galaxies.
         UnsupportedByModelError
-            If the model gives no density but one is asked for.
+            If a density is requested from a point model.
         """
         asked = AnswerOptions(prior, pdf)
         self.check(asked)
@@ -136,7 +133,7 @@ class Predictor:
         Parameters
         ----------
         batches : iterable of SpectrumBatch
-            All of the sample; 480 bytes are held of each spectrum.
+            All spectra of the sample; 480 bytes are held for each.
 
         Returns
         -------
@@ -145,9 +142,9 @@ class Predictor:
         Raises
         ------
         UnsupportedByModelError
-            If the model gives no density.
+            If the model is a point model.
         InvalidRequestError
-            If there are too few galaxies, or their spectra do not tell their distribution.
+            If there are too few galaxies, or their spectra do not constrain the distribution.
         """
         asked = AnswerOptions("flat", pdf=True)
         self.check(asked)
@@ -159,7 +156,7 @@ class Predictor:
         return gathered.infer(replicas=0).prior()
 
     def likelihoods(self) -> Likelihoods:
-        """Return what gathers the densities that hold under the flat prior; raises UnsupportedByModelError."""
+        """Return an empty `Likelihoods` for densities under the flat prior; raises UnsupportedByModelError."""
         self.check(AnswerOptions("flat", pdf=True))
         bins = self.bundle.bins
         assert bins is not None  # noqa: S101 - the check before
@@ -167,11 +164,11 @@ class Predictor:
 
     @property
     def bin_edges(self) -> NDArray[np.float64] | None:
-        """Edges of the bins of a density, shape (bins + 1,); None of a point model."""
+        """Edges of the bins of a density, shape (bins + 1,); None for a point model."""
         return None if self.bundle.bins is None else self.bundle.bins.edges
 
     def check(self, asked: AnswerOptions) -> None:
-        """Refuse what the model cannot give, before anything is predicted.
+        """Check that the model supports the options, before anything is predicted.
 
         Parameters
         ----------
@@ -181,9 +178,9 @@ class Predictor:
         Raises
         ------
         UnsupportedByModelError
-            If a point model, which has no p(z), is asked to return it or to weigh it with a prior.
+            If a point model, which has no p(z), is asked for a density or for a prior other than the survey's.
         InvalidRequestError
-            If the user's prior is zero wherever the model looks.
+            If the user's prior is zero in all of the model's bins.
         """
         if self.bundle.bins is not None:
             if isinstance(asked.prior, PriorTable):
@@ -214,7 +211,7 @@ class Predictor:
             )
 
     def about(self, asked: AnswerOptions) -> dict[str, str]:
-        """Return what a file of predictions says of how they were made.
+        """Return the metadata of a file of predictions.
 
         Parameters
         ----------
@@ -232,7 +229,7 @@ class Predictor:
         return about
 
     def predict(self, batch: SpectrumBatch, asked: AnswerOptions) -> Predictions:
-        """Predict a batch; unusable rows keep their place with their reason.
+        """Predict a batch; unusable rows stay in place, with the reason.
 
         Parameters
         ----------
@@ -249,12 +246,13 @@ class Predictor:
         UnsupportedByModelError
             If the spectra are of another release.
         InvalidRequestError
-            If the prior of the sample is wanted, which is then this batch, and it has too few galaxies for it.
+            If the prior is ``sample``, which is then this batch, and it has too few galaxies.
         """
         self.check_grid(batch)
         prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
         priors = [] if prior == "survey" else [(len(batch), prior)]
-        return self.name_problems(batch, self.answer(batch.usable_flux(), priors, pdf=asked.pdf))
+        found = self.answer(batch.usable_flux(), priors, pdf=asked.pdf)
+        return name_problems(batch, found, self.manifest.redshift_range)
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
         """Return the redshifts of spectra on the model's grid, NaN where a spectrum cannot be used.
@@ -263,9 +261,9 @@ class Predictor:
         ----------
         flux : ndarray of float32, shape (n, samples)
         priors : sequence of (int, Prior)
-            How many rows have which prior, in their order; empty where all have the survey's.
+            Consecutive numbers of rows and their prior, in order; empty if all rows have the survey's.
         pdf : bool
-            Give the densities too.
+            Also return the densities.
         """
         index = matrix = None
         if priors and self.bundle.bins is not None:
@@ -278,47 +276,8 @@ class Predictor:
         return self._within(self.engine(flux, index, matrix, pdf=pdf))
 
     def _within(self, found: Redshifts) -> Redshifts:
-        """Return redshifts without those that lie beyond what the model knows."""
-        if self.bundle.bins is None:  # a density knows no other redshifts than those of its bins
-            low, high = self._limits
-            beyond = ~((found.redshift >= low) & (found.redshift <= high))
-            return found.without(beyond) if beyond.any() else found
-        return found
-
-    @property
-    def _limits(self) -> tuple[float, float]:
-        """Between what an answer may lie: the redshifts of the training, and a tenth of their range on either side."""
-        low, high = self.manifest.redshift_range
-        margin = _MARGIN * (high - low)
-        return low - margin, high + margin
-
-    def name_problems(self, batch: SpectrumBatch, found: Redshifts) -> Predictions:
-        """Return redshifts with the reasons of the rows that have none.
-
-        Parameters
-        ----------
-        batch : SpectrumBatch
-        found : Redshifts
-            Of its rows.
-
-        Returns
-        -------
-        Predictions
-        """
-        missing = np.isnan(found.redshift)
-        if not missing.any():
-            return Predictions(found, batch.source_id, dict(batch.problems))
-        batch = batch.checked()
-        problems = dict(batch.problems)
-        low, high = self.manifest.redshift_range
-        beyond = Problem(
-            "beyond_model",
-            f"the model's answer lies far outside the redshifts that it knows, {low:g} to {high:g}: the spectrum is "
-            "unlike all that it was trained on",
-        )
-        for row in np.flatnonzero(missing).tolist():
-            problems.setdefault(row, beyond)
-        return Predictions(found, batch.source_id, problems)
+        """Return redshifts without those far outside the training range; a density is zero outside its bins."""
+        return without_beyond(found, self.manifest.redshift_range) if self.bundle.bins is None else found
 
 
 def _unit(text: str) -> Unit:

@@ -1,6 +1,6 @@
-"""``/guide``: the documentation as a site, which ``make docs`` and the image's build put beside this package.
+"""``/guide``: the documentation as a site, built by ``make docs`` or with the image into this package's folder.
 
-It is served as it was built: no page has a script or a style of its own, so that the strictest content policy holds.
+The pages have no inline scripts or styles, so a strict content security policy applies.
 """
 
 from collections.abc import MutableMapping
@@ -15,7 +15,7 @@ import app
 from app.errors import HttpError
 
 SITE = Path(app.__file__).with_name("guide")
-"""Where the site lies once it was built."""
+"""Folder of the built site."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -26,17 +26,17 @@ router = APIRouter(include_in_schema=False)
 
 
 class Site(StaticFiles):
-    """The files of the site, its first page for the folder itself."""
+    """Serves the files of the site, and its first page for the folder itself."""
 
     async def check_config(self) -> None:
-        """Look at nothing: the site may be built, or built anew, while the service runs."""
+        """Check nothing: the site may be built or rebuilt while the service runs."""
 
     async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
-        """Return a file with the policy it needs; raises HttpError where no site was built."""
+        """Return a file with its content security policy; raises HttpError if the site was not built."""
         if not (Path(str(self.directory)) / "index.html").is_file():
             raise HttpError(
-                "the guide was not built in this installation: `make docs` in its checkout builds it, and the image "
-                "holds it; the same pages are Markdown in the folder docs",
+                "the guide is not built in this installation: run `make docs` in the checkout, or use the image, which "
+                "has it; the same pages are Markdown in the folder docs",
                 404,
             )
         answer = await super().get_response("index.html" if path in {"", "."} else path, scope)
@@ -46,7 +46,7 @@ class Site(StaticFiles):
 
 @router.get("/guide")
 async def guide() -> RedirectResponse:
-    """Send a browser to the first page; the address is relative, so a proxy may mount it anywhere."""
+    """Redirect to the first page; the address is relative, so that a proxy may mount it anywhere."""
     return RedirectResponse("guide/")
 
 

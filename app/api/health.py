@@ -1,4 +1,4 @@
-"""``GET /health/live``, ``/health/ready`` and ``/metrics``, for whoever restarts, routes to or watches the service."""
+"""``GET /health/live``, ``/health/ready`` and ``/metrics``, for orchestrators, load balancers and monitoring."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ router = APIRouter(tags=["health"])
 
 
 class Live(Wire):
-    """The process answers."""
+    """The process is running."""
 
     status: Literal["live"] = "live"
 
 
 class Ready(Wire):
-    """The process predicts."""
+    """The process is ready to predict."""
 
     status: Literal["ready"] = "ready"
     models: list[str]
@@ -28,13 +28,13 @@ class Ready(Wire):
 
 @router.get("/health/live", summary="Is the process alive?")
 async def live() -> Live:
-    """Answer as long as the process does; it says nothing about the models."""
+    """Return 200 while the process runs, whatever the state of the models."""
     return Live()
 
 
 @router.get("/health/ready", summary="Can it predict?", responses={503: {"model": ErrorReply}})
 async def ready(request: Request) -> Ready:
-    """Answer 200 once every model has made its warm-up prediction, 503 before and while shutting down."""
+    """Return 200 once every model has made a warm-up prediction, 503 before that and while shutting down."""
     if not request.app.state.ready:
         raise NotReadyError("the service is starting up or shutting down")
     return Ready(models=[model.manifest.id for model in request.app.state.models])
@@ -45,6 +45,6 @@ async def get_metrics(request: Request) -> Response:
     """Return the metrics of all worker processes in Prometheus' text format (docs/reference/metrics.md)."""
     metrics.count_waiting()
     if (desk := request.app.state.jobs) is not None:
-        with contextlib.suppress(DatabaseUnavailableError):  # the numbers stay what they were
+        with contextlib.suppress(DatabaseUnavailableError):  # keep the last numbers
             metrics.count_jobs(*await desk.do(desk.store.counts))
     return Response(await asyncio.to_thread(metrics.render), media_type=metrics.CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of jobs: the errors of every route, and how a job is sent."""
+"""The OpenAPI documentation of jobs: the errors of every route, and how to send a job."""
 
 from typing import Any
 
@@ -14,31 +14,34 @@ _XML = {"text/xml": {"schema": {"type": "string"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorReply, "description": text}
     for status, text in {
-        400: "The body is not what its Content-Type says",
+        400: "The body does not match its Content-Type",
         401: "An API key is needed",
-        403: "The service keeps no jobs, or may not call an address or read a file that is named",
+        403: "Jobs are off in this service, or the service may not fetch the URL or read the file",
         404: "There is no such job, model, row or result",
         406: "Neither XML nor JSON is acceptable",
         408: "The body arrives too slowly",
-        409: "What is asked does not belong to the job's phase",
+        409: "The request is not possible in the job's phase",
         413: "The table is too large",
         415: "The Content-Type is not supported",
-        422: "A parameter is wrong; details name it",
-        429: "Too many jobs, or too much work waits; try again after Retry-After seconds",
-        503: "The database of the jobs, or the disk, is not there for them now",
+        422: "A parameter is wrong; details name it, and say what is needed",
+        429: "Too many jobs or requests are waiting; try again after Retry-After seconds",
+        503: "The jobs' database does not answer, or the disk is full",
     }.items()
 }
 
 JOB: dict[int | str, dict[str, Any]] = {
     200: {"model": JobReply, "description": "The job, as XML by UWS or as JSON", "content": _XML},
 }
-"""What describes a job."""
+"""Responses with a job's description."""
 
-SEE_JOB: dict[int | str, dict[str, Any]] = {**JOB, 303: {"description": "See the job, for who takes XML"}}
-"""What leads to a job."""
+SEE_JOB: dict[int | str, dict[str, Any]] = {
+    **JOB,
+    303: {"description": "Redirect to the job, for clients that accept XML"},
+}
+"""Responses that redirect to a job."""
 
 NEW_JOB: dict[int | str, dict[str, Any]] = {
-    201: {"model": JobReply, "description": "The new job, for who wants JSON"},
+    201: {"model": JobReply, "description": "The new job, for clients that prefer JSON"},
     303: {"description": "See the new job"},
 }
 
@@ -51,7 +54,7 @@ _FILE = {"type": "string", "format": "binary"}
 _OBJECT = {"type": "object", "additionalProperties": False}
 
 TABLES: dict[str, Any] = {kind: {"schema": _FILE} for kind in ACCEPTED}
-TABLE: dict[int | str, dict[str, Any]] = {200: {"description": "The table with redshifts in it", "content": TABLES}}
+TABLE: dict[int | str, dict[str, Any]] = {200: {"description": "The table with redshifts", "content": TABLES}}
 
 CREATE: dict[str, Any] = {
     "requestBody": {
@@ -66,7 +69,7 @@ CREATE: dict[str, Any] = {
 
 
 def form(*names: str, values: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return what a route says that takes parameters in a form; one alone is needed, and may be one of some values."""
+    """Return the OpenAPI request body of a route with form parameters; a single one is required, and may be an enum."""
     schema: dict[str, Any] = {"type": "string", **({"enum": list(values)} if values else {})}
     needed = {"required": list(names)} if len(names) == 1 else {}
     body = {"schema": {**_OBJECT, **needed, "properties": dict.fromkeys(names, schema)}}
@@ -74,7 +77,7 @@ def form(*names: str, values: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def query(**names: str) -> dict[str, Any]:
-    """Return what a route says that takes parameters of UWS, each with what it means."""
+    """Return the OpenAPI parameters of a route with UWS query parameters, by name and description."""
     known = [
         {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": text}
         for name, text in names.items()

@@ -1,4 +1,4 @@
-"""What UWS gives of a job one by one: quote, duration, destruction, owner, parameters, error, results."""
+"""The UWS resources of a job: quote, execution duration, destruction, owner, parameters, error, results."""
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -18,7 +18,7 @@ router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
 
 @router.get("/jobs/{id}/quote", summary="When a job will end", response_class=Response, responses=docs.TEXT)
 async def get_quote(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return when the job will end at the speed so far; nothing where nobody knows."""
+    """Return when the job will end at the speed so far; empty if that is unknown."""
     return Response(caller.reply(await caller.job(id)).quote or "", media_type=PLAIN)
 
 
@@ -32,13 +32,13 @@ async def get_duration(caller: CurrentCaller, id: str) -> Response:  # noqa: A00
 
 @router.post(
     "/jobs/{id}/executionduration",
-    summary="Let a job take more or less time",
+    summary="Change how long a job may take",
     response_class=Response,
     responses=docs.SEE_JOB,
     openapi_extra=docs.form("EXECUTIONDURATION"),
 )
 async def set_duration(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Let the job take more or less time, up to what the service allows; 0 is that."""
+    """Set the seconds of work that the job may take, up to the service's limit; 0 is the limit."""
     given = await read_form(request, "executionduration")
     seconds = read_number("EXECUTIONDURATION", str(given.get("executionduration", "")), 0)
     job = await caller.desk.do(lambda: caller.desk.store.set_duration(caller.owner, id, seconds))
@@ -47,19 +47,19 @@ async def set_duration(request: Request, caller: CurrentCaller, id: str) -> Resp
 
 @router.get("/jobs/{id}/destruction", summary="When a job is destroyed", response_class=Response, responses=docs.TEXT)
 async def get_destruction(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return when the job and its files will be removed."""
+    """Return when the job and its files will be deleted."""
     return Response(iso((await caller.job(id)).destruction) or "", media_type=PLAIN)
 
 
 @router.post(
     "/jobs/{id}/destruction",
-    summary="Let a job be destroyed at another time",
+    summary="Change when a job is destroyed",
     response_class=Response,
     responses=docs.SEE_JOB,
     openapi_extra=docs.form("DESTRUCTION"),
 )
 async def set_destruction(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Let the job be removed at another time, up to what the service allows."""
+    """Set when the job and its files are deleted, up to the service's limit."""
     given = await read_form(request, "destruction")
     at = read_moment("DESTRUCTION", str(given.get("destruction", "")))
     job = await caller.desk.do(lambda: caller.desk.store.set_destruction(caller.owner, id, at))
@@ -68,18 +68,18 @@ async def set_destruction(request: Request, caller: CurrentCaller, id: str) -> R
 
 @router.get("/jobs/{id}/owner", summary="Whose a job is", response_class=Response, responses=docs.TEXT)
 async def get_owner(caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return the name of the key that made the job; nothing where there are no keys."""
+    """Return the name of the API key that created the job; empty if the service has no keys."""
     return Response((await caller.job(id)).owner, media_type=PLAIN)
 
 
 @router.get(
     "/jobs/{id}/parameters",
-    summary="What a job was asked",
+    summary="The parameters of a job",
     response_class=Response,
     responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
 )
 async def get_parameters(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return what the job was asked."""
+    """Return the parameters of the job."""
     found = caller.reply(await caller.job(id))
     if wants_json(request):
         return Response(orjson.dumps(found.parameters), media_type=JSON)
@@ -90,13 +90,13 @@ async def get_parameters(request: Request, caller: CurrentCaller, id: str) -> Re
 
 @router.post(
     "/jobs/{id}/parameters",
-    summary="Ask something else of a job that was not run yet",
+    summary="Change the parameters of a job that has not been run",
     response_class=Response,
     responses=docs.SEE_JOB,
     openapi_extra=docs.form(*Parameters.model_fields),
 )
 async def set_parameters(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Change what the job is asked, but for its table; the others stay as they are."""
+    """Change parameters of the job, except its table; those not given are unchanged."""
     from app.api.job_intake import check_options, parameters_of
 
     given = await read_form(request, *Parameters.model_fields)
@@ -125,12 +125,12 @@ async def get_error(request: Request, caller: CurrentCaller, id: str) -> Respons
 
 @router.get(
     "/jobs/{id}/results",
-    summary="Where a job's results are",
+    summary="The addresses of a job's results",
     response_class=Response,
     responses={200: {"content": {"text/xml": {}, "application/json": {}}}},
 )
 async def get_results(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Return where the job's results are."""
+    """Return the addresses of the job's results."""
     found = caller.reply(await caller.job(id))
     if wants_json(request):
         return Response(orjson.dumps([one.model_dump() for one in found.results]), media_type=JSON)

@@ -1,4 +1,4 @@
-"""Reading a request for a new job: its parameters, and its table straight into the job's files."""
+"""Reading a request for a new job: its parameters, and its table, which is written to the job's files directly."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -31,7 +31,7 @@ from gaia_redshift.tables.formats import FORMATS, QP, check_densities
 
 
 class _Sink:
-    """What a multipart parser takes for a temporary file: it writes on into the job's files."""
+    """A file object for the multipart parser that writes to the job's files."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.size = file, 0
@@ -44,11 +44,11 @@ class _Sink:
         return 0
 
     def close(self) -> None:
-        """Leave it to who opened it."""
+        """Do nothing: the caller that opened the file closes it."""
 
 
 class _Parser(MultiPartParser):
-    """Writes the part ``file`` to where it stays; four gigabytes do not fit into a temporary folder."""
+    """Writes the part ``file`` to its final place, since 4 GB may not fit into the temporary folder."""
 
     def __init__(self, request: Request, sink: _Sink) -> None:
         super().__init__(request.headers, request.stream(), max_files=1, max_fields=32)
@@ -64,7 +64,7 @@ class _Parser(MultiPartParser):
 
 
 class Intake:
-    """One request for a job.
+    """One request for a new job.
 
     Parameters
     ----------
@@ -82,17 +82,15 @@ class Intake:
         self._sent = False
 
     async def read(self) -> NewJob:
-        """Return what is asked for, its table among the files.
+        """Return the new job, after writing its table to the job's files.
 
         Raises
         ------
         RedshiftError
-            If something of it is wrong; then no file is left.
+            If the request is wrong; no file is left behind.
         """
         self._given = self._known(self._request.query_params.multi_items())
-        check_options(
-            read_options(self._given), self._request
-        )  # what is wrong in the query need not wait for the table
+        check_options(read_options(self._given), self._request)  # check the query before reading the table
         announced = self._request.headers.get("content-length", "0")
         coming = int(announced) if announced.isdecimal() else 0
         await self._desk.do(lambda: self._desk.store.check_quota(self._owner, coming))
@@ -111,7 +109,7 @@ class Intake:
             return
         if kind != MULTIPART and kind not in ACCEPTED:
             raise UnsupportedMediaTypeError(
-                f"the Content-Type is {kind!r}; send multipart/form-data with a part 'file', the table itself as "
+                f"the Content-Type {kind!r} is not read; send multipart/form-data with a part 'file', the table as "
                 f"{' or '.join(ACCEPTED[:8])}, or parameters as {JSON} or {FORM}"
             )
         await self._desk.do(lambda: self._check_room(coming))
@@ -143,7 +141,7 @@ class Intake:
     async def _read_form(self, sink: _Sink) -> None:
         _, parameters = parse_options_header(self._request.headers["content-type"])
         if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
-            raise MalformedBodyError("the multipart form is broken: its charset is utf-8, and no other is read")
+            raise MalformedBodyError("the multipart form is broken: its charset must be utf-8")
         try:
             form = await _Parser(self._request, sink).parse()
         except MultiPartException as error:
@@ -157,7 +155,8 @@ class Intake:
                 self._kind = _printable((value.content_type or "").partition(";")[0].strip().lower())[:100]
             else:
                 raise InvalidRequestError(
-                    f"the form has a file {name[:80]!r}: the table is the part 'file'", [Detail(name[:80], "unknown")]
+                    f"the form has a file {name[:80]!r}: send the table as the part 'file'",
+                    [Detail(name[:80], "unknown")],
                 )
         self._add(fields)
 
@@ -168,7 +167,9 @@ class Intake:
         more = self._known(pairs)
         for name in more:
             if name in self._given:
-                raise InvalidRequestError(f"{name} stands in the query and in the body", [Detail(name, "duplicate")])
+                raise InvalidRequestError(
+                    f"{name} is given in the query and in the body: give it once", [Detail(name, "duplicate")]
+                )
         self._given |= more
 
     async def _new(self, options: JobOptions) -> NewJob:
@@ -201,7 +202,7 @@ class Intake:
         )
 
     def _source(self, options: JobOptions) -> Source:
-        """Return where the table comes from; raises InvalidRequestError unless it comes from one place."""
+        """Return the source of the table; raises InvalidRequestError unless there is exactly one."""
         given: dict[Source, bool] = {
             "upload": self._sent,
             "url": options.url is not None,
@@ -219,7 +220,7 @@ class Intake:
 
 
 def check_options(options: JobOptions, request: Request) -> Model:
-    """Return the model that is asked for; refuse what it cannot give, and what this service does not offer."""
+    """Return the requested model; raises if the model or this service does not support the options."""
     models: Models = request.app.state.models
     settings: Settings = request.app.state.settings
     model = models.get(options.model)
@@ -232,13 +233,13 @@ def check_options(options: JobOptions, request: Request) -> Model:
         _check_sources(len(options.source_ids), settings)
     if options.notify is not None:
         if settings.jobs_webhook_secret is None:
-            raise ForbiddenError("this service tells nobody: webhooks need GAIA_REDSHIFT_JOBS_WEBHOOK_SECRET")
+            raise ForbiddenError("webhooks are off in this service: set GAIA_REDSHIFT_JOBS_WEBHOOK_SECRET")
         check_address(options.notify, settings.jobs_webhook_hosts, "GAIA_REDSHIFT_JOBS_WEBHOOK_HOSTS")
     return model
 
 
 def parameters_of(options: JobOptions, model: Model) -> Parameters:
-    """Return what a job is asked besides its table."""
+    """Return the parameters of a job."""
     asked = options.model_dump(include=set(Parameters.model_fields) - {"model"})
     return Parameters(model=model.manifest.id, **asked)
 
@@ -249,18 +250,18 @@ def _printable(text: str) -> str:
 
 def _check_sources(number: int, settings: Settings) -> None:
     if settings.archive_url is None:
-        raise ForbiddenError("this service fetches no spectra: set GAIA_REDSHIFT_ARCHIVE_URL, or send the spectra")
+        raise ForbiddenError("this service does not fetch spectra: set GAIA_REDSHIFT_ARCHIVE_URL, or send the spectra")
     if number > settings.jobs_max_sources:
         most = settings.jobs_max_sources
         raise InvalidRequestError(
-            f"{number} sources in one job: at most {most}; send several",
+            f"{number} sources in one job, but at most {most} are allowed: send several jobs",
             [Detail("source_ids", f"at most {most} items")],
         )
 
 
 @contextmanager
 def _room_told() -> Iterator[None]:
-    """Tell a full disk in the one shape."""
+    """Turn the error of a full disk into StorageFullError."""
     try:
         yield
     except OSError as error:

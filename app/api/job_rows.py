@@ -1,4 +1,4 @@
-"""What a page shows of a job: its progress as it comes, its rows, a spectrum with its densities, and the grid."""
+"""Routes for the page: a job's progress as events, its rows, one spectrum with its densities, and the grid."""
 
 import asyncio
 import time
@@ -36,9 +36,9 @@ router = APIRouter(
 MOST_ROWS = 1000
 _LOOK_SECONDS = 0.4
 _SILENCE_SECONDS = 15.0
-"""A line that says nothing goes out after this long: proxies end silent connections."""
+"""Seconds after which a comment line is sent, since proxies close silent connections."""
 _OF_ITS_TIME = 0.9
-"""An event stream ends after this part of the time that a request may take; its client asks again."""
+"""An event stream ends after this fraction of the time that a request may take; the client connects again."""
 
 
 @router.get(
@@ -65,12 +65,12 @@ def get_grid(
 
 @router.get(
     "/jobs/{id}/events",
-    summary="A job's progress as it comes, as server-sent events",
+    summary="A job's progress as server-sent events",
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def get_events(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Send the job as an event `progress` now and whenever it changes, and as `end` when it is over."""
+    """Send the job as an event `progress` now and at each change, and as `end` when it is over."""
     first = await caller.job(id)
     return StreamingResponse(_events(request, caller, first), media_type="text/event-stream", headers=_UNBUFFERED)
 
@@ -87,7 +87,7 @@ async def _events(request: Request, caller: Caller, job: Job) -> AsyncIterator[b
         await asyncio.sleep(_LOOK_SECONDS)
         try:
             now = await caller.job(job.id)
-        except RedshiftError as error:  # destroyed, or the database is away: the client asks again
+        except RedshiftError as error:  # deleted, or the database does not answer: the client connects again
             yield b"event: error\ndata: " + orjson.dumps(error.body()) + b"\n\n"
             return
         if now.changed != job.changed:
@@ -105,19 +105,21 @@ def _event(caller: Caller, job: Job) -> bytes:
     )
 
 
-@router.get("/jobs/{id}/rows", summary="Some of a job's rows, those that are done")
+@router.get("/jobs/{id}/rows", summary="A page of a job's finished rows")
 async def get_rows(
     caller: CurrentCaller,
     id: str,  # noqa: A002 - what it is
     *,
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=0, le=MOST_ROWS)] = 100,
-    sort: Annotated[str | None, Query(max_length=200, description="A column; `-` before it for falling order")] = None,
+    sort: Annotated[
+        str | None, Query(max_length=200, description="A column; with `-` before it, in descending order")
+    ] = None,
     filter: Annotated[  # noqa: A002 - what it is
-        str | None, Query(max_length=2000, description="Conditions such as `redshift>0.1`, a semicolon between them")
+        str | None, Query(max_length=2000, description="Conditions such as `redshift>0.1`, separated by semicolons")
     ] = None,
 ) -> Response:
-    """Return rows without their arrays, as they stand in the table or sorted; those that fit all conditions."""
+    """Return the rows that meet all conditions, in table order or sorted, without array columns."""
     from app.jobs.rows import Rows
 
     job = await caller.job(id)
@@ -140,13 +142,13 @@ async def get_rows(
 
 @router.get("/jobs/{id}/rows/{number}", summary="One row of a job with its spectrum and its densities")
 async def get_row(request: Request, caller: CurrentCaller, id: str, number: int) -> Response:  # noqa: A002 - what it is
-    """Return a row, its spectrum, and the density of its redshift under each prior that its model knows."""
+    """Return a row, its spectrum, and the probability density of its redshift under each prior of the model."""
     from app.jobs.rows import Rows
     from app.jobs.table import errors_of_row
 
     job = await caller.job(id)
     if not 0 <= number < job.rows_done:
-        raise HttpError(f"job {id} has {job.rows_done} rows that are done, from 0: there is no row {number}", 404)
+        raise HttpError(f"job {id} has {job.rows_done} finished rows, counted from 0: there is no row {number}", 404)
     model = _model(request, job)
     grid = model.bundle.grid
 
@@ -175,7 +177,7 @@ def _model(request: Request, job: Job) -> Model:
 
 
 async def _answers(model: Model, job: Job, flux: FloatArray) -> list[dict[str, Any]]:
-    """Return what the model says of a spectrum under each prior: those that it has, and the job's own."""
+    """Return the answers for a spectrum under each prior: the model's, and the job's own."""
     if np.isnan(flux).any():
         return []
     bins = model.bundle.bins is not None

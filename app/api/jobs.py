@@ -1,4 +1,4 @@
-"""``/jobs``: long work as jobs, by IVOA's UWS 1.1, in XML and in JSON; off unless the service has a folder for them."""
+"""``/jobs``: jobs for large tables, by IVOA UWS 1.1, in XML and JSON; off unless the service has a folder for them."""
 
 import asyncio
 import time
@@ -19,40 +19,40 @@ from gaia_redshift.client.job_messages import JobList, JobReply
 from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.media import JSON
 
-if TYPE_CHECKING:  # SQLAlchemy is loaded where there are jobs
+if TYPE_CHECKING:  # SQLAlchemy is loaded only if jobs are on
     from app.jobs.desk import Desk
 
 router = APIRouter(tags=["jobs"], responses=docs.ERRORS)
 
 XML, PLAIN = "text/xml", "text/plain"
 _LONGEST_WAIT = 50.0
-"""Seconds; proxies end a silent connection after a minute. Who wants to wait longer asks again."""
+"""Longest wait in seconds, since proxies close a silent connection after a minute; clients may ask again."""
 _PIECE = 256 << 10
 _MOST_BYTES = 64 << 10
-"""Of parameters alone."""
+"""Most bytes of a body with parameters only."""
 
 
 class Caller(NamedTuple):
-    """Who asks, and what answers."""
+    """The owner that a request comes from, and the jobs' desk."""
 
     desk: "Desk"
     owner: str
     base: str
 
     async def job(self, id: str) -> Job:  # noqa: A002 - what it is
-        """Return the owner's job; raises UnknownJobError."""
+        """Return one of the owner's jobs; raises UnknownJobError."""
         return await self.desk.do(lambda: self.desk.store.get(self.owner, id))
 
     def reply(self, job: Job) -> JobReply:
-        """Return a job as its owner sees it."""
+        """Return the description of a job."""
         return reply(job, self.base)
 
 
 def find_caller(request: Request) -> Caller:
-    """Say who asks; raises ForbiddenError where the service keeps no jobs."""
+    """Return the caller of a request; raises ForbiddenError if jobs are off."""
     desk: Desk | None = request.app.state.jobs
     if desk is None:
-        raise ForbiddenError("this service keeps no jobs: set GAIA_REDSHIFT_JOBS_FOLDER")
+        raise ForbiddenError("jobs are off in this service: set GAIA_REDSHIFT_JOBS_FOLDER")
     return Caller(desk, request.scope["state"].get("key_name", ""), f"{request.base_url}jobs")
 
 
@@ -60,12 +60,12 @@ CurrentCaller = Annotated[Caller, Depends(find_caller)]
 
 
 def wants_json(request: Request) -> bool:
-    """Return whether the client wants JSON rather than XML; who says nothing gets the XML of UWS."""
+    """Return whether the client prefers JSON to XML; the default is XML, as in UWS."""
     return negotiate(request, (XML, "application/xml", JSON)) == JSON
 
 
 def answer_job(request: Request, wanted: JobReply, write: Callable[[JobReply], bytes] | None = None) -> Response:
-    """Return a job, or what `write` makes of it in XML."""
+    """Return a job in JSON, or in XML as `write` makes it."""
     if wants_json(request):
         return Response(wanted.model_dump_json(), media_type=JSON)
     from app.jobs import uws
@@ -74,7 +74,7 @@ def answer_job(request: Request, wanted: JobReply, write: Callable[[JobReply], b
 
 
 def see_job(location: str, request: Request, job: JobReply, status: int = 200) -> Response:
-    """Lead to a job by 303, as UWS has it; who wants JSON gets the job at once."""
+    """Redirect to a job with status 303, as UWS requires; clients that prefer JSON get the job itself."""
     headers = {"Location": location}
     if wants_json(request):
         return Response(job.model_dump_json(), status, headers, JSON)
@@ -82,7 +82,7 @@ def see_job(location: str, request: Request, job: JobReply, status: int = 200) -
 
 
 async def read_form(request: Request, *known: str) -> dict[str, Any]:
-    """Return the parameters of a small body and of the query, by their names in lower case."""
+    """Return the parameters of a small body and of the query, by lower-case name."""
     return by_name([*request.query_params.multi_items(), *await read_fields(request, _MOST_BYTES)], known)
 
 
@@ -92,11 +92,11 @@ async def read_form(request: Request, *known: str) -> dict[str, Any]:
     response_model=JobList,
     responses={200: {"content": {"text/xml": {}}}},
     openapi_extra=docs.query(
-        PHASE="Of the jobs; may be repeated", AFTER="Time before which they were made", LAST="How many at most"
+        PHASE="Only jobs in this phase; repeatable", AFTER="Only jobs created after this time", LAST="At most this many"
     ),
 )
 async def list_jobs(request: Request, caller: CurrentCaller) -> Response:
-    """List your jobs: in a PHASE, created AFTER a time, or the LAST ones."""
+    """List your jobs, optionally those in a PHASE, created AFTER a time, or the LAST ones."""
     phases, after, last = _filters(request)
     store = caller.desk.store
     jobs = await caller.desk.do(lambda: store.find(caller.owner, phases=phases, after=after, last=last))
@@ -115,7 +115,7 @@ def _filters(request: Request) -> tuple[set[Phase], float | None, int | None]:
             phases.add(_phase(value))
         else:
             rest.append((name, value))
-    given = by_name(rest, ("phase", "after", "last"))  # of "phase" only for what a wrong name may have meant
+    given = by_name(rest, ("phase", "after", "last"))  # "phase" is among them only to suggest it for a wrong name
     after = read_moment("AFTER", given["after"]) if "after" in given else None
     return phases, after, read_number("LAST", given["last"], 1) if "last" in given else None
 
@@ -126,7 +126,7 @@ def _phase(text: str) -> Phase:
     except ValueError:
         known = ", ".join(Phase)
         raise InvalidRequestError(
-            f"there is no phase {text[:40]!r} here: {known}", [Detail("PHASE", f"one of {known}")]
+            f"unknown phase {text[:40]!r}: give one of {known}", [Detail("PHASE", f"one of {known}")]
         ) from None
 
 
@@ -139,10 +139,10 @@ def _phase(text: str) -> Phase:
     openapi_extra=docs.CREATE,
 )
 async def create_job(request: Request, caller: CurrentCaller) -> Response:
-    """Make a job of a table: sent as a form's part `file` or as the body, or named by `url`, `path` or `source_ids`."""
+    """Create a job for a table: the part `file` of a form, or the body, or named by `url`, `path` or `source_ids`."""
     from app.api.job_intake import Intake
 
-    wants_json(request)  # an answer that nobody takes is refused before the table is read
+    wants_json(request)  # raises if no acceptable answer exists, before the table is read
     new = await Intake(request, caller.desk, caller.owner).read()
     job = await caller.desk.do(lambda: caller.desk.store.add(new))
     return see_job(f"jobs/{job.id}", request, caller.reply(job), 201)
@@ -150,13 +150,15 @@ async def create_job(request: Request, caller: CurrentCaller) -> Response:
 
 @router.get(
     "/jobs/{id}",
-    summary="A job, now or when its phase has changed",
+    summary="A job, at once or after a change of phase",
     response_class=Response,
     responses=docs.JOB,
-    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will", PHASE="In which to wait"),
+    openapi_extra=docs.query(
+        WAIT="Seconds to wait, or -1 for the service's maximum", PHASE="Wait only while the job is in this phase"
+    ),
 )
 async def get_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Describe a job; with WAIT only when its phase has changed, or after so many seconds."""
+    """Describe a job; with WAIT, after its phase has changed or after that many seconds."""
     given = by_name(request.query_params.multi_items(), ("wait", "phase"))
     job = await caller.job(id)
     if "wait" in given:
@@ -167,7 +169,7 @@ async def get_job(request: Request, caller: CurrentCaller, id: str) -> Response:
 
 
 async def _changed(request: Request, caller: Caller, job: Job, phase: Phase, seconds: int) -> Job:
-    """Return the job when it has left a phase, or after so many seconds; -1 for as long as the service will."""
+    """Return the job once it has left a phase, or after `seconds`; -1 waits for the service's maximum."""
     longest = _LONGEST_WAIT if seconds < 0 else min(seconds, _LONGEST_WAIT)
     end = time.monotonic() + longest
     pause = 0.05
@@ -186,10 +188,10 @@ async def _changed(request: Request, caller: Caller, job: Job, phase: Phase, sec
     status_code=204,
     summary="Destroy a job",
     response_class=Response,
-    responses={303: {"description": "See the list, for who takes XML"}},
+    responses={303: {"description": "Redirect to the list, for clients that accept XML"}},
 )
 async def destroy_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Destroy a job and its files, whatever it does at the moment."""
+    """Delete a job and its files, even while it is running."""
     return await _destroy(request, caller, id, "../jobs")
 
 
@@ -206,14 +208,14 @@ async def _destroy(request: Request, caller: Caller, id: str, location: str) -> 
     status_code=204,
     summary="Destroy a job, by POST",
     response_class=Response,
-    responses={303: {"description": "See the list, for who takes XML"}},
+    responses={303: {"description": "Redirect to the list, for clients that accept XML"}},
     openapi_extra=docs.form("ACTION", values=("DELETE",)),
 )
 async def act_on_job(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Destroy a job by ACTION=DELETE, for clients that know GET and POST alone."""
+    """Delete a job by ACTION=DELETE, for clients that can only send GET and POST."""
     given = await read_form(request, "action")
     if given.get("action", "").upper() != "DELETE":
-        raise InvalidRequestError("ACTION is not DELETE, the one that there is", [Detail("ACTION", "needs DELETE")])
+        raise InvalidRequestError("ACTION must be DELETE", [Detail("ACTION", "needs DELETE")])
     return await _destroy(request, caller, id, "../jobs")
 
 
@@ -222,7 +224,7 @@ async def act_on_job(request: Request, caller: CurrentCaller, id: str) -> Respon
     summary="A job's phase",
     response_class=Response,
     responses=docs.TEXT,
-    openapi_extra=docs.query(WAIT="Seconds, or -1 for as long as the service will"),
+    openapi_extra=docs.query(WAIT="Seconds to wait, or -1 for the service's maximum"),
 )
 async def get_phase(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
     """Return the phase, as text."""
@@ -241,14 +243,14 @@ async def get_phase(request: Request, caller: CurrentCaller, id: str) -> Respons
     openapi_extra=docs.form("PHASE", values=("RUN", "ABORT")),
 )
 async def set_phase(request: Request, caller: CurrentCaller, id: str) -> Response:  # noqa: A002 - what it is
-    """Run a job by PHASE=RUN, or abort it by PHASE=ABORT."""
+    """Start a job by PHASE=RUN, or abort it by PHASE=ABORT."""
     given = await read_form(request, "phase")
     wanted = str(given.get("phase", "")).upper()
     store = caller.desk.store
     ways = {"RUN": store.run, "ABORT": store.abort}
     if wanted not in ways:
         raise InvalidRequestError(
-            f"PHASE is {wanted[:40]!r}: a job can be told to RUN or to ABORT", [Detail("PHASE", "RUN or ABORT")]
+            f"PHASE is {wanted[:40]!r}: it must be RUN or ABORT", [Detail("PHASE", "RUN or ABORT")]
         )
     job = await caller.desk.do(lambda: ways[wanted](caller.owner, id))
     return see_job(f"../{id}", request, caller.reply(job))
@@ -261,10 +263,10 @@ async def set_phase(request: Request, caller: CurrentCaller, id: str) -> Respons
     responses=docs.TABLE,
 )
 async def get_result(caller: CurrentCaller, id: str, name: str) -> Response:  # noqa: A002 - what it is
-    """Return the result: the table with redshifts in it."""
+    """Return the result, the table with redshifts."""
     job = await caller.job(id)
     if name != RESULT:
-        raise HttpError(f"a job has one result, called {RESULT!r}, and none called {name[:40]!r}", 404)
+        raise HttpError(f"there is no result {name[:40]!r}: a job has one, called {RESULT!r}", 404)
     if job.result is None or job.result_type is None:
         problem = job.problem
         why = f": {problem['message']}" if problem else ""

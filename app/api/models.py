@@ -1,4 +1,4 @@
-"""``GET /models``: what is loaded, with its manifest; ``POST /models/reload``: load it anew."""
+"""``GET /models``: the loaded models with their manifests; ``POST /models/reload``: load the folder again."""
 
 import multiprocessing
 import os
@@ -22,15 +22,15 @@ class ModelDescription(Wire):
     """One loaded model."""
 
     default: bool
-    """Whether it answers requests that name no model."""
+    """Whether it is used for requests that name no model."""
     engine: Literal["onnx", "keras"]
     device: str
     bins: int | None
-    """Bins of redshift of its density; None for a point model."""
+    """Number of redshift bins of its density; None for a point model."""
     priors: list[Literal["survey", "flat", "table"]]
-    """The priors that a request may ask for; a table is the request's own."""
+    """The priors that a request may use; `table` stands for the user's own."""
     quality_flags: list[QualityFlag]
-    """The flags that it can give."""
+    """The quality flags that the model can raise."""
     manifest: Manifest
 
 
@@ -42,7 +42,7 @@ class ModelList(Wire):
 
 @router.get("/models", summary="The loaded models")
 def list_models(request: Request) -> ModelList:
-    """List the loaded models: what each was trained on, how well it does, and its files' hashes."""
+    """List the loaded models: training data, measured accuracy, and the hashes of their files."""
     models: Models = request.app.state.models
     return ModelList(models=[_describe(model, models) for model in models])
 
@@ -53,14 +53,14 @@ def list_models(request: Request) -> ModelList:
     responses={status: {"model": ErrorReply} for status in (401, 403, 409)},
 )
 async def reload_models(request: Request) -> ModelList:
-    """Serve what the models folder holds now; needs an admin key. No request fails meanwhile.
+    """Load the models folder again; needs an admin key. Requests are answered meanwhile.
 
-    If a bundle is incomplete or altered, nothing changes (409). With several worker processes the answer is the
-    answering one's; the others follow at once.
+    If a bundle is incomplete or altered, nothing changes (409). With several worker processes, the reply describes the
+    one that answers; the others reload right after.
     """
     models: Models = request.app.state.models
     await reload_here(models)
-    if multiprocessing.parent_process() is not None:  # a worker: its supervisor tells the others
+    if multiprocessing.parent_process() is not None:  # in a worker, the supervisor signals the others
         os.kill(os.getppid(), signal.SIGHUP)
     return list_models(request)
 

@@ -1,4 +1,4 @@
-"""``POST /nz``: the redshift distribution of a sample, from the densities that ``POST /predict`` answered."""
+"""``POST /nz``: the redshift distribution of a sample, from the densities that ``POST /predict`` returned."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -50,17 +50,17 @@ async def distribution(
     request: Request,
     *,
     model: Annotated[
-        str | None, Query(max_length=128, description="Model that made the densities, where the body does not say it")
+        str | None, Query(max_length=128, description="Model that made the densities, if the body does not say it")
     ] = None,
     prior: Annotated[
         PriorName | None, Query(description="Prior that they hold under, where the body does not say it")
     ] = None,
     width: Width = 0.05,
 ) -> Response:
-    """Infer how the redshifts of a whole sample are distributed, with errors by bootstrap.
+    """Infer the redshift distribution of a whole sample, with errors by bootstrap.
 
-    The body is what `/predict` answered with `pdf`, as JSON or Arrow, or what `/predict/csv` or `/predict/table`
-    answered with `pdf=true`. At least 200 galaxies; rows without a density, and those flagged `out_of_distribution` or
+    The body is a reply of `/predict` with `pdf`, as JSON or Arrow, or of `/predict/csv` or `/predict/table` with
+    `pdf=true`. At least 200 galaxies are needed; rows without a density, and those flagged `out_of_distribution` or
     `stellar_like`, are left out. `n` is null where the sample does not constrain it.
     """
     settings: Settings = request.app.state.settings

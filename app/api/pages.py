@@ -30,25 +30,25 @@ _REF = "#/components/schemas/{model}"
 
 
 WEB = Path(str(files("app") / "web"))
-"""The page's own files."""
+"""Folder of the page's files."""
 
 _SAMP_HUB = "http://127.0.0.1:21012"
-"""Where TOPCAT and others listen on the reader's own machine, by SAMP's web profile."""
+"""Address at which TOPCAT and other SAMP hubs listen on the user's machine (SAMP web profile)."""
 
 HOME_POLICY = (
     f"default-src 'self'; connect-src 'self' {_SAMP_HUB}; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'"
 )
-"""Everything comes from here, and no script and no style stands in the page itself."""
+"""Content security policy: everything from this origin, no inline scripts or styles."""
 
 
 _ASK_AGAIN = {"Cache-Control": "no-cache"}
-"""A browser asks each time whether a file is another now: modules of two versions do not fit together."""
+"""Browsers must revalidate files at each use, so that modules of different versions are not mixed."""
 
 
 @router.get("/")
 async def home(request: Request) -> HTMLResponse:
-    """Show the page; every address in it is relative, so a proxy may mount it anywhere."""
+    """Show the page; all its addresses are relative, so that a proxy may mount it anywhere."""
     settings: Settings = request.app.state.settings
     there: dict[str, object] = {
         "jobs": settings.jobs_folder,
@@ -68,7 +68,7 @@ def _home() -> Template:
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Show the interactive documentation; every address is relative, so a proxy may mount it anywhere."""
+    """Show the interactive documentation; all its addresses are relative, so that a proxy may mount it anywhere."""
     page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="gaia-redshift",
@@ -82,7 +82,7 @@ async def docs() -> HTMLResponse:
 
 
 def _page_policy(page: bytes) -> str:
-    """Allow what the page brings and what lies beside it, and nothing else; its own script by the script's hash."""
+    """Return a content security policy that allows files of this origin, and the page's inline script by its hash."""
     scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in scripts)
     return (
@@ -108,7 +108,7 @@ def _describe_errors(document: dict[str, Any]) -> None:
 
 
 def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
-    """Add the API keys where there are any, and leave out what these settings switch off."""
+    """Document API keys if there are any, and remove the routes that the settings switch off."""
     if settings.api_keys or settings.admin_keys:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     if settings.api_keys:
@@ -125,7 +125,7 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
 
 class _Files(StaticFiles):
     def file_response(self, *given: Any, **named: Any) -> Response:
-        """Return a file, or 304 where the browser has it."""
+        """Return a file, or 304 if the browser has it."""
         response = super().file_response(*given, **named)
         response.headers.update(_ASK_AGAIN)
         return response
@@ -138,9 +138,9 @@ def mount_static(app: FastAPI) -> None:
 
 
 def describe_request_body(app: FastAPI) -> None:
-    """Add to the OpenAPI document the schema of `PredictRequest`, with an example that can be sent, and the API key.
+    """Add the schema of `PredictRequest`, a working example, and the API keys to the OpenAPI document.
 
-    FastAPI does not know the schema, because the route reads its body by itself.
+    FastAPI does not know the schema, because the route reads the body itself.
     """
     generate = app.openapi
 

@@ -36,24 +36,24 @@ router = APIRouter(tags=["predict"])
 CSV = "text/csv"
 
 PRIOR = (
-    "Prior on redshift (density models only, but for survey); sample infers the table's own distribution first, of at "
+    "Prior on redshift (point models take only survey); sample first infers the table's own distribution, from at "
     "least 200 galaxies"
 )
 
 _Result = TypeVar("_Result")
 
 _IN_THREAD_BYTES = 128 << 10
-"""Decoding more than this in the event loop would hold up the other clients."""
+"""Larger bodies are decoded in a thread, so that they do not block other clients."""
 
 ERRORS: dict[int | str, dict[str, object]] = {
-    400: {"model": ErrorReply, "description": "The body is not what its Content-Type says"},
+    400: {"model": ErrorReply, "description": "The body does not match its Content-Type"},
     404: {"model": ErrorReply, "description": "There is no such model"},
     413: {"model": ErrorReply, "description": "The body is too large"},
     415: {"model": ErrorReply, "description": "The Content-Type is not supported"},
-    422: {"model": ErrorReply, "description": "The content breaks the schema; details name the places"},
+    422: {"model": ErrorReply, "description": "The content does not fit the schema; details name the places"},
     401: {"model": ErrorReply, "description": "An API key is needed"},
     408: {"model": ErrorReply, "description": "The body arrives too slowly"},
-    429: {"model": ErrorReply, "description": "Too much work waits; try again after Retry-After seconds"},
+    429: {"model": ErrorReply, "description": "Too many requests are waiting; try again after Retry-After seconds"},
     503: {"model": ErrorReply, "description": "The service is starting up, shutting down, or out of disk"},
 }
 
@@ -82,9 +82,9 @@ _CSV_BODY: dict[str, object] = {
 
 
 async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) -> _Result:
-    """Run `work` in a thread if it is about `size` bytes long and that is much, else at once.
+    """Run `work` in a thread if its input of about `size` bytes is large, else directly.
 
-    Large bodies take turns: side by side they would be no faster, and take the memory of all.
+    Large bodies are decoded one at a time: in parallel they would be no faster and need more memory.
     """
     if size <= _IN_THREAD_BYTES:
         return work()
@@ -109,18 +109,18 @@ async def predict(request: Request) -> Response:
     Each spectrum is either `flux` (80 BP and 106 RP samples) or `bp` and `rp`; arrays of 120 samples are
     truncated by the service. Fluxes are in e-/s per sample, blue to red; with `unit` `per_pixel` they are in
     e-/s per pixel, as GaiaXPy's `convert` gives them (a sample is 0.33342 pixels wide in BP, 0.35680 in RP).
-    A wrong type or length refuses the whole request and names the place, or with `rows` `lenient` costs its
-    row alone; a well-formed but unusable spectrum (all zero, constant, other units) gives that row
-    `status: error` and the others their redshift. A density model also takes a `prior` and returns the density
-    with `pdf`; a point model refuses them (422, `unsupported_by_model`).
+    A wrong type or length refuses the whole request and names the place; with `rows` `lenient` it gives an error
+    in its own row. A well-formed but unusable spectrum (all zero, constant, another unit) has `status: error`, and
+    the others get their redshift. A density model also takes a `prior`, and returns the density with `pdf`; a
+    point model refuses them (422, `unsupported_by_model`).
 
     `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow
-    stream has the column `flux`, or `bp` and `rp`, of lists, and perhaps `source_id`. For many spectra both are
-    much faster; they are lenient unless `rows=strict`, and their options stand in the query.
+    stream has the list column `flux`, or `bp` and `rp`, and optionally `source_id`. For many spectra both are much
+    faster; they are lenient unless `rows=strict`, and their options are in the query.
     """
     kind = media_type(request.headers)
     if kind not in {JSON, NPY, ARROW}:
-        raise UnsupportedMediaTypeError(f"the Content-Type is {kind!r}; send {JSON}, {NPY} or {ARROW}")
+        raise UnsupportedMediaTypeError(f"the Content-Type {kind!r} is not read; send {JSON}, {NPY} or {ARROW}")
     reply_type = negotiate(request, (JSON, ARROW))
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
@@ -154,7 +154,7 @@ _FEW_ROWS = 1024
 
 
 class SmallRequests:
-    """``POST /predict`` for a small JSON body that has come whole, as `FastPath` asks for it."""
+    """``POST /predict`` for a small JSON body that has arrived completely; the endpoint of `FastPath`."""
 
     path = "/predict"
 
@@ -165,7 +165,7 @@ class SmallRequests:
         self.largest = min(_FEW_BYTES, settings.max_json_bytes)
 
     def busy(self) -> bool:
-        """Say whether more spectra wait than are done in a fraction of a second."""
+        """Return whether more spectra are waiting than can be predicted in a fraction of a second."""
         return any(model.batcher.queued_rows > _FEW_ROWS for model in self._state.models)
 
     async def answer(self, scope: Scope, body: bytes) -> bytes:
@@ -175,7 +175,7 @@ class SmallRequests:
 
 
 def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
-    """Read the spectra and what is asked of them, from the body and, where it is not JSON, from the query."""
+    """Read spectra and options: from the body, and for bodies that are not JSON, the options from the query."""
     if kind == JSON:
         binary.refuse_query(request)
         batch, options = read_request(body, max_spectra)
@@ -186,7 +186,7 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
 
 
 def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
-    """Return what a JSON reply says before its predictions."""
+    """Return the fields of a JSON reply other than its predictions."""
     head: dict[str, object] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
         "prior": name_of(asked.prior),
@@ -197,7 +197,7 @@ def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
 
 
 def write_json(model: Model, asked: AnswerOptions, predictions: Predictions) -> bytes:
-    """Return a JSON reply: its head, and then the predictions."""
+    """Return a JSON reply."""
     content = {**reply_head(model, asked), "predictions": reply_rows(predictions)}
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -208,7 +208,7 @@ def write_json(model: Model, asked: AnswerOptions, predictions: Predictions) -> 
     dependencies=[Depends(refuse_unknown_parameters)],
     response_model=PredictReply,
     responses={
-        200: {"description": "CSV or JSON, as Accept says; CSV where it says nothing", "content": {CSV: {}}},
+        200: {"description": "CSV or JSON by the Accept header; CSV by default", "content": {CSV: {}}},
         406: {"model": ErrorReply, "description": "Neither CSV nor JSON is acceptable"},
         **ERRORS,
     },
@@ -224,11 +224,11 @@ async def predict_csv(
     """Predict every row of a table, sent as a multipart upload (part `file`) or as a raw `text/csv` body.
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
-    is optional, and may be called `designation`, `objid` and the like: `X-Recognised` says what was taken for it, and
-    for the fluxes. Other columns are ignored. Fluxes are in e-/s per sample, blue to red; `unit=per_pixel` takes
-    those of GaiaXPy's `convert`. Every row is answered in its place: a bad one with `status` `error`
-    and the reason, the others with their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header
-    `X-Bin-Edges` holds the edges of their bins.
+    is optional, and may be called `designation`, `objid` and the like: `X-Recognised` names the columns used for it
+    and for the fluxes. Other columns are ignored. Fluxes are in e-/s per sample, blue to red; for those of GaiaXPy's
+    `convert` give `unit=per_pixel`. The answer has a row for each row: a bad one has `status` `error` and the reason,
+    the others their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header `X-Bin-Edges` has the
+    edges of their bins.
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
@@ -240,7 +240,7 @@ async def predict_csv(
         raise chosen.batcher.overloaded()
     begun = False
 
-    # In use from now on: a reload while the upload arrives must not end the model.
+    # Hold the model from here on, so that a reload during the upload does not end it.
     with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
 
         def keep(_batch: SpectrumBatch, predictions: Predictions) -> None:
@@ -278,5 +278,5 @@ def _csv_block(predictions: Predictions, first: bool) -> bytes:
 
 
 def _json_block(predictions: Predictions, first: bool) -> bytes:
-    """Return the rows as JSON without the brackets around them: a million of them as objects would fill the memory."""
+    """Return a block's rows as JSON without the enclosing brackets; a million rows at once would not fit in memory."""
     return (b"" if first else b",") + orjson.dumps(reply_rows(predictions), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]

@@ -23,11 +23,11 @@ SourceId = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class SourcesRequest(BaseModel):
-    """Sources, and what is asked of their spectra."""
+    """Source ids, and the options of the prediction."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source_ids: list[SourceId] = Field(min_length=1, description="Of the release of Gaia that the model reads")
+    source_ids: list[SourceId] = Field(min_length=1, description="Source ids of the Gaia release that the model reads")
     model: str | None = Field(None, max_length=128, description="`name` or `name@version` from /models")
     prior: PriorChoice = Field("survey", description=PRIOR)
     pdf: bool = Field(False, description="Also return the density per bin (density models only)")
@@ -38,23 +38,23 @@ class SourcesRequest(BaseModel):
     summary="Redshifts of sources whose spectra are fetched from Gaia's archive",
     response_model=PredictReply,
     responses={
-        403: {"model": ErrorReply, "description": "The endpoint is off in this service"},
-        502: {"model": ErrorReply, "description": "Gaia's archive fails, or refuses the request"},
+        403: {"model": ErrorReply, "description": "Fetching spectra is off in this service"},
+        502: {"model": ErrorReply, "description": "Gaia's archive failed, or refused the request"},
         **ERRORS,
     },
 )
 async def predict_sources(request: Request, asked_for: SourcesRequest) -> Response:
-    """Predict the redshift of each source. One that the archive has no spectrum of has `status` `error`.
+    """Predict the redshift of each source. A source without a spectrum in the archive has `status` `error`.
 
-    Off unless the service's `GAIA_REDSHIFT_ARCHIVE_URL` is set: it makes requests to another service.
+    Off unless `GAIA_REDSHIFT_ARCHIVE_URL` is set, since it makes the service call another one.
     """
     settings: Settings = request.app.state.settings
     if settings.archive_url is None:
-        raise ForbiddenError("this service fetches no spectra: set GAIA_REDSHIFT_ARCHIVE_URL, or send the spectra")
+        raise ForbiddenError("this service does not fetch spectra: set GAIA_REDSHIFT_ARCHIVE_URL, or send the spectra")
     ids = asked_for.source_ids
     if len(ids) > settings.max_spectra:
         raise InvalidRequestError(
-            f"{len(ids)} sources in one request: at most {settings.max_spectra}; send several",
+            f"{len(ids)} sources in one request, but at most {settings.max_spectra} are allowed: send several requests",
             [Detail("source_ids", f"at most {settings.max_spectra} items")],
         )
     chosen: Model = request.app.state.models.get(asked_for.model)

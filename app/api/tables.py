@@ -1,4 +1,4 @@
-"""``POST /predict/table``: redshifts for a table of whatever format, in the format that is asked for."""
+"""``POST /predict/table``: redshifts for a table of any format, in the requested format."""
 
 from contextlib import ExitStack
 from typing import Annotated
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator
 
 from app.api.predict import ERRORS, PRIOR
+from app.serving.blocks import predict_blocks
 from app.serving.registry import Model
 from app.serving.rows import answer_blocks, refuse_many
 from app.serving.sample import in_thread, sample_prior
@@ -47,10 +48,10 @@ _BODY = {"required": True, "content": {**dict.fromkeys(ACCEPTED, _BINARY), "mult
     response_class=Response,
     responses={
         200: {
-            "description": "The table with redshifts in it, in the format that `format` or Accept says",
+            "description": "The table with redshifts, in the format given by `format` or Accept",
             "content": {one.media_types[0]: _BINARY for one in WRITTEN},
         },
-        406: {"model": ErrorReply, "description": "No format that is acceptable can be written"},
+        406: {"model": ErrorReply, "description": "None of the acceptable formats can be written"},
         **ERRORS,
     },
     openapi_extra={"requestBody": _BODY},
@@ -62,16 +63,16 @@ async def predict_table(
     prior: Annotated[PriorChoice, Query(description=PRIOR)] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
-    stamp: Annotated[bool, Query(description="Also return `model` and `prior`, who answered, in every row")] = False,
+    stamp: Annotated[bool, Query(description="Also return `model` and `prior`, the same in every row")] = False,
     unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
-    format: Annotated[FormatName | None, Query(description="Of the answer; goes before Accept")] = None,  # noqa: A002
+    format: Annotated[FormatName | None, Query(description="Format of the answer; overrides Accept")] = None,  # noqa: A002
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as the body; gzip, zstd and zip too.
 
-    The format is known by its content. Spectra are columns `flux_0..`, arrays `flux` or `bp` and `rp`, or the
-    coefficients of Gaia's archive; what was recognised stands in `X-Recognised`. The table comes back with its other
-    columns as they were and the redshifts behind them. Every row is answered in its place: a bad one with `status`
-    `error` and the reason.
+    The format is recognised by its content. Spectra are columns `flux_0..`, arrays `flux` or `bp` and `rp`, or the
+    coefficients of Gaia's archive; `X-Recognised` says what was recognised. The table is returned with its other
+    columns unchanged, followed by the redshifts. The answer has a row for each row; a bad one has `status` `error` and
+    the reason.
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
@@ -82,7 +83,7 @@ async def predict_table(
     check_densities(written, pdf)
     if chosen.batcher.full:
         raise chosen.batcher.overloaded()
-    # In use from now on: a reload while the upload arrives must not end the model.
+    # Hold the model from here on, so that a reload during the upload does not end it.
     with chosen, Draft(ANSWER_RATIO * settings.max_body_bytes) as draft:
         async with uploaded_table(request, ACCEPTED) as file, request.app.state.tables.turn_of(file):
             if kind == "multipart/form-data":
@@ -121,7 +122,7 @@ async def predict_table(
 
 
 def _acceptable(request: Request, kind: str) -> Format:
-    """Return the format of the answer by Accept; the body's own comes first, CSV where it cannot be written."""
+    """Return the format of the answer by Accept; the body's own is preferred, CSV if that cannot be written."""
     own = next((one for one in WRITTEN if kind in one.media_types), FORMATS["csv"])
     offered = [own.media_types[0], *(one.media_types[0] for one in WRITTEN if one is not own)]
     best = negotiate(request, offered)

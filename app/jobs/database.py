@@ -16,16 +16,16 @@ from gaia_redshift.errors import InvalidInputError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _HEAD = "0001"
-"""The last of the migrations."""
+"""The latest migration."""
 _LOCK = 0x6761_6961
-"""Of PostgreSQL, held while the database is brought up to date: any number that others do not use."""
+"""Advisory lock in PostgreSQL during a migration; an arbitrary number."""
 _CONNECTIONS = 8
 _BUSY_SECONDS = 10
-"""How long a request waits for others to finish writing."""
+"""How long a request waits for other writers, in seconds."""
 
 
 class Database:
-    """Where jobs are kept.
+    """The jobs' database.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Database:
     Raises
     ------
     InvalidInputError
-        If the address is none, or of a database whose driver is not installed; or the folder cannot be made.
+        If the URL is invalid, its driver is not installed, or the folder cannot be created.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,37 +44,37 @@ class Database:
             settings.jobs_folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(
-                f"GAIA_REDSHIFT_JOBS_FOLDER, {settings.jobs_folder}, cannot be made: {error.strerror}"
+                f"GAIA_REDSHIFT_JOBS_FOLDER, {settings.jobs_folder}, cannot be created: {error.strerror}"
             ) from None
         self._reads = _engine(url)
         self._writes = self._reads.execution_options(gaia_redshift_writes=True)
-        # SQLite lets whoever asks at the right moment write: threads of one process at least take turns.
+        # SQLite has no queue of writers; this lock makes the threads of one process take turns.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file."""
+        """Whether it is SQLite."""
         return self._reads.dialect.name == "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Begin a transaction that reads; raises DatabaseUnavailableError."""
+        """Begin a read transaction; raises DatabaseUnavailableError."""
         with _told(), self._reads.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Begin a transaction that writes: in SQLite one at a time. Raises DatabaseUnavailableError."""
+        """Begin a write transaction, in SQLite one at a time; raises DatabaseUnavailableError."""
         with self._turn, _told(), self._writes.begin() as connection:
             yield connection
 
     def prepare(self) -> None:
-        """Bring the database up to date; whoever comes meanwhile waits.
+        """Create or migrate the database; other processes wait meanwhile.
 
         Raises
         ------
         InvalidInputError
-            If a newer version of the service made it.
+            If the database was made by a newer version of the service.
         DatabaseUnavailableError
         """
         with self.read() as connection:
@@ -97,12 +97,12 @@ def _engine(url: str) -> Engine:
     try:
         if not url.startswith("sqlite"):
             return create_engine(url, pool_pre_ping=True, pool_recycle=300, connect_args={"connect_timeout": 5})
-        # Connections stay open: whoever closes the last one writes the log into the file, and a full disk lets nobody
-        # open the first again.
+        # Connections stay open: closing the last one writes the log into the file, and with a full disk the database
+        # could not be opened again.
         arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
         engine = create_engine(url, poolclass=QueuePool, pool_size=_CONNECTIONS, connect_args=arguments)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InvalidInputError(f"GAIA_REDSHIFT_JOBS_DATABASE is no address of a database: {error}") from None
+        raise InvalidInputError(f"GAIA_REDSHIFT_JOBS_DATABASE is not the URL of a database: {error}") from None
     except ModuleNotFoundError:
         raise InvalidInputError(
             "GAIA_REDSHIFT_JOBS_DATABASE needs a driver: pip install 'gaia-redshift[postgresql]'"
@@ -113,13 +113,13 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Begin; one that will write waits for its turn here, where it has seen nothing yet that others could change."""
+    """Begin a transaction; a writer waits for its turn here, before it has read anything that others could change."""
     writes = connection.get_execution_options().get("gaia_redshift_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -143,7 +143,7 @@ def _upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise InvalidInputError(
-            f"the jobs' database is of another version of the service: {error}; take that version, or another database"
+            f"the jobs' database is of another version of the service: {error}; use that version, or another database"
         ) from None
 
 
@@ -156,5 +156,5 @@ def _told() -> Iterator[None]:
 
 
 def _reason(error: DBAPIError) -> str:
-    """Return what the database says, without what was asked of it."""
+    """Return the database's error message, without the SQL statement."""
     return (str(error.orig).splitlines() or ["no reason given"])[0][:200]

@@ -1,4 +1,4 @@
-"""All that requests need of jobs, in one place. Imports its neighbours and `settings`."""
+"""`Desk`: the access of requests to jobs. Imports its neighbours and `settings`."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ _THREADS = 8
 
 
 class Desk:
-    """The store and the files, and threads that wait for them: other requests must not.
+    """The store and the files, with threads for calls that block, so that other requests do not wait.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Desk:
     Raises
     ------
     InvalidInputError
-        If the database's address is wrong, or a newer version made it.
+        If the database's URL is wrong, or it was made by a newer version.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Desk:
         self._prepared = False
         try:
             self._prepare()
-        except DatabaseUnavailableError as error:  # predictions need none
+        except DatabaseUnavailableError as error:  # predictions do not need it
             _log.error("jobs wait: %s", error.message)
 
     def _prepare(self) -> None:
@@ -48,7 +48,7 @@ class Desk:
             self._prepared = True
 
     async def do(self, work: Callable[[], _Result]) -> _Result:
-        """Do something that may wait for the database or a disk."""
+        """Run a blocking call in a thread, after preparing the database if necessary."""
 
         def prepared() -> _Result:
             self._prepare()

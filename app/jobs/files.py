@@ -1,7 +1,7 @@
-"""Where the files of jobs lie: a folder, or any address that fsspec knows. Imports `settings`.
+"""The files of jobs, in a folder or any store that fsspec supports. Imports `settings`.
 
-Nothing here is renamed or changed in place, since many stores cannot: a file counts once the database names it, and a
-name is used by one holder of a job's lease alone.
+Files are never renamed or changed in place, since many stores cannot do that: a file is valid once the database names
+it, and each name is used by one lease holder only.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ class Files:
     Raises
     ------
     InvalidInputError
-        If their address is none, needs a package that is not installed, or cannot be written to.
+        If the place is invalid, needs a package that is not installed, or is not writable.
     """
 
     def __init__(self, settings: Settings) -> None:
         assert settings.jobs_folder is not None  # noqa: S101 - there are jobs
         address = settings.jobs_files or str(settings.jobs_folder.absolute() / "files")
         self.scratch = settings.jobs_folder / "scratch"
-        """A folder of this machine for what is not ready yet."""
+        """Local folder for unfinished files."""
         self._fs: Any
         try:
             self._fs, self._root = fsspec.core.url_to_fs(address)
@@ -46,7 +46,7 @@ class Files:
             self._fs.makedirs(self._root, exist_ok=True)
         except (ImportError, ValueError, OSError) as error:
             raise InvalidInputError(
-                f"the jobs' files cannot lie at {address} (GAIA_REDSHIFT_JOBS_FILES): {error}"
+                f"the jobs' files cannot be stored at {address} (GAIA_REDSHIFT_JOBS_FILES): {error}"
             ) from None
         self._local = "file" in ((self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol)
 
@@ -54,7 +54,7 @@ class Files:
         return f"{self._root}/{job}/{name}"
 
     def local(self, job: str, name: str) -> Path | None:
-        """Return a file's path, if it lies on a disk of this machine."""
+        """Return a file's path if it is on a local disk, else None."""
         return Path(self._path(job, name)) if self._local else None
 
     def open(self, job: str, name: str) -> IO[bytes]:
@@ -64,7 +64,7 @@ class Files:
 
     @contextmanager
     def create(self, job: str, name: str) -> Iterator[IO[bytes]]:
-        """Open a new file for writing; it is on the disk when the block ends."""
+        """Open a new file for writing; it is synced to disk when the block ends."""
         path = self._path(job, name)
         self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         if not self._local:
@@ -82,7 +82,7 @@ class Files:
             file.write(content)
 
     def take_in(self, path: Path, job: str, name: str) -> int:
-        """Move a file of this machine among the job's, and return its size."""
+        """Move a local file to the job's files, and return its size."""
         size = path.stat().st_size
         with path.open("rb") as source, self.create(job, name) as target:
             shutil.copyfileobj(source, target, 1 << 20)
@@ -94,9 +94,9 @@ class Files:
         return int(self._fs.size(self._path(job, name)))
 
     def remove(self, job: str) -> None:
-        """Remove all files of a job, if it has any.
+        """Remove all files of a job.
 
-        Whoever works on it may write one more meanwhile: that one removes it, or a sweep does.
+        A worker may still write a file meanwhile; the worker or a sweep removes it.
         """
         self._clear_scratch(job)
         folder = f"{self._root}/{job}"
@@ -111,7 +111,7 @@ class Files:
             path.unlink(missing_ok=True)
 
     def remove_all_but(self, job: str, names: set[str]) -> None:
-        """Remove what an earlier holder of the lease left that nobody names."""
+        """Remove files of earlier lease holders that are not in `names`."""
         self._clear_scratch(job)
         for path in self._fs.find(f"{self._root}/{job}"):
             if path.removeprefix(f"{self._root}/{job}/") not in names:
@@ -123,5 +123,5 @@ class Files:
         return {path.rstrip("/").rpartition("/")[2] for path in self._fs.ls(self._root, detail=False)}
 
     def free_bytes(self) -> int | None:
-        """Return how much room the disk has; None where nobody knows."""
+        """Return the free space of the disk; None if unknown."""
         return shutil.disk_usage(self._root).free if self._local else None

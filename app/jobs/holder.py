@@ -1,8 +1,8 @@
-"""Who holds the lease of a job, and whether that process still lives. Imports nothing of the project.
+"""The holder of a job's lease, and whether that process is still alive. Imports nothing of the project.
 
-No clock is trusted: it may be set back, or differ from that of another machine. A holder counts up in the database, and
-who watches takes it for dead when the count has stood still for as long as the lease, on the watcher's own monotonic
-clock. Of a process of this machine one can also see that it is gone.
+Clocks are not compared between machines, since they may differ or be set back. A holder increments a counter in the
+database; a watcher considers it dead when the counter has not changed for the length of the lease, on the watcher's own
+monotonic clock. For a process of the same machine it is also checked that the process exists.
 """
 
 import os
@@ -14,12 +14,12 @@ _PROC = Path("/proc")
 
 
 def this_process() -> str:
-    """Return a name that no other process has or will have: machine and boot, space of process numbers, start."""
+    """Return a unique name of this process: boot id, PID namespace, PID and start time."""
     return f"{_place()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def is_gone(holder: str) -> bool:
-    """Return whether a process is known to have ended; of another machine nothing is known."""
+    """Return whether a process is known to have ended; False for a process of another machine."""
     parts = holder.rsplit("/", 2)
     if len(parts) != 3 or parts[0] != _place():
         return False
@@ -36,7 +36,7 @@ def _place() -> str:
 
 
 def _started(number: int) -> str:
-    """Return when a process started, in ticks since the boot, or nothing if it has ended, waited for or not."""
+    """Return the start time of a process in ticks since boot; empty if it has ended, even as a zombie."""
     try:
         fields = (_PROC / str(number) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -45,7 +45,7 @@ def _started(number: int) -> str:
 
 
 class Watch:
-    """Tells which holders have shown no sign of life for so long.
+    """Finds the holders that have shown no sign of life for a given time.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Watch:
         Parameters
         ----------
         counts : dict
-            Of every job that is held, its token and how far its holder has counted.
+            For every held job, the token and the holder's counter.
         """
         now = self._clock()
         seen = {}
@@ -74,5 +74,5 @@ class Watch:
         return {job for job, (_, since) in seen.items() if now - since >= self._seconds}
 
     def forget(self) -> None:
-        """Begin anew: for a while nobody could count, since the database did not answer."""
+        """Start over, after a time in which the database did not answer and no holder could count."""
         self._seen = {}

@@ -1,4 +1,4 @@
-"""What a job is: its phase, what it was asked, how far it has come. Imports the library's `interpretation`."""
+"""The data of a job: phase, parameters, progress. Imports the library's `interpretation`."""
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -13,11 +13,11 @@ from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.spectra import UNITS, Unit, find_unit
 
 Source = Literal["upload", "url", "file", "sources"]
-"""Where a job's table comes from: sent, fetched from an address, a file of the service's machine, or Gaia's archive."""
+"""Source of a job's table: sent, fetched from a URL, a file on the service's machine, or Gaia's archive."""
 
 
 class Phase(StrEnum):
-    """Of UWS those that occur here."""
+    """The UWS phases that are used."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
@@ -28,11 +28,11 @@ class Phase(StrEnum):
 
 
 ACTIVE = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
-"""From these a job can still come to another phase."""
+"""Phases that are not final."""
 
 
 class Parameters(BaseModel):
-    """What a job was asked besides its table; as the options of ``POST /predict/table``."""
+    """Parameters of a job, as the options of ``POST /predict/table``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class Parameters(BaseModel):
     pdf: bool = False
     snr: bool = False
     unit: Annotated[Unit, BeforeValidator(find_unit)] = UNITS[0]
-    format: FormatName | None = Field(None, description="Of the result; that of the table if absent")
+    format: FormatName | None = Field(None, description="Format of the result; that of the table if absent")
     rows: Literal["lenient", "strict"] = Field("lenient", description="Whether a row without a redshift is an error")
 
     @property
@@ -52,7 +52,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as the database has it; times are seconds since 1970, and `number` is the order of creation."""
+    """One job in the database. Times are seconds since 1970; `number` is the order of creation."""
 
     number: int
     id: str
@@ -65,18 +65,18 @@ class Job:
     ended: float | None
     destruction: float
     duration: int
-    """Seconds of work that it may take; 0 for no limit."""
+    """Limit of the work in seconds; 0 for none."""
     spent: float
-    """Seconds of work that it took."""
+    """Seconds of work done."""
     parameters: str
     source: Source
     address: str | None
-    """The table's URL or path, where it was not sent."""
+    """The table's URL or path, if it was not sent."""
     input_name: str
     media_type: str
     input_bytes: int
     obtained: bool
-    """Whether the table lies among the job's files."""
+    """Whether the table is among the job's files."""
     model_sha256: str | None
     recognised: str | None
     rows_total: int | None
@@ -104,7 +104,7 @@ class Job:
 
     @property
     def problem(self) -> dict[str, Any] | None:
-        """The error in the one shape without its outer braces: code, message, details."""
+        """The error: code, message, details."""
         if self.error is None:
             return None
         found: dict[str, Any] = orjson.loads(self.error)["error"]
@@ -112,7 +112,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the phase is final."""
         return self.phase not in ACTIVE
 
 
@@ -121,22 +121,22 @@ COLUMNS = tuple(field.name for field in fields(Job))
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Consecutive rows of a job that are predicted and written."""
+    """Consecutive rows of a job that have been predicted and written."""
 
     number: int
     first_row: int
     rows: int
     failed: int
     token: int
-    """Of the lease under which it was written; part of its files' names."""
+    """Token of the lease under which the part was written; part of the file names."""
     bytes: int
 
     @property
     def table(self) -> str:
-        """Name of the file with its rows, Arrow."""
+        """Name of the Arrow file with the rows."""
         return f"parts/{self.number:06d}-{self.token}.arrow"
 
     @property
     def flux(self) -> str:
-        """Name of the file with its spectra, npy, shape (rows, samples)."""
+        """Name of the npy file with the spectra, shape (rows, samples)."""
         return f"parts/{self.number:06d}-{self.token}.npy"

@@ -1,4 +1,4 @@
-"""What starts the processes that work on jobs, replaces those that end or hang, and stops them. Imports `worker`."""
+"""`Keeper`: starts the job workers, replaces those that end or hang, and stops them. Imports `worker`."""
 
 import contextlib
 import logging
@@ -17,15 +17,15 @@ _log = logging.getLogger("gaia_redshift")
 
 _LOOK_SECONDS = 0.2
 _START_SECONDS = 600.0
-"""A process shows its first sign of life within this time: it stands back for others."""
+"""Seconds within which a worker must show its first sign of life; it runs at low priority."""
 _AGAIN_SECONDS = 1.0
-"""Between the end of a process and the start of the next: one that cannot start must not take all the time there is."""
+"""Seconds between the end of a worker and the next start, so that one that cannot start does not use all the CPU."""
 _STOP_SECONDS = 10.0
-"""A process that is told to end finishes its part; what it has not finished by then, the next does."""
+"""Seconds that a worker has to finish its part after being told to end; the next worker does the rest."""
 
 
 class Keeper:
-    """Keeps as many processes as the settings say.
+    """Keeps the configured number of job workers running.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let each process finish its part, and end."""
+        """Stop the workers, each after its current part."""
         self._stopping.set()
         self._thread.join()
         for kept in self._kept:
@@ -61,7 +61,7 @@ class Keeper:
 
 
 class _Kept:
-    """One process, and the one after it."""
+    """One worker and its successors."""
 
     def __init__(self, context: Any, settings: Settings) -> None:
         self._context, self._settings = context, settings
@@ -74,16 +74,16 @@ class _Kept:
         self._process.start()
 
     def look(self) -> None:
-        """Replace the process if it has ended or hangs."""
+        """Replace the worker if it has ended or hangs."""
         silent = time.monotonic() - self._pulse.value
         if self._process.is_alive() and silent <= 2 * self._settings.jobs_lease_seconds:
             return
         if self._process.is_alive():
-            _log.error("a process that works on jobs hangs: no sign of life for %.0f s", silent)
+            _log.error("a job worker hangs and is replaced: no sign of life for %.0f s", silent)
             self._process.kill()
         self._process.join()
         if self._process.exitcode:
-            _log.error("a process that works on jobs ended with %d; it is replaced", self._process.exitcode)
+            _log.error("a job worker ended with exit code %d and is replaced", self._process.exitcode)
         time.sleep(_AGAIN_SECONDS)
         self._start()
 
@@ -94,7 +94,7 @@ class _Kept:
                 os.kill(self._process.pid, sig)
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end, and bring it about."""
+        """Wait for the end of the worker, and kill it after `seconds`."""
         self._process.join(seconds)
         if self._process.is_alive():
             self._process.kill()
@@ -103,7 +103,7 @@ class _Kept:
 
 @contextlib.contextmanager
 def keeping(settings: Settings) -> Iterator[None]:
-    """Keep processes that work on jobs, where the settings want them, until the block ends."""
+    """Run the job workers, if the settings ask for any, until the block ends."""
     keeper = Keeper(settings)
     keeper.start()
     try:

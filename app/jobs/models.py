@@ -1,4 +1,4 @@
-"""The models that jobs were promised, loaded as they are needed. Imports `settings` and the library."""
+"""Loading the models of jobs. Imports `settings` and the library."""
 
 from app.errors import JobFailedError
 from app.settings import Settings
@@ -8,7 +8,7 @@ from gaia_redshift.predictor import Predictor
 
 
 class Predictors:
-    """Loads a model, and keeps the last one.
+    """Loads models, and keeps the last one in memory.
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ class Predictors:
         model : str
             ``name@version``.
         sha256 : str, optional
-            Of the manifest under which the job was begun: its parts are of one model.
+            SHA-256 of the manifest with which the job was started; all its parts must use the same model.
 
         Raises
         ------
         JobFailedError
-            If it is gone, or is another one.
+            If the model is gone, or has been replaced.
         """
         settings = self._settings
         try:
@@ -40,7 +40,9 @@ class Predictors:
         except RedshiftError as error:
             raise JobFailedError(f"the job's model cannot be loaded: {error.message}") from error
         if sha256 is not None and bundle.sha256 != sha256:
-            raise JobFailedError(f"{model} was replaced by another model of that name and version: send the job again")
+            raise JobFailedError(
+                f"{model} was replaced by a different model of the same name and version: send the job again"
+            )
         if self._last is None or self._last[0] != bundle.sha256:
             self._last = None
             predictor = Predictor(bundle, engine=settings.engine, threads=settings.jobs_threads)

@@ -1,4 +1,4 @@
-"""Tables that were not sent: fetched from an address, or copied from a folder. Imports its neighbours."""
+"""Obtaining tables that were not sent: from a URL, or from a folder. Imports its neighbours."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ _JUDGED_SECONDS = 60.0
 
 
 def obtain(lease: Lease, files: Files, settings: Settings, step: Callable[[], None] = lambda: None) -> None:
-    """Bring a job's table among its files, unless it is there.
+    """Copy a job's table to its files, unless it is there already.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def obtain(lease: Lease, files: Files, settings: Settings, step: Callable[[], No
     files : Files
     settings : Settings
     step : callable, optional
-        Called for every piece.
+        Called after every piece.
 
     Raises
     ------
     AddressRefusedError, FetchFailedError, BodyTooLargeError
-        If it may not be had, does not come or comes too slowly, or is too large.
+        If it may not be fetched, cannot be fetched, comes too slowly, or is too large.
     """
     job = lease.job
     if job.obtained:
@@ -48,7 +48,7 @@ def obtain(lease: Lease, files: Files, settings: Settings, step: Callable[[], No
             now = time.monotonic()
             if now - judged_at > _JUDGED_SECONDS:
                 if size - judged < settings.min_bytes_per_second * _JUDGED_SECONDS:
-                    raise FetchFailedError(f"less than {settings.min_bytes_per_second} bytes/s come from the address")
+                    raise FetchFailedError(f"the address sends less than {settings.min_bytes_per_second} bytes/s")
                 judged, judged_at = size, now
     if kind and not job.media_type:
         known["media_type"] = kind
@@ -71,10 +71,10 @@ def _pieces(address: str, is_url: bool, settings: Settings) -> Iterator[tuple[It
 
 
 def find_file(name: str, settings: Settings) -> Path:
-    """Return a file below the folder of inputs; raises AddressRefusedError if it is none, wherever links lead."""
+    """Return a file in the folder of inputs; raises AddressRefusedError for any other path, after resolving links."""
     if settings.jobs_inputs is None:
         raise AddressRefusedError(
-            "this service reads no files of its machine: set GAIA_REDSHIFT_JOBS_INPUTS, or send it"
+            "this service does not read files of its machine: set GAIA_REDSHIFT_JOBS_INPUTS, or send the file"
         )
     folder = settings.jobs_inputs.resolve()
     try:
@@ -83,5 +83,5 @@ def find_file(name: str, settings: Settings) -> Path:
     except (OSError, ValueError):
         good = False
     if not good:
-        raise AddressRefusedError(f"{name[:200]!r} is no file below the folder that jobs may read")
+        raise AddressRefusedError(f"{name[:200]!r} is not a file in the folder that jobs may read")
     return path

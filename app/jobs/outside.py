@@ -1,8 +1,8 @@
-"""Calling other hosts, of an allow list alone and at addresses that were checked. Imports `errors` and `settings`.
+"""Calling other hosts: only those on an allow list, at checked IP addresses. Imports `errors` and `settings`.
 
-Whoever may name an address to a service can make it call machines that are its alone to reach (server-side request
-forgery). So a host must be allowed by name, each address that its name stands for must be public, the connection is
-made to the very address that was checked, and a redirect is a new address, checked in the same way.
+A user who gives the service a URL could make it call machines that only the service can reach (server-side request
+forgery). So a host must be allowed by name, all its IP addresses must be public, the connection is made to the address
+that was checked, and the target of a redirect is checked in the same way.
 """
 
 import socket
@@ -21,20 +21,20 @@ from app.settings import Settings
 _MOST_REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
 _SECONDS = 30.0
-"""Longest silence of a host."""
+"""Longest wait for a host's next bytes, in seconds."""
 _AGENT = b"gaia-redshift"
 
 
 def check_address(url: str, hosts: Sequence[str], setting: str) -> SplitResult:
-    """Return the parts of a URL that may be called, as far as that can be said without looking its name up.
+    """Check a URL without a DNS look-up, and return its parts.
 
     Parameters
     ----------
     url : str
     hosts : sequence of str
-        Those that are allowed; ``*.name`` for all below one.
+        Allowed hosts; ``*.name`` for all subdomains.
     setting : str
-        Where they stand.
+        Name of the setting that lists them.
 
     Raises
     ------
@@ -44,20 +44,20 @@ def check_address(url: str, hosts: Sequence[str], setting: str) -> SplitResult:
         parts = urlsplit(url)
         name, _ = (parts.hostname or "").lower().rstrip("."), parts.port
     except ValueError:
-        raise AddressRefusedError(f"{url[:200]!r} is no address") from None
+        raise AddressRefusedError(f"{url[:200]!r} is not a URL") from None
     if parts.scheme not in {"http", "https"} or not name or not url.isascii():
-        raise AddressRefusedError(f"{url[:200]!r} is no address of http or https")
+        raise AddressRefusedError(f"{url[:200]!r} is not a URL of http or https")
     if parts.username is not None or parts.password is not None:
-        raise AddressRefusedError("the address holds a user or a password: only public tables are fetched")
+        raise AddressRefusedError("the URL has a user name or password: only public tables are fetched")
     if not any(name == one.lower() or (one.startswith("*.") and name.endswith(one[1:].lower())) for one in hosts):
         raise AddressRefusedError(
-            f"the host {name[:100]!r} is none that this service may call: its operator can add it to {setting}"
+            f"this service may not call the host {name[:100]!r}: its operator can add it to {setting}"
         )
     return parts
 
 
 class _CheckedBackend(httpcore.SyncBackend):
-    """Connects to the addresses of a name after a look at them, and never looks the name up again."""
+    """Looks up a name once, checks its addresses, and connects to one of them."""
 
     def __init__(self, private: bool) -> None:
         self._private = private
@@ -81,14 +81,14 @@ class _CheckedBackend(httpcore.SyncBackend):
 
 
 def resolve(host: str, port: int, *, private: bool) -> list[str]:
-    """Return the addresses of a host; raises AddressRefusedError if one of them is not public.
+    """Return the IP addresses of a host; raises AddressRefusedError if one of them is not public.
 
     Parameters
     ----------
     host : str
     port : int
     private : bool
-        Whether they need not be.
+        Whether private addresses are allowed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -98,14 +98,14 @@ def resolve(host: str, port: int, *, private: bool) -> list[str]:
     for address in addresses:
         if not (private or is_public(address)):
             raise AddressRefusedError(
-                f"the host {host[:100]!r} has the address {address}, which is not public: this service calls no "
-                "machine of its own network"
+                f"the host {host[:100]!r} has the address {address}, which is not public: this service does not call "
+                "machines of its own network"
             )
     return addresses
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is one of the internet's, whatever it is wrapped in."""
+    """Return whether an IP address is public, also one embedded in an IPv6 address."""
     number = ip_address(address.partition("%")[0])
     inner = [number]
     if number.version == 6:
@@ -120,15 +120,15 @@ _NAT64 = bytes.fromhex("0064ff9b0000000000000000")
 
 
 class Outside:
-    """What may be called.
+    """A client for allowed hosts.
 
     Parameters
     ----------
     settings : Settings
     hosts : sequence of str
-        Those that are allowed.
+        Allowed hosts.
     setting : str
-        Where they stand.
+        Name of the setting that lists them.
     """
 
     def __init__(self, settings: Settings, hosts: Sequence[str], setting: str) -> None:
@@ -145,14 +145,14 @@ class Outside:
 
     @contextmanager
     def get(self, url: str) -> Iterator[httpcore.Response]:
-        """Fetch what lies at an address, within redirects.
+        """Fetch a URL, following redirects.
 
         Raises
         ------
         AddressRefusedError
-            If it, or where it leads, may not be called.
+            If the URL, or the target of a redirect, may not be called.
         FetchFailedError
-            If nothing comes, or no 200.
+            If the host does not answer, or not with status 200.
         """
         for _ in range(_MOST_REDIRECTS):
             check_address(url, self._hosts, self._setting)
@@ -166,7 +166,7 @@ class Outside:
         raise FetchFailedError(f"more than {_MOST_REDIRECTS} redirects, the last to {_shown(url)}")
 
     def post(self, url: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> int:
-        """Send something, and return the status of the answer; redirects are not followed. Raises as `get`."""
+        """Send a body and return the status of the answer; redirects are not followed. Raises as `get`."""
         check_address(url, self._hosts, self._setting)
         with self._call("POST", url, headers, body) as answer:
             return answer.status
@@ -186,7 +186,7 @@ class Outside:
             ) as answer:
                 yield answer
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            raise FetchFailedError(f"{_shown(url)} cannot be had: {error or type(error).__name__}") from error
+            raise FetchFailedError(f"{_shown(url)} cannot be fetched: {error or type(error).__name__}") from error
 
 
 def _header(answer: httpcore.Response, name: bytes) -> str:
@@ -195,7 +195,7 @@ def _header(answer: httpcore.Response, name: bytes) -> str:
 
 
 def media_type(answer: httpcore.Response) -> str:
-    """Return the media type that an answer names, without parameters."""
+    """Return the media type of an answer, without parameters."""
     return _header(answer, b"content-type").partition(";")[0].strip().lower()[:100]
 
 

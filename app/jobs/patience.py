@@ -1,4 +1,4 @@
-"""Waiting for a database that does not answer: a job must not end because of it. Imports `errors`."""
+"""Retrying while the database does not answer, so that a job does not fail because of it. Imports `errors`."""
 
 import logging
 import time
@@ -15,14 +15,14 @@ _LONGEST = 5.0
 
 
 def patiently(work: Callable[[], _Result], stop: Callable[[], bool] = lambda: False) -> _Result:
-    """Do something with the database, again and again until it answers.
+    """Call a function that uses the database, repeatedly until the database answers.
 
     Parameters
     ----------
     work : callable
-        May be done twice: what it writes is refused the second time, or is the same.
+        Must be safe to repeat: a second write is refused, or has no effect.
     stop : callable, optional
-        Whether to give up: then its error is raised.
+        Returns whether to give up; then the error is raised.
     """
     seconds = 0.1
     while True:

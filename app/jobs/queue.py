@@ -1,4 +1,4 @@
-"""What workers do to jobs: take one, add its parts, end it. Imports its neighbours, `settings` and `errors`."""
+"""The workers' side of jobs: take one, add its parts, end it. Imports its neighbours, `settings` and `errors`."""
 
 import time
 from typing import Any
@@ -16,15 +16,15 @@ from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
 _LOOK_AT = 20
-"""Jobs that wait are looked at so many at a time: others may take the first at the same moment."""
+"""Number of waiting jobs considered at a time, since other workers may take the first ones at the same moment."""
 
 
 class LeaseLostError(Exception):
-    """Another process has the job, or it was aborted or destroyed: what this one does counts no more."""
+    """Another process has the job, or it was aborted or destroyed; this process must stop working on it."""
 
 
 class Lease:
-    """The right to work on a job, until somebody else has it.
+    """The exclusive right to work on a job, until it is lost to another process.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Lease:
         self._change(beat=JOBS.c.beat + 1)
 
     def describe(self, **known: Any) -> None:
-        """Enter what is known of the job's table or model; raises LeaseLostError."""
+        """Record facts about the job's table or model; raises LeaseLostError."""
         self._change(changed=JOBS.c.changed + 1, **known)
 
     def refresh(self) -> None:
-        """Read again what is known of the job."""
+        """Read the job from the database again."""
         with self._database.read() as connection:
             row = connection.execute(select(JOBS).where(JOBS.c.number == self.job.number)).first()
         if row is None or (job := job_of(row)).token != self.job.token:
@@ -58,10 +58,10 @@ class Lease:
             return parts_of(connection, self.job.number)
 
     def add(self, part: Part, *, fraction: float, seconds: float) -> None:
-        """Enter a part whose files are written: from now on it is done. Raises LeaseLostError."""
+        """Record a part whose files have been written; it is then done. Raises LeaseLostError."""
         try:
             self._add(part, fraction, seconds)
-        except IntegrityError:  # it was entered before, and the answer was lost
+        except IntegrityError:  # it was recorded before, and the answer was lost
             if part not in self.parts():
                 raise
 
@@ -82,28 +82,28 @@ class Lease:
             connection.execute(insert(PARTS).values(job=self.job.number, **values))
 
     def complete(self, result: str, media_type: str, size: int) -> None:
-        """Enter the result; raises LeaseLostError."""
+        """Record the result; raises LeaseLostError."""
         known = {"result": result, "result_type": media_type, "result_bytes": size, "fraction": 1.0}
         self._end(Phase.COMPLETED, rows_total=JOBS.c.rows_done, **known)
 
     def fail(self, error: RedshiftError) -> None:
-        """Enter why there is no result; raises LeaseLostError."""
+        """End the job with an error; raises LeaseLostError."""
         self._end(Phase.ERROR, error=orjson.dumps(error.body()).decode())
 
     def abort(self, error: RedshiftError) -> None:
-        """Enter why it was not carried on; raises LeaseLostError."""
+        """Abort the job, with the reason; raises LeaseLostError."""
         self._end(Phase.ABORTED, error=orjson.dumps(error.body()).decode())
 
     def release(self) -> None:
-        """Leave the job to whoever comes next, with the parts that are done; raises LeaseLostError."""
+        """Give up the lease, so that another worker continues after the parts done; raises LeaseLostError."""
         self._change(worker=None, attempts=0, changed=JOBS.c.changed + 1)
 
     def put_back(self) -> None:
-        """Leave the job after an error that may be its own: that counts as an attempt. Raises LeaseLostError."""
+        """Give up the lease after an error that the job may have caused, an attempt; raises LeaseLostError."""
         self._change(worker=None, changed=JOBS.c.changed + 1)
 
     def exists(self) -> bool:
-        """Return whether the job was not destroyed."""
+        """Return whether the job still exists."""
         with self._database.read() as connection:
             return connection.execute(select(JOBS.c.id).where(JOBS.c.number == self.job.number)).first() is not None
 
@@ -122,7 +122,7 @@ class Lease:
 
 
 class Queue:
-    """The jobs that wait, and those whose holder is gone.
+    """Waiting jobs, and jobs whose holder is gone.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ class Queue:
         self._watch = Watch(settings.jobs_lease_seconds)
 
     def take(self, without: frozenset[int] = frozenset()) -> Lease | None:
-        """Take the job that has waited longest, if there is one.
+        """Take the job that has waited longest, or return None.
 
         Parameters
         ----------
         without : set of int
-            Numbers of jobs to leave alone.
+            Numbers of jobs to skip.
         """
         for job in self._free():
             if job.number not in without and (taken := self._take(job)) is not None:
@@ -150,7 +150,7 @@ class Queue:
         return None
 
     def _free(self) -> list[Job]:
-        """Return jobs that nobody works on: first those that were begun."""
+        """Return jobs that no process works on, started ones first."""
         held = JOBS.c.phase == Phase.EXECUTING
         waiting = select(JOBS).where(JOBS.c.phase == Phase.QUEUED).order_by(JOBS.c.number).limit(_LOOK_AT)
         try:
@@ -165,7 +165,7 @@ class Queue:
         return [*left, *queued]
 
     def _take(self, job: Job) -> Job | None:
-        """Take a job if it is still as it was seen."""
+        """Take a job if it has not changed since it was read."""
         same = and_(
             JOBS.c.number == job.number,
             JOBS.c.token == job.token,

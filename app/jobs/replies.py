@@ -1,4 +1,4 @@
-"""A job as it is told to its owner. Imports `job`, and the library's messages."""
+"""The description of a job in replies. Imports `job`, and the library's messages."""
 
 import time
 from datetime import UTC, datetime
@@ -13,20 +13,20 @@ RESULT: Literal["result"] = "result"
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a time as UWS writes it, in UTC."""
+    """Return a time in UTC in the format of UWS."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def reply(job: Job, base: str) -> JobReply:
-    """Return a job as its owner sees it.
+    """Return the description of a job for its owner.
 
     Parameters
     ----------
     job : Job
     base : str
-        Address of all jobs.
+        URL of the list of jobs.
     """
     href = f"{base}/{job.id}"
     asked = job.asked_for
@@ -62,7 +62,7 @@ def reply(job: Job, base: str) -> JobReply:
 
 
 def quote(job: Job) -> float | None:
-    """Return when a job will end at the speed so far; None where there is none yet."""
+    """Return when a job will end at the speed so far; None if it has no speed yet."""
     if job.phase is Phase.COMPLETED:
         return job.ended
     if job.phase is not Phase.EXECUTING or not job.fraction:

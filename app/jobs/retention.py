@@ -1,4 +1,4 @@
-"""Destroying jobs whose time is over, and files that belong to none. Imports its neighbours."""
+"""Destroying expired jobs, and files without a job. Imports its neighbours."""
 
 import time
 
@@ -10,11 +10,11 @@ from app.jobs.schema import JOBS
 
 _SWEEP_SECONDS = 30.0
 _ORPHAN_SECONDS = 3600.0
-"""Files without a job are removed after so long: an upload has none until it is complete."""
+"""Seconds after which files without a job are removed; an upload has no job until it is complete."""
 
 
 class Retention:
-    """Sweeps now and then.
+    """Removes expired jobs and orphaned files from time to time.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Retention:
         self._orphans: dict[str, float] = {}
 
     def sweep(self) -> None:
-        """Destroy what is due, unless that was done a moment ago."""
+        """Destroy expired jobs and orphaned files, unless this was done recently."""
         now = time.monotonic()
         if self._swept is not None and now - self._swept < _SWEEP_SECONDS:
             return
@@ -37,7 +37,7 @@ class Retention:
         self._swept = now
 
     def destroy_due(self) -> list[str]:
-        """Destroy jobs whose time is over, and return their identifiers; one at a time, others write between them."""
+        """Destroy expired jobs and return their identifiers; one transaction each, so that others can write between."""
         due = select(JOBS.c.id).where(JOBS.c.destruction <= time.time())
         with self._database.read() as connection:
             found = [row[0] for row in connection.execute(due)]
@@ -48,7 +48,7 @@ class Retention:
         return found
 
     def remove_orphans(self, now: float) -> None:
-        """Remove files that have belonged to no job for an hour, `now` on the monotonic clock."""
+        """Remove files that have had no job for an hour; `now` is on the monotonic clock."""
         there = self._files.jobs()
         with self._database.read() as connection:
             known = {row[0] for row in connection.execute(select(JOBS.c.id))}

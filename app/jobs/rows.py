@@ -1,6 +1,6 @@
-"""Looking into a job's rows, those that are done: a page of them, sorted and filtered. Imports its neighbours.
+"""Reading a job's finished rows, sorted, filtered and by page. Imports its neighbours.
 
-What is asked of all rows reads the columns that it needs, part by part; only the rows that are shown are read whole.
+Sorting and filtering read only the columns needed, part by part; only the rows of the page are read completely.
 """
 
 import re
@@ -23,9 +23,9 @@ from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.table import DESCRIPTION, UCD, UNIT, about
 
 ROW = "row"
-"""The number of a row in its table, from zero: it can be sorted and filtered by as a column can."""
+"""Name for the number of a row in its table, from zero, which can be used like a column to sort and filter."""
 BRIGHTNESS = "brightness"
-"""log10 of the flux of all samples together, in e-/s: no column that is shown, but sorted and filtered by as one."""
+"""Name for log10 of the summed flux of all samples, in e-/s; not shown, but used like a column to sort and filter."""
 
 _CONDITION = re.compile(r"\s*([^<>=!~]+?)\s*(<=|>=|!=|=|<|>|~)(.*)", re.DOTALL)
 _COMPARE = {
@@ -38,23 +38,23 @@ _COMPARE = {
 }
 
 _EXACT = 2**53
-"""Larger whole numbers are rounded by JavaScript."""
+"""Larger integers are rounded by JavaScript."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows."""
+    """A page of rows."""
 
     done: int
-    """Rows that are done."""
+    """Number of finished rows."""
     matched: int
-    """Of these, how many fit the filters."""
+    """Number of these that match the filters."""
     columns: list[dict[str, str]]
     rows: list[dict[str, Any]]
 
 
 class Rows:
-    """The rows of a job that are done.
+    """The finished rows of a job.
 
     Parameters
     ----------
@@ -69,14 +69,14 @@ class Rows:
         self._done = parts[-1].first_row + parts[-1].rows if parts else 0
 
     def page(self, offset: int, limit: int, sort: str | None = None, filters: Sequence[str] = ()) -> Page:
-        """Return some rows.
+        """Return a page of rows.
 
         Parameters
         ----------
         offset, limit : int
-            Of those that match, in the order that is asked for.
+            Among the matching rows, in the requested order.
         sort : str, optional
-            A column, with ``-`` before it for falling order; what has no value comes last.
+            A column, with ``-`` before it for descending order; rows without a value come last.
         filters : sequence of str
             ``column<value``, and ``<=``, ``>``, ``>=``, ``=``, ``!=``, and ``~`` for text that contains the value; all
             must hold.
@@ -84,7 +84,7 @@ class Rows:
         Raises
         ------
         InvalidRequestError
-            If a column is not there, or a value does not belong to it.
+            If there is no such column, or a value is not of its type.
         """
         if not self._parts:
             return Page(0, 0, [], [])
@@ -114,7 +114,7 @@ class Rows:
         return [rows[number] for number in numbers.tolist()]
 
     def spectra(self, numbers: NDArray[np.int64]) -> FloatArray:
-        """Return the spectra of rows in falling or rising order, shape (rows, samples); NaN where one was not read."""
+        """Return the spectra of rows, ascending or descending, shape (rows, samples); NaN for unreadable spectra."""
         firsts = np.array([part.first_row for part in self._parts])
         places = np.searchsorted(firsts, numbers, side="right") - 1
         found = []
@@ -130,7 +130,7 @@ class Rows:
 
     @contextmanager
     def _open(self, part: Part, columns: Sequence[str] | None) -> Iterator[pyarrow.Table]:
-        """Open a part; of some columns nothing else is read."""
+        """Open a part, reading only some columns."""
         path = self._files.local(self._job, part.table)
         source = pyarrow.memory_map(str(path)) if path is not None else self._files.open(self._job, part.table)
         with source:
@@ -142,7 +142,7 @@ class Rows:
                 yield stored.read_all()
 
     def matching(self, columns: Sequence[str], filters: Sequence[str] = ()) -> pyarrow.Table:
-        """Return some columns of all rows that fit the filters; `ROW` and `BRIGHTNESS` are some, too.
+        """Return some columns of all rows that match the filters; `ROW` and `BRIGHTNESS` are allowed too.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Rows:
         return pyarrow.concat_tables(found)
 
     def _columns(self, part: Part, wanted: set[str]) -> pyarrow.Table:
-        """Return some columns of a part, those that are not stored among them."""
+        """Return some columns of a part, including the computed ones."""
         own = sorted(wanted - {ROW, BRIGHTNESS})
         with self._open(part, own or [self._schema().names[0]]) as stored:
             table = stored.select(own)
@@ -191,7 +191,7 @@ class Rows:
 
 @lru_cache(maxsize=1024)
 def brightness(files: Files, job: str, name: str) -> pyarrow.Array:
-    """Return the `BRIGHTNESS` of a part's rows; null where there is no flux. A part never changes, and 16 kB stay."""
+    """Return the `BRIGHTNESS` of a part's rows, null without a flux; cached (16 kB), since a part never changes."""
     with files.open(job, name) as file:
         total = np.load(file, allow_pickle=False).sum(axis=1, dtype=np.float64)
     bright = total > 0  # not where it is NaN
@@ -199,7 +199,7 @@ def brightness(files: Files, job: str, name: str) -> pyarrow.Array:
 
 
 def _good(table: pyarrow.Table, conditions: Sequence["_Condition"]) -> NDArray[np.bool_]:
-    """Return which rows fit all conditions."""
+    """Return a mask of the rows that match all conditions."""
     good = np.ones(len(table), np.bool_)
     for condition in conditions:
         good &= condition.holds(table[condition.column])
@@ -213,7 +213,7 @@ class _Condition:
         found = _CONDITION.fullmatch(text)
         if found is None:
             raise InvalidRequestError(
-                f"the filter {text[:80]!r} is none: give a column, one of < <= > >= = != ~, and a value",
+                f"the filter {text[:80]!r} cannot be read: give a column, one of < <= > >= = != ~, and a value",
                 [Detail("filter", text[:80])],
             )
         name, self._operator, value = found[1], found[2], found[3].strip()
@@ -234,7 +234,7 @@ class _Condition:
             ) from None
 
     def holds(self, column: pyarrow.ChunkedArray) -> NDArray[np.bool_]:
-        """Return where it holds; nowhere in rows without a value."""
+        """Return a mask of the rows where it holds; false for rows without a value."""
         if types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if self._operator == "~":
@@ -246,7 +246,7 @@ class _Condition:
 
 
 def _known(name: str, schema: pyarrow.Schema) -> str:
-    """Return a column by its name in whatever case; raises InvalidRequestError if there is none."""
+    """Return a column's name, ignoring case; raises InvalidRequestError if there is none."""
     names: list[str] = [ROW, BRIGHTNESS, *(field.name for field in schema if _shown(field))]
     if name in names:
         return name
@@ -259,7 +259,7 @@ def _known(name: str, schema: pyarrow.Schema) -> str:
 
 
 def _shown(field: pyarrow.Field) -> bool:
-    """Return whether a column holds one value a row."""
+    """Return whether a column has one value per row."""
     return not (types.is_nested(field.type) or types.is_binary(field.type))
 
 
@@ -277,7 +277,7 @@ def _kind(kind: pyarrow.DataType) -> str:
 
 
 def _told(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as JSON has it: flags as a list, and identifiers, which other programs would round, as text."""
+    """Return a row for JSON: flags as a list, and large integers as text, since other programs would round them."""
     told = dict(values)
     for name, value in values.items():
         if name.strip().lower() == SOURCE_ID and value is not None:

@@ -1,4 +1,4 @@
-"""The tables of the jobs' database. Imports SQLAlchemy; `migrations` bring an existing database to this."""
+"""The tables of the jobs' database. Imports SQLAlchemy; `migrations` update an existing database to this schema."""
 
 from sqlalchemy import (
     BigInteger,
@@ -58,7 +58,7 @@ JOBS = Table(
     Column("webhook_tries", Integer, nullable=False),
     Index("jobs_by_phase", "phase", "number"),
     Index("jobs_by_owner", "owner", "number"),
-    sqlite_autoincrement=True,  # a number is never given twice, whatever was destroyed
+    sqlite_autoincrement=True,  # numbers are never reused
 )
 
 PARTS = Table(

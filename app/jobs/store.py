@@ -1,6 +1,6 @@
-"""What requests do to jobs. Imports its neighbours, `settings` and `errors`.
+"""The requests' side of jobs. Imports its neighbours, `settings` and `errors`.
 
-An owner sees their own jobs alone: those of others are answered as if they were not.
+An owner sees only their own jobs: those of others are treated as if they did not exist.
 """
 
 import secrets
@@ -21,13 +21,13 @@ _MOST_LISTED = 10_000
 
 
 def new_id() -> str:
-    """Return an identifier that nobody guesses."""
+    """Return an identifier that cannot be guessed."""
     return secrets.token_hex(12)
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What a request asks for."""
+    """A job to be created."""
 
     id: str
     owner: str
@@ -45,13 +45,13 @@ class NewJob:
 
 
 def job_of(row: Row[Any]) -> Job:
-    """Return a row of the database as a job."""
+    """Return the job of a database row."""
     values: dict[str, Any] = {name: row._mapping[name] for name in COLUMNS}
     return Job(**{**values, "phase": Phase(values["phase"])})
 
 
 class Store:
-    """The jobs, as requests see them; its methods wait for the database, so call them in a thread.
+    """Jobs, for requests. The methods block on the database: call them in a thread.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Store:
         self._database, self._settings = database, settings
 
     def check_quota(self, owner: str, coming: int) -> None:
-        """Refuse a job before its table is sent; raises QuotaExceededError."""
+        """Check the quotas before a table is received; raises QuotaExceededError."""
         with self._database.read() as connection:
             self._check_quota(connection, owner, coming)
 
@@ -71,11 +71,13 @@ class Store:
         active = select(func.count()).where(JOBS.c.owner == owner, JOBS.c.phase.in_(ACTIVE))
         most = self._settings.jobs_per_owner
         if connection.execute(active).scalar_one() >= most:
-            raise QuotaExceededError(f"{most} of your jobs are not over yet: wait for one to end, or destroy some")
+            raise QuotaExceededError(
+                f"you have {most} unfinished jobs, the most allowed: wait for one to end, or destroy some"
+            )
         if self._bytes(connection) + coming > self._settings.jobs_max_bytes:
             raise QuotaExceededError(
-                f"the jobs' files take the {self._settings.jobs_max_bytes} bytes that they may: destroy jobs that you "
-                "no longer need, or wait until older ones are destroyed"
+                f"the jobs' files take all of the {self._settings.jobs_max_bytes} bytes allowed: destroy jobs that you "
+                "no longer need, or wait until older ones expire"
             )
 
     @staticmethod
@@ -84,7 +86,7 @@ class Store:
         return int(connection.execute(select(sizes)).scalar() or 0)
 
     def add(self, new: NewJob) -> Job:
-        """Accept a job; from here on it is not lost."""
+        """Store a job; from here on it is not lost."""
         now = time.time()
         latest = now + self._settings.jobs_keep_seconds
         row = {
@@ -136,13 +138,13 @@ class Store:
         if id.isascii() and id.isalnum():
             row = connection.execute(select(JOBS).where(JOBS.c.id == id, JOBS.c.owner == owner)).first()
         if row is None:
-            raise UnknownJobError(f"there is no job {id[:40]!r}: it was destroyed, or never was yours")
+            raise UnknownJobError(f"there is no job {id[:40]!r}: it was destroyed, or is not yours")
         return job_of(row)
 
     def find(
         self, owner: str, *, phases: Collection[Phase] = (), after: float | None = None, last: int | None = None
     ) -> list[Job]:
-        """Return an owner's jobs in the order of their creation: in some phases, after a time, or the last ones."""
+        """Return an owner's jobs in order of creation: in some phases, created after a time, or the last ones."""
         query: Select[Any] = select(JOBS).where(JOBS.c.owner == owner)
         if phases:
             query = query.where(JOBS.c.phase.in_(phases))
@@ -153,11 +155,11 @@ class Store:
             return [job_of(row) for row in connection.execute(query)][::-1]
 
     def run(self, owner: str, id: str) -> Job:  # noqa: A002 - what it is
-        """Let a job wait for its turn; raises WrongPhaseError where it has begun or is over."""
+        """Queue a job; raises WrongPhaseError if it has been started or is over."""
         return self._change(owner, id, {Phase.PENDING}, "run", phase=Phase.QUEUED)
 
     def abort(self, owner: str, id: str) -> Job:  # noqa: A002 - what it is
-        """End a job; raises WrongPhaseError where it is over."""
+        """Abort a job; raises WrongPhaseError if it is over."""
         return self._change(
             owner,
             id,
@@ -169,16 +171,16 @@ class Store:
         )
 
     def set_destruction(self, owner: str, id: str, at: float) -> Job:  # noqa: A002 - what it is
-        """Let a job be destroyed at another time, within what the settings allow."""
+        """Set when a job is destroyed, within the limit of the settings."""
         latest = time.time() + self._settings.jobs_keep_seconds
         return self._change(owner, id, set(Phase), "changed", destruction=min(at, latest))
 
     def set_duration(self, owner: str, id: str, seconds: int) -> Job:  # noqa: A002 - what it is
-        """Let a job take more or less time, within what the settings allow."""
+        """Set how long a job may take, within the limit of the settings."""
         return self._change(owner, id, ACTIVE, "changed", duration=self._allowed(seconds))
 
     def set_parameters(self, owner: str, id: str, parameters: Parameters) -> Job:  # noqa: A002 - what it is
-        """Ask for something else; raises WrongPhaseError once the job was run."""
+        """Change the parameters of a job; raises WrongPhaseError if it has been run."""
         return self._change(owner, id, {Phase.PENDING}, "changed", parameters=parameters.model_dump_json())
 
     def _change(self, owner: str, id: str, phases: Collection[Phase], verb: str, **values: Any) -> Job:  # noqa: A002
@@ -191,31 +193,31 @@ class Store:
             return self._one(connection, owner, id)
 
     def destroy(self, owner: str, id: str) -> None:  # noqa: A002 - what it is
-        """Forget a job, whatever its phase; its files are the caller's to remove."""
+        """Delete a job in any phase; the caller must remove its files."""
         with self._database.write() as connection:
             job = self._one(connection, owner, id)
             connection.execute(delete(JOBS).where(JOBS.c.number == job.number))
 
     def parts(self, job: Job) -> list[Part]:
-        """Return the parts of a job that are done, in order."""
+        """Return the finished parts of a job, in order."""
         with self._database.read() as connection:
             return parts_of(connection, job.number)
 
     def jobs_ahead(self, job: Job) -> int:
-        """Return how many jobs will be taken before this one."""
+        """Return how many jobs are queued before this one."""
         ahead = select(func.count()).where(JOBS.c.phase == Phase.QUEUED, JOBS.c.number < job.number)
         with self._database.read() as connection:
             return int(connection.execute(ahead).scalar_one())
 
     def counts(self) -> tuple[dict[Phase, int], int]:
-        """Return how many jobs are in each phase, and how many bytes the files of all take."""
+        """Return the number of jobs in each phase, and the total bytes of all files."""
         with self._database.read() as connection:
             rows = connection.execute(select(JOBS.c.phase, func.count()).group_by(JOBS.c.phase)).all()
             found = {Phase(phase): count for phase, count in rows}
             return {phase: found.get(phase, 0) for phase in Phase}, self._bytes(connection)
 
 
-_FROM_HERE = {True: "it is over", False: "it has been run already"}
+_FROM_HERE = {True: "it is over", False: "it has already been run"}
 
 
 def parts_of(connection: Connection, number: int) -> list[Part]:

@@ -1,4 +1,4 @@
-"""A job's table, from its file to batches of spectra behind those that are done. Imports its neighbours."""
+"""Reading a job's table as batches of spectra, after the rows that are done. Imports its neighbours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ from gaia_redshift.tables.spectra import check_readable, read_errors, read_spect
 from gaia_redshift.tables.table import BLOCK_ROWS
 
 PART_ROWS = 4096
-"""Losing so many costs a second or two."""
+"""Rows per part; repeating one after an interruption takes a second or two."""
 _IDS_AT_ONCE = 1000
 _ERRORS_UNTIL = 5 * BLOCK_ROWS
-"""Errors are read of rows before this one: 24 kB a row of the archive stand before each."""
+"""Flux errors are read only for rows before this one, since all earlier rows must be read too, 24 kB each."""
 
 
 @dataclass(slots=True)
@@ -34,17 +34,17 @@ class Input:
 
     recognised: str
     rows: int | None
-    """How many there are, where the table says so."""
+    """Number of rows, if the table says it."""
     written: Format
-    """Of the result."""
+    """Format of the result."""
     batches: Iterator[SpectrumBatch]
     file: IO[bytes] | None = None
     bytes: int = 0
     part_rows: int = PART_ROWS
-    """Rows that are done together."""
+    """Rows per part."""
 
     def fraction(self, done: int) -> float:
-        """Return about how much of the table `done` rows are."""
+        """Return the approximate fraction of the table that `done` rows are."""
         if self.rows:
             return min(1.0, done / self.rows)
         try:
@@ -56,7 +56,7 @@ class Input:
 
 @contextmanager
 def open_input(job: Job, files: Files, predictor: Predictor, settings: Settings) -> Iterator[Input]:
-    """Open the table of a job behind the rows that are done.
+    """Open the table of a job after the rows that are done.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_input(job: Job, files: Files, predictor: Predictor, settings: Settings)
 
 
 def format_of_result(job: Job, own: str) -> Format:
-    """Return the format that was asked for, or the table's own, or CSV where that cannot be written."""
+    """Return the requested format, else the table's own, else CSV if that cannot be written."""
     asked = job.asked_for.format
     if asked == "qp":
         return QP
@@ -118,7 +118,7 @@ def _bounded(batches: Iterator[SpectrumBatch], settings: Settings) -> Iterator[S
 
 
 def _behind(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBatch]:
-    """Yield what comes after so many rows; blocks may be cut otherwise than when these were read."""
+    """Skip this many rows and yield the rest; blocks may be divided differently than in the previous run."""
     for batch in batches:
         if rows >= len(batch):
             rows -= len(batch)
@@ -139,9 +139,9 @@ def cut(batch: SpectrumBatch, start: int, stop: int) -> SpectrumBatch:
 
 
 def errors_of_row(job: Job, files: Files, grid: Grid, row: int) -> NDArray[np.float64] | None:
-    """Return the errors of a row's fluxes, shape (samples,), where the table has them and the row is near its start.
+    """Return the errors of a row's fluxes, shape (samples,); None if the table has none, or the row is a late one.
 
-    They follow from the archive's errors and correlations of the coefficients, which are large and read from the start.
+    They are computed from the archive's errors and correlations of the coefficients, which are read from the first row.
     """
     if job.source == "sources" or row >= _ERRORS_UNTIL:
         return None

@@ -1,6 +1,6 @@
-"""Jobs as XML, by the schema of UWS 1.1. Imports vo-models, and `replies`.
+"""Jobs as XML in the schema of UWS 1.1. Imports vo-models, and `replies`.
 
-vo-models leaves out elements that the schema demands where they are empty, unless told not to.
+By default vo-models omits empty elements, some of which the schema requires.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ MEDIA_TYPE = "text/xml"
 
 
 def _parameters(job: JobReply) -> Parameters:
-    """Return what a job was asked, each by its name."""
+    """Return the parameters of a job as UWS elements."""
     given = [(name, value) for name, value in job.parameters.items() if value is not None]
     fields: dict[str, Any] = {name: (Parameter, ...) for name, _ in given}
     kind: type[Parameters] = create_model("JobParameters", __base__=Parameters, **fields)
@@ -43,7 +43,7 @@ def _text(value: Any) -> str:
 
 
 def _time(text: str | None) -> datetime | None:
-    """Return a time as the models take it; they make of it their own kind, which writes a Z."""
+    """Return a time for the models, which convert it to their own type and write it with a Z."""
     return None if text is None else datetime.fromisoformat(text)
 
 
@@ -53,7 +53,7 @@ def _results(job: JobReply) -> Results:
 
 
 def write_job(job: JobReply) -> bytes:
-    """Return a job."""
+    """Return the XML of a job."""
     problem = job.error
     summary = None
     if problem is not None:
@@ -82,7 +82,7 @@ _TRANSIENT = {"archive_failed", "fetch_failed", "job_failed"}
 
 
 def write_jobs(jobs: Sequence[JobReply]) -> bytes:
-    """Return a list of jobs."""
+    """Return the XML of a list of jobs."""
     found = [
         ShortJobDescription(
             job_id=job.job_id,
@@ -98,18 +98,18 @@ def write_jobs(jobs: Sequence[JobReply]) -> bytes:
 
 
 def write_results(job: JobReply) -> bytes:
-    """Return where a job's results are."""
+    """Return the XML of a job's results."""
     return _bytes(_results(job))
 
 
 def write_parameters(job: JobReply) -> bytes:
-    """Return what a job was asked."""
+    """Return the XML of a job's parameters."""
     return _bytes(_parameters(job))
 
 
 def _bytes(element: Any, progress: JobProgress | None = None) -> bytes:
     tree: Any = element.to_xml_tree(skip_empty=False)
-    if progress is not None:  # the schema wants elements in it, which the model cannot hold
+    if progress is not None:  # jobInfo needs XML elements, which the model cannot hold
         info = etree.SubElement(tree, f"{{{NSMAP['uws']}}}jobInfo")
         for name, value in progress.model_dump().items():
             if value is not None:

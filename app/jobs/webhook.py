@@ -1,7 +1,7 @@
-"""Telling an address of the end of a job, signed, until it listens. Imports its neighbours, `settings` and `errors`.
+"""Signed notifications of the end of a job, repeated until accepted. Imports its neighbours, `settings` and `errors`.
 
-The signature is the HMAC-SHA256 of the time, a full stop and the body, by the service's secret. Whoever is told may be
-told twice: the body names the job and its phase.
+The signature is the HMAC-SHA256 of the time, a full stop and the body, with the service's secret. A notification may
+arrive twice; the body names the job and its phase.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _TAKEN = range(200, 300)
 
 
 class Webhooks:
-    """Delivers what is due.
+    """Delivers notifications.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Webhooks:
         self._again_at: dict[int, float] = {}
 
     def deliver(self) -> int:
-        """Tell those who are due; return how many listened. What fails is tried again later, less and less often."""
+        """Send the notifications that are due; return how many were accepted. Failed ones are retried, ever later."""
         secret = self._settings.jobs_webhook_secret
         if secret is None:
             return 0
@@ -88,7 +88,7 @@ class Webhooks:
 
 
 def signed(body: bytes, secret: str, at: int | None = None) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a message: its kind, when it was sent, and the signature.
+    """Return the headers of a notification: content type, time and signature.
 
     Parameters
     ----------

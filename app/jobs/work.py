@@ -1,4 +1,4 @@
-"""One job from its table to its result, part by part. Imports its neighbours and the library's `Predictor`."""
+"""Carrying out one job, part by part. Imports its neighbours and the library's `Predictor`."""
 
 import io
 import time
@@ -34,9 +34,9 @@ class Work:
     predictor : Predictor
     settings : Settings
     step : callable
-        Called whenever something was done: as long as it is, nothing hangs.
+        Called at every bit of progress; a worker without calls counts as hung.
     ending : callable
-        Whether the process ends: then what was begun is left to the next.
+        Returns whether the process is to end; the rest of the job is then left to the next worker.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Work:
         self._next_row = lease.job.rows_done
 
     def carry_out(self) -> bool:
-        """Do what is left of the job, and enter its end; return False if it was left to the next.
+        """Do the rest of the job and record its end; return False if it was left to the next worker.
 
         Raises
         ------
         LeaseLostError
-            If it is no longer this process's to do.
+            If another process has the job, or it was aborted or destroyed.
         RedshiftError
             If its table cannot be read.
         OSError
@@ -83,7 +83,7 @@ class Work:
             )
             self._step()
             number = len(parts)
-            # Where processes ended over it, smaller parts: something of it is then done before the next one ends.
+            # After crashes use smaller parts, so that some progress is saved before the next crash.
             rows = max(_LEAST_ROWS, table.part_rows >> (job.attempts - 1))
             for batches in _grouped(_cut(_ahead(table.batches), rows), rows):
                 parts.append(self._do(table, number, batches))
@@ -98,7 +98,7 @@ class Work:
         return True
 
     def _do(self, source: Input, number: int, batches: list[SpectrumBatch]) -> Part:
-        """Predict, write and enter a part."""
+        """Predict, write and record a part."""
         tables: list[pyarrow.RecordBatch] = []
         failed = 0
         first = self._next_row
@@ -109,7 +109,7 @@ class Work:
                 problem = predictions.problems[row]
                 at = first + sum(len(table) for table in tables) + row
                 raise InvalidTableError(
-                    f"row {at} has no redshift, and rows=strict was asked for: {problem.message}",
+                    f"row {at} has no redshift, which rows=strict does not allow: {problem.message}",
                     [Detail(f"rows[{at}]", f"{problem.code}: {problem.message}")],
                 )
             failed += len(predictions.problems)
@@ -132,16 +132,18 @@ class Work:
         return seconds
 
     def _too_long(self) -> bool:
-        """End the job if it took more time than it may."""
+        """Abort the job if it has taken more time than allowed; return whether it has."""
         most = self._job.duration
         if not most or self._spent <= most:
             return False
-        error = JobFailedError(f"the job took more than the {most} s of work that it may: ask for a longer duration")
+        error = JobFailedError(
+            f"the job took more than the {most} s of work allowed: ask for a longer executionduration"
+        )
         patiently(lambda: self._lease.abort(error))
         return True
 
     def _finish(self, written: Format, parts: list[Part]) -> None:
-        """Write the result from all parts, and enter it."""
+        """Write the result from all parts, and record it."""
         job = self._job
         name = f"result-{job.token}{written.extensions[0]}"
         scratch = self._files.scratch / f"{job.id}-{job.token}"
@@ -182,14 +184,14 @@ def _npy(spectra: list[FloatArray]) -> bytes:
 
 
 def _cut(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBatch]:
-    """Yield batches of at most so many rows."""
+    """Yield batches of at most `rows` rows."""
     for batch in batches:
         for start in range(0, len(batch), rows):
             yield batch if len(batch) <= rows else cut(batch, start, min(len(batch), start + rows))
 
 
 def _grouped(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[list[SpectrumBatch]]:
-    """Yield batches together, at least so many rows of them."""
+    """Yield lists of batches with at least `rows` rows together."""
     together: list[SpectrumBatch] = []
     for batch in batches:
         together.append(batch)

@@ -1,4 +1,4 @@
-"""A process that works on jobs, one after the other. Imports its neighbours, the library, and `serving.logs`."""
+"""A process that carries out jobs, one after the other. Imports its neighbours, the library, and `serving.logs`."""
 
 import contextlib
 import errno
@@ -29,22 +29,22 @@ from gaia_redshift.errors import RedshiftError
 _log = logging.getLogger("gaia_redshift")
 
 _LOOK_SECONDS = 0.5
-"""Between two looks for a job, where there was none."""
+"""Seconds between two searches for a job."""
 _FULL_SECONDS = 15.0
-"""A job is left alone so long after the disk had no room for it."""
+"""Seconds for which a job is skipped after the disk had no room for it."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 HUNG = 70
-"""With this the process ends if it hangs (EX_SOFTWARE)."""
+"""Exit code of a worker that hangs (EX_SOFTWARE)."""
 
 
 class Worker:
-    """What takes jobs and carries them out.
+    """Takes jobs and carries them out.
 
     Parameters
     ----------
     settings : Settings
     pulse : callable, optional
-        Called about once a second while all is well.
+        Called about once a second as a sign of life.
     """
 
     def __init__(self, settings: Settings, pulse: Callable[[], None] = lambda: None) -> None:
@@ -62,7 +62,7 @@ class Worker:
         self._stepped = time.monotonic()
 
     def end(self) -> None:
-        """Leave what is begun to the next, after its part."""
+        """Stop after the current part."""
         self._ending.set()
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Worker:
                 self._ending.wait(_LOOK_SECONDS)
 
     def work_once(self) -> bool:
-        """Take a job and carry it out; return False if there was none."""
+        """Take a job and carry it out; return False if there is none."""
         now = time.monotonic()
         self._full = {number: until for number, until in self._full.items() if until > now}
         lease = self._queue.take(frozenset(self._full))
@@ -102,15 +102,15 @@ class Worker:
         try:
             if job.attempts > self._settings.jobs_attempts:
                 raise JobFailedError(  # noqa: TRY301 - told as any other
-                    f"{job.attempts - 1} processes ended one after the other while they worked on the part behind row "
-                    f"{job.rows_done}: the service's log says more"
+                    f"{job.attempts - 1} worker processes in a row died at the part after row {job.rows_done}: see the "
+                    "service's log"
                 )
             obtain(lease, self._files, self._settings, self._step)
             predictor = self._predictors.get(job.asked_for.model, job.model_sha256)
             self._step()
             Work(lease, self._files, predictor, self._settings, step=self._step, ending=self._ending.is_set).carry_out()
         except LeaseLostError:
-            _log.info("job %s is no longer this process's", job.id)
+            _log.info("job %s was taken over, aborted or destroyed", job.id)
             self._clear(lease)
         except RedshiftError as error:
             self._fail(lease, error)
@@ -118,7 +118,7 @@ class Worker:
             self._leave(lease, job, error)
         except Exception:
             _log.exception("job %s: unexpected error", job.id)
-            self._fail(lease, JobFailedError("an unexpected error; the service's log says more"))
+            self._fail(lease, JobFailedError("an unexpected error: see the service's log"))
 
     def _fail(self, lease: Lease, error: RedshiftError) -> None:
         _log.info("job %s failed: %s", lease.job.id, error.message)
@@ -126,7 +126,7 @@ class Worker:
             patiently(lambda: lease.fail(error))
 
     def _leave(self, lease: Lease, job: Job, error: OSError) -> None:
-        """Leave a job to whoever comes next, where the disk is full or its files cannot be reached."""
+        """Give up a job's lease after an error of the disk or the file store."""
         _log.warning("job %s waits: %s", job.id, error)
         seconds = _FULL_SECONDS if error.errno in _NO_ROOM else 2.0
         self._full[job.number] = time.monotonic() + seconds
@@ -134,18 +134,18 @@ class Worker:
             patiently(lease.release if error.errno in _NO_ROOM else lease.put_back)
 
     def _clear(self, lease: Lease) -> None:
-        """Remove what was written of a job that was destroyed meanwhile."""
+        """Remove the files of a job that was destroyed meanwhile."""
         if not patiently(lease.exists):
             self._files.remove(lease.job.id)
 
     def _step(self) -> None:
-        """Note that something was done; raises LeaseLostError where it is not this process's to do any more."""
+        """Record progress; raises LeaseLostError if the job is no longer this process's."""
         self._stepped = time.monotonic()
         if self._lost.is_set():
             raise LeaseLostError
 
     def _beat(self) -> None:
-        """Show signs of life for as long as there are steps; a process that hangs ends itself."""
+        """Show signs of life as long as there is progress; end a process that hangs."""
         every = min(1.0, self._settings.jobs_lease_seconds / 4)
         since = 0.0
         while True:
@@ -167,17 +167,17 @@ class Worker:
             if self._lease is lease:
                 self._lost.set()
         except RedshiftError:
-            return  # the database is away: told where a part is entered
+            return  # the database does not answer: reported when a part is recorded
 
 
 _MOST_NICE = 19
 
 
 def _stand_back(nice: int) -> None:
-    """Let other processes go first.
+    """Give other processes priority.
 
-    A nice process still keeps a processor for the rest of its slice, some milliseconds, when a request wakes up the
-    service; one of the policy for idle times gives way at once (Linux).
+    When a request wakes up the service, a process that is only nice keeps the CPU for the rest of its time slice, some
+    milliseconds; one with the idle scheduling policy gives it up at once (Linux).
     """
     os.nice(nice)
     if nice == _MOST_NICE and hasattr(os, "SCHED_IDLE"):
@@ -186,15 +186,15 @@ def _stand_back(nice: int) -> None:
 
 
 def run(settings: Settings, pulse: Any, keeper: int) -> None:
-    """Work in a process of its own, as `keeper` starts it.
+    """Run a worker in a process that `keeper` starts.
 
     Parameters
     ----------
     settings : Settings
     pulse : multiprocessing.Value of double
-        When it last showed a sign of life, on the monotonic clock of the machine.
+        Time of the last sign of life, on the machine's monotonic clock.
     keeper : int
-        Process that started it: where that is gone, nobody would ever stop this one.
+        PID of the process that started it; the worker ends when that process is gone.
     """
     logs.configure(settings.log_format, settings.log_level)
     _stand_back(settings.jobs_nice)

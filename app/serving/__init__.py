@@ -1,1 +1,1 @@
-"""What keeps the service up: registry of models, batches, limits, keys, the HTTP protocol, logs and metrics."""
+"""The serving layer: registry of models, batching, limits, keys, the HTTP protocol, logs and metrics."""

@@ -1,6 +1,6 @@
 """The outermost middleware: request ids, one log line and the metrics of each request, and errors in the one shape.
 
-Pure ASGI. Whatever the layers below raise ends here as a small JSON answer, and its trace only in the log.
+Pure ASGI. Exceptions of the inner layers become a small JSON reply here; tracebacks go to the log only.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from gaia_redshift.errors import RedshiftError
 from gaia_redshift.media import JSON
 
 CLIENT_LEFT = 499
-"""What the log and the metrics call a request whose client left before the answer (nginx' number for it)."""
+"""Status in the log and the metrics for a request whose client disconnected before the answer (as in nginx)."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -37,7 +37,7 @@ _process, _count = secrets.token_hex(4), itertools.count()
 
 
 def new_id() -> str:
-    """Return an identifier that no other request has: asking the system for random bytes took 10 us each time."""
+    """Return a unique request identifier, by counting; random bytes from the system took 10 us each time."""
     return f"{_process}{next(_count) & 0xFFFFFFFF:08x}"
 
 
@@ -51,13 +51,13 @@ class AccessLogMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Watch one request from its headers to the end of its answer."""
+        """Log and count one request, from its headers to the end of its answer."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = _Watched(scope, send)
         scope.setdefault("state", {})
-        scope["task"] = asyncio.current_task()  # what the server cancels when the client leaves
+        scope["task"] = asyncio.current_task()  # cancelled by the server when the client disconnects
         metrics.IN_FLIGHT.inc()
         scope[_WATCHED] = request
         try:
@@ -68,13 +68,13 @@ class AccessLogMiddleware:
 
 
 class ErrorReplyMiddleware:
-    """Pure ASGI middleware that answers errors inside of the layers which add headers to answers, such as CORS."""
+    """Pure ASGI middleware that answers errors inside the layers that add headers, such as CORS."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and answer what is raised."""
+        """Pass the request on, and turn exceptions into replies."""
         if _WATCHED in scope:
             await scope[_WATCHED].work(self.app, receive, send)
         else:
@@ -82,7 +82,7 @@ class ErrorReplyMiddleware:
 
 
 class _Watched:
-    """One request while it is worked on."""
+    """One request while it is being answered."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send = scope, send
@@ -96,7 +96,7 @@ class _Watched:
         self.status = 0
 
     async def work(self, app: ASGIApp, receive: Receive, send: Send) -> None:
-        """Let the layers below answer; what they raise is the answer."""
+        """Let the inner layers answer; turn their exceptions into a reply."""
         try:
             await app(self._scope, receive, send)
         except RedshiftError as error:
@@ -107,10 +107,10 @@ class _Watched:
             self.status = CLIENT_LEFT
         except Exception:
             logging.getLogger("gaia_redshift").exception("unexpected error", extra={"request_id": self.id})
-            await self._fail(RedshiftError("an unexpected error; the service's log says more"), send)
+            await self._fail(RedshiftError("an unexpected error: see the service's log"), send)
 
     async def send(self, message: Message) -> None:
-        """Send a message, with the headers that every answer has."""
+        """Send a message, with the headers common to all answers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [*message.get("headers", ()), *HEADERS, (b"x-request-id", self.id.encode())]
@@ -123,7 +123,7 @@ class _Watched:
         await self._send(message)
 
     async def _fail(self, error: RedshiftError, send: Send) -> None:
-        """Answer with an error; where an answer has begun already, break it off so that nobody takes it for whole."""
+        """Answer with an error; if an answer has already begun, break it off, so that it is not taken as complete."""
         if self.status:
             raise error
         metrics.ERRORS.labels(error.code).inc()
@@ -156,7 +156,7 @@ _refusals = {"second": 0, "lines": 0, "left_out": 0}
 
 
 def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list[tuple[bytes, bytes]]:
-    """Count and log what the connection itself refuses, where there is no request; return the answer's headers.
+    """Count and log an error of a connection without a request; return the headers of the reply.
 
     A flood of connections is counted in full, and logged with at most `_LINES_PER_SECOND` lines.
     """

@@ -1,11 +1,11 @@
 """Merges concurrent requests into batches for the network. Imports `errors` and the library.
 
-Greedy: a batch is whatever waits when the network falls idle; nobody waits for company, since a wait of 2 ms costs a
-lone client two thirds of its throughput (docs/performance.md). Between two batches the event loop gets through what it
-has to do, so that the next one is large and the network has the cores to itself. A client that is alone does not even
-wait for another thread to take over. Fair: waiting requests take turns, a slice of rows each, so a huge one does not
-hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, and told when the network will be done
-with those that wait.
+Greedy: when the network becomes idle, all waiting rows form a batch. No request waits for others, since a wait of 2 ms
+costs a single client two thirds of its throughput (docs/performance.md). Between two batches the event loop does its
+pending work, so that the next batch is large and the network has the cores to itself. Small requests of a single client
+run in the event loop, without a change of thread. Fair: waiting requests take turns, a slice of rows each, so that a
+large one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, with the time until
+the waiting rows will be done.
 """
 
 import asyncio
@@ -26,40 +26,40 @@ from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _MEMORY = 0.95
-"""How much of the measured speed is kept from one batch to the next."""
+"""Weight of the previous value in the running mean of the speed."""
 
 _FULL = 0.95
-"""The part of the queue that counts as full for a request of unknown size."""
+"""Fraction of the queue above which it counts as full for a request of unknown size."""
 
 _HERE_ROWS = 1
 _HERE_SECONDS = 0.001
 _LONELY_SECONDS = 0.05
-"""A request no larger than this, of a client that has been alone for a while, runs in the event loop: two changes of
-thread cost more than that network. Among 16 clients it would cost 7% of the throughput: batches get smaller."""
+"""A request of at most this many rows and seconds runs in the event loop, if its client was alone for this long: two
+changes of thread would cost more. With 16 clients it would cost 7% of the throughput, because batches get smaller."""
 
 _TURNS = 5
-"""Turns that the event loop gets between two batches, as many as a request takes: the last batch's answers are written,
-the next requests read and decoded."""
+"""Turns of the event loop between two batches, the number that a request needs: answers of the last batch are written,
+and the next requests are read and decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was done at once."""
+    """A finished batch."""
 
     flux: FloatArray
     found: Redshifts
     requests: int
     seconds: float
     queued_rows: int
-    """Rows that still wait."""
+    """Rows still waiting."""
 
 
 Watch = Callable[[Batch], None]
-"""Called when the answers are on their way."""
+"""Called with each batch after its answers have been handed out."""
 
 
 class Work(Protocol):
-    """What a batch is given to: a model's way from fluxes to redshifts, row by row the same in whatever company."""
+    """Function from fluxes to redshifts; a row's result does not depend on the other rows."""
 
     def __call__(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
         """Return the redshifts of n spectra.
@@ -68,9 +68,9 @@ class Work(Protocol):
         ----------
         flux : ndarray of float32, shape (n, samples)
         priors : sequence of (int, Prior)
-            How many rows have which prior, in their order; empty where all have the survey's.
+            Consecutive numbers of rows and their prior, in order; empty if all rows have the survey's.
         pdf : bool
-            Give the densities too.
+            Also return the densities.
         """
         ...
 
@@ -99,15 +99,15 @@ class Batcher:
     Parameters
     ----------
     work : Work
-        Called in a thread of its own but for what is done at once, never twice at a time.
+        Called in its own thread, or in the event loop for small requests; never concurrently.
     slice_rows : int
-        Rows a request may take per turn.
+        Rows that a request may contribute per turn.
     batch_rows : int
-        Most rows given to the engine at once.
+        Most rows per batch.
     max_queued_rows : int
-        Most rows that may wait; above it `submit` raises OverloadedError. A request is never refused when none wait.
+        Most waiting rows; beyond it `submit` raises OverloadedError. A request is never refused if no rows wait.
     watch : callable, optional
-        Who wants to know of each batch.
+        Called with each batch.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Batcher:
         watch: Watch | None = None,
     ) -> None:
         self._work_on, self._watch = work, watch
-        # A turn longer than a batch would never end, and the others never get theirs.
+        # With a slice longer than a batch, other requests would never get a turn.
         self._slice_rows = min(slice_rows, batch_rows)
         self._batch_rows, self._max_queued_rows = batch_rows, max_queued_rows
         self._waiting: deque[_Request] = deque()
@@ -129,7 +129,7 @@ class Batcher:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
-        self._company = -math.inf  # when requests were last seen beside each other
+        self._company = -math.inf  # when there were last several requests at a time
         self.queued_rows = 0
 
     async def __aenter__(self) -> "Batcher":
@@ -137,7 +137,7 @@ class Batcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Refuse new requests, answer those that were accepted, then end."""
+        """Refuse new requests, answer the accepted ones, then end."""
         worker, self._worker = self._worker, None
         self._wake.set()
         if worker is not None:
@@ -145,22 +145,22 @@ class Batcher:
         self._thread.shutdown(wait=True)
 
     def seconds_to_drain(self) -> float:
-        """Return how long the rows that wait now will take, at the speed measured last."""
+        """Return the seconds that the waiting rows will take, at the measured speed."""
         return self._seconds_for(self.queued_rows)
 
     def _seconds_for(self, rows: int) -> float:
-        """Return how long the network needs for so many rows; zero before it has done any."""
+        """Return the seconds that the network needs for this many rows; zero before the first batch."""
         return rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
 
     @property
     def full(self) -> bool:
-        """Whether hardly a row would fit."""
+        """Whether the queue is nearly full."""
         return self.queued_rows > _FULL * self._max_queued_rows
 
     def overloaded(self) -> OverloadedError:
-        """Return the refusal, with the time that the rows in the queue need."""
+        """Return the error for a full queue, with the time that the waiting rows will take."""
         return OverloadedError(
-            f"{self.queued_rows} spectra already wait: try again in a moment", self.seconds_to_drain()
+            f"{self.queued_rows} spectra are already waiting: try again in a moment", self.seconds_to_drain()
         )
 
     async def submit(
@@ -178,20 +178,20 @@ class Batcher:
         ----------
         flux : ndarray of float32, shape (n, samples)
         prior : Prior
-            Of all of them.
+            Prior of all rows.
         pdf : bool
-            Return the densities too.
+            Also return the densities.
         patient : bool
-            Wait for room instead of being refused: for the later blocks of a table whose first was accepted.
+            Wait for room instead of being refused; for the later blocks of a table whose first block was accepted.
         alone : bool
-            No other request is being served: with a fast network, one row is answered before anything else happens.
+            No other request is being served, so that a small request may run in the event loop.
 
         Raises
         ------
         OverloadedError
-            If too many rows wait already.
+            If too many rows are waiting.
         NotReadyError
-            If the batcher was shut down.
+            If the batcher has been shut down.
         """
         if self._worker is None:
             raise NotReadyError("the service is shutting down")
@@ -217,18 +217,18 @@ class Batcher:
             self._leave(request)
 
     def _lonely(self, alone: bool) -> bool:
-        """Say whether nobody has been beside this client for a while."""
+        """Return whether this client has been the only one for a while."""
         now = time.perf_counter()
         if not alone or self._busy or self._waiting:
             self._company = now
         return now - self._company > _LONELY_SECONDS
 
     def _fast(self, rows: int) -> bool:
-        """Say whether the network is known to be done with so many rows before anybody would notice."""
+        """Return whether the network needs little time for this many rows, by measurement."""
         return rows <= _HERE_ROWS and 0 < self._seconds_for(rows) < _HERE_SECONDS
 
     def _leave(self, request: _Request) -> None:
-        """Free the rows a request never got to, when its client is gone or its batch failed."""
+        """Remove the remaining rows of a request from the queue, after its client left or its batch failed."""
         self.queued_rows -= len(request.flux) - request.taken
         request.taken = len(request.flux)
         self._room.set()
@@ -251,7 +251,7 @@ class Batcher:
             self._busy = True
             try:
                 found = await loop.run_in_executor(self._thread, work)
-            except Exception as error:  # whatever fails, its clients must hear of it
+            except Exception as error:  # any error must reach the clients
                 for part in batch:
                     if not part.request.reply.done():
                         part.request.reply.set_exception(error)
@@ -271,7 +271,7 @@ class Batcher:
             self._watch(Batch(flux, found, requests, seconds, self.queued_rows))
 
     def _next_batch(self) -> list[_Slice]:
-        """Take a slice of each waiting request in turn, until the batch is full or nobody waits."""
+        """Take a slice of each waiting request in turn, until the batch is full or no request waits."""
         batch: list[_Slice] = []
         room = self._batch_rows
         while room and self._waiting:
@@ -284,7 +284,7 @@ class Batcher:
             request.taken += rows
             self.queued_rows -= rows
             room -= rows
-            if rows < turn:  # cut off by the end of the batch: it would wait for the whole queue once more
+            if rows < turn:  # cut off by the end of the batch: otherwise it would wait for the whole queue again
                 self._waiting.appendleft(request)
             elif request.taken < len(request.flux):
                 self._waiting.append(request)
@@ -305,5 +305,5 @@ class Batcher:
 
 
 def _runs(priors: list[tuple[int, Prior]]) -> list[tuple[int, Prior]]:
-    """Return how many rows have which prior; nothing where all have the survey's."""
+    """Return consecutive numbers of rows and their prior; empty if all rows have the survey's."""
     return priors if any(prior != "survey" for _, prior in priors) else []

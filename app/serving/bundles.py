@@ -1,4 +1,4 @@
-"""Which of the bundles in the models folder may be served. Imports `settings` and the library's `bundle`."""
+"""Finding the bundles in the models folder that can be served. Imports `settings` and the library's `bundle`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from gaia_redshift.errors import InvalidBundleError, RedshiftError
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the models folder holds."""
+    """The bundles of the models folder."""
 
     bundles: list[Bundle]
-    """Those that may be served, the newest version of a name before the others."""
+    """Bundles that can be served, the newest version of a name first."""
     refused: dict[str, RedshiftError]
-    """Why the others may not, by the name of their folder."""
+    """Why others cannot be served, by folder name."""
 
 
 def find_bundles(settings: Settings) -> Found:
@@ -44,7 +44,7 @@ def _check(folder: Path, settings: Settings) -> Bundle:
     least = settings.bundle_least_versions.get(manifest.name)
     if least is not None and manifest.order < manifest.model_copy(update={"version": least}).order:
         raise InvalidBundleError(
-            f"{folder.name} is {manifest.id}, older than {least}: an old bundle keeps its good signature, and "
-            "GAIA_REDSHIFT_BUNDLE_LEAST_VERSIONS refuses it"
+            f"{folder.name} is {manifest.id}, older than {least}, the lowest version allowed by "
+            "GAIA_REDSHIFT_BUNDLE_LEAST_VERSIONS"
         )
     return bundle

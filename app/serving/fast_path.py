@@ -1,8 +1,8 @@
-"""The way of a small JSON body past limits and router. Imports its neighbours, and an endpoint that it is given.
+"""A fast path for small JSON bodies, around limits and router. Imports its neighbours; the endpoint is passed in.
 
-A body that came with its head needs no clock over its arrival, and its endpoint none of FastAPI's router, dependencies
-and layers, which together take as long as all that the request is about. Everything else goes the long way, and the
-endpoint is the same.
+A body that arrived together with its headers needs no time limit for its arrival. Its endpoint does not need FastAPI's
+router, dependencies and middleware either, which together take as long as the prediction. All other requests take the
+normal path to the same endpoint.
 """
 
 from collections.abc import Awaitable
@@ -23,24 +23,24 @@ _ANY = (b"*/*", _JSON)
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What logs and metrics name a request by, as the router would tell them."""
+    """The route for logs and metrics, as the router would set it."""
 
     path: str
 
 
 class Endpoint(Protocol):
-    """What answers a body at once."""
+    """Endpoint for a complete body."""
 
     path: str
     largest: int
-    """Bytes of a body."""
+    """Largest body in bytes."""
 
     def busy(self) -> bool:
-        """Say whether so much waits that a request needs a clock over its answer."""
+        """Return whether so much is waiting that a request needs a time limit."""
         ...
 
     def answer(self, scope: Scope, body: bytes) -> Awaitable[bytes]:
-        """Return the JSON of the answer; raises what the endpoint raises."""
+        """Return the JSON of the answer; raises the endpoint's exceptions."""
         ...
 
 
@@ -50,10 +50,10 @@ class FastPath:
     Parameters
     ----------
     app : FastAPI
-        Where everything else goes, past what reads a proxy's headers.
+        Takes all other requests.
     endpoint : Endpoint
     access : Access
-        What is asked of every request.
+        Checks of host, origin and key.
     """
 
     def __init__(self, app: FastAPI, endpoint: Endpoint, access: Access) -> None:
@@ -81,7 +81,7 @@ class FastPath:
         await send({"type": "http.response.body", "body": answer})
 
     def _body(self, scope: Scope) -> bytes | None:
-        """Return the body of a request that needs nothing of the long way."""
+        """Return the body of a request that can take the fast path, else None."""
         if (
             scope["path"] != self._route.path
             or scope["method"] != "POST"

@@ -1,11 +1,10 @@
-"""One connection, within the limits of the settings: what uvicorn's server runs in place of its own protocol.
+"""The protocol of one connection, with the limits of the settings; replaces uvicorn's own.
 
-uvicorn waits for ever for the headers of a request, for the rest of a body that was refused, and for a client that
-does not read its answer; it lets the work for a client that left go on; and it leaves to its parser where a request
-ends. Here each of these has a bound, and `http.framing` says where a request ends. One request is worked on at a time;
-what a client sends ahead waits.
-Of uvicorn this uses what its server gives to any protocol: `connections`, `tasks`, `total_requests` and
-`default_headers` of its state, and `shutdown`, which it calls.
+uvicorn waits without limit for the headers of a request, for the rest of a refused body, and for a client that does not
+read its answer; it continues work for a disconnected client; and it relies on its parser for the end of a request. Here
+each of these is limited, and `http.framing` determines the end of a request. One request is answered at a time;
+pipelined ones wait. Of uvicorn this uses the interface for protocols: `connections`, `tasks`, `total_requests` and
+`default_headers` of the server's state, and `shutdown`, which the server calls.
 """
 
 import asyncio
@@ -59,16 +58,16 @@ class ImpatientProtocol(asyncio.Protocol):
         self._reading = True
         self._dropped = 0
         self._ending = False
-        """Whether the service ends: the next request is the last."""
+        """Whether the service is shutting down; the next request is then the last."""
         self._over = False
-        """Whether no more requests are read: what still comes is dropped until the client has read its answer."""
+        """Whether further input is dropped, until the client has read its answer."""
         self._patience = Patience(self.loop)
         self.writable = asyncio.Event()
         self.writable.set()
 
-    # What the event loop calls.
+    # Called by the event loop.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the first request its time; a connection too many has little."""
+        """Start the time limit of the first request; a shorter one for a connection beyond the limit."""
         self.transport = transport  # type: ignore[assignment]
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
@@ -80,7 +79,7 @@ class ImpatientProtocol(asyncio.Protocol):
         surplus.add(self._state, self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Stop the work for a client that left."""
+        """Stop the work for a client that disconnected."""
         self._state.connections.discard(self)
         surplus.discard(self._state, self)
         self._patience.close()
@@ -95,7 +94,7 @@ class ImpatientProtocol(asyncio.Protocol):
                 self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Process received bytes."""
         if self._over:
             self._dropped += len(data)
             if self._dropped > _MOST_DROPPED:
@@ -112,43 +111,43 @@ class ImpatientProtocol(asyncio.Protocol):
             if exchange is None:
                 self._refuse(error)
                 return
-            self._over = True  # the end of this request is lost, and with it the beginning of the next
+            self._over = True  # the end of this request is unknown, and so is the start of the next
             if exchange.answered:
                 self._linger()
             else:
                 exchange.fail(error)
 
     def eof_received(self) -> None:
-        """Close: who stops sending is taken to have left."""
+        """Close the connection; a client that ends its stream counts as disconnected."""
 
     def pause_writing(self) -> None:
-        """Give a client that does not keep up with its answer the time to read some of it."""
+        """Start the time limit for a client that does not keep up with its answer."""
         self.writable.clear()
         self._reader.begin()
 
     def resume_writing(self) -> None:
-        """Go on: the client has read."""
+        """Continue, since the client has read."""
         self._reader.end()
         self.writable.set()
 
-    # What uvicorn's server calls.
+    # Called by uvicorn's server.
     def shutdown(self) -> None:
-        """Answer the request that is being worked on, or the one that comes now, and close."""
+        """Answer the current request, or one that arrives now, and close."""
         self._ending = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
         elif not (self._over or self._buffer or surplus.holds(self._state, self)):
             self._patience.wait(patience.LAST_SECONDS, self._idle_too_long)
 
-    # What an exchange calls.
+    # Called by an exchange.
     def want_more(self) -> None:
-        """Go on reading the body."""
+        """Continue reading the body."""
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
 
     def finish(self) -> None:
-        """Read what is left of a refused body; go on with the next request, or wait for one."""
+        """Drop the rest of a refused body; then process the next request, or wait for it."""
         exchange = self._exchange
         assert exchange is not None  # noqa: S101 - it calls
         self._state.total_requests += 1
@@ -165,12 +164,12 @@ class ImpatientProtocol(asyncio.Protocol):
             self._exchange = None
             self._wait_for_next()
             if self._buffer:
-                self.loop.call_soon(self.data_received, b"")  # not from here: a thousand would call each other
+                self.loop.call_soon(self.data_received, b"")  # not a direct call, which could recurse a thousand deep
             self.want_more()
 
     # Reading.
     def _advance(self) -> None:
-        """Read the head of a request, or its body, as far as it has come."""
+        """Read the head or the body of a request, as far as it has arrived."""
         while self._buffer and not self._over:
             if self._exchange is None:
                 if self._buffer[0] in b"\r\n":
@@ -195,7 +194,7 @@ class ImpatientProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Let the application answer a request."""
         if surplus.holds(self._state, self):
-            if len(self._state.connections) <= self.settings.max_connections:  # others have left
+            if len(self._state.connections) <= self.settings.max_connections:  # others have closed
                 surplus.discard(self._state, self)
             elif head.path.startswith("/health/"):
                 head.keep_alive = False
@@ -231,7 +230,7 @@ class ImpatientProtocol(asyncio.Protocol):
                 self._exchange = None
                 self._wait_for_next()
             else:
-                self.want_more()  # to see the client leave
+                self.want_more()  # to notice a disconnect
 
     def _pause(self) -> None:
         if self._reading:
@@ -265,7 +264,7 @@ class ImpatientProtocol(asyncio.Protocol):
         return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 
     def give_up(self) -> None:
-        """Refuse and close, now: newer connections have come."""
+        """Refuse and close now, to make room for newer connections."""
         self._one_too_many()
         self.transport.close()
 
@@ -274,7 +273,7 @@ class ImpatientProtocol(asyncio.Protocol):
             self._refuse(self._too_many())
 
     def _refuse(self, error: RedshiftError) -> None:
-        """Write an error without a request, and close."""
+        """Send an error for a connection without a request, and close."""
         self._over = True
         if self.transport.is_closing():
             return
@@ -284,7 +283,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._linger(patience.REFUSED_SECONDS)
 
     def _close(self) -> None:
-        """Close; where the client has sent more, that would reset the connection, and the answer might be lost."""
+        """Close; if the client has sent more, linger, since a reset could destroy the answer."""
         if self._buffer or unread_bytes(self.transport):
             self._linger(patience.REFUSED_SECONDS)
         else:

@@ -1,9 +1,9 @@
-"""Middleware that bounds what one request may send and how long it may take. Imports `errors` and `settings`.
+"""Middleware that limits the size of a request's body and its duration. Imports `errors` and `settings`.
 
-A body is stopped at its size, announced or chunked; at its speed, judged every few seconds; and when the bodies of all
-requests together would fill the memory or the disk. Then whoever is slow for what it holds gives way: five clients
-that had sent 40 MB each and went on with a byte now and then kept every body of half a megabyte out. A request is
-stopped when its time is up. Each ends with an error in the one shape, raised here and written by `observe`.
+A body is refused if it is too large, announced or chunked; if it arrives too slowly, measured every few seconds; and if
+the bodies of all requests together would fill the memory or the disk. In the last case bodies that are slow for their
+size are ended first: five clients that had sent 40 MB each, and then single bytes, kept out every body of 0.5 MB. A
+request is ended when its time is up. Each of these raises an error here, which `access_log` writes.
 """
 
 import asyncio
@@ -25,25 +25,25 @@ from gaia_redshift.errors import RedshiftError
 from gaia_redshift.media import ARROW, JSON, NPY
 
 _IN_MEMORY = frozenset({JSON, NPY, ARROW})
-"""Bodies that are read as a whole; others go through a file."""
+"""Paths whose bodies are read into memory; others are spooled to a file."""
 _PARAMETERS = frozenset({JSON, "", "application/x-www-form-urlencoded"})
-"""Bodies of jobs that are no tables."""
+"""Media types of bodies of jobs that are not tables."""
 
 
 _JOBS = "/jobs"
 _SMALL_BYTES = 1 << 20
 _FOR_ALL = 0.75
-"""The part of the space that large bodies may fill; the rest is kept for small ones."""
+"""Fraction of the space available to large bodies; the rest is kept for small ones."""
 _SPEED_SECONDS = 2.0
-"""A body's speed is measured over at least this long."""
+"""Least seconds over which a body's speed is measured."""
 _RESEND_SECONDS = 30.0
-"""Where there is no room, a body gives way that could not send again in this time, at its speed, what it holds."""
+"""If there is no room, a body is ended if sending again what it holds, at its speed, would take longer than this."""
 
 _LOOK_SECONDS = 0.1
 
 
 class _Allowance:
-    """How large bodies of one kind may be, and how many bytes of them are held now."""
+    """Limits for one kind of body, and the number of bytes held now."""
 
     def __init__(self, largest: int, held_at_once: int) -> None:
         self.largest, self.held_at_once = largest, held_at_once
@@ -53,16 +53,16 @@ class _Allowance:
         self._looked_at = 0.0
 
     def make_room(self, body: "_Body") -> bool:
-        """Return whether the bodies fit, that of this request included; those who are too slow are ended for it."""
+        """Return whether all bodies fit, including this one; slow bodies are ended to make room."""
         most = self.held_at_once if body.received <= _SMALL_BYTES else self.for_large
         if self.held <= most:
             return True
         now = body.now()
-        if now - self._looked_at < _LOOK_SECONDS:  # a look at all of them for every piece would take the time of all
+        if now - self._looked_at < _LOOK_SECONDS:  # checking all bodies for every piece would be too slow
             return False
         self._looked_at = now
         slow = [(seconds, other) for other in self.arriving if (seconds := other.seconds_to_resend()) > _RESEND_SECONDS]
-        enough = most - min(self.largest, most // 2)  # for all of this body, and not its next piece alone
+        enough = most - min(self.largest, most // 2)  # for all of this body, not only its next piece
         for _, other in sorted(slow, key=lambda item: item[0], reverse=True):
             if self.held > enough and other is not body:
                 other.give_way()
@@ -77,7 +77,7 @@ class Limits:
     app : ASGI application
     settings : Settings
     seconds_to_drain : callable
-        How long the work that waits now will take: what Retry-After says.
+        Returns how long the waiting work will take, for Retry-After.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, seconds_to_drain: Callable[[], float]) -> None:
@@ -97,7 +97,7 @@ class Limits:
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
             raise UnsupportedMediaTypeError(
-                f"Content-Encoding {encoding[:40]!r} is not supported: send the body as it is"
+                f"Content-Encoding {encoding[:40]!r} is not supported: send the body without it"
             )
         body = _Body(self, self._allowance(scope.get("path", ""), media_type(headers)), receive)
         announced = headers.get("content-length", "0")
@@ -116,12 +116,12 @@ class Limits:
 
     def _allowance(self, path: str, kind: str) -> _Allowance:
         if path == _JOBS and self.settings.jobs_folder is not None and kind not in _PARAMETERS:
-            return self.job  # it goes to the disk as it comes
+            return self.job  # written to the disk as it arrives
         return self.memory if kind in _IN_MEMORY or (path == _JOBS and kind in _PARAMETERS) else self.table
 
 
 class _Body:
-    """One request's body while it arrives."""
+    """The body of one request while it arrives."""
 
     deadline: asyncio.Timeout
 
@@ -140,7 +140,7 @@ class _Body:
         self._gave_way = False
 
     async def receive(self) -> Message:
-        """Return the next message, or raise what stops the body."""
+        """Return the next message; raises if a limit is exceeded."""
         if self.too_large:
             raise self._size_error()
         message = await self._receive()
@@ -158,13 +158,13 @@ class _Body:
         return message
 
     def release(self) -> None:
-        """Count the body no more."""
+        """Stop counting the body."""
         self.allowance.arriving.pop(self, None)
         self.allowance.held -= self.received
         self.received = 0
 
     def seconds_to_resend(self) -> float:
-        """Return how long it would take to send again what is held, at the speed of the last seconds; 0 at first."""
+        """Return the time to send again what is held, at the speed of the last seconds; 0 at first."""
         passed = self.now() - self._measured_at
         speed = (self.received - self._measured_bytes) / passed if passed >= _SPEED_SECONDS else self._speed
         return 0.0 if speed is None else self.received / max(speed, 1e-9)
@@ -174,7 +174,7 @@ class _Body:
         return self._loop.time()
 
     def give_way(self) -> None:
-        """End: others need the room, and this body is slow."""
+        """End the body, because it is slow and others need the room."""
         self._gave_way = True
         self.release()
         if not self.deadline.expired():
@@ -182,12 +182,12 @@ class _Body:
 
     def _no_room(self) -> OverloadedError:
         return OverloadedError(
-            "the bodies of other requests fill the space that bodies may take: try again in a moment",
+            "the bodies of other requests fill the space for bodies: try again in a moment",
             self._limits.seconds_to_drain(),
         )
 
     def _judge(self, message: Message) -> None:
-        """Give a body that keeps its speed more time, and the answer to a complete one all the time there is."""
+        """Extend the time of a body that keeps its speed; a complete one gets the time limit of the request."""
         end = self._start + self._settings.request_seconds
         now = self._loop.time()
         if now - self._measured_at >= _SPEED_SECONDS:
@@ -204,7 +204,7 @@ class _Body:
             self.deadline.reschedule(min(end, now + self._settings.slow_seconds))
 
     def why_expired(self) -> RedshiftError:
-        """Say whose time was up: the client's or the service's."""
+        """Return the error for an expired time limit, the client's or the service's."""
         if self._gave_way:
             return self._no_room()
         if not self.complete:

@@ -1,4 +1,4 @@
-"""Log lines as JSON, the service's own and its libraries'. Imports nothing of the project."""
+"""Logging as JSON lines, for the service and its libraries. Imports nothing of the project."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ _SHARED: list[Any] = [
 
 
 def _drop_colour(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    """Drop the second, coloured copy that uvicorn gives of its messages."""
+    """Drop the coloured copy that uvicorn adds to its messages."""
     event.pop("color_message", None)
     return event
 
@@ -28,7 +28,7 @@ def _to_json(event: dict[str, object], **_: object) -> str:
 
 
 def json_formatter() -> logging.Formatter:
-    """Return the formatter of one JSON object a line; a traceback is a field of it."""
+    """Return a formatter that writes one JSON object per line, with a traceback as a field."""
     return structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -40,7 +40,7 @@ def json_formatter() -> logging.Formatter:
 
 
 def console_formatter() -> logging.Formatter:
-    """Return the formatter for a person at a terminal."""
+    """Return the formatter for a terminal."""
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.dev.ConsoleRenderer()],
         foreign_pre_chain=[*_SHARED, _drop_colour],
@@ -48,14 +48,14 @@ def console_formatter() -> logging.Formatter:
 
 
 def choose_format(log_format: str) -> str:
-    """Resolve ``auto``: lines for a person on a terminal, JSON for whatever else collects them."""
+    """Resolve ``auto``: readable lines on a terminal, else JSON."""
     if log_format != "auto":
         return log_format
     return "console" if sys.stdout.isatty() else "json"
 
 
 def configuration(log_format: str, level: str) -> dict[str, object]:
-    """Return the configuration for `logging.config.dictConfig`: everything to standard output."""
+    """Return the configuration for `logging.config.dictConfig`, with all output to standard output."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -67,13 +67,13 @@ def configuration(log_format: str, level: str) -> dict[str, object]:
 
 
 class _Lines:
-    """JSON lines that are written together once a turn of the event loop: each write is a call of the system."""
+    """Collects JSON lines and writes them once per turn of the event loop, to save system calls."""
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
 
     def add(self, fields: dict[str, object], level: str) -> None:
-        """Write one line, with those that come in the same turn."""
+        """Add a line; it is written with the others of the same turn."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write)
         timestamp = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
@@ -103,7 +103,8 @@ def log_request(fields: dict[str, object], level: str) -> None:
 def configure(log_format: str, level: str) -> None:
     """Set up logging for this process.
 
-    structlog's own loggers write past the standard library's, in a tenth of its time: every request writes a line.
+    structlog's loggers bypass the standard library's and take a tenth of the time, which matters since every request
+    writes a line.
     """
     logging.config.dictConfig(configuration(log_format, level))
     _chosen.update(least=level, json=choose_format(log_format) == "json")

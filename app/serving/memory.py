@@ -1,7 +1,7 @@
-"""Memory that was used is given back to the system. Imports nothing of the project.
+"""Returning freed memory to the system. Imports nothing of the project.
 
-Tables are read in blocks of some megabytes, which the C library would keep for the next ones, in as many places as
-there are threads: 150 MB more than what is in use.
+Tables are read in blocks of a few megabytes. The C library would keep freed blocks in one arena per thread, 150 MB more
+than what is in use.
 """
 
 import ctypes
@@ -15,9 +15,9 @@ _ARENAS = 2
 
 
 def give_back() -> None:
-    """Let large blocks come from the system and go back there, and let Arrow take its own from the same place.
+    """Make malloc return large blocks to the system when freed, and make Arrow use malloc.
 
-    Called before Arrow is used. Where the C library is not glibc, nothing changes but for Arrow.
+    Must be called before Arrow is used. With a C library other than glibc it affects only Arrow.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with suppress(OSError, AttributeError):

@@ -1,7 +1,7 @@
 """Prometheus metrics, each described in docs/reference/metrics.md. Imports `metrics_files`, and types.
 
-One process keeps its numbers in memory. Several (``--workers``) keep them in small files of a folder that the
-supervisor names in ``PROMETHEUS_MULTIPROC_DIR``, and whichever process is asked answers for all.
+A single process keeps its metrics in memory. Several (``--workers``) keep them in files in the folder
+``PROMETHEUS_MULTIPROC_DIR``, set by the supervisor, and each process can return the metrics of all.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from gaia_redshift.bundle import Bundle
 from gaia_redshift.interpretation.quality import FLAGS as FLAG_NAMES
 from gaia_redshift.spectra import FloatArray, Problem
 
-if metrics_files.FOLDER in os.environ:  # a worker: the metrics below are made in its files
+if metrics_files.FOLDER in os.environ:  # in a worker, the metrics below are stored in its files
     metrics_files.claim()
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -32,7 +32,7 @@ _MODEL = ("model", "version")
 
 
 class _ArrayHistogram(Histogram):
-    """A histogram that takes a whole array at once: a table's rows one by one would cost more than their decoding."""
+    """A histogram with a vectorised `observe`: observing a table's rows one by one takes longer than decoding them."""
 
     def observe_all(self, values: ArrayLike) -> None:
         array = np.asarray(values, dtype=np.float64)
@@ -106,12 +106,12 @@ JOB_BYTES = Gauge(
 
 _COUNT_ROWS = 256
 _COUNT_SECONDS = 0.25
-"""Batches are counted when they hold so many spectra, after so long, or when the metrics are asked for: counting each
-by itself took a fifth of the time of a lone spectrum."""
+"""Batches are counted together, at this many spectra, after this many seconds, or when the metrics are requested:
+counting each took a fifth of the time of a single spectrum."""
 
 
 class BatchCounter:
-    """Counts the batches of one model: redshifts, flags, and how far the input lies from the training set.
+    """Counts the batches of one model: redshifts, flags, and how far the input is from the training set.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class BatchCounter:
         _counters.add(self)
 
     def __call__(self, batch: Batch) -> None:
-        """Count a batch, now or soon; called by the event loop."""
+        """Count a batch, now or soon; must be called in the event loop."""
         self._waiting.append(batch)
         self._waiting_rows += len(batch.flux)
         if self._waiting_rows >= _COUNT_ROWS:
@@ -141,7 +141,7 @@ class BatchCounter:
             self._timer = asyncio.get_running_loop().call_later(_COUNT_SECONDS, self.count)
 
     def count(self) -> None:
-        """Count what waits."""
+        """Count the collected batches."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -182,7 +182,7 @@ def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogra
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count an answered request; all three labels come from small sets, so they can be looked up once."""
+    """Count an answered request; the three labels have few values, so the look-up is cached."""
     requests, durations = _of_request(method, route, status)
     requests.inc()
     durations.observe(seconds)
@@ -197,20 +197,20 @@ def count_problems(bundle: Bundle, problems: Mapping[int, Problem]) -> None:
 
 
 def count_jobs(phases: Mapping[str, int], size: int) -> None:
-    """Note how many jobs are in each phase, and how many bytes their files take."""
+    """Set the number of jobs in each phase, and the bytes of their files."""
     for phase, number in phases.items():
         JOBS.labels(phase).set(number)
     JOB_BYTES.set(size)
 
 
 def count_waiting() -> None:
-    """Count the batches that wait for it; called by the event loop."""
+    """Count the collected batches of all models; must be called in the event loop."""
     for counter in _counters:
         counter.count()
 
 
 def render() -> bytes:
-    """Return all metrics in Prometheus' text format; with several processes, those of all together."""
+    """Return all metrics in Prometheus' text format, summed over all processes."""
     if metrics_files.FOLDER not in os.environ:
         return _generate(REGISTRY)
     registry = CollectorRegistry()

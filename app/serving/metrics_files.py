@@ -1,9 +1,9 @@
-"""The files in which several worker processes keep their metrics. Imports `errors`; the one place that knows them.
+"""The files in which worker processes keep their metrics; no other module uses them. Imports `errors`.
 
-prometheus-client maps files of holes into memory, and a hole that the disk has no room for ends the process (SIGBUS):
-an upload that filled the temporary folder ended every worker, and every one that came after. So the files lie apart
-from uploads where there is such a place, all their room is taken before a worker starts, and a worker that replaces
-another goes on with its files.
+prometheus-client maps sparse files into memory, and a page that does not fit on the disk ends the process (SIGBUS): an
+upload that filled the temporary folder ended every worker and its successors. So the files are kept apart from uploads
+if possible, their space is allocated before a worker starts, and a new worker continues with the files of the one that
+it replaces.
 """
 
 import fcntl
@@ -22,26 +22,26 @@ from prometheus_client.mmap_dict import MmapedDict
 from app.errors import StorageFullError
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that tells prometheus-client, and with it every worker, that and where there are such files."""
+"""Environment variable with the folder of these files, read by prometheus-client in every worker."""
 
 _PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))  # noqa: S108 - memory, which is what the files are
 _GAUGES = ("gauge_livesum", "gauge_livemin", "gauge_livemostrecent")
 _SIZES = {"counter": 512 << 10, "histogram": 1 << 20, **dict.fromkeys(_GAUGES, 64 << 10)}
-"""What is mapped, by the beginning of the file's name: room for the metrics of a hundred reloads of other versions."""
+"""Size of the mapped files by the prefix of their name, enough for the metrics of a hundred reloads of new versions."""
 _PATIENCE_SECONDS = 5.0
 
 _claimed: IO[bytes] | None = None
-"""Held open, and so locked, as long as this process lives."""
+"""Kept open, and so locked, until this process ends."""
 
 
 @contextmanager
 def files_for(workers: int) -> Iterator[Path]:
-    """Yield a folder with room for the metrics of so many workers, and remove it in the end.
+    """Yield a folder with space for the metrics of this many workers, and remove it at the end.
 
     Raises
     ------
     StorageFullError
-        If no place has the room.
+        If no place has enough space.
     """
     for place in _PLACES:
         try:
@@ -56,18 +56,18 @@ def files_for(workers: int) -> Iterator[Path]:
                 continue
             yield Path(name)
             return
-    raise StorageFullError(f"there is no room for the metrics of {workers} workers in {_PLACES[0]} nor {_PLACES[1]}")
+    raise StorageFullError(f"there is no space for the metrics of {workers} workers in {_PLACES[0]} or {_PLACES[1]}")
 
 
 def _reserve(folder: Path, slot: int) -> None:
     for kind, size in _SIZES.items():
         with (folder / f"{kind}_{slot}.db").open("ab") as file:
             if not file.tell():
-                file.write(bytes(size))  # zeros that are written have their room; a file made longer has none
+                file.write(bytes(size))  # written zeros occupy space; truncating to a size would not
 
 
 def claim() -> None:
-    """Take over files that no other process has, before the first metric is made; gauges begin anew."""
+    """Take over files that no other process uses, before the first metric is created; gauges are reset."""
     global _claimed
     folder = Path(os.environ[FOLDER])
     slot, _claimed = _lock(folder)
@@ -81,7 +81,7 @@ def claim() -> None:
 
 
 def _lock(folder: Path) -> tuple[int, IO[bytes]]:
-    """Return the first slot that is free; after a while, a new one."""
+    """Return the first free slot, or a new one if none becomes free for a while."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         slots = sorted(int(path.stem.partition("_")[2]) for path in folder.glob("counter_*.db"))
@@ -97,7 +97,7 @@ def _lock(folder: Path) -> tuple[int, IO[bytes]]:
 
 
 def _is_sound(path: Path) -> bool:
-    """Return whether every entry can be read: a process can end in the middle of one."""
+    """Return whether every entry can be read; a process may have ended while writing one."""
     try:
         for _ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
             pass

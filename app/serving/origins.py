@@ -1,8 +1,8 @@
-"""By which names the service may be called, and by whose web pages. Imports `errors` and `settings`.
+"""Checks of the host name and of the web page that sent a request. Imports `errors` and `settings`.
 
-A page of any site can send a form to a service on its reader's own machine, and can point a name of its own at it (DNS
-rebinding), which makes the service part of the page's origin. The first is told by what browsers say of themselves, as
-Go's `http.CrossOriginProtection` does it; the second by the name in ``Host``.
+Any web page can send a form to a service on the user's machine (cross-site request forgery), and can point its own
+host name at it (DNS rebinding), which makes the service part of the page's origin. The first is detected by the headers
+that browsers send, as in Go's `http.CrossOriginProtection`; the second by the name in ``Host``.
 """
 
 import re
@@ -14,15 +14,15 @@ from app.errors import ForbiddenError, WrongHostError
 from app.settings import Settings
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing; without CORS no other page can read their answers."""
+"""Safe methods; without CORS, pages of other origins cannot read the answers."""
 _HEALTH = "/health/"
-"""Whoever restarts or routes calls by an address, which is no secret and gives nothing away."""
+"""Paths exempt from the check, since orchestrators and load balancers call them by IP address; they reveal nothing."""
 _PORT = re.compile(r":[0-9]*$")
 _REMEMBERED = 256
 
 
 class Origins:
-    """What is asked of a request's ``Host``, ``Origin`` and ``Sec-Fetch-Site``."""
+    """Checks a request's ``Host``, ``Origin`` and ``Sec-Fetch-Site``."""
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = None if settings.allowed_hosts is None else [name.lower() for name in settings.allowed_hosts]
@@ -31,7 +31,7 @@ class Origins:
         self._good: set[bytes] = set()
 
     def check(self, scope: Scope) -> None:
-        """Raise WrongHostError or ForbiddenError, or let the request pass."""
+        """Raise WrongHostError or ForbiddenError if the request is not allowed."""
         host = origin = site = b""
         for name, value in scope["headers"]:
             if name == b"host":
@@ -49,15 +49,14 @@ class Origins:
         name = _PORT.sub("", host.decode("latin-1").lower())
         if not self._may_be(name):
             raise WrongHostError(
-                f"this service does not go by the name {name[:80]!r}: its operator can add it to "
-                "GAIA_REDSHIFT_ALLOWED_HOSTS"
+                f"{name[:80]!r} is not a name of this service: its operator can add it to GAIA_REDSHIFT_ALLOWED_HOSTS"
             )
         if len(self._good) < _REMEMBERED:
             self._good.add(host)
 
     def _may_be(self, name: str) -> bool:
         if self._allowed is None:
-            # No page can point a name without a dot, or an address, at somebody else's machine.
+            # DNS rebinding needs a name with a dot: other names and IP addresses are safe.
             return not self._local or "." not in name or name.endswith(".localhost") or _is_address(name)
         return any(
             allowed in {"*", name} or (allowed.startswith("*.") and name.endswith(allowed[1:]))

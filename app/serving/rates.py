@@ -1,8 +1,8 @@
-"""How many requests a second each key may send, to all worker processes together. Imports `metrics_files`.
+"""Rate limits per key, over all worker processes. Imports `metrics_files`.
 
-For each key one number is kept: when it will have its whole burst again. Each request puts that off by the time
-between two requests, and none may put it off further than the burst allows (the generic cell rate algorithm). The
-workers share the numbers in a file beside their metrics, by the clock that all processes of a machine share.
+For each key one number is kept: the time at which its full burst will be available again. Each request delays it by the
+interval between two requests; a request that would delay it by more than the burst is refused (generic cell rate
+algorithm). The workers share the numbers in a file next to their metrics, on the machine's monotonic clock.
 """
 
 import fcntl
@@ -20,14 +20,14 @@ _NUMBER = struct.Struct("d")
 
 
 class Rates:
-    """Of every key: whether it may send one request more now.
+    """Rate limits of all keys.
 
     Parameters
     ----------
     rate : float
-        Requests a second; twice as many in a burst, and one at least.
+        Requests per second; twice as many in a burst, but at least one.
     keys : iterable of str
-        Every key's hash.
+        Hashes of the keys.
     """
 
     def __init__(self, rate: float, keys: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Rates:
             self._numbers = mmap(self._lock, size)
 
     def take(self, key: str) -> float:
-        """Count one request and return 0, or return the seconds until there may be one."""
+        """Count a request and return 0, or return the seconds until the next one is allowed."""
         place = self._places[key]
         with self._locked():
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""A loaded model: its bundle, the engine that runs it, and the way from spectra to predictions."""
+"""Loaded models: bundle, engine and batcher, and predictions by them."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from app.settings import Settings
 from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError, suggestion
+from gaia_redshift.interpretation.beyond import name_problems
 from gaia_redshift.interpretation.prior import SamplePrior
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.predictor import Predictor
@@ -20,22 +21,22 @@ from gaia_redshift.spectra import FloatArray, SpectrumBatch
 _log = logging.getLogger("gaia_redshift")
 
 _FEW_ROWS = 256
-"""Putting the problems of more rows into words would hold up the other clients."""
+"""For more rows, the problems are described in a thread, so that other clients are not blocked."""
 
 MakeWatch = Callable[[Bundle], Watch]
 
 
 class Model:
-    """A bundle ready to predict, warmed up with one prediction.
+    """A loaded bundle, warmed up with one prediction.
 
     Parameters
     ----------
     bundle : Bundle
-        Its files match its manifest.
+        Verified against its manifest.
     settings : Settings
-        Chooses the engine and its threads.
+        Gives the engine and its threads.
     make_watch : callable, optional
-        Makes who wants to know of each batch.
+        Returns a function to be called with each batch of the model.
 
     Raises
     ------
@@ -67,12 +68,12 @@ class Model:
     async def predict_merged(
         self, batch: SpectrumBatch, asked: AnswerOptions, *, patient: bool = False, alone: bool = False
     ) -> Predictions:
-        """Predict together with whatever other requests wait, as `Batcher.submit` does; raises what it raises."""
+        """Predict a batch, merged with other waiting requests; see `Batcher.submit` for the options and errors."""
         self.predictor.check_grid(batch)
         usable = batch.usable()
         flux = batch.flux[usable] if batch.problems else batch.flux
         prior = asked.prior
-        if prior == "sample":  # the batch is all of it
+        if prior == "sample":  # the batch is the whole sample
             prior = await self._sample_prior(flux)
             patient = True
         if len(flux):
@@ -81,10 +82,11 @@ class Model:
             found = self.predictor.answer(flux, pdf=asked.pdf)
         if batch.problems:
             found = found.spread(usable)
+        training_range = self.manifest.redshift_range
         if len(batch) <= _FEW_ROWS:
-            predictions = self.predictor.name_problems(batch, found)
+            predictions = name_problems(batch, found, training_range)
         else:
-            predictions = await asyncio.to_thread(self.predictor.name_problems, batch, found)
+            predictions = await asyncio.to_thread(name_problems, batch, found, training_range)
         if predictions.problems:
             count_problems(self.bundle, predictions.problems)
         return predictions
@@ -101,7 +103,7 @@ class Model:
         return await asyncio.to_thread(infer)
 
     def __enter__(self) -> Self:
-        """Keep the model running while a request needs it, even if a reload replaces it meanwhile."""
+        """Keep the model running while a request uses it, even if a reload replaces it."""
         self._users += 1
         self._unused.clear()
         return self
@@ -112,7 +114,7 @@ class Model:
             self._unused.set()
 
     async def retire(self) -> None:
-        """End the model when its last user is done."""
+        """End the model after the last request that uses it."""
         await self._unused.wait()
         await self.batcher.__aexit__()
 
@@ -120,20 +122,20 @@ class Model:
 class Models:
     """All loaded models, by name and version.
 
-    A model is asked for as ``name``, which is its highest version, or as ``name@version``.
+    A model is found by ``name``, which is its highest version, or by ``name@version``.
 
     Parameters
     ----------
     settings : Settings
     make_watch : callable, optional
-        As each `Model` takes it.
+        As for `Model`.
     when_loaded : callable, optional
         Called when the models are ready, and again after each reload.
 
     Raises
     ------
     InvalidBundleError
-        If a bundle cannot be loaded, or the default one is not there.
+        If a bundle cannot be loaded, or the default model is missing.
     """
 
     def __init__(
@@ -153,9 +155,9 @@ class Models:
         self.default = self._choose_default(self._models)
 
     def _load(self) -> list[Model]:
-        """Return a model for each bundle, newest version first; one that is loaded already is kept as it is.
+        """Return a model for each bundle, newest version first; models already loaded are reused.
 
-        When the service starts, a bundle that cannot be served does not keep the others from it.
+        At start-up, a bundle that cannot be served is logged and left out; at a reload it raises.
         """
         found = find_bundles(self._settings)
         loaded = {model.manifest.model_dump_json(): model for model in self._models}
@@ -169,7 +171,7 @@ class Models:
                 refused[bundle.folder.name] = error
         for name, reason in refused.items():
             if self._models:
-                raise reason  # a reload takes all or nothing
+                raise reason  # a reload is all or nothing
             _log.error("the bundle %s is not served: %s", name, reason.message)
         self.refused = refused
         return models
@@ -192,18 +194,18 @@ class Models:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Answer every accepted request, then end."""
+        """Answer all accepted requests, then end."""
         await asyncio.gather(*(model.batcher.__aexit__() for model in self._models), *self._retiring)
 
     async def reload(self) -> None:
-        """Serve what the models folder holds now; if anything in it is wrong, go on with what is loaded.
+        """Load the models folder again; if anything in it is wrong, keep the loaded models.
 
-        Requests that a replaced model has accepted are answered by it; it ends after the last of them.
+        A replaced model answers the requests it has accepted, and ends after the last.
 
         Raises
         ------
         InvalidBundleError
-            If a bundle cannot be loaded, or the default one is no longer there.
+            If a bundle cannot be loaded, or the default model is gone.
         """
         async with self._lock:
             models = await asyncio.to_thread(self._load)
@@ -224,16 +226,16 @@ class Models:
         return iter(self._models)
 
     def seconds_to_drain(self) -> float:
-        """Return how long the spectra that wait now will take."""
+        """Return the seconds that the waiting spectra will take."""
         return max((model.batcher.seconds_to_drain() for model in self._models), default=0.0)
 
     def refuse_if_full(self) -> None:
-        """Raise OverloadedError if no model has room, whichever a request wants: before its body is decoded."""
+        """Raise OverloadedError if the queues of all models are full; called before a body is decoded."""
         if all(model.batcher.full for model in self._models):
             raise self.default.batcher.overloaded()
 
     def get(self, name: str | None) -> Model:
-        """Return a model by ``name`` or ``name@version``, the default one for None; raises UnknownModelError."""
+        """Return a model by ``name`` or ``name@version``, or the default model for None; raises UnknownModelError."""
         if name is None:
             return self.default
         model = _find(self._models, name)

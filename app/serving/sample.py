@@ -30,7 +30,7 @@ class Distribution(NamedTuple):
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Run work in a thread, and wait for its end even if the request ends before: it holds the request's file."""
+    """Run work in a thread, and wait for its end even if the request is cancelled, since it uses the request's file."""
     task = asyncio.create_task(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
@@ -47,14 +47,14 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
     blocks : iterator of SpectrumBatch
         Read in threads.
     check_rows : callable
-        Called with the number of rows so far; raises where there are too many.
+        Called with the number of rows so far; raises if there are too many.
 
     Raises
     ------
     InvalidRequestError
-        If there are too few, or their spectra do not tell their distribution.
+        If there are too few galaxies, or their spectra do not constrain the distribution.
     OverloadedError
-        If too many rows wait already; once it has begun, a table is finished.
+        If the queue is full at the first block; a table that has been started is finished.
     """
     gathered, asked = model.predictor.likelihoods(), AnswerOptions("flat", pdf=True)
     total = 0

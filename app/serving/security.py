@@ -1,7 +1,7 @@
-"""Who may use the service, and what browsers may do with its answers. Imports `errors`, `settings`, its neighbours.
+"""Access control by API keys, and security headers for browsers. Imports `errors`, `settings`, its neighbours.
 
-A key is 256 random bits, so its plain SHA-256 in the settings gives nothing away and no slow hash is needed. Every
-configured hash is compared, each in constant time, whichever fits.
+A key is 256 random bits, so its plain SHA-256 can be in the settings and no slow hash is needed. A request's key is
+compared with every configured hash in constant time.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ OPEN = ("/health/", "/docs", "/guide", "/static/", "/openapi.json", "/availabili
 """What needs no key: whether the service lives, and how to use it."""
 
 ADMIN = ("/models/reload",)
-"""What needs an admin key, and is closed to everybody where none is configured."""
+"""Paths that need an admin key; forbidden if none is configured."""
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -31,11 +31,11 @@ HEADERS = (
 )
 CONTENT_POLICY = b"content-security-policy"
 NOTHING = b"default-src 'none'; frame-ancestors 'none'"
-"""The content policy of every answer that does not bring its own: it is data and may load nothing."""
+"""Content security policy of answers without their own: they are data and may load nothing."""
 
 
 def make_key() -> tuple[str, str]:
-    """Return a new API key, for the user, and its SHA-256, for the settings."""
+    """Return a new API key for the user, and its SHA-256 for the settings."""
     key = f"gr_{secrets.token_urlsafe(32)}"
     return key, hash_key(key)
 
@@ -46,7 +46,7 @@ def hash_key(key: str) -> str:
 
 
 class Access:
-    """What is asked of every request: by which name and whose page it comes, and a key where there are keys."""
+    """Checks every request: host name, origin and, if there are keys, its API key."""
 
     def __init__(self, settings: Settings) -> None:
         self._admins, self._users = settings.admin_keys, settings.api_keys
@@ -56,7 +56,7 @@ class Access:
         self._origins = Origins(settings)
 
     def check(self, scope: Scope) -> None:
-        """Raise WrongHostError, UnauthorizedError, ForbiddenError or RateLimitedError, or let the request pass."""
+        """Raise WrongHostError, UnauthorizedError, ForbiddenError or RateLimitedError if the request is not allowed."""
         self._origins.check(scope)
         path: str = scope["path"]
         admin_only = path in ADMIN
@@ -87,7 +87,7 @@ class Guard:
         self.app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise what `Access.check` raises, or pass the request on."""
+        """Check the request, and pass it on; raises as `Access.check`."""
         if scope["type"] == "http":
             self._access.check(scope)
         await self.app(scope, receive, send)
@@ -99,7 +99,7 @@ def _digest_of(scope: Scope) -> str:
 
 
 def _owner(keys: Mapping[str, str], digest: str) -> str | None:
-    """Return the name of the key with this hash; takes as long whichever it is."""
+    """Return the name of the key with this hash, in constant time."""
     found = None
     for name, known in keys.items():
         if hmac.compare_digest(known, digest):

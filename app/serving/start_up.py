@@ -1,4 +1,4 @@
-"""What the log says of a start-up that failed: the reason in a line. Imports `errors` of the library."""
+"""Logging a failed start-up in one line. Imports `errors` of the library."""
 
 import sys
 
@@ -8,7 +8,7 @@ from gaia_redshift.errors import RedshiftError
 
 
 class TellWhy:
-    """Puts what a user can mend in the place of a traceback; what nobody foresaw keeps its own.
+    """Replaces the traceback of a failed start-up by the message, for the project's errors; others keep the traceback.
 
     Parameters
     ----------
@@ -19,10 +19,10 @@ class TellWhy:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, but for the reason of a failed start-up."""
+        """Pass everything on, and rewrite the message of a failed start-up."""
 
         async def tell(message: Message) -> None:
-            error = sys.exception()  # that the router is about to raise
+            error = sys.exception()  # the router is about to raise it
             if message["type"] == "lifespan.startup.failed" and isinstance(error, RedshiftError):
                 message = {**message, "message": f"the service does not start: {error.message}"}
             await send(message)

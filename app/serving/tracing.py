@@ -1,6 +1,6 @@
-"""OpenTelemetry traces, where the extra ``otel`` is installed and the setting asks for them. Imports `errors`.
+"""OpenTelemetry traces, if switched on; needs the extra ``otel``. Imports `errors`.
 
-Where they go is said in OpenTelemetry's own variables, such as ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+Their destination is set by OpenTelemetry's own variables, such as ``OTEL_EXPORTER_OTLP_ENDPOINT``.
 """
 
 from fastapi import FastAPI
@@ -10,7 +10,7 @@ from gaia_redshift.installation import how_to_install
 
 
 def trace(app: FastAPI) -> None:
-    """Add the outermost layer, which makes a span of each request and takes up the caller's ``traceparent``.
+    """Add the outermost middleware, which makes a span for each request and continues the caller's ``traceparent``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tables take turns: each that is being read holds some ten megabytes, those that wait are on the disk.
+"""Limits how many tables are read at once: each needs about 10 MB of memory, while waiting ones are on the disk.
 
 Imports nothing of the project.
 """
@@ -11,11 +11,11 @@ from typing import IO
 
 _LARGE_BYTES = 64 << 10
 _LARGE, _SMALL = 6, 24
-"""How many tables of more bytes than that, and of fewer, are read at once by all workers together."""
+"""Size in bytes of a large table, and how many large and small tables all workers together read at once."""
 
 
 class Turns:
-    """Lets so many tables be read at once, first come, first served; small ones do not wait for large ones.
+    """Limits the tables read at once, first come, first served; small tables do not wait for large ones.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn_of(self, file: IO[bytes]) -> AsyncIterator[None]:
-        """Wait until a table may be read; its turn ends with the block."""
+        """Wait until a table may be read; its turn lasts until the end of the block."""
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         async with self._large if size > _LARGE_BYTES else self._small:

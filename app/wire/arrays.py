@@ -1,4 +1,4 @@
-"""Arrays of numbers that a request brings, judged as strictly as JSON. Imports `spectra` and `errors`."""
+"""Checks of arrays of numbers in a request, as strict as for JSON. Imports `spectra` and `errors`."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError
 
 
 def refuse_not_finite(columns: Mapping[str, NDArray[np.generic]], first_row: int = 0) -> None:
-    """Raise InvalidRequestError with the positions of the numbers that are NaN or infinite, column by column."""
+    """Raise InvalidRequestError with the positions of NaN and infinite numbers, column by column."""
     details = []
     count = 0
     for name, values in columns.items():
@@ -26,14 +26,14 @@ def refuse_not_finite(columns: Mapping[str, NDArray[np.generic]], first_row: int
 
 
 def broken(count: int, details: list[Detail]) -> InvalidRequestError:
-    """Return the refusal of a request that breaks the schema in `count` places."""
+    """Return the error for a request that does not fit the schema in `count` places."""
     return InvalidRequestError(
         f"the request breaks the schema in {'1 place' if count == 1 else f'{count} places'}", details
     )
 
 
 def too_many(count: int, most: int) -> InvalidRequestError:
-    """Return the refusal of a request with more than `most` spectra."""
+    """Return the error for a request with more than `most` spectra."""
     return InvalidRequestError(
         f"{count} spectra in one request: at most {most}; send several, or a table",
         [Detail("spectra", f"at most {most} items")],

@@ -1,6 +1,7 @@
-"""Spectra as an Arrow IPC stream, and predictions as one. Imports `errors`, `spectra` and its neighbours in `tables`.
+"""Reading spectra from an Arrow IPC stream. Imports `errors`, `spectra`, `tables` and its neighbours.
 
-What comes from strangers is bounded before it is decompressed, and validated by Arrow before it is touched.
+The stream comes from untrusted clients: its size is limited before it is decompressed, and Arrow validates it before
+use.
 """
 
 import io
@@ -17,7 +18,7 @@ from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.readers.claims import claims
 
 _MOST_BYTES = 4096
-"""What one spectrum can need, decompressed: 240 numbers of eight bytes, an identifier, and room to spare."""
+"""Most decompressed bytes per spectrum: 240 numbers of eight bytes, an identifier, and a margin."""
 _IDENTIFIER_LENGTH = 256
 
 
@@ -27,21 +28,21 @@ def read_arrow(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spect
     Parameters
     ----------
     body : bytes
-        Columns as `choose_columns` wants them; fluxes in e-/s per sample.
+        With the columns of `choose_columns`; fluxes in e-/s per sample.
     max_spectra : int
         Most spectra allowed.
     lenient : bool
-        Whether a spectrum that is not complete and finite costs its own row, and not the request.
+        Whether a spectrum that is not complete and finite gives an error in its row instead of refusing the request.
 
     Raises
     ------
     MalformedBodyError
         If the body is not an Arrow stream, or would take too much memory when decompressed.
     InvalidTableError
-        If it has not the right columns.
+        If columns are missing or wrong.
     InvalidRequestError
-        If there is no spectrum, or there are too many, or, unless `lenient`, one is not complete and finite; details
-        name the positions.
+        If there are no spectra or too many, or, unless `lenient`, one is not complete and finite; details name the
+        positions.
     """
     try:
         batches = list(_record_batches(body, max_spectra))
@@ -98,12 +99,12 @@ def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBat
 
 
 def _bound(body: bytes, max_spectra: int) -> None:
-    """Refuse a stream with too many rows, or whose buffers would be too large, before any is decompressed."""
+    """Raise if a stream has too many rows or too large buffers, before any is decompressed."""
     rows, size = 0, 0
     source = io.BytesIO(body)
     for claim in claims(source):
         if claim.kind == "dictionary":
-            raise pyarrow.ArrowInvalid("a dictionary is not read here: send plain columns")
+            raise pyarrow.ArrowInvalid("dictionary columns are not read here: send plain columns")
         rows, size = rows + claim.rows, size + claim.unpacked
         if rows > max_spectra:
             raise too_many(rows, max_spectra)

@@ -1,4 +1,4 @@
-"""Bodies of ``POST /predict`` that are not JSON, and answers that are not. Imports `query`, `schemas`, `tables`."""
+"""Binary bodies and answers of ``POST /predict``. Imports `query`, `schemas`, `tables`."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -23,7 +23,7 @@ BODY = {
     "required": True,
     "content": {JSON: {"schema": {"$ref": _PLACE.format(PredictRequest.__name__)}}, NPY: _BINARY, ARROW: _BINARY},
 }
-"""The request's bodies, for the OpenAPI document."""
+"""The request bodies, for the OpenAPI document."""
 
 _OPTIONS = PredictOptions.model_fields
 _SCHEMAS: dict[str, dict[str, object]] = {
@@ -33,33 +33,33 @@ _SCHEMAS: dict[str, dict[str, object]] = {
     "unit": {"type": "string", "enum": list(UNITS)},
     "rows": {"type": "string", "enum": ["strict", "lenient"]},
 }
-"""Without defaults: a page that filled them in would send them with a JSON body too, which refuses them."""
+"""Documented without defaults: Swagger UI would send defaults also with a JSON body, for which they are refused."""
 PARAMETERS = [
     {
         "name": name,
         "in": "query",
         "required": False,
-        "description": f"{field.description}; for bodies that are not JSON: there it stands in the body",
+        "description": f"{field.description}; only for binary bodies: in JSON it is a field of the body",
         "schema": _SCHEMAS.get(name, {"type": "string"}),
     }
     for name, field in _OPTIONS.items()
 ]
-"""What may stand in the query, for the OpenAPI document."""
+"""The query parameters, for the OpenAPI document."""
 
 
 def read_binary(kind: str, body: bytes, max_spectra: int, *, lenient: bool = True) -> SpectrumBatch:
-    """Read an ``.npy`` array or an Arrow stream; `lenient`, or as strictly as JSON is read."""
+    """Read an ``.npy`` array or an Arrow stream, leniently, or as strictly as JSON."""
     if kind == NPY:
         from app.wire.npy import read_npy
 
         return read_npy(body, max_spectra, lenient=lenient)
-    from app.wire.arrow import read_arrow  # loads Arrow, which most requests do without
+    from app.wire.arrow import read_arrow  # imports pyarrow, which most requests do not need
 
     return read_arrow(body, max_spectra, lenient=lenient)
 
 
 def read_options(query: QueryParams) -> PredictOptions:
-    """Return what a query asks of the spectra in the body; raises InvalidRequestError if it is not understood."""
+    """Return the options in a query; raises InvalidRequestError if one is unknown or invalid."""
     refuse_unknown(query, _OPTIONS)
     truth = {"true": True, "false": False}
     given = {name: truth.get(text, text) if name == "pdf" else text for name, text in query.items()}
@@ -74,18 +74,19 @@ def read_options(query: QueryParams) -> PredictOptions:
 
 
 def refuse_query(request: Request) -> None:
-    """Raise InvalidRequestError if anything stands in the query of a JSON body: it would be overlooked."""
+    """Raise InvalidRequestError if a request with a JSON body has query parameters, which would be ignored."""
     if request.scope["query_string"]:
         query = request.query_params
         refuse_unknown(query, _OPTIONS)
         if query:
             raise InvalidRequestError(
-                "with a JSON body the options stand in the body", [Detail(name, "in the query") for name in query]
+                "with a JSON body, give the options in the body, not in the query",
+                [Detail(name, "in the query") for name in query],
             )
 
 
 def arrow_reply(predictions: Predictions, about: Mapping[str, str]) -> Response:
-    """Answer with an Arrow stream: the columns of a CSV answer, and in the schema's metadata how it was made."""
+    """Return a reply as an Arrow stream: the columns of a CSV answer, with model and prior in the schema's metadata."""
     from gaia_redshift.tables.answers import write_arrow
 
     headers = {"X-Model": about["model"].replace("@", " "), "X-Prior": about["prior"]}

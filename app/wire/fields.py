@@ -1,4 +1,4 @@
-"""Small bodies that hold parameters: a form, or an object of JSON. Imports `errors` and its neighbours."""
+"""Small bodies with parameters: a form, or a JSON object. Imports `errors` and its neighbours."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,14 +17,14 @@ _MOST_FIELDS = 100_000
 
 
 async def read_fields(request: Request, most_bytes: int) -> list[tuple[str, Any]]:
-    """Return the parameters in a body: of a form, an object of JSON, or none of an empty body.
+    """Return the parameters in a body: a form, a JSON object, or nothing.
 
     Raises
     ------
     BodyTooLargeError
         If it is larger than `most_bytes`.
     MalformedBodyError, InvalidRequestError, UnsupportedMediaTypeError
-        If it is something else.
+        If it is anything else.
     """
     kind = media_type(request.headers)
     if kind == MULTIPART:
@@ -41,11 +41,11 @@ async def read_fields(request: Request, most_bytes: int) -> list[tuple[str, Any]
     if kind == JSON:
         return _of_json(bytes(body))
     if kind != FORM:
-        raise UnsupportedMediaTypeError(f"the Content-Type is {kind!r}; send parameters as {FORM} or {JSON}")
+        raise UnsupportedMediaTypeError(f"the Content-Type {kind!r} is not read; send parameters as {FORM} or {JSON}")
     try:
         return list(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
-        raise MalformedBodyError("the form is no UTF-8, or has too many fields") from None
+        raise MalformedBodyError("the form is not UTF-8, or has too many fields") from None
 
 
 def _of_json(body: bytes) -> list[tuple[str, Any]]:
@@ -54,5 +54,5 @@ def _of_json(body: bytes) -> list[tuple[str, Any]]:
     except orjson.JSONDecodeError as error:
         raise MalformedBodyError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise InvalidRequestError("the body is JSON, but no object of parameters")
+        raise InvalidRequestError("the body must be a JSON object of parameters")
     return list(found.items())

@@ -1,4 +1,4 @@
-"""What a request asks of a new job: the names of its parameters in any case, from query, form or JSON.
+"""Parameters of a new job, from query, form or JSON; their names are case-insensitive.
 
 Imports `errors` and `interpretation` of the library.
 """
@@ -18,7 +18,7 @@ _MOST_TEXT = 2000
 
 
 def _prior(value: Any) -> Any:
-    """Read a prior that stands in a form as JSON."""
+    """Read a prior given as JSON in a form."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return PriorTable.model_validate_json(value)
     return value
@@ -39,7 +39,7 @@ FormatName = Annotated[
 
 
 def _identifiers(value: Any) -> Any:
-    """Read identifiers that stand in a form, one by one or with commas between them."""
+    """Read identifiers given in a form, as repeated fields or separated by commas."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list):
@@ -48,12 +48,12 @@ def _identifiers(value: Any) -> Any:
 
 
 def _moment(value: datetime) -> datetime:
-    """Take a time without a zone for UTC, as UWS has it."""
+    """Interpret a time without a zone as UTC, as in UWS."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _printable(value: str) -> str:
-    """Refuse what neither XML nor every database can hold."""
+    """Raise ValueError for characters that XML or a database cannot hold."""
     if not value.isprintable():
         raise ValueError("holds characters that cannot be printed")
     return value
@@ -66,7 +66,7 @@ SourceId = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class JobOptions(BaseModel):
-    """A new job, but for the table that is sent."""
+    """A new job, without its table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,18 +97,18 @@ def canonical(name: str) -> str:
 
 
 def by_name(pairs: Iterable[tuple[str, Any]], known: Iterable[str]) -> dict[str, Any]:
-    """Return parameters by their names in lower case.
+    """Return parameters by lower-case name.
 
     Parameters
     ----------
     pairs : iterable of (str, object)
     known : iterable of str
-        All names that there are.
+        All valid names.
 
     Raises
     ------
     InvalidRequestError
-        If one is not known, or given more than once.
+        If a name is unknown, or given more than once.
     """
     names = list(known)
     found: dict[str, Any] = {}
@@ -127,7 +127,7 @@ def by_name(pairs: Iterable[tuple[str, Any]], known: Iterable[str]) -> dict[str,
 
 
 def read_options(given: Mapping[str, Any]) -> JobOptions:
-    """Return what is asked of a new job; raises InvalidRequestError."""
+    """Return the options of a new job; raises InvalidRequestError."""
     try:
         return JobOptions.model_validate({**given, **_upper(given)})
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""From a JSON body to spectra. Imports `schemas`, `spectra` and `errors` of the project.
+"""Reading spectra from a JSON body. Imports `schemas`, `spectra` and `errors` of the project.
 
-A plain good body is read straight into an array. Whenever something looks wrong, the schema is asked: it accepts, or
-finds the exact place. A test holds that the fast way accepts nothing that the schema refuses.
+A plain valid body is read directly into an array. Any other body is validated by the schema, which accepts it or finds
+the exact place of the error. A test checks that the fast path accepts nothing that the schema refuses.
 """
 
 import re
@@ -23,7 +23,7 @@ from gaia_redshift.spectra.shapes import wrong_shape
 
 
 def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
-    """Read a JSON body into spectra and what was asked of them.
+    """Read spectra and options from a JSON body.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
     MalformedBodyError
         If the body is not JSON.
     InvalidRequestError
-        If it breaks the schema; details name positions such as ``spectra[17].flux[3]``.
+        If it does not fit the schema; details name positions such as ``spectra[17].flux[3]``.
     """
     if len(body) > _LARGE_BYTES:
         _refuse_bomb(body, max_spectra)
@@ -65,25 +65,25 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
 
 _LARGE_BYTES = 128 << 10
 _MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * DR3.bp.samples + 2}
-"""Most of each character that one spectrum can need, outside of strings."""
+"""Most occurrences of each character that one spectrum can have, outside of strings."""
 _OPTIONS = 2 * MOST_NODES + 16
-"""The same for everything else in a request; the table of a prior is the largest part."""
+"""The same for the rest of a request; the largest part is a prior's table."""
 
 
 def _refuse_bomb(body: bytes, max_spectra: int) -> None:
-    """Refuse a body with more structure than `max_spectra` spectra have."""
+    """Raise if a body has more JSON structure than `max_spectra` spectra can have."""
     if holds_more(body, {mark: most * max_spectra + _OPTIONS for mark, most in _MOST.items()}):
         raise InvalidRequestError(
-            f"the request holds more than {max_spectra} spectra can: send several requests, or a table",
+            f"the request has more structure than {max_spectra} spectra can have: send several requests, or a table",
             [Detail("spectra", f"at most {max_spectra} items")],
         )
 
 
 def holds_more(body: bytes, most: Mapping[int, int]) -> bool:
-    """Say whether JSON has more of some character outside of strings than it may, before a parser builds objects of it.
+    """Return whether JSON has more of some character outside of strings than allowed, before it is parsed.
 
-    A parser turns a byte into up to 125 bytes of objects (measured: 16 MB of ``[[0]],`` took 2 GB), so the size
-    of the body alone bounds nothing.
+    A parser makes up to 125 bytes of objects from one byte (measured: 16 MB of ``[[0]],`` took 2 GB), so a limit on
+    the size of the body is not enough.
     """
 
     def too_many(text: bytes) -> bool:
@@ -100,7 +100,7 @@ _FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
 
 
 def _flux_fast(spectra: list[object]) -> FloatArray | None:
-    """Return fluxes of shape (n, 186) if every spectrum is plain `flux` of finite numbers; None to ask the judge."""
+    """Return fluxes of shape (n, 186) if every spectrum has only `flux`, of finite numbers; else None."""
     rows = []
     for spectrum in spectra:
         if type(spectrum) is not dict or spectrum.keys() not in _FLUX_KEYS:
@@ -119,7 +119,7 @@ def _flux_fast(spectra: list[object]) -> FloatArray | None:
 
 
 def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions]:
-    """Read the body by its schema, which finds the exact position of what is wrong."""
+    """Read the body with the schema, which finds the exact position of an error."""
     read = read_leniently(body, max_spectra) if b"lenient" in body else None
     if read is not None:
         return read
@@ -149,10 +149,10 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
     if problems[0]["type"] == "json_invalid":
         return MalformedBodyError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
     messages: dict[str, str] = {}
-    for problem in problems:  # an identifier is refused once as an integer and once as a string: one place
+    for problem in problems:  # a wrong identifier gives two problems, as integer and as string, at one place
         at = _position(problem["loc"])
         if len(messages) >= MAX_DETAILS and at not in messages:
-            messages[at] = ""  # counted, and not told
+            messages[at] = ""  # counted only
             continue
         message = _message(problem)
         messages[at] = f"{messages[at]}, or: {message}" if at in messages else message
@@ -162,11 +162,11 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
 
 
 def _message(problem: ErrorDetails) -> str:
-    """Return what is wrong at one place, with the way out where there is a likely one."""
+    """Return the message for one place, with advice if there is some."""
     message = problem["msg"]
     place = problem["loc"]
     if problem["type"] == "extra_forbidden" and len(place) == 1 and place[0] in Spectrum.model_fields:
-        return f'{message}: it belongs to a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'
+        return f'{message}: give it in a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'
     if problem["type"] in {"too_short", "too_long"} and len(place) == 3 and place[0] == "spectra":
         return f"{message}: {_length(str(place[2]), message)}"
     if problem["type"] == "model_type" and len(place) == 2:
@@ -183,7 +183,7 @@ _COUNT = re.compile(r"not (\d+)$")
 
 
 def _length(band: str, message: str) -> str:
-    """Return how many numbers a spectrum needs, and what so many may be."""
+    """Return how many numbers a spectrum needs, with advice for a wrong number."""
     found = _COUNT.search(message)
     count = int(found[1]) if found else 0
     lengths = (DR3.samples,) if band == "flux" else DR3.lengths[band]
@@ -195,11 +195,11 @@ def _length(band: str, message: str) -> str:
 
 
 _KNOWN_LENGTHS = (343, 110)
-"""Of XP_SAMPLED, and of the archive's coefficients."""
+"""Lengths of XP_SAMPLED spectra and of the archive's coefficients."""
 
 
 def _position(location: tuple[int | str, ...]) -> str:
-    """Write a location as ``spectra[17].flux[3]``, without the names pydantic gives to alternatives."""
+    """Write a location as ``spectra[17].flux[3]``, without pydantic's names of union members."""
     text = ""
     for part in location:
         if isinstance(part, int):

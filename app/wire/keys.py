@@ -1,8 +1,7 @@
-"""Keys that a JSON body gives twice. Imports `errors`.
+"""Refusing JSON bodies with duplicate keys. Imports `errors`.
 
-Of two equal keys a parser takes the last, and another the first: whoever stands before the service may have read
-another request than it does. In JSON a colon outside of a text comes with a key and with nothing else, so they are
-counted.
+Of two equal keys some parsers use the last and others the first, so that a proxy may read a different request than the
+service. In JSON every key has exactly one colon outside of strings, so the colons are counted.
 """
 
 import re
@@ -10,17 +9,17 @@ import re
 from gaia_redshift.errors import Detail, InvalidRequestError
 
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-"""A text, with its quotes if it is closed."""
+"""A JSON string, with its quotes if it is closed."""
 
 
 def refuse_duplicate_keys(body: bytes, keys: int) -> None:
-    """Raise InvalidRequestError if a body has more keys than these, which were read from it."""
+    """Raise InvalidRequestError if a body has more keys than were parsed from it."""
     if body.count(b":") > keys and STRING.sub(b"", body).count(b":") > keys:
-        raise InvalidRequestError("the body gives a key twice", [Detail("body", "each key may be given once")])
+        raise InvalidRequestError("the body has a duplicate key", [Detail("body", "each key may be given once")])
 
 
 def count_keys(value: object) -> int:
-    """Return how many keys there are in objects and lists of any depth."""
+    """Return the number of keys in nested objects and lists."""
     count, waiting = 0, [value]
     while waiting:
         value = waiting.pop()

@@ -1,7 +1,7 @@
-"""A JSON body whose spectra are judged one by one, as the rows of a table are. Imports `arrays`, `keys` and `spectra`.
+"""Reading JSON leniently: spectra are checked one by one, like rows of a table. Imports `arrays`, `keys`, `spectra`.
 
-What is wrong with a spectrum's numbers costs that spectrum; anything else that breaks the schema, such as a key that
-nobody knows, is left to the schema to refuse.
+Wrong numbers give an error for their spectrum only; anything else that does not fit the schema, such as an unknown key,
+is left to the schema, which refuses the request.
 """
 
 import numpy as np
@@ -19,19 +19,19 @@ _LENGTHS = {**DR3.lengths, "flux": (DR3.samples,)}
 
 
 def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions] | None:
-    """Read a body that asks for ``"rows": "lenient"``; None where it does not, or the schema is to judge it.
+    """Read a body with ``"rows": "lenient"``; return None if it has not, or if the schema must validate it.
 
     Parameters
     ----------
     body : bytes
-        JSON, in which ``NaN`` and ``Infinity`` are numbers that are not finite.
+        JSON; ``NaN`` and ``Infinity`` are accepted as numbers.
     max_spectra : int
         Most spectra allowed.
 
     Raises
     ------
     InvalidRequestError
-        If there are more spectra, or a key is given twice.
+        If there are more spectra, or a duplicate key.
     """
     try:
         document = from_json(body, allow_inf_nan=True)
@@ -63,7 +63,7 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
 
 
 def _well_formed(spectrum: object) -> bool:
-    """Say whether a spectrum has no key, and no identifier, that the schema refuses."""
+    """Return whether the schema accepts a spectrum's keys and identifier."""
     if type(spectrum) is not dict or not spectrum.keys() <= {"source_id", *_BANDS}:
         return False
     both = spectrum.get("flux") is not None and (spectrum.get("bp") is not None or spectrum.get("rp") is not None)
@@ -71,7 +71,7 @@ def _well_formed(spectrum: object) -> bool:
 
 
 def _read(spectrum: dict[str, object]) -> FloatArray | Problem:
-    """Return one spectrum's fluxes, shape (186,), or why they cannot be used."""
+    """Return one spectrum's fluxes, shape (186,), or the reason why they cannot be used."""
     bands = {}
     for band in ("flux",) if spectrum.get("bp") is None and spectrum.get("rp") is None else ("bp", "rp"):
         samples = _samples(band, spectrum.get(band))
@@ -94,7 +94,7 @@ def _samples(band: str, values: object) -> FloatArray | Problem:
     try:
         return numbers(values)
     except OverflowError:
-        return Problem("not_finite", f"{band} holds an integer beyond any float: every flux must be finite")
+        return Problem("not_finite", f"{band} holds an integer too large for a float: every flux must be finite")
 
 
 def _no_number(at: str, value: object) -> Problem:
@@ -105,19 +105,19 @@ def _no_number(at: str, value: object) -> Problem:
 
 
 def numbers(values: object) -> FloatArray:
-    """Return numbers as float32, infinite where they are beyond it."""
+    """Return numbers as float32; numbers beyond its range become infinite."""
     return narrow(np.asarray(values, dtype=np.float64))
 
 
 def plain_identifier(value: object) -> bool:
-    """Say whether the schema takes this for an identifier, or for none."""
+    """Return whether the schema accepts this as an identifier, or as None."""
     if type(value) is int:
         return -(2**63) <= value < 2**64
     return value is None or (type(value) is str and len(value) <= 256)
 
 
 def as_text(identifiers: list[object]) -> list[str | None] | None:
-    """Return identifiers as JSON returns them, as text; None where no spectrum has one."""
+    """Return identifiers as text, as in JSON answers; None if no spectrum has one."""
     if not any(value is not None for value in identifiers):
         return None
     return [None if value is None else str(value) for value in identifiers]

@@ -1,7 +1,7 @@
-"""Spectra as one NumPy array in the ``.npy`` format. Imports `spectra`, `errors` and `tables.arrays`.
+"""Reading spectra from a NumPy array in the ``.npy`` format. Imports `spectra`, `errors` and its neighbours.
 
-The header is the text of a Python dictionary. NumPy evaluates it; here a pattern reads it, and nothing but arrays of
-floats fits. The array is a view of the body.
+The header is the text of a Python dictionary. NumPy evaluates it; here a regular expression reads it, and matches only
+arrays of floats. The array is a view of the body.
 """
 
 import re
@@ -21,7 +21,7 @@ _HEADER = re.compile(
 )
 _RECORDS = re.compile(rb"\s*\{\s*'descr':\s*\[")
 _HEADER_BYTES = 1000
-"""The header of an array of floats takes about 120."""
+"""Longest header in bytes; that of an array of floats takes about 120."""
 
 _TYPES = {b"<f4", b">f4", b"<f8", b">f8"}
 
@@ -32,12 +32,12 @@ def read_npy(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spectru
     Parameters
     ----------
     body : bytes
-        float32 or float64 of shape (n, 186), or (n, 240): all 120 BP samples and then all 120 RP samples, which are
-        truncated. e-/s per sample.
+        float32 or float64 of shape (n, 186), or (n, 240), all 120 BP and then all 120 RP samples, which are truncated;
+        e-/s per sample.
     max_spectra : int
         Most spectra allowed.
     lenient : bool
-        Whether a number that is not finite costs its own row, and not the request.
+        Whether a number that is not finite gives an error in its row instead of refusing the request.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_npy(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spectru
         raise too_many(rows, max_spectra)
     if len(body) - start != rows * length * dtype.itemsize:
         raise MalformedBodyError(
-            f"the array's header tells of {rows * length * dtype.itemsize} bytes, and {len(body) - start} follow"
+            f"the array's header announces {rows * length * dtype.itemsize} bytes, but {len(body) - start} follow"
         )
     flat = np.frombuffer(body, dtype, offset=start)
     values = flat.reshape(length, rows).T if header["by_columns"] == b"True" else flat.reshape(rows, length)
@@ -79,12 +79,12 @@ def _read_header(body: bytes) -> tuple[re.Match[bytes], int]:
     """Return the parts of the header, and where the numbers start."""
     magic = _MAGIC.match(body)
     if magic is None:
-        raise MalformedBodyError("the body is not an .npy array: it does not begin as one")
+        raise MalformedBodyError("the body is not an .npy array: it does not begin with the magic bytes")
     size, text = ("<H", 10) if magic[1] == b"\x01" else ("<I", 12)
     length = struct.unpack_from(size, body, 8)[0] if len(body) >= text else 0
     header = _HEADER.fullmatch(body, text, text + min(length, _HEADER_BYTES))
     if header is None and _RECORDS.match(body, text):
         raise MalformedBodyError(wrong_type("V", "a structured type"))
     if header is None:
-        raise MalformedBodyError("the body is not an .npy array of floats: its header is not that of one")
+        raise MalformedBodyError("the body is not an .npy array of floats: its header cannot be read")
     return header, text + length

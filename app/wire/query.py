@@ -1,6 +1,6 @@
-"""Options beside the body: those that nobody knows are refused. Imports `errors` and `interpretation`.
+"""Query parameters; unknown ones are refused. Imports `errors` and `interpretation`.
 
-A misspelt one would be answered as if it had not been sent.
+Otherwise a misspelt parameter would be ignored silently.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
@@ -18,7 +18,7 @@ from gaia_redshift.interpretation.prior import PriorChoice, PriorTable, WantedPr
 
 
 def refuse_unknown(query: QueryParams, known: Iterable[str]) -> None:
-    """Raise InvalidRequestError if a query has a parameter that is not known, or one twice; details name them."""
+    """Raise InvalidRequestError if a query has an unknown or repeated parameter; details name it."""
     names = list(known)
     given = [name for name, _ in query.multi_items()]
     wrong = [Detail(name[:80], f"unknown: {suggestion(name[:80], names)}") for name in query if name not in names]
@@ -28,17 +28,17 @@ def refuse_unknown(query: QueryParams, known: Iterable[str]) -> None:
 
 
 def prior_of_form(form: FormData, named: PriorChoice) -> WantedPrior:
-    """Return the prior that a form brings with its table, or the one that the query names.
+    """Return the prior sent in a form with the table, or the one named in the query.
 
     Raises
     ------
     InvalidRequestError
-        If the form's is none, or the form has other fields: options stand in the query.
+        If the form's prior is invalid, or the form has other fields.
     """
     others = [name for name in form if name not in {"file", "prior"}]
     if others:
         details = [Detail(name[:80], "stands in the form") for name in others]
-        raise InvalidRequestError(f"the form has {others[0][:80]!r}: options stand in the query (?pdf=true)", details)
+        raise InvalidRequestError(f"the form has {others[0][:80]!r}: give options in the query (?pdf=true)", details)
     text = form.get("prior")
     if not isinstance(text, str) or not text.strip():
         return named
@@ -50,7 +50,7 @@ def prior_of_form(form: FormData, named: PriorChoice) -> WantedPrior:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         at = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
         raise InvalidRequestError(
-            "the form's prior is neither survey, flat, sample, nor a table as JSON",
+            "the form's prior must be survey, flat, sample, or a table as JSON",
             [Detail(f"prior{at}", problem["msg"])],
         ) from None
 
@@ -73,7 +73,7 @@ class DaliRoute(APIRoute):
 
 
 def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse what the route does not take; a dependency of routers."""
+    """Raise for query parameters that the route does not have; a dependency of routers."""
     if request.scope["query_string"]:
         route = request.scope["route"]
         known = [field.alias for field in route.dependant.query_params] if isinstance(route, APIRoute) else []

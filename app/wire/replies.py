@@ -5,7 +5,7 @@ from gaia_redshift.interpretation.result import COLUMNS, Predictions
 
 
 def reply_rows(predictions: Predictions) -> list[dict[str, object]]:
-    """Return the predictions as rows in the shape of `Prediction`, ready for JSON but for the arrays `pdf`."""
+    """Return the predictions as dicts in the shape of `Prediction`; `pdf` is a NumPy array."""
     redshifts, problems, source_id = predictions.redshifts, predictions.problems, predictions.source_id
     rows: list[dict[str, object]] = []
     for row, (values, flags) in enumerate(zip(redshifts.values.tolist(), redshifts.flags.tolist(), strict=True)):

@@ -1,6 +1,6 @@
-"""What goes over the wire. Imports `redshift` and `spectra` of the project.
+"""Schemas of requests and replies. Imports `interpretation` and `spectra` of the library.
 
-`PredictRequest` is the schema that the documentation shows, and the judge of a body that `reading` does not accept.
+`PredictRequest` is the documented schema; it validates the bodies that the fast path of `json` does not accept.
 """
 
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ _RP_LENGTHS = DR3.rp.lengths
 
 
 MOST_SPECTRA = 100_000
-"""No setting allows more in one JSON request: the errors of a hostile one must fit in memory."""
+"""Upper limit of the setting for spectra in one JSON request, so that the errors of a hostile one fit in memory."""
 
 
 class Spectrum(Wire):

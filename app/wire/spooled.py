@@ -1,7 +1,7 @@
-"""An answer that waits in a file until it is complete.
+"""Answers that are collected in a file until complete.
 
-The status goes out before the first byte of a body, and a table's last row may still be what breaks it: so its answer
-is sent only when all of it is there, from a file. Imports `errors`.
+The HTTP status is sent before the body, but an error may occur as late as in a table's last row. So the answer to a
+table is written to a file, and sent only when it is complete. Imports `errors`.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ _IN_MEMORY_BYTES = 1 << 20
 _PIECE_BYTES = 256 << 10
 
 ANSWER_RATIO = 4
-"""How much larger an answer may be than the largest table."""
+"""Largest size of an answer, relative to the largest table."""
 
 
 class Draft:
-    """A file that an answer is written to; closed when the block ends, unless it was sent on its way before.
+    """A file for an answer; closed at the end of the block, unless `reply` was called.
 
     Parameters
     ----------
     most_bytes : int
-        More raises BodyTooLargeError: rows that take no room in a table may take much in its answer.
+        Limit; beyond it writing raises BodyTooLargeError. Rows that are small in a table may be large in the answer.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -44,7 +44,7 @@ class Draft:
             self.file.close()
 
     def reply(self, media_type: str, headers: dict[str, str]) -> Response:
-        """Return the answer, which closes the file when it is sent or its client left."""
+        """Return the answer; it closes the file when it has been sent, or the client has disconnected."""
         self._sent = True
         return _FileReply(cast("IO[bytes]", self.file), media_type, headers)
 
@@ -55,7 +55,7 @@ class _Bounded(tempfile.SpooledTemporaryFile[bytes]):
         self._most_bytes = most_bytes
 
     def write(self, content: Any) -> int:
-        """Write bytes, if the file does not get too large by them."""
+        """Write bytes; raises if the file would become too large."""
         if self.tell() + len(content) > self._most_bytes:
             raise BodyTooLargeError(
                 f"the answer would be larger than {self._most_bytes} bytes: split the table, or leave out columns"

@@ -1,4 +1,4 @@
-"""Reading request bodies within their limits, and what a client accepts in reply. Imports `errors` of the project."""
+"""Reading request bodies, and content negotiation. Imports `errors` of the project."""
 
 import asyncio
 import errno
@@ -26,7 +26,7 @@ _SMALL_PIECE = 4096
 
 
 def negotiate(request: Request, offered: Sequence[str]) -> str:
-    """Return which of the `offered` media types, best first, the client's ``Accept`` likes most."""
+    """Return the one of the `offered` media types, best first, that the client's ``Accept`` prefers."""
     accept = request.headers.get("accept", "*/*")
     if accept == "*/*":
         return offered[0]
@@ -51,9 +51,10 @@ def negotiate(request: Request, offered: Sequence[str]) -> str:
 
 
 async def whole_body(request: Request) -> bytes:
-    """Return the body of a request, in memory no larger than it is while it arrives.
+    """Return the body of a request, using no more memory than its size.
 
-    Starlette keeps a list of its pieces: bytes that come two by two would take twenty times their size.
+    Starlette keeps a list of its pieces, so that a body arriving in pieces of two bytes would take twenty times its
+    size.
     """
     pieces: list[bytes] = []
     small = bytearray()
@@ -71,12 +72,12 @@ async def whole_body(request: Request) -> bytes:
 
 
 def read_part(work: Callable[[], _Result]) -> _Result:
-    """Do a part of reading an uploaded table: what its reader did not foresee is refused as any damaged table.
+    """Call a function that reads a part of an uploaded table; unexpected exceptions count as a damaged table.
 
     Raises
     ------
     MalformedBodyError
-        For whatever is raised but the project's own errors and those of the disk; the log has it.
+        For any exception except the project's errors and OSError; it is logged.
     """
     try:
         return work()
@@ -85,15 +86,15 @@ def read_part(work: Callable[[], _Result]) -> _Result:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        _log.exception("a reader of tables did not foresee this")
-        raise MalformedBodyError("the table cannot be read: it is damaged, or holds what is not known") from error
+        _log.exception("unexpected error of a table reader")
+        raise MalformedBodyError("the table cannot be read: it is damaged, or has unsupported content") from error
 
 
 @asynccontextmanager
 async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO[bytes]]:
     """Yield the uploaded table as a file: the part ``file`` of a multipart form, or the raw body.
 
-    A form is left in ``request.state.form``, for the options that stand in it.
+    A form is stored in ``request.state.form``, for the options in it.
 
     Raises
     ------
@@ -111,14 +112,16 @@ async def uploaded_table(request: Request, accepted: Sequence[str]) -> AsyncIter
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise StorageFullError("there is no room for uploads now: send fewer rows, as JSON, or try again") from error
+        raise StorageFullError(
+            "the disk has no room for uploads: send fewer rows, as JSON, or try again later"
+        ) from error
 
 
 def _refuse_without_room(announced: str) -> None:
-    """Raise OSError if the disk has less room than an upload announces."""
+    """Raise OSError if the disk has less free space than the announced size of an upload."""
     size = int(announced) if announced.isdecimal() else 0
     if size > _IN_MEMORY_BYTES and size > shutil.disk_usage(tempfile.gettempdir()).free:
-        raise OSError(errno.ENOSPC, "less room than the upload announces")
+        raise OSError(errno.ENOSPC, "less free space than the size of the upload")
 
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
@@ -149,21 +152,21 @@ async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO
             yield file
     else:
         raise UnsupportedMediaTypeError(
-            f"the Content-Type is {kind or 'missing'!r}; send multipart/form-data with a part 'file', "
+            f"the Content-Type {kind or 'missing'!r} is not read; send multipart/form-data with a part 'file', "
             f"or the table itself as {' or '.join(accepted)}"
         )
 
 
 async def read_multipart(request: Request) -> FormData:
-    """Read a multipart form, whose names are UTF-8 whatever it says: other codecs can take time without bound.
+    """Read a multipart form as UTF-8, whatever charset it declares, since some codecs are extremely slow.
 
-    Starlette would decode each field, in the event loop, by any codec of Python that the client names: 270 kB took 16 s
-    by ``punycode``, and ``undefined`` raises what nobody expects.
+    Starlette would decode each field in the event loop with any Python codec that the client names: 270 kB took 16 s
+    with ``punycode``, and ``undefined`` raises an unexpected exception.
     """
     _, parameters = parse_options_header(request.headers["content-type"])
     charset = parameters.get(b"charset", b"utf-8").lower()
     if charset not in CHARSETS:
-        raise MalformedBodyError("the multipart form is broken: its charset is utf-8, and no other is read")
+        raise MalformedBodyError("the multipart form is broken: its charset must be utf-8")
     try:
         return await MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=8).parse()
     except MultiPartException as error:

@@ -20,15 +20,16 @@ def fetch_batch(url: str, grid: Grid, ids: Sequence[int]) -> SpectrumBatch:
     Parameters
     ----------
     url : str
-        Of a DataLink service.
+        Address of the DataLink service.
     grid : Grid
-        Of the model that will read them; its release is that of the ids.
+        Grid of the model that will read the spectra; the ids belong to its release.
     ids : sequence of int
 
     Returns
     -------
     SpectrumBatch
-        A row for each id, in their order; one that the archive has not bears its reason. It carries the ids.
+        A row for each id, in the same order. A source without a spectrum in the archive has a problem. The batch
+        carries the ids.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Source ids to a table of spectra. Imports its neighbours, `tables` and `spectra` of the project.
+"""Fetching spectra of source ids as a table. Imports its neighbours, `tables` and `spectra` of the project.
 
 The archive takes at most 5,000 ids a request (astropy/astroquery#2843), may return fewer sources than asked and in
 another order (#2973), and has renamed what it serves before (#3110).
@@ -27,14 +27,14 @@ MOST_IDS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came of one request.
+    """The result of one fetch.
 
     Attributes
     ----------
     rows : pyarrow.Table
-        All columns of the archive, a row for each source that it has, in the order in which they were asked for.
+        All columns of the archive, a row for each source found, in the order of the request.
     missing : list of int
-        Sources that were asked for and did not come.
+        Requested sources that the archive did not return.
     """
 
     rows: pyarrow.Table
@@ -42,7 +42,7 @@ class Fetched:
 
 
 def default_cache() -> Path:
-    """Return the folder that keeps answers: ``gaia-redshift`` in the user's cache."""
+    """Return the cache folder for the archive's answers: ``gaia-redshift`` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaia-redshift" / "archive"
 
 
@@ -52,11 +52,11 @@ class Archive:
     Parameters
     ----------
     url : str
-        Of its DataLink service.
+        Address of its DataLink service.
     release : str
-        Of Gaia, whose source ids are given: an id means another source in another release.
+        Release of Gaia that the source ids belong to: an id means another source in another release.
     cache : Path, optional
-        Folder that keeps answers; none if absent.
+        Folder in which answers are kept; none are kept if absent.
     web : Web, optional
     """
 
@@ -64,7 +64,7 @@ class Archive:
         self, url: str = DATALINK, release: str = "Gaia DR3", *, cache: Path | None = None, web: Web | None = None
     ) -> None:
         if release not in RELEASES:
-            raise InvalidInputError(f"no release is called {release!r}: {', '.join(RELEASES)}")
+            raise InvalidInputError(f"unknown release {release!r}: give one of {', '.join(RELEASES)}")
         self.release: Release = RELEASES[release]
         self._url, self._cache = url, cache
         self._web = web or Web()
@@ -76,21 +76,21 @@ class Archive:
     def fetch(
         self, ids: Sequence[int], *, at_once: int = MOST_IDS, done: Callable[[int], None] = lambda _: None
     ) -> Iterator[Fetched]:
-        """Fetch spectra, some thousand at a time.
+        """Fetch spectra, a few thousand at a time.
 
         Parameters
         ----------
         ids : sequence of int
-            Each once, whatever number of times it is given.
+            Source ids; repeated ones are fetched once.
         at_once : int
-            Ids a request, at most `MOST_IDS`.
+            Ids per request, at most `MOST_IDS`.
         done : callable
-            Called with the number of ids after each request.
+            Called with the number of ids fetched after each request.
 
         Raises
         ------
         ArchiveError
-            If the archive cannot be reached or refuses the request, or what it sends is no table.
+            If the archive cannot be reached, refuses the request, or does not send a table.
         """
         wanted, step = list(dict.fromkeys(map(int, ids))), min(at_once, MOST_IDS)
         for start in range(0, len(wanted), step):
@@ -99,7 +99,7 @@ class Archive:
             done(len(chunk))
 
     def _answer(self, ids: list[int]) -> bytes:
-        """Return the archive's zip for some ids, kept or fetched, by the first name of the spectra that it knows."""
+        """Return the archive's zip for some ids, cached or fetched, by the first retrieval type that it knows."""
         refusal: ArchiveError | None = None
         for kind in self.release.retrieval_types:
             form = {
@@ -143,7 +143,7 @@ class Archive:
         rows = pyarrow.concat_tables(parts, promote_options="permissive")
         name = next((name for name in rows.column_names if name.lower() == SOURCE_ID), None)
         if name is None:
-            raise ArchiveError(f"the archive's table has no column {SOURCE_ID}: {', '.join(rows.column_names)[:200]}")
+            raise ArchiveError(f"the archive's table has no {SOURCE_ID}; it has {', '.join(rows.column_names)[:200]}")
         places = {number: place for place, number in reversed(list(enumerate(rows[name].to_pylist())))}
         found = [places[number] for number in ids if number in places]
         return Fetched(rows.take(pyarrow.array(found, pyarrow.int64())), [one for one in ids if one not in places])
@@ -162,7 +162,7 @@ def _tables(content: bytes) -> Iterator[pyarrow.Table]:
                 if not member.is_dir() and member.file_size:
                     yield from _read(archive.read(member), member.filename)
     except (MalformedBodyError, InvalidTableError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ArchiveError(f"what the archive sent cannot be read: {error}") from error
+        raise ArchiveError(f"the archive's answer cannot be read: {error}") from error
 
 
 def _read(content: bytes, name: str) -> Iterator[pyarrow.Table]:

@@ -1,4 +1,4 @@
-"""ADQL to a table, over the archive's TAP service. Imports its neighbours."""
+"""Running an ADQL query at the archive's TAP service. Imports its neighbours."""
 
 import io
 import time
@@ -24,7 +24,7 @@ def query(
     poll_seconds: float = _POLL_SECONDS,
     wait: Callable[[float], None] = time.sleep,
 ) -> pyarrow.Table:
-    """Return the result of a query, run as a job of the service (IVOA TAP 1.1, UWS 1.1).
+    """Return the result of a query, run as an asynchronous job (IVOA TAP 1.1, UWS 1.1).
 
     Raises
     ------
@@ -41,7 +41,7 @@ def query(
         with opened(io.BytesIO(content), "result.vot") as table:
             return whole(table)
     except (InvalidTableError, MalformedBodyError) as error:
-        raise ArchiveError(f"the query gave no table: {error}") from error
+        raise ArchiveError(f"the query's result is not a table that can be read: {error}") from error
 
 
 def _result(client: Web, adql: str, url: str, poll_seconds: float, wait: Callable[[float], None]) -> bytes:
@@ -49,13 +49,13 @@ def _result(client: Web, adql: str, url: str, poll_seconds: float, wait: Callabl
     job = str(client.send("POST", f"{url.rstrip('/')}/async", form).request.url)
     waited = 0.0
     if client.send("GET", f"{job}/phase").text.strip().upper() == "PENDING":
-        # Not every service starts a job that it is asked to start as it is made: DaCHS 2.7 does not.
+        # Not every service starts a job that is created with PHASE=RUN: DaCHS 2.7 does not.
         client.send("POST", f"{job}/phase", {"PHASE": "RUN"})
     while (phase := client.send("GET", f"{job}/phase").text.strip().upper()) != "COMPLETED":
         if phase in {"ERROR", "ABORTED", "HELD"}:
             raise ArchiveError(f"the query failed: {_why(client, job)}")
         if waited > _LONGEST_SECONDS:
-            raise ArchiveError(f"the query is not done after {_LONGEST_SECONDS:.0f} s: see {job}")
+            raise ArchiveError(f"the query did not finish within {_LONGEST_SECONDS:.0f} s: see {job}")
         wait(poll_seconds)
         waited += poll_seconds
     return client.send("GET", f"{job}/results/result").content

@@ -1,4 +1,4 @@
-"""Requests to the archive that wait, try again, and end. Imports httpx and `errors` of the project."""
+"""Requests to the archive, with pauses, retries and time limits. Imports httpx and `errors` of the project."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,32 +9,32 @@ from gaia_redshift.errors import RedshiftError
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 300.0
 MOST_BYTES = 2 << 30
-"""Longest answer: 5,000 sources with their correlations are some 70 MB."""
+"""Longest answer accepted: 5,000 sources with their correlations take about 70 MB."""
 ATTEMPTS = 5
 _LONGEST_WAIT = 60.0
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
 class ArchiveError(RedshiftError):
-    """The archive cannot be reached, or refuses what it is asked."""
+    """The archive cannot be reached, or refuses the request."""
 
     code = "archive_failed"
     status = 502
 
 
 class Web:
-    """A client that asks politely.
+    """An HTTP client that pauses between requests and retries those that fail.
 
     Parameters
     ----------
     pause : float
         Seconds between two requests.
     backoff : float
-        Seconds before the second attempt of a request that failed; twice as many before each further one.
+        Seconds before the second attempt at a failed request; doubled before each further one.
     read_seconds : float
-        Longest wait for more of an answer.
+        Longest wait for the next bytes of an answer, in seconds.
     wait : callable
-        Sleeps so many seconds.
+        Sleeps for the given number of seconds.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Web:
         Raises
         ------
         ArchiveError
-            If the archive still fails at the last attempt, refuses the request, or answers without end.
+            If the archive still fails at the last attempt, refuses the request, or its answer is too long.
         """
         why = ""
         for attempt in range(ATTEMPTS):
@@ -77,7 +77,7 @@ class Web:
             if response.status_code not in _AGAIN:
                 return _checked(response)
             why = f"HTTP {response.status_code}"
-        raise ArchiveError(f"Gaia's archive at {url} did not answer in {ATTEMPTS} attempts, the last: {why}; try later")
+        raise ArchiveError(f"Gaia's archive at {url} failed {ATTEMPTS} times, the last time with {why}: try later")
 
     def _once(self, method: str, url: str, form: Mapping[str, str] | None) -> httpx.Response:
         with self._client.stream(method, url, data=form) as response:
@@ -99,4 +99,4 @@ def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
     text = " ".join(response.text.split())[:300]
-    raise ArchiveError(f"Gaia's archive refuses the request (HTTP {response.status_code}): {text}")
+    raise ArchiveError(f"Gaia's archive refused the request (HTTP {response.status_code}): {text}")

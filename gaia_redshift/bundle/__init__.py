@@ -1,4 +1,4 @@
-"""Model bundles: what lies in their folders, verified."""
+"""Model bundles: reading and verifying the files of a model's folder."""
 
 from gaia_redshift.bundle.bundle import (
     CALIBRATION_FILE,

@@ -1,8 +1,8 @@
 """A model bundle on disk: its manifest and its hashes. Imports `interpretation`, `spectra` and its neighbours.
 
 A bundle is a folder with everything that prediction needs. ``manifest.json`` lists each other file with size and
-SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the very bytes that were
-checked, so a file cannot change between the check and its use.
+SHA-256; nothing is parsed or unpickled before its bytes match. `Bundle.read` returns the bytes that were checked, so a
+file cannot change between the check and its use.
 """
 
 import hashlib
@@ -33,19 +33,19 @@ _MANIFEST_BYTES = 1 << 20
 
 
 class Bundle:
-    """A bundle whose files were all checked against its manifest.
+    """A bundle whose files have all been checked against its manifest.
 
     Parameters
     ----------
     folder : Path
         The bundle's folder.
     public_key : Path, optional
-        Ed25519 public key in PEM; with it, a manifest that it did not sign is refused before it is parsed.
+        Ed25519 public key in PEM. If given, a manifest not signed with it is refused before it is parsed.
 
     Raises
     ------
     InvalidBundleError
-        If a file is missing, unlisted or altered, the manifest does not fit this version, or its signature is not good.
+        If a file is missing, unlisted or altered, the manifest does not fit this version, or its signature is invalid.
     """
 
     def __init__(self, folder: Path, public_key: Path | None = None) -> None:
@@ -53,7 +53,7 @@ class Bundle:
         self.manifest, self.sha256 = read_manifest(folder, public_key)
         if self.manifest.grid not in GRIDS:
             raise InvalidBundleError(
-                f"{folder.name} was trained on the grid {self.manifest.grid!r}; this version knows {', '.join(GRIDS)}"
+                f"{folder.name} was trained on the grid {self.manifest.grid!r}; this version has {', '.join(GRIDS)}"
             )
         self.grid = GRIDS[self.manifest.grid]
         missing = [name for name in REQUIRED_FILES if name not in self.manifest.files]
@@ -75,7 +75,7 @@ class Bundle:
         held = self.calibration
         self.flux_low, self.flux_high = np.array([held.flux_min, held.flux_max], np.float32)
         self.flux_scale = 1 / np.maximum(self.flux_high - self.flux_low, np.finfo(np.float32).tiny)
-        """What takes a flux above `flux_low` to 0 to 1 within the training range, shape (samples,)."""
+        """Factor that scales a flux minus `flux_low` to 0..1 within the training range, shape (samples,)."""
         self.bins = None if self.manifest.bin_edges is None else Bins(self.manifest.bin_edges, held)
         self.flags = possible_flags(held.quality, density=self.bins is not None)
 
@@ -86,7 +86,7 @@ class Bundle:
             raise InvalidBundleError(f"{self.folder.name}/{name} cannot be loaded: {error}") from error
         if external:
             raise InvalidBundleError(
-                f"{self.folder.name}/{name} keeps data in another file, which no manifest vouches for: export it whole"
+                f"{self.folder.name}/{name} keeps data in another file, not in the manifest: export it as one file"
             )
 
     def read(self, name: str) -> bytes:
@@ -122,7 +122,7 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def discover(models: Path) -> list[Path]:
-    """Return the bundle folders below `models`, by name: those that hold a manifest, but for hidden ones."""
+    """Return the bundle folders in `models`, by name: those with a manifest, except hidden ones."""
     return sorted(path.parent for path in models.glob(f"*/{MANIFEST}") if not path.parent.name.startswith("."))
 
 
@@ -131,14 +131,14 @@ def read_manifest(folder: Path, public_key: Path | None) -> tuple[Manifest, str]
     content = manifest_bytes(folder, public_key)
     if _schema_version(content) == 1:
         raise InvalidBundleError(
-            f"{folder.name} is a bundle of schema version 1, whose graph ends at the network's output: convert it, "
-            f"without training, with `gaia-redshift upgrade {folder.name} NEW`"
+            f"{folder.name} is a bundle of schema version 1, whose graph ends at the network's output: convert it "
+            f"(no training needed) with `gaia-redshift upgrade {folder.name} NEW`"
         )
     return parse_manifest(folder, content), hashlib.sha256(content).hexdigest()
 
 
 def manifest_bytes(folder: Path, public_key: Path | None) -> bytes:
-    """Return the manifest as it lies there; raises InvalidBundleError if it is not signed by a key that is given."""
+    """Return the bytes of the manifest; raises InvalidBundleError if it is not signed with the given key."""
     path = folder / MANIFEST
     try:
         content = read_file(path, _MANIFEST_BYTES + 1)
@@ -152,7 +152,7 @@ def manifest_bytes(folder: Path, public_key: Path | None) -> bytes:
 
 
 def parse_manifest(folder: Path, content: bytes) -> Manifest:
-    """Return what a manifest's bytes say; raises InvalidBundleError, which names `folder`, if they do not fit."""
+    """Return the manifest parsed from its bytes; raises InvalidBundleError, which names `folder`, if it is invalid."""
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -164,7 +164,7 @@ def parse_manifest(folder: Path, content: bytes) -> Manifest:
 
 
 def _schema_version(content: bytes) -> object:
-    """Return what a manifest says of its form, or None where it says nothing that can be read."""
+    """Return the schema version that a manifest gives, or None where it cannot be read."""
     try:
         manifest = from_json(content)
     except ValueError:

@@ -1,14 +1,13 @@
-"""Whether an ONNX graph keeps tensors in files of their own, told without a runtime. Imports nothing of the project.
+"""Detects whether an ONNX graph keeps tensors in other files, without a runtime. Imports nothing of the project.
 
-ONNX Runtime reads such files from the folder that the process runs in, and nobody has compared them with a manifest.
-Here the protocol buffers are walked (onnx.proto), and whatever names a place outside is found, in subgraphs and
-functions too.
+ONNX Runtime reads such files from the current folder, and they are not in the manifest. This module walks the protocol
+buffers (onnx.proto) and finds every reference to another file, also in subgraphs and functions.
 """
 
 from collections.abc import Iterator
 
 _EXTERNAL_DATA, _DATA_LOCATION, _WITHIN = 13, 14, 0
-"""Of a TensorProto: the field that tells of another file, the one that tells where the data lie, and its 'here'."""
+"""Of a TensorProto: the field `external_data`, the field `data_location`, and the latter's value for 'in this file'."""
 
 _BELOW: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -19,19 +18,19 @@ _BELOW: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-"""For each kind of message, the numbers of the fields that hold messages with tensors, and their kinds."""
+"""For each message type, the numbers of the fields that hold messages with tensors, and the types of these."""
 
 _DEEPEST = 100
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def has_external_data(model: bytes) -> bool:
-    """Return whether a tensor of the model lies outside of it.
+    """Return whether a tensor of the model is stored in another file.
 
     Raises
     ------
     ValueError
-        If the bytes are not protocol buffers, or nested without end.
+        If the bytes are not protocol buffers, or nested too deeply.
     """
     waiting = [("model", memoryview(model), 0)]
     while waiting:
@@ -48,7 +47,7 @@ def has_external_data(model: bytes) -> bool:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the number of each field, with its number or its bytes."""
+    """Yield the number of each field, with its integer value or its bytes."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

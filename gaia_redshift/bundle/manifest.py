@@ -1,4 +1,4 @@
-"""What ``manifest.json`` holds. Imports `interpretation` for the form of a bundle's JSON files."""
+"""The contents of ``manifest.json``. Imports `interpretation` for the base class of a bundle's JSON files."""
 
 from datetime import datetime
 from typing import Literal
@@ -26,7 +26,7 @@ class TrainingRecord(Strict):
     """What a model was trained on, and how."""
 
     simulated: bool | None
-    """None where the training set did not say."""
+    """None where the training set does not record it."""
     dataset: str
     dataset_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     spectra: dict[str, int]
@@ -44,14 +44,14 @@ class Manifest(Strict):
     description: str
     grid: str
     output: Literal["point", "density"]
-    """What the network gives: one redshift per spectrum, or a probability for each bin of redshift."""
+    """The network's output: one redshift per spectrum, or a probability for each redshift bin."""
     bin_edges: tuple[float, ...] | None = None
     """Edges of a density's bins; None for a point model."""
     redshift_range: tuple[float, float]
-    """Range of the training redshifts: what the model can answer at all."""
+    """Range of the training redshifts; the model can predict no others."""
     training: TrainingRecord
     metrics: dict[str, float]
-    """Measured on the test part; the card says more."""
+    """Measured on the test part; details are in the model card."""
     libraries: dict[str, str]
     created: datetime
     licence: str
@@ -61,7 +61,7 @@ class Manifest(Strict):
     @model_validator(mode="after")
     def _bins_with_a_density(self) -> "Manifest":
         if (self.output == "density") != (self.bin_edges is not None):
-            raise ValueError("bin_edges belong to a density, and to nothing else")
+            raise ValueError("bin_edges are needed for a density model, and not allowed for a point model")
         if self.bin_edges is not None and (len(self.bin_edges) < 3 or not increase(self.bin_edges)):
             raise ValueError("bin_edges must increase and bound at least two bins")
         return self
@@ -73,5 +73,5 @@ class Manifest(Strict):
 
     @property
     def order(self) -> tuple[str, tuple[int, ...]]:
-        """What bundles are sorted by: name, then version as numbers."""
+        """Sort key of bundles: name, then version as numbers."""
         return self.name, tuple(map(int, self.version.split(".")))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """Return the first bytes of a regular file; raises OSError for a pipe, which would keep its reader for ever."""
+    """Return up to `most` bytes of a regular file; raises OSError for a pipe, on which a read may never return."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

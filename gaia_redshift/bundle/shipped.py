@@ -1,4 +1,4 @@
-"""The models that ship, and any bundle by name or path. Imports its neighbours."""
+"""Finding bundles by name or path, the shipped models among them. Imports its neighbours."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def find_bundle(model: str | Path, models: Path = SHIPPED_MODELS, public_key: Pa
     model : str or Path
         ``name``, which is its highest version, ``name@version``, or the path of a bundle's folder.
     models : Path
-        Folder whose bundles have names.
+        Folder in which a bundle is looked up by name.
     public_key : Path, optional
         Ed25519 key in PEM that must have signed the bundle.
 
@@ -34,26 +34,26 @@ def find_bundle(model: str | Path, models: Path = SHIPPED_MODELS, public_key: Pa
     """
     if isinstance(model, Path) or "/" in model:
         if not (Path(model) / MANIFEST).is_file():
-            raise UnknownModelError(f"{model} is no bundle: it has no {MANIFEST}")
+            raise UnknownModelError(f"{model} is not a bundle: it has no {MANIFEST}")
         return Bundle(Path(model), public_key)
     found = manifests(models, public_key)
     named = [folder for folder, manifest in found.items() if model in {manifest.name, manifest.id}]
     if not named:
         names = ", ".join(manifest.id for manifest in found.values()) or "none"
         raise UnknownModelError(
-            f"there is no model {model!r} in {models}; there are: {names}. One that lies elsewhere is named by "
-            "--models FOLDER (GAIA_REDSHIFT_MODELS), or by the path of its own folder"
+            f"there is no model {model!r} in {models}; there are: {names}. For a model in another folder give "
+            "--models FOLDER (GAIA_REDSHIFT_MODELS), or the path of the model's own folder"
         )
     return Bundle(max(named, key=lambda folder: found[folder].order), public_key)
 
 
 def manifests(models: Path = SHIPPED_MODELS, public_key: Path | None = None) -> dict[Path, Manifest]:
-    """Return the manifest of each bundle in a folder, by the bundle's own; what cannot be read is left out."""
+    """Return the manifest of each bundle in a folder, keyed by the bundle's folder; unreadable ones are left out."""
     return {folder: manifest for folder in discover(models) if (manifest := _manifest(folder, public_key))}
 
 
 def _manifest(folder: Path, public_key: Path | None) -> Manifest | None:
-    """Return a bundle's manifest, or None where it cannot be read: another bundle may be the one that is wanted."""
+    """Return a bundle's manifest, or None where it cannot be read, so that one bad bundle does not hide the others."""
     try:
         return read_manifest(folder, public_key)[0]
     except InvalidBundleError:

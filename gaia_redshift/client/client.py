@@ -28,18 +28,18 @@ _Result = TypeVar("_Result")
 
 
 class Client(JobsClient):
-    """Talks to a running gaia-redshift service.
+    """Client of a running gaia-redshift service.
 
     Parameters
     ----------
     base_url : str
-        Where the service listens.
+        Address of the service.
     timeout : httpx.Timeout or float, optional
-        Seconds; 300 by default, for large tables.
+        In seconds; 300 by default, for large tables.
     api_key : str, optional
-        Where the service asks for one.
+        Needed if the service has API keys.
     transport : httpx.BaseTransport, optional
-        For tests and unusual networks.
+        Replaces httpx's own, for tests and unusual networks.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class Client(JobsClient):
         self._http.close()
 
     def _hold(self, talk: Talk[_Result]) -> _Result:
-        """Do what a conversation asks for, until its end."""
+        """Carry out the requests of a conversation."""
         reply = None
         try:
             while True:
@@ -104,44 +104,44 @@ class Client(JobsClient):
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays or as a table, however many.
 
-        More than the service takes in one request are sent in several, with a progress bar on a terminal.
+        Spectra beyond the service's limit for one request are sent in several, with a progress bar on a terminal.
 
         Parameters
         ----------
         flux : array_like, shape (186,), (n, 186) or (n, 240); or a table; optional
             80 BP and 106 RP samples, or all 120 of each, both blue to red. A table of pandas, astropy, polars or
-            pyarrow, a dict of columns, or what astroquery's DataLink gives, as `Predictor` takes it; a Series holds an
-            array in each row. What is masked is missing, a unit that is declared is honoured.
+            pyarrow, a dict of columns, or the result of astroquery's DataLink, as for `Predictor`; a Series holds an
+            array in each row. Masked values are missing; a declared unit is used.
         bp, rp : array_like, shape (n, 80) or (n, 120), and (n, 106) or (n, 120), optional
             Instead of `flux`.
         source_id : sequence of int or str, optional
-            One per spectrum; the table's own if absent. They come back in the type that they have.
+            One per spectrum; the table's own if absent. They are returned in the same type.
         model : str, optional
             Name of a model; the service's default if absent.
         prior : {"survey", "flat", "sample"}, or a mapping or table, optional
-            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each; ``sample`` infers the
-            distribution of these spectra first, of at least 200 galaxies and of no more than one request takes. Point
-            models know only ``survey``.
+            Prior on redshift. A table holds ``redshift`` nodes and the ``density`` at each. ``sample`` first infers
+            the redshift distribution of these spectra, which must be at least 200 galaxies and fit into one request.
+            Point models take only ``survey``.
         pdf : bool
             Also return each spectrum's probability density; density models only.
         unit : {"per_sample", "per_pixel"}, optional
-            Of the fluxes, in e-/s: per sample by default; GaiaXPy's `convert` gives them per pixel, of which a sample
-            is 0.33342 in BP and 0.35680 in RP.
+            Unit of the fluxes, e-/s per sample (the default) or per pixel, as GaiaXPy's `convert` gives them; a sample
+            is 0.33342 pixels wide in BP and 0.35680 in RP.
         rows : {"lenient", "strict"}
-            Whether a spectrum that cannot be used costs its own row, or refuses the whole.
+            Whether a spectrum that cannot be used gives an error in its row, or refuses the whole request.
 
         Returns
         -------
         Predictions
             A sequence of Prediction in input order, with the model, the prior and the bin edges; ``to_pandas()`` and
-            ``to_table()`` make a table of it.
+            ``to_table()`` convert it to a table.
 
         Raises
         ------
         ServiceError
             If the service refuses the request, or there is none.
         ValueError
-            If the spectra cannot be read: arrays that do not belong together, float identifiers, another unit.
+            If the spectra cannot be read: shapes that do not match, float identifiers, an unknown unit.
         """
         question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
         return self._hold(conversation.predictions(question, self._known))
@@ -160,7 +160,7 @@ class Client(JobsClient):
         Parameters
         ----------
         table : str, Path or file
-            A path, or a file that is open for reading.
+            A path, or a file open for reading.
         model, prior, pdf, unit
             As for `predict`.
 
@@ -180,7 +180,7 @@ class Client(JobsClient):
         return self._hold(conversation.models())
 
     def ready(self) -> bool:
-        """Say whether the service can predict now."""
+        """Return whether the service is ready to predict."""
         try:
             return self._hold(conversation.ready())
         except ServiceError:
@@ -220,7 +220,7 @@ class AsyncClient(AsyncJobsClient):
         await self._http.aclose()
 
     async def _hold(self, talk: Talk[_Result]) -> _Result:
-        """Do what a conversation asks for, until its end."""
+        """Carry out the requests of a conversation."""
         reply = None
         try:
             while True:
@@ -284,7 +284,7 @@ class AsyncClient(AsyncJobsClient):
         return await self._hold(conversation.models())
 
     async def ready(self) -> bool:
-        """Say whether the service can predict now."""
+        """Return whether the service is ready to predict."""
         try:
             return await self._hold(conversation.ready())
         except ServiceError:

@@ -1,6 +1,6 @@
-"""What a client and the service say to each other, without a network: generators that yield requests and take replies.
+"""The exchanges between client and service, without a network: generators that yield requests and receive replies.
 
-`Client` and `AsyncClient` differ in how they wait, and in nothing that stands here.
+`Client` and `AsyncClient` share this code; they differ only in how they wait.
 """
 
 import re
@@ -22,34 +22,34 @@ from gaia_redshift.spectra import Identifier
 _Result = TypeVar("_Result")
 
 MOST_SPECTRA = 10_000
-"""Most spectra in one request, where the service does not say that it takes fewer."""
+"""Most spectra in one request, unless the service gives a lower limit."""
 _ASK_FROM_ROWS = 500
-"""From here on the service is asked how many it takes."""
+"""From this many spectra on, the service is asked for its limit first."""
 _ATTEMPTS = 20
-"""How often a request is repeated that found the service busy; it says itself how long to wait."""
+"""How often a request is repeated when the service is busy; Retry-After says how long to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a conversation yields to let time pass."""
+    """Yielded by a conversation to pause."""
 
     seconds: float
 
 
 Request = dict[str, Any]
-"""What `httpx.Client.request` takes."""
+"""Arguments of `httpx.Client.request`."""
 
 Talk = Generator[Request | Wait, Any, _Result]
 
 
 def predictions(question: Question, known: dict[str, int]) -> Talk[Predictions]:
-    """Send spectra, in as many requests as the service wants, and gather the answers.
+    """Send spectra, in as many requests as the service's limit needs, and join the answers.
 
     Parameters
     ----------
     question : Question
     known : dict
-        What the service has said of its limits; it is filled here.
+        The service's limits as far as they are known; filled in here.
     """
     rows = len(question.spectra)
     if rows > _ASK_FROM_ROWS and not known:
@@ -57,7 +57,7 @@ def predictions(question: Question, known: dict[str, int]) -> Talk[Predictions]:
     most = known.get("spectra", MOST_SPECTRA)
     if rows > most and question.options.get("prior") == "sample":
         raise ValueError(
-            f"the prior sample is inferred of one request, and {rows} spectra are more than the {most} that it takes: "
+            f"the prior sample is inferred from one request, which takes at most {most} spectra, not {rows}: "
             "send them as a table, or use gaia-redshift predict --prior sample"
         )
     pieces: list[Piece] = []
@@ -70,12 +70,12 @@ def predictions(question: Question, known: dict[str, int]) -> Talk[Predictions]:
             pieces.append((yield from _patiently(request, start, alone=rows <= most)))
             advance(len(part))
     if sum(len(piece.columns) for piece in pieces) != rows:
-        raise ServiceError(200, "http_error", "the service answered with another number of rows than were sent", [])
+        raise ServiceError(200, "http_error", "the service answered with a different number of rows than were sent", [])
     return Predictions(pieces, question.source_id, question.named_by, question.problems)
 
 
 def _most_spectra() -> Talk[int]:
-    """Return how many spectra the service takes in one request, from its own description."""
+    """Return how many spectra the service takes in one request, from its OpenAPI document."""
     reply = yield {"method": "GET", "url": "/openapi.json"}
     try:
         schema = reply.json()["components"]["schemas"]["PredictRequest"]
@@ -85,7 +85,7 @@ def _most_spectra() -> Talk[int]:
 
 
 def _patiently(request: Request, first_row: int, *, alone: bool) -> Talk[Piece]:
-    """Send one of several requests, again where the service was busy, and read its answer."""
+    """Send one of several requests, retry while the service is busy, and read the answer."""
     reply = yield request
     for _ in range(_ATTEMPTS):
         if alone or reply.status_code != 429:
@@ -99,7 +99,7 @@ def _patiently(request: Request, first_row: int, *, alone: bool) -> Talk[Piece]:
 
 
 def _shifted(error: ServiceError, rows: int) -> ServiceError:
-    """Return an error whose places count from the first spectrum of all requests."""
+    """Return an error whose row numbers count from the first spectrum of all requests."""
 
     def shift(at: str) -> str:
         return re.sub(r"^spectra\[(\d+)\]", lambda found: f"spectra[{int(found[1]) + rows}]", at)
@@ -110,7 +110,7 @@ def _shifted(error: ServiceError, rows: int) -> ServiceError:
 
 
 def read(reply: httpx.Response) -> Piece:
-    """Read a good answer; raises ServiceError if it is none of ours."""
+    """Read a successful answer; raises ServiceError if it is not one of this service."""
     try:
         kind = reply.headers.get("content-type", "").partition(";")[0]
         return from_arrow(reply.content) if kind == ARROW else from_json(reply.content)
@@ -120,7 +120,7 @@ def read(reply: httpx.Response) -> Piece:
 
 @contextmanager
 def _progress(rows: int, most: int) -> Generator[Any]:
-    """Show how far a request of several pieces is, on a terminal."""
+    """Show the progress of a request sent in several pieces, on a terminal."""
     if rows <= most or not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -171,7 +171,7 @@ _WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,18}")
 
 
 def _as_numbers(names: Sequence[Identifier] | None) -> Sequence[Identifier] | None:
-    """Return identifiers of a table of text as numbers where all are, as whatever else reads the table takes them."""
+    """Return identifiers read as text as integers if all of them are, as other readers of the table return them."""
     there = [str(name) for name in names or () if name is not None]
     if names is None or not there or not all(map(_WHOLE_NUMBER.fullmatch, there)):
         return names

@@ -1,7 +1,7 @@
-"""How a client writes spectra for ``POST /predict``: as JSON, and in binary where they are many. Imports `spectra`.
+"""How a client writes spectra for ``POST /predict``: as JSON, or in binary if there are many. Imports `spectra`.
 
-JSON is written and read at some 30,000 spectra a second and binary at millions; for a few spectra neither matters, and
-JSON says most about what is wrong. Identifiers do not travel: answers come in the order of the spectra.
+JSON is written and read at about 30,000 spectra per second and binary at millions. For a few spectra the speed does not
+matter, and JSON gives the most precise errors. Identifiers are not sent: answers come in the order of the spectra.
 """
 
 import io
@@ -21,18 +21,18 @@ _BINARY_FROM_ROWS = 16
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
-    """Arrays of n spectra, as they were given."""
+    """Arrays of n spectra, as the user gave them."""
 
     arrays: Mapping[str, NDArray[np.generic]]
     """``flux``, or ``bp`` and ``rp``, each with n rows."""
     masks: Mapping[str, NDArray[np.bool_] | None]
-    """Which numbers are masked, of the same shapes; None where none is."""
+    """Which numbers are masked, in the same shapes; None where none is."""
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     def part(self, rows: slice) -> "Spectra":
-        """Return some of them."""
+        """Return some of the spectra."""
         masks = {name: None if mask is None else mask[rows] for name, mask in self.masks.items()}
         return Spectra({name: array[rows] for name, array in self.arrays.items()}, masks)
 
@@ -46,14 +46,14 @@ class Spectra:
 
 
 def write_request(spectra: Spectra, options: Mapping[str, object]) -> dict[str, Any]:
-    """Return what httpx needs to send spectra: content, headers and params.
+    """Return httpx's arguments for a request with spectra: content, headers and params.
 
     Parameters
     ----------
     spectra : Spectra
-        What the service does not take goes as JSON, for the exact place in its error.
+        Spectra that are not `plain` are sent as JSON, since its errors name the exact place.
     options : mapping
-        What else the request says, without what has its default value.
+        The request's other fields, without those at their defaults.
     """
     whole = spectra.plain and not any(mask is not None for mask in spectra.masks.values())
     finite = whole and all(np.isfinite(array).all() for array in spectra.arrays.values())
@@ -66,7 +66,7 @@ def write_request(spectra: Spectra, options: Mapping[str, object]) -> dict[str, 
 
 
 def _flat(options: Mapping[str, object]) -> bool:
-    """Say whether all options fit into a query."""
+    """Return whether all options fit into a query."""
     return all(isinstance(value, str | bool) for value in options.values())
 
 
@@ -81,14 +81,14 @@ def _as_json(spectra: Spectra, options: Mapping[str, object]) -> dict[str, objec
         else:
             arrays[name] = values
     rows = [{name: array[row] for name, array in arrays.items()} for row in range(len(spectra))]
-    if not spectra.plain:  # what no row of it can mend is refused, whatever a row may cost
+    if not spectra.plain:  # wrong for the array as a whole, so strict whatever `rows` says
         options = {name: value for name, value in options.items() if name != "rows"}
     content = orjson.dumps({"spectra": rows, **options}, option=orjson.OPT_SERIALIZE_NUMPY, default=_as_text)
     return {"content": content, "headers": {"Content-Type": JSON}}
 
 
 def _as_text(value: object) -> object:
-    """Write what JSON has no way for as text, for the service to say where it is."""
+    """Write a value that JSON cannot hold as text, so that the service's error says where it is."""
     return value.tolist() if isinstance(value, np.ndarray) else str(value)[:40]
 
 
@@ -103,7 +103,7 @@ def _as_npy(flux: NDArray[np.generic]) -> bytes:
 
 
 def as_arrow(spectra: Spectra, source_id: Sequence[Identifier] | None = None) -> bytes:
-    """Return spectra as an Arrow stream, with their identifiers where they matter to the other side."""
+    """Return spectra as an Arrow stream, with their identifiers if given."""
     import pyarrow
 
     columns = {} if source_id is None else {"source_id": pyarrow.array(source_id)}

@@ -1,10 +1,10 @@
-"""What a client raises when the service refuses, fails or is not there, in this library's words. Imports httpx."""
+"""The client's exceptions, for when the service refuses, fails or cannot be reached. Imports httpx."""
 
 import httpx
 
 
 class ServiceError(Exception):
-    """The service refused a request, or there is none.
+    """The service refused a request, or cannot be reached.
 
     Attributes
     ----------
@@ -14,7 +14,7 @@ class ServiceError(Exception):
         One of the documented error codes; ``unreachable`` where there was no answer.
     message : str
     details : list of dict
-        Places, each with ``at`` and ``message``.
+        Where the input is wrong, each with ``at`` and ``message``.
     """
 
     def __init__(self, status: int, code: str, message: str, details: list[dict[str, str]]) -> None:
@@ -24,15 +24,15 @@ class ServiceError(Exception):
 
 
 class JobError(ServiceError):
-    """A job that has no result: it failed, was aborted, or is not over.
+    """A job without a result: it failed, was aborted, or is not over.
 
     Attributes
     ----------
     job_id : str
     phase : str
-        One of UWS, such as ``ERROR``.
+        A UWS phase, such as ``ERROR``.
     status : int
-        Zero: it is the job's error, not an answer's.
+        Zero: the error is the job's, not that of an HTTP reply.
     """
 
     def __init__(self, job_id: str, phase: str, code: str, message: str, details: list[dict[str, str]]) -> None:
@@ -41,7 +41,7 @@ class JobError(ServiceError):
 
 
 def checked(response: httpx.Response) -> httpx.Response:
-    """Return a good response; raise ServiceError for any other."""
+    """Return a successful response; raise ServiceError for any other."""
     if response.is_success:
         return response
     try:
@@ -53,7 +53,7 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 
 def unreachable(error: httpx.HTTPError, address: str) -> ServiceError:
-    """Return what a failed connection is, from the user's side."""
+    """Return the error for a failed connection."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         message = f"no service answers at {address}: is it running there (gaia-redshift serve), and is the port right?"
     elif isinstance(error, httpx.TimeoutException):
@@ -64,10 +64,10 @@ def unreachable(error: httpx.HTTPError, address: str) -> ServiceError:
 
 
 def not_understood(response: httpx.Response) -> ServiceError:
-    """Return the error for an answer that is none of ours."""
+    """Return the error for an answer that is not from this service."""
     return ServiceError(
         response.status_code,
         "http_error",
-        f"{response.url} gave an answer that is no prediction: is it another service, or of another version?",
+        f"the answer of {response.url} is not a prediction: is it another service, or another version?",
         [],
     )

@@ -1,4 +1,4 @@
-"""Jobs of the synchronous client. Imports `job_conversation`, which says what goes over the wire."""
+"""Jobs of the synchronous client. Imports `job_conversation`, which makes the requests."""
 
 import time
 from abc import ABC, abstractmethod
@@ -15,17 +15,17 @@ from gaia_redshift.client.job_messages import JobReply, Phase
 _Result = TypeVar("_Result")
 
 BETWEEN_LOOKS = 0.1
-"""Seconds between two questions: a service that is going down answers at once, however long it may wait."""
+"""Least seconds between two polls: a service that is shutting down answers a long poll at once."""
 
 
 class KnownJob:
-    """What a client knows of a job without asking.
+    """A job as the service last described it.
 
     Attributes
     ----------
     id : str
     description : JobReply
-        The job as the service described it last: progress, times, parameters, error.
+        Progress, times, parameters and error, as last received.
     """
 
     def __init__(self, description: JobReply, given: Given | None = None) -> None:
@@ -35,7 +35,7 @@ class KnownJob:
 
     @property
     def over(self) -> bool:
-        """Whether it was over when it was last described."""
+        """Whether the job was over when it was last described."""
         return self.description.phase in talks.OVER
 
     def __repr__(self) -> str:
@@ -45,13 +45,13 @@ class KnownJob:
 
     def _refuse_pending(self) -> None:
         if self.description.phase == "PENDING":
-            raise ValueError(f"job {self.id} was not told to run: run() does")
+            raise ValueError(f"job {self.id} has not been started: call run() first")
 
 
 class Job(KnownJob):
-    """A job of the service; `Client.submit`, `Client.jobs` and `Client.job` give it.
+    """A job of the service, as returned by `Client.submit`, `Client.jobs` and `Client.job`.
 
-    What a method raises is a ServiceError; where the job itself failed or was aborted, a JobError.
+    Methods raise ServiceError, or JobError if the job itself failed or was aborted.
     """
 
     def __init__(self, client: "JobsClient", description: JobReply, given: Given | None = None) -> None:
@@ -60,23 +60,23 @@ class Job(KnownJob):
 
     @property
     def phase(self) -> Phase:
-        """The phase now; the service is asked unless the job is over."""
+        """The current phase; asks the service unless the job is over."""
         return self.description.phase if self.over else self.refresh().description.phase
 
     def refresh(self) -> Self:
-        """Ask for the job's `description` again."""
+        """Fetch the job's `description` again."""
         self.description = self._client._patiently(lambda: talks.look(self.id))
         return self
 
     def run(self) -> Self:
-        """Let a job run that was made without being run, by another client."""
+        """Start a job that another client created without starting it."""
         self.description = self._client._hold(talks.tell(self.id, "RUN"))
         return self
 
     def wait(self, progress: bool = True) -> Self:
         """Wait until the job is over.
 
-        A service that is away is waited for, ten minutes at most: the job goes on when it is back.
+        If the service cannot be reached, wait for it for up to ten minutes: the job resumes when it is back.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Job(KnownJob):
         JobError
             If the job failed or was aborted.
         ValueError
-            If it was not told to run.
+            If it has not been started.
         """
         self._refuse_pending()
         with talks.progress_bar(progress) as show:
@@ -102,19 +102,19 @@ class Job(KnownJob):
         return self
 
     def result(self, path: str | Path | None = None) -> Any:
-        """Return the table with redshifts in it, waiting for the end of the job.
+        """Wait for the end of the job and return the table with redshifts.
 
         Parameters
         ----------
         path : str or Path, optional
-            Save it there instead, in the format of the name: .csv, .ecsv, .fits, .vot, .parquet, .arrow, .jsonl, or
-            .qp.fits for densities.
+            Save the table here instead, in the format of the extension: .csv, .ecsv, .fits, .vot, .parquet, .arrow,
+            .jsonl, or .qp.fits for densities.
 
         Returns
         -------
         table or Path
-            Where a table was submitted from memory, one of its kind with the redshifts added; else a pyarrow Table; or
-            the path.
+            For a table submitted from memory, a table of the same kind with the redshifts added; else a pyarrow Table.
+            The path if one was given.
 
         Raises
         ------
@@ -128,12 +128,12 @@ class Job(KnownJob):
         return talks.in_memory(content, self._given) if path is None else talks.save(content, Path(path))
 
     def abort(self) -> Self:
-        """End the job; its description stays."""
+        """Abort the job; its description is kept."""
         self.description = self._client._hold(talks.tell(self.id, "ABORT"))
         return self
 
     def delete(self) -> None:
-        """Destroy the job with its files, whatever it does at the moment."""
+        """Delete the job and its files, even while it is running."""
         self._client._hold(talks.destroy(self.id))
 
 
@@ -142,10 +142,10 @@ class JobsClient(ABC):
 
     @abstractmethod
     def _hold(self, talk: Talk[_Result]) -> _Result:
-        """Do what a conversation asks for, until its end."""
+        """Carry out the requests of a conversation."""
 
     def _patiently(self, begin: Callable[[], Talk[_Result]]) -> _Result:
-        """Hold a conversation that may be repeated, again where the service is away."""
+        """Carry out a conversation, and repeat it while the service cannot be reached."""
         patience = Patience()
         while True:
             try:
@@ -155,16 +155,16 @@ class JobsClient(ABC):
             time.sleep(pause)
 
     def submit(self, table: object, **options: Any) -> Job:
-        """Make a job of spectra, however many, and let it run; the service has to keep jobs.
+        """Create a job for spectra, however many, and start it; the service must have jobs enabled.
 
         Parameters
         ----------
         table : table, array_like, str, Path, or sequence of int
-            What `Client.predict` takes; the path of a file of any format; an address (https://) that the service may
-            fetch; or source identifiers, whole numbers in one dimension, of spectra that it fetches from the archive.
+            Spectra as for `Client.predict`; the path of a file of any format; a URL (https://) for the service to
+            fetch; or source ids, a one-dimensional sequence of integers, whose spectra it fetches from the archive.
         **options
-            ``model``, ``prior``, ``pdf``, ``unit`` and ``rows`` as for `Client.predict`, ``source_id`` of an array;
-            ``format``, ``snr``, ``runid``, ``executionduration``, ``destruction`` and ``notify`` as of ``POST /jobs``.
+            ``model``, ``prior``, ``pdf``, ``unit`` and ``rows`` as for `Client.predict`; ``source_id`` for an array;
+            ``format``, ``snr``, ``runid``, ``executionduration``, ``destruction`` and ``notify`` as for ``POST /jobs``.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class JobsClient(ABC):
         Raises
         ------
         ServiceError
-            If the service refuses the job, or there is none.
+            If the service refuses the job, or cannot be reached.
         ValueError
             If the spectra cannot be read.
         OSError
@@ -182,14 +182,14 @@ class JobsClient(ABC):
         return Job(self, *self._hold(talks.submit(table, options)))
 
     def jobs(self, *phases: Phase, last: int | None = None) -> list[Job]:
-        """Return your jobs in the order of their creation.
+        """Return your jobs in order of creation.
 
         Parameters
         ----------
         *phases : str
-            Those in these phases of UWS, such as ``EXECUTING``; in all if absent.
+            Only jobs in these UWS phases, such as ``EXECUTING``; all if absent.
         last : int, optional
-            The last ones, so many at most.
+            Return at most this many, the most recent ones.
 
         Returns
         -------
@@ -203,7 +203,7 @@ class JobsClient(ABC):
         Parameters
         ----------
         job_id : str
-            As `Job.id` and ``gaia-redshift submit`` say it.
+            As in `Job.id`, or printed by ``gaia-redshift submit``.
 
         Raises
         ------

@@ -25,7 +25,7 @@ class AsyncJob(KnownJob):
 
     @property
     def phase(self) -> Coroutine[Any, Any, Phase]:
-        """The phase now: ``await job.phase``."""
+        """The current phase: ``await job.phase``."""
         return self._phase()
 
     async def _phase(self) -> Phase:
@@ -34,12 +34,12 @@ class AsyncJob(KnownJob):
         return self.description.phase
 
     async def refresh(self) -> Self:
-        """Ask for the job's `description` again."""
+        """Fetch the job's `description` again."""
         self.description = await self._client._patiently(lambda: talks.look(self.id))
         return self
 
     async def run(self) -> Self:
-        """Let a job run that was made without being run, by another client."""
+        """Start a job that another client created without starting it."""
         self.description = await self._client._hold(talks.tell(self.id, "RUN"))
         return self
 
@@ -57,7 +57,7 @@ class AsyncJob(KnownJob):
         return self
 
     async def result(self, path: str | Path | None = None) -> Any:
-        """Return the table with redshifts in it, or save it; see `Job.result`."""
+        """Return the table with redshifts, or save it; see `Job.result`."""
         wanted = talks.format_of(path)
         if not self.over:
             await self.wait()
@@ -65,12 +65,12 @@ class AsyncJob(KnownJob):
         return talks.in_memory(content, self._given) if path is None else talks.save(content, Path(path))
 
     async def abort(self) -> Self:
-        """End the job; its description stays."""
+        """Abort the job; its description is kept."""
         self.description = await self._client._hold(talks.tell(self.id, "ABORT"))
         return self
 
     async def delete(self) -> None:
-        """Destroy the job with its files, whatever it does at the moment."""
+        """Delete the job and its files, even while it is running."""
         await self._client._hold(talks.destroy(self.id))
 
 
@@ -79,10 +79,10 @@ class AsyncJobsClient(ABC):
 
     @abstractmethod
     async def _hold(self, talk: Talk[_Result]) -> _Result:
-        """Do what a conversation asks for, until its end."""
+        """Carry out the requests of a conversation."""
 
     async def _patiently(self, begin: Callable[[], Talk[_Result]]) -> _Result:
-        """Hold a conversation that may be repeated, again where the service is away."""
+        """Carry out a conversation, and repeat it while the service cannot be reached."""
         patience = Patience()
         while True:
             try:
@@ -92,7 +92,7 @@ class AsyncJobsClient(ABC):
             await asyncio.sleep(pause)
 
     async def submit(self, table: object, **options: Any) -> AsyncJob:
-        """Make a job of spectra and let it run; see `Client.submit`.
+        """Create a job for spectra and start it; see `Client.submit`.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What a client and the service say to each other about jobs, without a network: generators as in `conversation`."""
+"""The exchanges between client and service about jobs, without a network: generators as in `conversation`."""
 
 import io
 import sys
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from gaia_redshift.tables.formats import Format
 
 OVER = frozenset({"COMPLETED", "ERROR", "ABORTED"})
-"""Phases in which nothing more happens to a job."""
+"""Final phases of a job."""
 
 LONG_WAIT, SHORT_WAIT = 45, 1
-"""Seconds that the service may keep a question about a job; short where a progress bar is shown."""
+"""Seconds of a long poll for a job; the shorter one is for a progress bar."""
 _GRACE = 30.0
-"""Seconds by which a blocked answer may be late."""
+"""Seconds by which the answer to a long poll may be late."""
 
 _CHECKED_HERE = ("model", "prior", "pdf", "unit", "rows")
 _COLUMNS = {"Array", "ChunkedArray", "Column", "Int64Array", "MaskedColumn", "Series", "UInt64Array"}
@@ -41,7 +41,7 @@ _COLUMNS = {"Array", "ChunkedArray", "Column", "Int64Array", "MaskedColumn", "Se
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A table that was sent from memory: its result is a table of the same kind."""
+    """A table that was sent from memory; the result is a table of the same kind."""
 
     table: object
     rows: int
@@ -50,13 +50,13 @@ class Given:
 
 
 def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Given | None]]:
-    """Make a job and let it run.
+    """Create a job and start it.
 
     Parameters
     ----------
     given : table, array, path, address or source identifiers
     options : mapping
-        As ``POST /jobs`` takes them; those of a prediction are checked before anything is sent.
+        As for ``POST /jobs``; those of the prediction are checked before anything is sent.
     """
     ids = _source_ids(given)
     if isinstance(given, str | Path) or ids is not None:
@@ -79,7 +79,7 @@ def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Gi
 
 
 def _source_ids(given: object) -> list[int] | None:
-    """Return source identifiers: whole numbers in one dimension; None for anything else."""
+    """Return a one-dimensional sequence of integers as source ids; None for anything else."""
     if isinstance(given, set | frozenset | range):
         given = sorted(given)
     if not isinstance(given, list | tuple | np.ndarray) and type(given).__name__ not in _COLUMNS:
@@ -104,7 +104,7 @@ def _request(method: str, job_id: str | None = None, under: str = "") -> Request
 
 
 def _query(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what fits into a query, and what does not."""
+    """Return the options that fit into a query, and those that do not."""
     flat = {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in options.items()
@@ -126,7 +126,7 @@ def _upload(name: str, file: Any, kind: str, options: Mapping[str, Any]) -> Requ
 
 
 def look(job_id: str, wait: int | None = None) -> Talk[JobReply]:
-    """Ask for a job, at once or when its phase has changed or so many seconds have passed."""
+    """Fetch a job, at once, or when its phase has changed or after `wait` seconds."""
     request = _request("GET", job_id)
     if wait is not None:
         request |= {"params": {"WAIT": wait}, "timeout": wait + _GRACE}
@@ -134,17 +134,17 @@ def look(job_id: str, wait: int | None = None) -> Talk[JobReply]:
 
 
 def tell(job_id: str, phase: str) -> Talk[JobReply]:
-    """Tell a job to ``RUN`` or to ``ABORT``."""
+    """Set a job's phase to ``RUN`` or ``ABORT``."""
     return _read_job((yield {**_request("POST", job_id, "/phase"), "data": {"PHASE": phase}}))
 
 
 def destroy(job_id: str) -> Talk[None]:
-    """Destroy a job and its files."""
+    """Delete a job and its files."""
     checked((yield _request("DELETE", job_id)))
 
 
 def find(phases: tuple[str, ...], last: int | None) -> Talk[list[JobReply]]:
-    """Ask for all jobs, or those in some phases, or the last ones."""
+    """Fetch all jobs, or those in some phases, or the most recent ones."""
     params = [("PHASE", phase) for phase in phases] + ([] if last is None else [("LAST", str(last))])
     reply = checked((yield {**_request("GET"), "params": params}))
     try:
@@ -161,12 +161,12 @@ def _read_job(reply: httpx.Response) -> JobReply:
 
 
 def fetch(job: JobReply, wanted: "Format") -> Talk[bytes]:
-    """Fetch the result of a job in a format: as it lies there, or written anew.
+    """Fetch the result of a job in a format: the stored file, or the rows in another format.
 
     Raises
     ------
     JobError
-        If the job has none.
+        If the job has no result.
     """
     refuse_failed(job)
     result = job.results[0] if job.results else None
@@ -180,7 +180,7 @@ def fetch(job: JobReply, wanted: "Format") -> Talk[bytes]:
 
 
 def format_of(path: str | Path | None) -> "Format":
-    """Return the format of a result by the name of its file, Arrow for none; raises ValueError if it has none."""
+    """Return the format for a file name, Arrow for None; raises ValueError for an unknown extension."""
     from gaia_redshift.tables.formats import FORMATS, format_to_write
 
     if path is None:
@@ -203,7 +203,7 @@ def refuse_failed(job: JobReply) -> None:
 
 
 def in_memory(content: bytes, given: Given | None) -> Any:
-    """Return a result that came as Arrow, in the kind of the table that was sent; a pyarrow Table of anything else."""
+    """Return a result received as Arrow, as the kind of table that was sent; else as a pyarrow Table."""
     if given is None:
         import pyarrow
 
@@ -213,14 +213,14 @@ def in_memory(content: bytes, given: Given | None) -> Any:
 
     answers = Predictions([from_arrow(content)], problems=given.problems).to_arrow()
     if len(answers) != given.rows:
-        raise ServiceError(200, "http_error", "the service answered with another number of rows than were sent", [])
+        raise ServiceError(200, "http_error", "the service answered with a different number of rows than were sent", [])
     if isinstance(given.table, SpectrumBatch):
         return answers
     return add_columns(given.table, answers.select([name for name in answers.column_names if name != "source_id"]))
 
 
 def save(content: bytes, path: Path) -> Path:
-    """Write a file beside its place and move it there, so that a failure never leaves half a table."""
+    """Write a temporary file and rename it, so that a failure never leaves half a table."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_bytes(content)
@@ -230,7 +230,7 @@ def save(content: bytes, path: Path) -> Path:
 
 
 class Patience:
-    """How long a service that is away is waited for: a restart of it costs nothing."""
+    """How long to wait for a service that cannot be reached, so that a restart of it does no harm."""
 
     _LONGEST = 600.0
     _TRANSIENT = frozenset({429, 502, 503, 504})
@@ -240,7 +240,7 @@ class Patience:
         self._pause = 0.1
 
     def after(self, error: ServiceError) -> float:
-        """Return the seconds until the next attempt; raises the error where one would not help, or no more."""
+        """Return the seconds until the next attempt; raises the error if another attempt would not help."""
         away = error.code == "unreachable" or error.status in self._TRANSIENT
         if not away or time.monotonic() - self._began > self._LONGEST:
             raise error
@@ -250,7 +250,7 @@ class Patience:
 
 @contextmanager
 def progress_bar(wanted: bool) -> Iterator[Callable[[JobReply], None] | None]:
-    """Give what shows a job's progress on standard error; None where that is no terminal."""
+    """Yield a function that shows a job's progress on standard error; None where that is not a terminal."""
     if not wanted or not sys.stderr.isatty():
         yield None
         return

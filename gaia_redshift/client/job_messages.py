@@ -1,4 +1,4 @@
-"""Jobs as they go over the wire in JSON, as both ends read them. Imports `messages`."""
+"""The JSON of jobs, used by service and client. Imports `messages`."""
 
 from typing import Any, Literal
 
@@ -10,11 +10,11 @@ Phase = Literal["PENDING", "QUEUED", "EXECUTING", "COMPLETED", "ERROR", "ABORTED
 
 
 class JobProgress(Wire):
-    """How far a job has come."""
+    """The progress of a job."""
 
     rows_done: int
     rows_failed: int = Field(description="Of these, how many have no redshift")
-    rows_total: int | None = Field(description="Null where the table does not say it and was not read to its end yet")
+    rows_total: int | None = Field(description="Null where the table does not say it and has not been read to its end")
     fraction: float = Field(description="About how much of the table is done, 0 to 1")
 
 
@@ -32,23 +32,23 @@ class JobReply(Wire):
 
     job_id: str
     href: str
-    run_id: str | None = Field(description="What its owner calls it")
+    run_id: str | None = Field(description="The owner's name for it")
     owner: str | None = Field(description="Name of the API key; null where there are no keys")
     phase: Phase
     creation_time: str
     start_time: str | None
     end_time: str | None
-    quote: str | None = Field(description="When it will end at the speed so far")
-    execution_duration: int = Field(description="Seconds of work that it may take")
-    destruction: str = Field(description="When it and its files are removed")
+    quote: str | None = Field(description="When it is expected to end, at the speed so far")
+    execution_duration: int = Field(description="Seconds of work that the job may take")
+    destruction: str = Field(description="When the job and its files are deleted")
     parameters: dict[str, Any]
-    recognised: str | None = Field(description="What its table was taken for")
+    recognised: str | None = Field(description="What was recognised in its table")
     progress: JobProgress
     results: list[JobResult]
     error: ErrorBody | None
 
 
 class JobList(Wire):
-    """Jobs in the order of their creation."""
+    """Jobs in order of creation."""
 
     jobs: list[JobReply]

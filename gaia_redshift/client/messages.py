@@ -1,6 +1,6 @@
-"""What goes over the wire, as both ends read it. Imports `interpretation` and `spectra`.
+"""The messages between client and service. Imports `interpretation` and `spectra`.
 
-The service documents and answers with these; the client reads replies with them.
+The service documents and writes these models; the client reads replies with them.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,17 +25,17 @@ class Wire(BaseModel):
 
 
 def _kind_of_prior(value: object) -> str:
-    """Choose which alternative judges a prior, so that a wrong one is explained once."""
+    """Choose the alternative that validates a prior, so that a wrong one gives one error."""
     return "prior-table" if isinstance(value, dict | PriorTable) else "prior-name"
 
 
 def _unit(value: object) -> Any:
-    """Understand the spellings of a unit; raises ValueError with the way out for those that are not read."""
+    """Read the spellings of a unit; raises ValueError, which says what to do, for a unit that is not read."""
     return find_unit(value) if isinstance(value, str) else value
 
 
 class PredictOptions(Wire):
-    """What a request asks besides its spectra."""
+    """The options of a request."""
 
     model: ModelName | None = Field(
         None, description="`name` or `name@version` from /models; the default model if absent"
@@ -45,24 +45,24 @@ class PredictOptions(Wire):
         Discriminator(_kind_of_prior),
     ] = Field(
         "survey",
-        description="Prior on redshift: the training survey's, flat, a table, or sample: the request's own, "
-        "inferred of at least 200 galaxies (density models only, but for survey)",
+        description="Prior on redshift: survey (of the training), flat, a table, or sample, inferred from this "
+        "request's spectra, at least 200 galaxies. Point models take only survey",
     )
     pdf: bool = Field(
         False, description="Also return the probability density per bin of redshift (density models only)"
     )
 
     unit: Annotated[Unit, BeforeValidator(_unit)] | None = Field(
-        None, description=f"Of the fluxes: {FLUX_UNIT}. per_sample if absent, unless a table's columns say per pixel"
+        None, description=f"Unit of fluxes: {FLUX_UNIT}. per_sample if absent, unless a table's columns say per pixel"
     )
     rows: Literal["strict", "lenient"] | None = Field(
         None,
-        description="What a wrong flux, or a list of a wrong length, costs: the whole request (strict, the default of "
-        "JSON), or its own row (lenient, that of binary bodies)",
+        description="Whether a wrong flux, or a list of a wrong length, refuses the whole request (strict, the default "
+        "for JSON) or gives an error in its own row (lenient, the default for binary bodies)",
     )
 
     def asked(self) -> AnswerOptions:
-        """Return what concerns the prediction itself."""
+        """Return the options of the prediction itself."""
         return AnswerOptions(self.prior, self.pdf)
 
 
@@ -95,7 +95,7 @@ class RowError(Wire):
 
 
 class Prediction(Wire):
-    """One spectrum's answer. `status` says whether there is a redshift or an error."""
+    """The answer for one spectrum. `status` says whether there is a redshift or an error."""
 
     source_id: str | None = None
     status: Literal["ok", "error"]
@@ -106,7 +106,7 @@ class Prediction(Wire):
     redshift_upper95: float | None = Field(None, description="Upper end of the 95% interval")
     quality: list[QualityFlag] | None = Field(None, description="Warnings; an empty list means none")
     pdf: list[float] | None = Field(
-        None, description="Where asked for: probability density in each bin, under the prior; its integral is one"
+        None, description="If requested: probability density in each bin, under the prior; its integral is one"
     )
     error: RowError | None = None
 
@@ -123,7 +123,7 @@ class PredictReply(Wire):
 
     model: ModelVersion
     prior: Literal["survey", "flat", "table", "sample"] = Field(
-        description="The prior used; table is the request's own, sample was inferred of its spectra"
+        description="The prior used; table was sent with the request, sample was inferred from its spectra"
     )
     bin_edges: list[float] | None = Field(None, description="Edges of the bins of each pdf, one more than bins")
     predictions: list[Prediction]

@@ -1,4 +1,4 @@
-"""What a client gives back: predictions in input order, row by row or as a table. Imports `messages`; pyarrow."""
+"""The client's results: predictions in input order, row by row or as a table. Imports `messages`; pyarrow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _NUMBERS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", 
 
 
 class Prediction(messages.Prediction):
-    """One spectrum's answer; `source_id` has the type that it was given in."""
+    """The answer for one spectrum; `source_id` has the type of the input."""
 
     source_id: Identifier = None  # type: ignore[assignment]
 
@@ -37,7 +37,7 @@ class Piece:
 
 
 def from_arrow(content: bytes) -> Piece:
-    """Read an Arrow answer; raises ValueError if it is none."""
+    """Read an Arrow answer; raises ValueError if it is not one of this service."""
     import pyarrow
 
     try:
@@ -50,12 +50,12 @@ def from_arrow(content: bytes) -> Piece:
         chosen = [one for one in (*_NUMBERS, "quality", "status", "error", "pdf") if one in table.column_names]
         columns = table.select(chosen).replace_schema_metadata(None)
     except (pyarrow.ArrowException, KeyError, ValueError) as error:
-        raise ValueError("no answer of this service") from error
+        raise ValueError("not an answer of this service") from error
     return Piece(columns, ids, ModelVersion(name=name, version=version), about["prior"], edges)
 
 
 def from_json(content: bytes) -> Piece:
-    """Read a JSON answer; raises ValueError if it is none."""
+    """Read a JSON answer; raises ValueError if it is not one of this service."""
     import pyarrow
 
     try:
@@ -75,7 +75,7 @@ def from_json(content: bytes) -> Piece:
         model = ModelVersion.model_validate(reply["model"], extra="ignore")
         return Piece(pyarrow.table(columns), ids, model, reply["prior"], edges)
     except (pyarrow.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError("no answer of this service") from error
+        raise ValueError("not an answer of this service") from error
 
 
 def _reason(error: dict[str, str] | None) -> str | None:
@@ -83,18 +83,18 @@ def _reason(error: dict[str, str] | None) -> str | None:
 
 
 class Predictions(Sequence[Prediction]):
-    """Predictions in input order, and what they were made with.
+    """Predictions in input order, with the model and the prior that made them.
 
     Attributes
     ----------
     model : ModelVersion
     prior : {"survey", "flat", "table"}
     bin_edges : ndarray, shape (bins + 1,), or None
-        Of each prediction's ``pdf``, where it was asked for.
+        Edges of the bins of each prediction's ``pdf``, if it was requested.
     source_id : list of int or str, or None
-        In the type that they were given in.
+        In the type of the input.
     named_by : str or None
-        What was taken for the identifiers: a column's name, or ``source_id`` where they were given as such.
+        Where the identifiers come from: a column's name, or ``source_id`` if they were given as an argument.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Predictions(Sequence[Prediction]):
 
         first = pieces[0]
         self._columns = pyarrow.concat_tables([piece.columns for piece in pieces]).combine_chunks()
-        if problems:  # the client's own reasons; the service was sent nothing to judge
+        if problems:  # found by the client: the service was sent NaN in these rows
             reasons = self._columns["error"].to_pylist()
             for row, problem in problems.items():
                 reasons[row] = f"{problem.code}: {problem.message}"
@@ -157,7 +157,7 @@ class Predictions(Sequence[Prediction]):
         )
 
     def to_arrow(self) -> "pyarrow.Table":
-        """Return a table with ``source_id``, where there are any, and the columns of the service's CSV."""
+        """Return a table with ``source_id``, if there are identifiers, and the columns of the service's CSV."""
         from gaia_redshift.tables.answers import identifier_array
 
         about = {"model": f"{self.model.name}@{self.model.version}", "prior": self.prior}
@@ -182,13 +182,13 @@ class Predictions(Sequence[Prediction]):
             raise MissingDependencyError("to_pandas needs pandas: pip install pandas") from None
         table = self.to_arrow()
         frame = table.to_pandas()
-        if self.source_id is not None and frame["source_id"].dtype.kind == "f":  # pandas' way with a missing integer
+        if self.source_id is not None and frame["source_id"].dtype.kind == "f":  # integers with a gap
             frame["source_id"] = pd.array(self.source_id, "Int64")
         frame.attrs = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
         return frame
 
     def to_table(self) -> Any:
-        """Return an astropy Table of `to_arrow`; what a row has not is masked, and ``meta`` says how it was made.
+        """Return an astropy Table of `to_arrow`; missing values are masked, and ``meta`` has the model and the prior.
 
         Raises
         ------

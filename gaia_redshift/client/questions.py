@@ -1,4 +1,4 @@
-"""From what a user holds to what is sent: spectra, identifiers, options. Imports `encoding`, `messages`, `tables`."""
+"""From the user's arrays or table to a request: spectra, identifiers, options. Imports its neighbours and `tables`."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ Rows = Literal["strict", "lenient"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Spectra to be sent, and what stays here."""
+    """Spectra to send, and what the client keeps of the input."""
 
     spectra: Spectra
     options: dict[str, object]
-    """Those of the service, without what has its default value."""
+    """Options of the request, without those at their defaults."""
     source_id: Sequence[Identifier] | None
     named_by: str | None
-    """What was taken for the identifiers."""
+    """Where the identifiers come from, as in `Predictions.named_by`."""
     problems: Mapping[int, Problem] = field(default_factory=dict)
-    """Rows that could not be read here; the service is sent nothing of them."""
+    """Rows that could not be read; the service is sent NaN for them."""
 
 
 def ask(
@@ -47,7 +47,7 @@ def ask(
     unit: str | None,
     rows: Rows,
 ) -> Question:
-    """Read spectra given as arrays or as a table; raises ValueError in this library's words."""
+    """Read spectra given as arrays or as a table; raises ValueError if they cannot be read."""
     options = read_options(model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
     given = {name: value for name, value in (("flux", flux), ("bp", bp), ("rp", rp)) if value is not None}
     try:
@@ -61,12 +61,12 @@ def ask(
 
 
 def read_options(**given: Any) -> dict[str, object]:
-    """Check what is asked before it is sent, and leave out what is the service's default anyway.
+    """Check options before they are sent, and leave out those at their defaults.
 
     Raises
     ------
     ValueError
-        If the service would not understand it.
+        If the service would refuse one.
     """
     prior = given.get("prior")
     if not isinstance(prior, str | PriorTable):
@@ -87,7 +87,7 @@ def read_prior(table: Any) -> PriorTable:
         ) from None
     unknown = [str(name) for name in table if name not in nodes] if isinstance(table, Mapping) else []
     if unknown:
-        raise ValueError(f"prior: {unknown[0]} is unknown; a prior has redshift and density")
+        raise ValueError(f"prior: unknown column {unknown[0]}; a prior has redshift and density")
     try:
         return PriorTable(**nodes)
     except ValidationError as error:
@@ -101,7 +101,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _is_table(values: object) -> bool:
-    from gaia_redshift.tables.kinds import is_table  # loads Arrow, which a few spectra do without
+    from gaia_redshift.tables.kinds import is_table  # imports pyarrow, which arrays do not need
 
     structured = isinstance(values, np.ndarray) and values.dtype.names is not None
     return structured or (not isinstance(values, np.ndarray | list | tuple) and is_table(values))
@@ -111,7 +111,7 @@ def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, A
     from gaia_redshift.tables.dataframes import read_blocks
     from gaia_redshift.tables.kinds import identifiers
 
-    unit = options.pop("unit", None)  # it is converted here, where the columns may say another
+    unit = options.pop("unit", None)  # converted here, where the units of the columns are known
     named_by = None if ids is None else "source_id"
     if isinstance(table, SpectrumBatch):
         batch = table.in_samples(unit)
@@ -156,21 +156,21 @@ def _of_arrays(
 
 
 def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-    """Return an array of two dimensions, as this machine keeps it, and what of it is masked."""
+    """Return a two-dimensional array in native byte order, and its mask."""
     from gaia_redshift.tables.kinds import kind_of
     from gaia_redshift.tables.memory import split_mask
 
     if isinstance(value, str | Path):
         way_out = "give gaia_redshift.read(path), or use predict_csv(path)"
-        raise ValueError(f"{name} is text, perhaps a path: {way_out}")  # noqa: TRY004 - as everything wrong with arrays
+        raise ValueError(f"{name} is text, perhaps a path: {way_out}")  # noqa: TRY004 - as for all wrong arrays
     if type(value).__name__ in {"LazyFrame", "Row"}:
-        kind_of(value)  # which says what to give instead
+        kind_of(value)  # raises an error that says what to give instead
     rows = list(value) if type(value).__name__ == "Series" else value
     try:
         array, mask = split_mask(rows)
     except ValueError:
         raise ValueError(f"the rows of {name} have different lengths: give {_shapes(name)}") from None
-    if array.dtype.kind == "O" and array.ndim == 2:  # as pandas' to_numpy gives of columns of several types
+    if array.dtype.kind == "O" and array.ndim == 2:  # as pandas' to_numpy returns for columns of several types
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
     if array.dtype.kind == "O":

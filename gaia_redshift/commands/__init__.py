@@ -1,7 +1,7 @@
 """The command ``gaia-redshift`` and the sub-commands that need the library alone.
 
-Until a service is loaded it has no handler for SIGHUP, and without one that signal ends the process. Here, before
-anything is loaded, it is held back; the service lets it in when it can do what it asks.
+SIGHUP is blocked here, before anything else is imported: without a handler it would end the process. The service
+installs its handler and unblocks the signal once it has loaded.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""The commands ``bulk`` and ``convert``: many files, each to a Parquet file of its own."""
+"""The commands ``bulk`` and ``convert``: many files, each of which becomes one Parquet file."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -34,18 +34,16 @@ _SHOWN = 20
 
 Places = Annotated[
     list[str],
-    typer.Argument(
-        metavar="INPUT... OUTPUT_DIR", help="Files, folders or patterns, and last the folder of the results."
-    ),
+    typer.Argument(metavar="INPUT... OUTPUT_DIR", help="Files, folders or patterns, then the folder for the results."),
 ]
 Processes = Annotated[
-    int | None, typer.Option(min=1, help="Processes on this machine, each a core's work; all cores if absent.")
+    int | None, typer.Option(min=1, help="Processes on this machine, one core each; all cores if absent.")
 ]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Do every N-th file alone, from number I (0 to N - 1) on.")
+    str | None, typer.Option("--shard", metavar="I/N", help="Only every N-th file, starting with I (0 to N - 1).")
 ]
-Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Do it on the workers of this Dask scheduler.")]
-Ray = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Do it as tasks of this Ray cluster.")]
+Dask = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")]
+Ray = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Run as tasks of this Ray cluster.")]
 
 
 def bulk(
@@ -56,9 +54,9 @@ def bulk(
         str, typer.Option(metavar="survey|flat|FILE.csv", help="Prior on redshift, as for predict.")
     ] = "survey",
     pdf: Annotated[bool, typer.Option("--pdf", help="Add the probability density (density models only).")] = False,
-    unit: Annotated[str, typer.Option(metavar="per_sample|per_pixel", help="Of the fluxes, in e-/s.")] = "per_sample",
+    unit: Annotated[str, typer.Option(metavar="per_sample|per_pixel", help="Unit of the fluxes, e-/s.")] = "per_sample",
     keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Keep a column of the input, beside source_id.")
+        list[str] | None, typer.Option(metavar="COLUMN", help="Input column to keep besides source_id; repeatable.")
     ] = None,
     processes: Processes = None,
     shard: ShardOption = None,
@@ -68,11 +66,12 @@ def bulk(
     engine: options.Engine = "auto",
     public_key: options.PublicKey = None,
 ) -> None:
-    """Predict every spectrum of many files: each becomes a Parquet file of its name in OUTPUT_DIR.
+    """Predict every spectrum of many files; each becomes a Parquet file of the same name in OUTPUT_DIR.
 
-    An output is there whole or not at all, and says in its metadata what it was made of; so the same command again
-    does what is missing. manifest.json lists the files, their rows and what failed; summary.html shows it. Places may
-    be addresses, such as s3://bucket/folder. Exits with 1 if files failed or rows were left without a redshift.
+    An output appears only when it is complete, and records its input and settings in its metadata, so running the
+    same command again does only what is missing. manifest.json lists the files, rows and failures; summary.html shows
+    them. Inputs and OUTPUT_DIR may be URLs, such as s3://bucket/folder. Exits with 1 if a file failed or a row has no
+    redshift.
     """
     from gaia_redshift.bulk.predicting import Predicting
     from gaia_redshift.predictor import Predictor
@@ -92,10 +91,9 @@ def convert(
     dask: Dask = None,
     ray: Ray = None,
 ) -> None:
-    """Convert files of Gaia's archive to Parquet files of source_id and float32 coefficients, which bulk reads.
+    """Convert files of Gaia's archive to Parquet files of source_id and float32 coefficients, for bulk.
 
-    They are a fortieth of the size, and read without unzipping text. Restarts, places and exit codes are those of
-    bulk.
+    The result has a fortieth of the size and is read much faster. Restarts, URLs and exit codes are as for bulk.
     """
     from gaia_redshift.bulk.converting import Converting
 
@@ -107,7 +105,7 @@ def _engine(processes: int | None, dask: str | None, ray: str | None) -> "Engine
     from gaia_redshift.engine import available_cores
 
     if sum(value is not None for value in (processes, dask, ray)) > 1:
-        raise InvalidInputError("give one of --processes, --dask and --ray")
+        raise InvalidInputError("give only one of --processes, --dask and --ray")
     if dask is not None:
         return partial(clusters.run_on_dask, address=dask)
     if ray is not None:
@@ -120,7 +118,7 @@ def _run(task: "Task", places: Sequence[str], engine: "Engine", shard: str | Non
     from gaia_redshift.bulk.run import run
 
     if len(places) < 2:
-        raise InvalidInputError("give at least one input, and last the folder of the results")
+        raise InvalidInputError("give at least one input, then the folder for the results")
     *inputs, output = places
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
@@ -138,14 +136,14 @@ def _run(task: "Task", places: Sequence[str], engine: "Engine", shard: str | Non
 
 
 class _Shown:
-    """The progress bar: by bytes, which are known of all files before they are read."""
+    """The progress bar. It counts bytes, since file sizes are known before the files are read."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress, self._console = progress, console
         self._rows = 0
 
     def begin(self, run: "Run") -> None:
-        """Show what is to be done."""
+        """Show the number of files to do."""
         todo = [job for job in run.jobs if job.name not in run.earlier]
         if run.swept:
             self._console.print(f"removed {counted(run.swept, 'unfinished file', 'unfinished files')} of a killed run")
@@ -154,7 +152,7 @@ class _Shown:
         self._task = self._progress.add_task(f"0 of {self._files} files", total=total, rate="")
 
     def advance(self, job: "Job", outcome: "Outcome") -> None:
-        """Show that a file is done."""
+        """Count a finished file."""
         self._rows += outcome.rows
         self._files -= 1
         elapsed = self._progress.tasks[0].elapsed or 0
@@ -180,4 +178,4 @@ def _failed(made: "Run") -> Iterator[str]:
     for job, failure in made.failures[:_SHOWN]:
         yield f"failed: {job.source.name}: {failure.code}: {failure.message}"
     if len(made.failures) > _SHOWN:
-        yield f"... and {len(made.failures) - _SHOWN} more, see manifest.json"
+        yield f"... and {len(made.failures) - _SHOWN} more: see manifest.json"

@@ -31,20 +31,20 @@ def fetch(
     *,
     ids: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Table with a column source_id, or a line for each id; kept in OUT."),
+        typer.Option(metavar="FILE", help="Table with a column source_id, or one id per line; OUT keeps its columns."),
     ] = None,
     adql: Annotated[
         str | None,
-        typer.Option(metavar="QUERY", help="ADQL, or a file of it, whose result has a column source_id; kept in OUT."),
+        typer.Option(metavar="QUERY", help="ADQL, or file with it; OUT keeps the result's columns, with source_id."),
     ] = None,
-    release: Annotated[str, typer.Option(help="Release of Gaia that the ids are of.")] = "Gaia DR3",
+    release: Annotated[str, typer.Option(help="Gaia release of the ids.")] = "Gaia DR3",
     datalink: Annotated[
-        str | None, typer.Option(metavar="URL", help="DataLink service; the archive's by default.")
+        str | None, typer.Option(metavar="URL", help="DataLink service; Gaia's archive by default.")
     ] = None,
-    tap: Annotated[str | None, typer.Option(metavar="URL", help="TAP service; the archive's by default.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps answers; one of the user's by default.")] = None,
+    tap: Annotated[str | None, typer.Option(metavar="URL", help="TAP service; Gaia's archive by default.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for cached answers; the user's cache if absent.")] = None,
 ) -> None:
-    """Fetch BP/RP spectra from Gaia's archive. Exits with 1 if it has not all that were asked for."""
+    """Fetch BP/RP spectra from Gaia's archive. Exits with 1 if some sources have no spectrum there."""
     from gaia_redshift.archive import Archive
     from gaia_redshift.archive.datalink import DATALINK, default_cache
     from gaia_redshift.archive.tap import TAP, query
@@ -57,7 +57,7 @@ def fetch(
     known = _listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
     place = find_identifier(known.column_names)
     if place is None:
-        raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
+        raise InvalidInputError(f"the table has no column {SOURCE_ID}; it has {', '.join(known.column_names)[:200]}")
     name = known.column_names[place]
     numbers = _numbers(name, known[name])
     wanted = [number for number in numbers if number is not None]
@@ -93,12 +93,12 @@ _DESIGNATION = re.compile(r"\s*(?:Gaia\s+E?DR\d\s+)?(\d+)\s*", re.IGNORECASE)
 
 
 def _numbers(name: str, column: "pyarrow.ChunkedArray") -> list[int | None]:
-    """Return identifiers as whole numbers, from text such as ``Gaia DR3 4295806720`` too.
+    """Return identifiers as integers, also from text such as ``Gaia DR3 4295806720``.
 
     Raises
     ------
     InvalidInputError
-        If they are floats, or text that is no identifier of Gaia's.
+        If they are floats, or text that is not a Gaia identifier.
     """
     import pyarrow
 
@@ -108,16 +108,16 @@ def _numbers(name: str, column: "pyarrow.ChunkedArray") -> list[int | None]:
         numbers: list[int | None] = column.to_pylist()
         return numbers
     if not is_text(column.type):
-        raise InvalidInputError(f"{name} holds {column.type}, not whole numbers")
+        raise InvalidInputError(f"column {name} holds {column.type}: it needs integers")
     cells = [cell.strip() if cell else "" for cell in column.to_pylist()]
     found = [_DESIGNATION.fullmatch(cell) for cell in cells]
     if wrong := next((cell for cell, match in zip(cells, found, strict=True) if cell and not match), ""):
-        raise InvalidInputError(f"{name} holds {wrong[:40]!r}, which is no source_id of Gaia's")
+        raise InvalidInputError(f"column {name} holds {wrong[:40]!r}, which is not a Gaia source_id")
     return [None if match is None else int(match[1]) for match in found]
 
 
 def _text(adql: str) -> str:
-    """Return a query, from the file of this name if there is one."""
+    """Return the query, read from the file of this name if there is one."""
     try:
         is_file = len(adql) < 256 and Path(adql).is_file()
     except OSError:
@@ -126,7 +126,7 @@ def _text(adql: str) -> str:
 
 
 def _listed(path: Path) -> "pyarrow.Table":
-    """Return a table of ids: any table, or text with an id a line."""
+    """Return a table of ids, read from any table, or from text with one id per line."""
     import pyarrow
 
     from gaia_redshift.archive.datalink import whole
@@ -151,7 +151,7 @@ def _listed(path: Path) -> "pyarrow.Table":
 
 
 def _beside(known: "pyarrow.Table", numbers: list[int | None], rows: "pyarrow.Table") -> "pyarrow.Table":
-    """Return the archive's rows with the columns that were known of each source before them."""
+    """Return the archive's rows, with the columns of the table of ids before them."""
     import pyarrow
 
     from gaia_redshift.tables.identifiers import SOURCE_ID

@@ -1,4 +1,4 @@
-"""The help of the commands: an example first, options by group, and the example again where the usage was wrong.
+"""The layout of the commands' help: examples first, options by group, and an example with every usage error.
 
 An option's group is its `rich_help_panel`. Imports typer alone.
 """
@@ -19,7 +19,7 @@ GROUPS = {
     "The service": ("serve", "key", "submit", "jobs"),
     "Models of your own": ("simulate", "analyse", "train", "recalibrate", "evaluate", "tune", "upgrade"),
 }
-"""The sub-commands as the help lists them; others follow under a heading of their own."""
+"""The sub-commands in the order of the help; any others follow under their own heading."""
 
 _OTHERS = "More"
 
@@ -35,7 +35,7 @@ class Command(TyperCommand):
         self.format_options(ctx, formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then the options of each group, those without a group last."""
+        """Write arguments, then the options of each group; options without a group come last."""
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         ungrouped: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
@@ -51,7 +51,7 @@ class Command(TyperCommand):
         _write({**groups, "Options": ungrouped}, formatter)
 
     def get_usage(self, ctx: Any) -> str:
-        """Return the usage that stands above an error, with an example of a right one."""
+        """Return the usage line of an error message, with an example."""
         example = next((line.strip() for line in (self.epilog or "").splitlines() if "gaia-redshift" in line), None)
         usage: str = super().get_usage(ctx)
         return f"{usage}\nFor example: {example}" if example else usage
@@ -68,7 +68,7 @@ class Group(TyperGroup):
         self.format_options(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the sub-commands by what they are for."""
+        """Write the sub-commands by group."""
         groups: dict[str, list[tuple[str, str]]] = {title: [] for title in (*GROUPS, _OTHERS)}
         widest = max(map(len, self.list_commands(ctx)), default=0)
         place = {name: title for title, names in GROUPS.items() for name in names}
@@ -81,7 +81,7 @@ class Group(TyperGroup):
 
 
 def examples_of(lines: Sequence[str]) -> str | None:
-    """Return examples as the epilog that `Command` shows first; None where there are none."""
+    """Return examples as an epilog, which `Command` shows first; None if there are none."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) if lines else None
 
 

@@ -1,4 +1,4 @@
-"""The command ``jobs``: those that were submitted to a service."""
+"""The command ``jobs``: lists, fetches and deletes jobs of a service."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,22 +23,22 @@ def jobs(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Wait for the job, and save the table with redshifts."),
+        typer.Option("--output", "-o", metavar="OUT", help="Wait for the job and save the table with redshifts."),
     ] = None,
     abort: Annotated[bool, typer.Option("--abort", help="End the job.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Destroy the job with its files.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the job and its files.")] = False,
     url: Url = URL,
     api_key: ApiKey = None,
 ) -> None:
-    """List your jobs at a service, or one of them: identifier, phase, rows done and in all, time of creation.
+    """List your jobs at a service, or one job: identifier, phase, rows done and rows in total, time of creation.
 
-    With -o exits with 1 if some rows had to be left without a redshift.
+    With -o, exits with 1 if some rows have no redshift.
     """
     wishes = abort + delete + (output is not None)
     if wishes > 1:
-        raise RedshiftError("give one of --abort, --delete and -o")
+        raise RedshiftError("give only one of --abort, --delete and -o")
     if wishes and job_id is None:
-        raise RedshiftError("say which job: gaia-redshift jobs ID; without ID all are listed")
+        raise RedshiftError("give the job's ID: gaia-redshift jobs ID; without an ID all jobs are listed")
     if output is not None:
         check_name(output)
     with connected(url, api_key) as client:

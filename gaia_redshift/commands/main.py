@@ -1,4 +1,4 @@
-"""The command ``gaia-redshift``: gathers its sub-commands from the entry points, so `app` never imports `training`."""
+"""The command ``gaia-redshift``: finds its sub-commands by entry points, so `app` never imports `training`."""
 
 import os
 import sys
@@ -19,11 +19,11 @@ COMMANDS = "gaia_redshift.commands"
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 _TAKES_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
-"""For a sub-command that is not installed: whatever follows it, the answer is how to get it."""
+"""For a sub-command that is not installed: accept any arguments, so that the error says how to install it."""
 
 
 def build() -> typer.Typer:
-    """Return the command line: every installed sub-command, then those of this project that are not installed."""
+    """Return the command line: every installed sub-command, then the project's others."""
     application = typer.Typer(
         cls=helping.Group,
         epilog=helping.examples_of(helping.EXAMPLES.strip().splitlines()),
@@ -53,7 +53,7 @@ def build() -> typer.Typer:
 
 
 def _add_absent(application: typer.Typer, name: str, why: str) -> None:
-    """Add a sub-command that says how to get it."""
+    """Add a sub-command that only says how to install it."""
 
     def missing() -> None:
         raise MissingDependencyError(f"the command {name} is not part of this installation: {why}")
@@ -67,7 +67,7 @@ def _add_absent(application: typer.Typer, name: str, why: str) -> None:
 
 
 def _examples(name: str, function: Callable[..., object]) -> str | None:
-    """Return a command's examples as its help shows them: its lines of the text EXAMPLES of its module."""
+    """Return a command's examples for its help: its lines of EXAMPLES in its module."""
     lines = getattr(sys.modules[function.__module__], "EXAMPLES", "").splitlines()
     return helping.examples_of([line for line in lines if f"gaia-redshift {name} " in f"{line} "])
 
@@ -80,7 +80,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _models() -> list[str]:
-    """Return the models that are found where the commands look for them, without reading more than their manifests."""
+    """Return the models in the models folder, from their manifests alone."""
     from gaia_redshift.bundle import SHIPPED_MODELS
     from gaia_redshift.bundle.shipped import manifests
 
@@ -95,7 +95,7 @@ def _options(
             "--version",
             callback=_show_version,
             is_eager=True,
-            help="Show the version, and the models'.",
+            help="Show the version, and the versions of the models.",
         ),
     ] = False,
 ) -> None:
@@ -103,7 +103,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; what a user did wrong is one line on standard error and exit code 2."""
+    """Run the command; a user's error is reported in one line on standard error, with exit code 2."""
     try:
         build()()
     except RedshiftError as error:

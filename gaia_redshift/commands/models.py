@@ -30,6 +30,6 @@ def models(
         default = " (default)" if model in {manifest.name, manifest.id} else ""
         typer.echo(f"{manifest.name} {manifest.version}{default}  {manifest.description}")
     if not folders:
-        raise InvalidInputError(f"there is no bundle in {models}")
+        raise InvalidInputError(f"there is no bundle in {models}: give another folder with --models")
     if broken:
         raise typer.Exit(1)

@@ -23,7 +23,7 @@ def nz(
     predictions: Annotated[
         Path,
         typer.Argument(
-            metavar="PREDICTIONS", help="What predict --pdf wrote, of all galaxies of the sample; - for standard input."
+            metavar="PREDICTIONS", help="Output of predict --pdf for all galaxies of the sample; - for standard input."
         ),
     ],
     output: Annotated[
@@ -32,32 +32,30 @@ def nz(
             "--output",
             "-o",
             metavar="OUT",
-            help="Table to write: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl; .qp.fits for the density with "
-            "its bootstrap samples as qp reads them; - writes CSV to standard output.",
+            help="Table to write: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl; .qp.fits for the density and "
+            "its bootstrap samples, for qp; - writes CSV to standard output.",
         ),
     ],
     *,
     width: Annotated[
-        float, typer.Option("--width", metavar="DZ", help="Width of the intervals of redshift, in whole bins.")
+        float, typer.Option("--width", metavar="DZ", help="Width of the redshift intervals; rounded to whole bins.")
     ] = 0.05,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Model that made the densities, where the table does not say it."),
+        typer.Option("--model", "-m", help="Model that made the densities, if the table does not say it."),
     ] = None,
     prior: Annotated[
         str | None,
-        typer.Option(
-            metavar="survey|flat|FILE.csv", help="Prior that the densities hold under, where the table does not say it."
-        ),
+        typer.Option(metavar="survey|flat|FILE.csv", help="Prior of the densities, if the table does not say it."),
     ] = None,
     models: options.Models = SHIPPED_MODELS,
     public_key: options.PublicKey = None,
 ) -> None:
     """Infer the redshift distribution of a whole sample from the densities of its galaxies.
 
-    OUT has a row for each interval: z_low, z_high, n (galaxies) and error (of n, by bootstrap). n is empty where the
-    sample does not constrain it. Rows without a density, and those flagged out_of_distribution or stellar_like, are
-    left out. Fewer than 200 galaxies are refused.
+    OUT has a row for each redshift interval: z_low, z_high, n (galaxies) and error (of n, by bootstrap). n is empty
+    where the sample does not constrain it. Rows without a density, and rows flagged out_of_distribution or
+    stellar_like, are left out. At least 200 galaxies are needed.
     """
     from gaia_redshift.tables.densities import distribution_table, ensemble, gather, summary
     from gaia_redshift.tables.formats import QP, format_to_write, opened

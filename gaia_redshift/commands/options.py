@@ -1,4 +1,4 @@
-"""Options that several commands take; each can stand in the environment, as the service's settings do."""
+"""Options that several commands share; each can also be set by an environment variable, as the service's settings."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ _GROUP = "The model"
 
 
 def _names(incomplete: str) -> list[str]:
-    """Complete the name of a model in the shell."""
+    """Return the names of models that complete what was typed in the shell."""
     from gaia_redshift.bundle.shipped import manifests
 
     found = manifests(Path(os.environ.get("GAIA_REDSHIFT_MODELS") or SHIPPED_MODELS))
@@ -42,7 +42,7 @@ Engine = Annotated[
         "--engine",
         envvar="GAIA_REDSHIFT_ENGINE",
         rich_help_panel=_GROUP,
-        help="What runs the network; auto: Keras on a GPU.",
+        help="Engine that runs the network; auto is Keras if there is a GPU, else ONNX Runtime.",
     ),
 ]
 Threads = Annotated[
@@ -52,7 +52,7 @@ Threads = Annotated[
         min=1,
         envvar="GAIA_REDSHIFT_THREADS",
         rich_help_panel=_GROUP,
-        help="Threads of the network; all cores if absent.",
+        help="Threads for the network; all cores if absent.",
     ),
 ]
 PublicKey = Annotated[
@@ -61,6 +61,6 @@ PublicKey = Annotated[
         "--public-key",
         envvar="GAIA_REDSHIFT_BUNDLE_PUBLIC_KEY",
         rich_help_panel=_GROUP,
-        help="Ed25519 key (PEM) that must have signed a bundle.",
+        help="Ed25519 public key (PEM); a bundle not signed with it is refused.",
     ),
 ]

@@ -33,7 +33,7 @@ def predict(
         Path,
         typer.Argument(
             metavar="IN",
-            help="Table of spectra: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, perhaps packed; - "
+            help="Table of spectra: CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, also compressed; - "
             "for standard input.",
         ),
     ],
@@ -43,8 +43,8 @@ def predict(
             "--output",
             "-o",
             metavar="OUT",
-            help="The table with redshifts: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl, or .qp.fits for "
-            "densities as qp reads them; - writes CSV to standard output.",
+            help="Table with redshifts to write: .csv, .ecsv, .fits, .vot, .parquet, .arrow or .jsonl, or .qp.fits for "
+            "densities in qp's format; - writes CSV to standard output.",
             rich_help_panel="The answer",
         ),
     ],
@@ -54,8 +54,8 @@ def predict(
         str,
         typer.Option(
             metavar="survey|flat|sample|FILE.csv",
-            help="Prior on redshift; sample infers IN's own distribution first, of at least 200 galaxies; a file has "
-            "the columns redshift,density. Density models only, but for survey.",
+            help="Prior on redshift; sample first infers the distribution of IN, which needs at least 200 galaxies; a "
+            "file has the columns redshift,density. Point models take only survey.",
             rich_help_panel="The answer",
         ),
     ] = "survey",
@@ -71,7 +71,7 @@ def predict(
         bool,
         typer.Option(
             "--stamp",
-            help="Add the columns model and prior, which say who answered, to every row.",
+            help="Add the columns model and prior, the same in every row.",
             rich_help_panel="The answer",
         ),
     ] = False,
@@ -87,7 +87,7 @@ def predict(
         str,
         typer.Option(
             metavar="per_sample|per_pixel",
-            help="Of the fluxes, in e-/s. GaiaXPy's convert gives them per pixel, of which a sample is 0.33342 in BP "
+            help="Unit of the fluxes, e-/s. GaiaXPy's convert gives e-/s per pixel; a sample is 0.33342 pixels in BP "
             "and 0.35680 in RP.",
             rich_help_panel="The spectra",
         ),
@@ -97,15 +97,15 @@ def predict(
     threads: options.Threads = None,
     public_key: options.PublicKey = None,
 ) -> None:
-    """Predict every spectrum of a table. Exits with 1 if some rows had to be left without a redshift.
+    """Predict every spectrum of a table. Exits with 1 if some rows have no redshift.
 
-    IN has a row for each spectrum: columns flux_0 to flux_185, which are 80 BP and then 106 RP samples; or bp_0.. (80
-    or 120) and rp_0.. (106 or 120); or columns flux, or bp and rp, of arrays. Both bands go from blue to red. Fluxes
-    are in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. Or IN is a file of Gaia's
-    archive (XP_CONTINUOUS), whose coefficients become fluxes. What was recognised is said.
+    IN has a row for each spectrum: columns flux_0 to flux_185, 80 BP samples and then 106 RP samples; or bp_0.. (80
+    or 120) and rp_0.. (106 or 120); or array columns flux, or bp and rp. Both bands run from blue to red. Fluxes are
+    in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. IN can also be a file of Gaia's
+    archive (XP_CONTINUOUS), whose coefficients are converted to fluxes. The recognised columns are reported.
 
-    OUT has the other columns of IN as they were, then redshift, redshift_lower and redshift_upper (68%),
-    redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (why).
+    OUT has the other columns of IN unchanged, then redshift, redshift_lower and redshift_upper (68%),
+    redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (the reason).
     """
     from gaia_redshift.predictor import Predictor
     from gaia_redshift.tables.answers import beside, stamped
@@ -158,7 +158,7 @@ def predict(
         say(f"without a redshift: {codes}; the first is {first}", markup=False)
     if in_another_unit(mismatched, rows - failed):
         say(
-            f"{mismatched} spectra have noise that does not belong to their brightness (noise_mismatch): are the "
+            f"{mismatched} spectra have noise that does not fit their brightness (noise_mismatch): are the "
             "fluxes in e-/s per sample? GaiaXPy's convert gives them per pixel: --unit per_pixel"
         )
     if failed:

@@ -1,4 +1,4 @@
-"""Where a command reads from and writes to: files, or ``-`` for standard input and output. Imports `errors`."""
+"""Input and output of commands: files, or ``-`` for standard input and output. Imports `errors`."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ STANDARD = Path("-")
 
 
 def named(path: Path) -> Path:
-    """Return a name that tells the format: what comes and goes by pipes is CSV."""
+    """Return a file name with the format's extension: standard input and output are CSV."""
     return Path("-.csv") if path == STANDARD else path
 
 
@@ -46,7 +46,7 @@ def open_input(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside `path` and move it there at the end, so that a failure never leaves half a table."""
+    """Write a temporary file and rename it to `path` at the end, so that a failure never leaves half a table."""
     if path == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -65,9 +65,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_bins(output: Path, edges: Sequence[float]) -> None:
-    """Write the bins of the densities in a CSV file beside it; to standard error where the densities go to a pipe.
+    """Write the bins of the densities to a CSV file next to `output`, or to standard error if that is ``-``.
 
-    The table has the columns ``bin``, the number behind ``pdf_``, ``redshift_from`` and ``redshift_to``.
+    The table has the columns ``bin`` (the number after ``pdf_``), ``redshift_from`` and ``redshift_to``.
     """
     rows = [f"{number},{low:.9g},{high:.9g}\n" for number, (low, high) in enumerate(pairwise(edges))]
     text = "".join(["bin,redshift_from,redshift_to\n", *rows])

@@ -1,4 +1,4 @@
-"""The command ``submit``: a table as a job of a service."""
+"""The command ``submit``: sends a table to a service as a job."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,10 @@ gaia-redshift submit spectra.parquet -o redshifts.parquet
 gaia-redshift submit spectra.fits --url https://redshifts.example.org
 """
 
-Url = Annotated[
-    str, typer.Option("--url", metavar="URL", envvar="GAIA_REDSHIFT_URL", help="Where the service listens.")
-]
+Url = Annotated[str, typer.Option("--url", metavar="URL", envvar="GAIA_REDSHIFT_URL", help="Address of the service.")]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", metavar="KEY", envvar="GAIA_REDSHIFT_API_KEY", help="Where the service asks for one."),
+    typer.Option("--api-key", metavar="KEY", envvar="GAIA_REDSHIFT_API_KEY", help="API key, if the service needs one."),
 ]
 URL = "http://127.0.0.1:8000"
 
@@ -30,18 +28,16 @@ URL = "http://127.0.0.1:8000"
 def submit(
     table: Annotated[
         str,
-        typer.Argument(
-            metavar="IN", help="Table of spectra, as predict reads it, or an address that the service may fetch."
-        ),
+        typer.Argument(metavar="IN", help="Table of spectra, as for predict, or a URL for the service to fetch."),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Wait for the job, and save the table with redshifts."),
+        typer.Option("--output", "-o", metavar="OUT", help="Wait for the job and save the table with redshifts."),
     ] = None,
     *,
     url: Url = URL,
     api_key: ApiKey = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job, with a progress bar on a terminal.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job; on a terminal, show a progress bar.")] = False,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Name of a model of the service.")] = None,
     prior: Annotated[
         str,
@@ -52,12 +48,12 @@ def submit(
     pdf: Annotated[bool, typer.Option("--pdf", help="Add the probability density (density models only).")] = False,
     snr: Annotated[bool, typer.Option("--snr", help="Add snr_bp and snr_rp.")] = False,
     unit: Annotated[
-        str | None, typer.Option(metavar="per_sample|per_pixel", help="Of the fluxes, in e-/s; per sample if absent.")
+        str | None, typer.Option(metavar="per_sample|per_pixel", help="Unit of the fluxes, e-/s; per_sample if absent.")
     ] = None,
 ) -> None:
-    """Send a table to a service as a job, which goes on when this computer is closed, and print the job's identifier.
+    """Send a table to a service as a job, which runs even if this computer is turned off; print the job's identifier.
 
-    With --wait or -o exits with 1 if some rows had to be left without a redshift.
+    With --wait or -o, exits with 1 if some rows have no redshift.
     """
     from gaia_redshift.tables.prior import find_prior
 
@@ -74,12 +70,12 @@ def submit(
         if output is not None or wait:
             finish(job, output)
         else:
-            typer.echo(f"when it is done: gaia-redshift jobs {job.id} -o OUT", err=True)
+            typer.echo(f"to fetch the result: gaia-redshift jobs {job.id} -o OUT", err=True)
 
 
 @contextmanager
 def connected(url: str, api_key: str | None) -> Iterator["Client"]:
-    """Give a client; what it raises becomes what a command says."""
+    """Yield a client; its exceptions become errors of the command."""
     from gaia_redshift.client import Client, ServiceError
 
     try:
@@ -95,7 +91,7 @@ def connected(url: str, api_key: str | None) -> Iterator["Client"]:
 
 
 def check_name(output: Path) -> None:
-    """Refuse a file that could not be written in the end; raises RedshiftError."""
+    """Raise RedshiftError if the output could not be written when the job is done."""
     from gaia_redshift.tables.formats import format_to_write
 
     format_to_write(output.name)
@@ -104,7 +100,7 @@ def check_name(output: Path) -> None:
 
 
 def finish(job: "Job", output: Path | None) -> None:
-    """Wait for a job, save its table, say how it went; exits with 1 if some rows have no redshift."""
+    """Wait for a job, save its table and print a summary; exits with 1 if some rows have no redshift."""
     job.wait()
     if output is not None:
         job.result(output)

@@ -1,7 +1,6 @@
-"""Compiled inference: raw fluxes in, answers out. The only package that imports a network runtime.
+"""Compiled inference, from raw fluxes to redshifts. The only package that imports a network runtime.
 
-ONNX Runtime is the CPU's engine: in memory within 0.2 s and as fast as the processor multiplies. Keras, on TensorFlow
-or JAX, is the GPU's.
+ONNX Runtime is the engine for CPUs; it loads within 0.2 s. Keras, on TensorFlow or JAX, is the engine for GPUs.
 """
 
 from collections.abc import Callable
@@ -38,7 +37,7 @@ __all__ = [
 
 
 class Engine(Protocol):
-    """What runs a bundle's network and the answer behind it."""
+    """Runs a bundle's network and the interpretation of its output."""
 
     name: EngineName
     device: str
@@ -53,19 +52,19 @@ class Engine(Protocol):
         *,
         pdf: bool = False,
     ) -> Redshifts:
-        """Answer for n spectra.
+        """Predict n spectra.
 
         Parameters
         ----------
         flux : ndarray of float32, shape (n, samples)
-            e-/s per sample, each spectrum usable.
+            e-/s per sample; every spectrum must be usable.
         prior_index : ndarray of int32, shape (n,), optional
-            The row of `priors` for each spectrum; the survey's prior if absent. Densities only.
+            The row of `priors` for each spectrum; the survey's prior if absent. Density models only.
         priors : ndarray of float64, shape (k, bins), optional
-            Probability per bin. The first two rows are those of `Bundle.bins.priors`, which are known if absent; row 1
-            takes the interval tables of the flat prior, every other those of the survey.
+            Probability per bin. The first two rows are those of `Bundle.bins.priors`, the default. Row 1 uses the
+            interval tables of the flat prior, every other row those of the survey.
         pdf : bool
-            Whether the densities are returned.
+            Whether to return the densities.
 
         Returns
         -------
@@ -88,7 +87,7 @@ def load_engine(bundle: Bundle, wanted: Literal["auto", "onnx", "keras"], thread
     Raises
     ------
     InvalidBundleError
-        If the runtime cannot load the network, or the network does not give what its manifest says.
+        If the runtime cannot load the network, or its outputs do not match the manifest.
     MissingDependencyError
         If Keras is wanted but not installed.
     """

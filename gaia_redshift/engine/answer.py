@@ -1,7 +1,7 @@
-"""From fluxes and a network's output to the answer, written once in `keras.ops`. Imports its neighbours.
+"""The answer from fluxes and a network's output, written once in `keras.ops`. Imports its neighbours.
 
-ONNX is exported from this function, and TensorFlow and JAX compile it behind the network: whatever the engine, nothing
-is computed by row in Python.
+The ONNX graph is exported from this function, and TensorFlow and JAX compile it together with the network, so that no
+engine computes row by row in Python.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import GRIDS
 
 _SCALE = 1e6
-"""Answers are rounded to six decimals, for redshifts a thousandth of the best scatter, so that every format gives the
-same number."""
+"""Decimals of an answer: a thousandth of the best scatter in redshift. Answers are rounded so that every format gives
+the same number."""
 
 
 def _take(matrix: Tensor, rows: Tensor) -> Tensor:
@@ -27,15 +27,15 @@ def _take(matrix: Tensor, rows: Tensor) -> Tensor:
 
 
 class Answer:
-    """What follows a model's network.
+    """The operations that follow a model's network.
 
     Parameters
     ----------
     manifest : Manifest
     calibration : Calibration
     take : callable, optional
-        Returns the rows of a matrix with these numbers. Keras' own counts negative numbers from the end, which becomes
-        a dozen operations in an exported graph.
+        Returns the rows of a matrix at these indices. Keras' own `take` also handles negative indices, which adds a
+        dozen operations to an exported graph.
 
     Notes
     -----
@@ -55,24 +55,24 @@ class Answer:
     def __call__(
         self, flux: Tensor, output: Mapping[str, Tensor], priors: Tensor = None, prior_index: Tensor = None
     ) -> dict[str, Tensor]:
-        """Answer for n spectra.
+        """Return the answers for n spectra.
 
         Parameters
         ----------
         flux : tensor of float32, shape (n, samples)
             e-/s per sample, finite.
         output : mapping
-            What the network gives: ``redshift``, shape (n, 1), or ``density`` (n, bins) and ``kind`` (n, kinds).
+            The network's outputs: ``redshift``, shape (n, 1), or ``density`` (n, bins) and ``kind`` (n, kinds).
         priors : tensor of float64, shape (k, bins)
-            Probability per bin: the survey's, flat, and any others; of a point model None.
+            Probability per bin: the survey's, flat, and any others; None for a point model.
         prior_index : tensor of int32, shape (n,) or (1,)
-            The prior of each spectrum, or of all; of a point model None.
+            The prior of each spectrum, or of all; None for a point model.
 
         Returns
         -------
         dict
             ``redshift``, float64 of shape (n, 5), in the order of `COLUMNS`; ``quality``, int32 of shape (n,), bits in
-            the order of `FLAGS`; of a density ``pdf``, float64 of shape (n, bins).
+            the order of `FLAGS`; for a density ``pdf``, float64 of shape (n, bins).
         """
         if not len(self._edges):
             redshift = _rounded(ops.cast(output["redshift"], "float64"))

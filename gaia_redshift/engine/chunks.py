@@ -1,6 +1,6 @@
-"""Spectra through a compiled graph in chunks of fixed sizes. Imports `bundle`, `errors`, `interpretation`, `spectra`.
+"""Running a compiled graph in chunks of fixed sizes. Imports `bundle`, `errors`, `interpretation`, `spectra`.
 
-Larger chunks than a processor can use gain nothing, and their memory grows without bound (docs/performance.md).
+Beyond a certain size, larger chunks are not faster and only take more memory (docs/performance.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,19 +16,19 @@ from gaia_redshift.spectra import FloatArray
 CPU_CHUNK = 64
 
 GPU_CHUNKS = (256, 1024, 4096, 16_384, 65_536)
-"""The sizes that are tried on a GPU."""
+"""Chunk sizes tried on a GPU."""
 
 _WORTH = 1.1
-"""A larger chunk must be this much faster: it makes small requests wait for longer."""
+"""A larger chunk must be faster by this factor, since it makes small requests wait longer."""
 
 PriorIndex = NDArray[np.int32]
 
 Run = Callable[[FloatArray, PriorIndex | None], Sequence[NDArray[np.generic]]]
-"""A graph: fluxes of shape (n, samples) and rows of the priors, (n,) or none, to its outputs by `output_shapes`."""
+"""A graph: takes fluxes of shape (n, samples) and prior indices, (n,) or None; returns outputs by `output_shapes`."""
 
 
 def output_shapes(bundle: Bundle, *, pdf: bool) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one spectrum's part of each output, in the order that a graph is asked for them."""
+    """Return the shape of each output for one spectrum, in the order in which the outputs are requested."""
     shapes: dict[str, tuple[int, ...]] = {"redshift": (len(COLUMNS),), "quality": ()}
     return shapes | ({"pdf": (len(bundle.bins.widths),)} if pdf and bundle.bins else {})
 
@@ -44,7 +44,7 @@ def run_in_chunks(
 ) -> Redshifts:
     """Run a graph over chunks of `flux`, whose outputs have `shapes` for each spectrum.
 
-    A runtime that compiles for each number of rows names the `sizes` it knows: the rest of `flux` is filled up with
+    For a runtime that compiles for each number of rows, `sizes` are the compiled ones: the last chunk is padded with
     zeros to the next of them.
     """
     values, flags = np.empty((len(flux), len(COLUMNS))), np.empty(len(flux), np.int32)
@@ -69,7 +69,7 @@ def run_in_chunks(
 
 
 def sizes_up_to(chunk: int) -> tuple[int, ...]:
-    """Return the numbers of rows to compile for: 1, 4, 16 ... and `chunk`; no more than 3 of 4 rows are filling."""
+    """Return the numbers of rows to compile for: 1, 4, 16 ... and `chunk`; at most 3 of 4 rows are padding."""
     sizes = [1]
     while 4 * sizes[-1] < chunk:
         sizes.append(4 * sizes[-1])
@@ -77,19 +77,19 @@ def sizes_up_to(chunk: int) -> tuple[int, ...]:
 
 
 def choose_chunk(seconds: Callable[[int], float], candidates: Sequence[int]) -> int:
-    """Return the smallest chunk that is about as fast, per spectrum, as any that fits into memory.
+    """Return the smallest chunk that is nearly as fast per spectrum as any that fits into memory.
 
     Parameters
     ----------
     seconds : callable
-        Runs a chunk of so many spectra and returns how long it took; raises MemoryError if it does not fit.
+        Runs a chunk of this many spectra and returns the time in s; raises MemoryError if it does not fit.
     candidates : sequence of int
         Increasing.
 
     Raises
     ------
     MemoryError
-        If not even the first fits.
+        If not even the first fits into memory.
     """
     best, rate = candidates[0], candidates[0] / seconds(candidates[0])
     for chunk in candidates[1:]:

@@ -1,8 +1,8 @@
 """Quality flags as bits, in `keras.ops`. Imports keras, and `interpretation` and `spectra` of the project.
 
-Each flag is a question of its own, answered from the fluxes, from the posterior, or from what the network takes the
-spectrum for; flags change no number. Every question becomes a number that is below a limit where the answer is yes, so
-that all are decided in one comparison.
+Each flag is decided from the fluxes, the posterior, or the network's probabilities of the kinds of source; flags do not
+change the redshift. Every criterion is written as a number that is below a limit where the flag is raised, so that all
+are evaluated in one comparison.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from gaia_redshift.interpretation.quality import EDGE_WIDTH, FLAGS, STELLAR_KIND
 from gaia_redshift.spectra import Grid
 
 _Question = tuple[QualityFlag, int, int, float]
-"""Which flag is raised where which column, times which sign, is below which limit."""
+"""Flag, column, sign and limit: the flag is raised where column times sign is below the limit."""
 
 
 class Flags:
@@ -29,7 +29,7 @@ class Flags:
     ----------
     calibration : Calibration
     redshift_range : tuple of float
-        Of the training galaxies.
+        Range of the training galaxies.
     grid : Grid
     """
 
@@ -50,7 +50,7 @@ class Flags:
         flux : tensor of float32, shape (n, samples)
             e-/s per sample, finite.
         redshift : tensor of float64, shape (n, 1)
-            The point estimates.
+            Point estimates.
         valley : tensor of float32, shape (n, 1), optional
             Negative where the density is bimodal.
         kind : tensor of float32, shape (n, kinds), optional
@@ -76,22 +76,22 @@ class Flags:
         return questions.bits()
 
     def _count(self, flux: Tensor, steps: Tensor) -> Tensor:
-        """Return how many fluxes of BP and RP and steps within BP and RP are not zero, and fluxes beyond the range."""
+        """Count the nonzero fluxes of BP and of RP, their nonzero steps, and the fluxes outside the training range."""
         beyond = ops.minimum(ops.maximum(flux, self._low), self._high) - flux
         values = ops.concatenate([flux, steps, beyond], axis=1)
         return ops.matmul(ops.cast(ops.cast(values, "bool"), "float32"), self._counts)
 
     def _of_counts(self) -> list[_Question]:
-        """Return what makes a band missing: half of it is zero, or all of it the same."""
+        """Return the criteria of a missing band: half of its fluxes are zero, or all are equal."""
         lit = [band.count // 2 + 0.5 for band in (self._grid.bp, self._grid.rp)]
         missing: list[_Question] = [("missing_band", column, 1, limit) for column, limit in enumerate((*lit, 0.5, 0.5))]
-        # Nor is it like any galaxy.
+        # Then the spectrum is also out of distribution.
         unlike: list[_Question] = [("out_of_distribution", *question[1:]) for question in missing]
         return [*missing, *unlike, ("outside_training_range", 4, -1, -0.5)]
 
 
 class _Questions:
-    """Numbers per spectrum, and when they raise which flag."""
+    """Collects columns of numbers per spectrum, and the criteria that raise flags from them."""
 
     def __init__(self) -> None:
         self._columns: list[Tensor] = []
@@ -99,7 +99,7 @@ class _Questions:
         self._width = 0
 
     def ask(self, columns: Tensor, questions: Sequence[_Question]) -> None:
-        """Raise flags by more columns, float32 of shape (n, width), from whose first the questions count."""
+        """Add columns, float32 of shape (n, width), and criteria, whose column numbers count from the first of them."""
         self._asked += [(flag, self._width + column, sign, limit) for flag, column, sign, limit in questions]
         self._columns.append(columns)
         self._width += columns.shape[1]
@@ -130,10 +130,10 @@ def _counts(grid: Grid) -> NDArray[np.float32]:
 
 
 def _transits(grid: Grid) -> tuple[NDArray[np.float32], list[float]]:
-    """Return what takes fluxes and the mean square of their noise to two numbers, and the limits of both.
+    """Return the matrix from fluxes and the mean square of their noise to two numbers, and the limits of both.
 
-    The first is below its limit where the noise is larger than the fewest transits leave, the second where it is less
-    than the most do.
+    The first is below its limit where the noise is larger than that of the fewest transits, the second where it is
+    smaller than that of the most.
     """
     expected, share = of_one_transit(grid), LEFT / np.array(TRANSITS) * [1, -1]
     weights = np.concatenate([expected.weights[:, None] * share, [[-1, 1]]])

@@ -1,4 +1,4 @@
-"""Interval tables side by side, in `keras.ops`. Imports keras, and `interpretation` and `spectra` of the project."""
+"""Interpolation in interval tables, in `keras.ops`. Imports keras, `interpretation` and `spectra` of the project."""
 
 from collections.abc import Callable
 
@@ -18,17 +18,18 @@ Take = Callable[[Tensor, Tensor], Tensor]
 
 
 class Intervals:
-    """What the tables of each class of brightness and each prior hold at predicted redshifts.
+    """Values of the interval tables, for each brightness class and prior, at predicted redshifts.
 
-    A function that is linear between nodes is its first value, and from node to node a ramp from 0 to 1 times what the
-    function gains there. All ramps of all tables stand side by side; a mask keeps those of a spectrum's own table.
+    A piecewise linear function is its first value plus, for each interval between nodes, a ramp from 0 to 1 times the
+    increase over that interval. The ramps of all tables are columns of one matrix; a mask keeps those of a spectrum's
+    table.
 
     Parameters
     ----------
     calibration : Calibration
     grid : Grid
     take : callable
-        Returns the rows of a matrix with these numbers.
+        Returns the rows of a matrix at these indices.
     """
 
     def __init__(self, calibration: Calibration, grid: Grid, take: Take) -> None:
@@ -53,7 +54,7 @@ class Intervals:
         flux : tensor of float32, shape (n, samples)
             e-/s per sample.
         prior_index : tensor of int32, shape (n,) or (1,), optional
-            1 takes the tables of the flat prior, everything else those of the survey.
+            1 selects the tables of the flat prior, every other number those of the survey.
         """
         ramp = ops.clip(redshift * self._slope - self._shift, 0.0, 1.0)
         return ops.matmul(ramp * self._take(self._masks, self._table(flux, prior_index)), self._gain)
@@ -67,7 +68,7 @@ class Intervals:
 
 
 def _ramps(table: IntervalTable) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return slope and shift of ramps, and what the four ends gain along each; the first is always at its top."""
+    """Return slope and offset of the ramps, and the increase of the four ends along each; the first is constant."""
     nodes = np.array(table.redshift)
     values = np.array([getattr(table, end) for end in ENDS]).T
     slope = np.concatenate([[0.0], 1 / np.diff(nodes)])

@@ -1,6 +1,6 @@
 """Keras, on TensorFlow or JAX. Imports `bundle`, `errors`, `interpretation`, `spectra` and its neighbours.
 
-``KERAS_BACKEND`` chooses, as everywhere in Keras; where it is not set, TensorFlow if it is installed, else JAX.
+``KERAS_BACKEND`` selects the backend, as everywhere in Keras; if it is not set, TensorFlow if installed, else JAX.
 """
 
 import io
@@ -35,22 +35,22 @@ from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _Function = Callable[..., dict[str, Tensor]]
-"""Fluxes, and of a density priors and their rows, to the outputs by name."""
+"""Takes fluxes and, for a density, priors and prior indices; returns the outputs by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Backend:
-    """What a backend found, and how it compiles a network with its scaler and its answer into one function."""
+    """A backend's devices, and how it compiles scaler, network and answer into one function."""
 
     device: str
     compile_graph: Callable[["Source", Bundle], _Function]
     any_size: bool
-    """Whether what is compiled once takes any number of rows at full speed."""
+    """Whether a compiled function takes any number of rows at full speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a bundle's graph is made from."""
+    """The network and scaler that a bundle's graph is made from."""
 
     network: Any
     """Keras network, scaled fluxes in."""
@@ -83,7 +83,7 @@ class KerasEngine:
         self._sizes: Sequence[int] = ()
         self.chunk = CPU_CHUNK if self.device == "CPU" else choose_chunk(self._seconds, GPU_CHUNKS)
         self._sizes = () if backend.any_size else sizes_up_to(self.chunk)
-        for size in self._sizes:  # compile now, and not while a client waits
+        for size in self._sizes:  # compile now, not during the first request
             self(np.ones((size, bundle.grid.samples), np.float32))
 
     def __call__(
@@ -94,7 +94,7 @@ class KerasEngine:
         *,
         pdf: bool = False,
     ) -> Redshifts:
-        """Answer for n spectra, as `gaia_redshift.engine.Engine` does."""
+        """Predict n spectra; see `gaia_redshift.engine.Engine`."""
         shapes = output_shapes(self._bundle, pdf=pdf)
         bins = self._bundle.bins
         known = None if bins is None else _filled(bins.priors if priors is None else priors)
@@ -102,13 +102,13 @@ class KerasEngine:
         def run(part: FloatArray, index: PriorIndex | None) -> Sequence[NDArray[np.generic]]:
             rows = np.zeros(len(part), np.int32) if index is None else index
             found = self._function(part) if known is None else self._function(part, known, rows)
-            # XLA multiplies where the last step of rounding divides.
+            # XLA replaces the division in the rounding by a multiplication, so round again.
             return [_rounded(np.asarray(found[name])) for name in shapes]
 
         return run_in_chunks(flux, prior_index, self.chunk, shapes, run, sizes=self._sizes)
 
     def _seconds(self, rows: int) -> float:
-        """Return how long a chunk takes, compiled and warm; raise MemoryError if it does not fit."""
+        """Return the time in s for a chunk, after compilation; raises MemoryError if it does not fit."""
         flux = np.ones((rows, self._bundle.grid.samples), np.float32)
         self.chunk = rows
         try:
@@ -127,13 +127,13 @@ def _rounded(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _filled(priors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return priors filled up to a power of two rows: a backend may compile for each number of them."""
+    """Return priors padded to a power of two rows, since a backend may compile for each number of rows."""
     rows = 2 ** (len(priors) - 1).bit_length()
     return np.concatenate([priors, np.repeat(priors[:1], rows - len(priors), axis=0)])
 
 
 def _choose_backend() -> str:
-    """Return the backend that Keras will use, where it is installed; an empty text where it is not."""
+    """Return the backend that Keras will use; an empty string if it is not installed."""
     wanted = os.environ.get("KERAS_BACKEND") or ("tensorflow" if find_spec("tensorflow") else "jax")
     if find_spec("keras") is None or find_spec(wanted) is None:
         return ""
@@ -142,15 +142,15 @@ def _choose_backend() -> str:
 
 
 def _prepare_tensorflow(threads: int) -> _Backend:
-    """Set TensorFlow up; on a GPU it chooses its kernels anew for each number of rows."""
+    """Set up TensorFlow; on a GPU it selects kernels for each number of rows."""
     import_tensorflow()
     import tensorflow
 
     gpus = tensorflow.config.list_physical_devices("GPU")
-    for gpu in gpus:  # leave the card's memory to be shared
+    for gpu in gpus:  # do not reserve all of the card's memory
         tensorflow.config.experimental.set_memory_growth(gpu, True)
     if not gpus and tensorflow.config.threading.get_intra_op_parallelism_threads() == 0:
-        with suppress(RuntimeError):  # TensorFlow already runs, with the threads somebody chose before
+        with suppress(RuntimeError):  # TensorFlow is already running, with other thread settings
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
 
     def compile_graph(source: Source, bundle: Bundle) -> _Function:
@@ -172,8 +172,8 @@ def _prepare_tensorflow(threads: int) -> _Backend:
 
 
 def _prepare_jax(_threads: int) -> _Backend:
-    """Set JAX up; it compiles for each number of rows, and takes the cores that the process may use."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave the card's memory to be shared
+    """Set up JAX; it compiles for each number of rows, and uses all cores available to the process."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # do not reserve all of the card's memory
     import jax
 
     # Probabilities are summed in double precision; the network's layers stay single.
@@ -200,7 +200,7 @@ def _prepare_jax(_threads: int) -> _Backend:
 
 
 def named(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a network's outputs by name; one that has a single output gives redshifts."""
+    """Return a network's outputs by name; a single output is the redshift."""
     return output if isinstance(output, dict) else {"redshift": output}
 
 
@@ -210,17 +210,17 @@ def load_source(bundle: Bundle) -> Source:
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / KERAS_FILE  # Keras reads only from a path
+        path = Path(folder) / KERAS_FILE  # Keras reads from a path only
         path.write_bytes(bundle.read(KERAS_FILE))
         try:
             network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # whatever a damaged or hostile archive provokes
+        except Exception as error:  # a damaged or hostile archive can raise anything
             raise InvalidBundleError(f"{bundle.manifest.name}/{KERAS_FILE} cannot be loaded: {error}") from error
     return Source(network, joblib.load(io.BytesIO(bundle.read(SCALER_FILE))))
 
 
 def _refuse_another_output(bundle: Bundle, network: Any) -> None:
-    """Raise InvalidBundleError unless the network gives what its manifest tells of."""
+    """Raise InvalidBundleError if the network's outputs do not match the manifest."""
     bins, kinds = bundle.bins, len(bundle.calibration.kinds or ())
     wanted = {"redshift": 1} if bins is None else {"density": len(bins.widths), "kind": kinds}
     shape = network.compute_output_shape((None, bundle.grid.samples, 1))

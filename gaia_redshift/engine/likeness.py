@@ -1,4 +1,4 @@
-"""How like training galaxies spectra are, in `keras.ops`. Imports keras, and `interpretation` of the project."""
+"""Likelihood of spectra among training galaxies, in `keras.ops`. Imports keras, and `interpretation` of the project."""
 
 import numpy as np
 from keras import ops
@@ -8,16 +8,16 @@ from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.quality import QualityParameters
 
 _TINY = np.float32(2 * np.finfo(np.float32).tiny)
-"""Keeps divisions and logarithms of what is zero finite."""
+"""Keeps divisions by zero and logarithms of zero finite."""
 
 
 class Likeness:
-    """Whether spectra are like training galaxies of the same brightness.
+    """Decides whether spectra resemble training galaxies of the same brightness.
 
-    A spectrum is described by the logarithms of four powers, which are its mean square, and the mean square, the
-    largest square and the mean square of the steps from sample to sample of what the principal components of its shape
-    leave, and by its coordinates in them. A mixture of Gaussians says how likely that is, and how likely the brightness
-    alone.
+    The features of a spectrum are its coordinates in the principal components of spectral shapes, and the logarithms of
+    four powers: the spectrum's mean square, and the mean square, the largest square, and the mean square of the
+    sample-to-sample steps of the residual from the components. A mixture of Gaussians gives the likelihood of the
+    features, and that of the brightness alone.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Likeness:
         mean, components = np.array(parameters.mean_shape), np.array(parameters.components)
         self._samples = samples = len(mean)
         self._power = np.full((samples, 1), 1 / samples, np.float32)
-        # Shapes and their steps stand side by side.
+        # Shapes, then their steps, as columns of one matrix.
         self._mean = np.concatenate([mean, np.diff(mean)]).astype(np.float32)
         self._components = np.concatenate([components, np.diff(components, axis=1)], axis=1).astype(np.float32)
         self._project = np.zeros_like(self._components.T)
@@ -51,9 +51,9 @@ class Likeness:
         Returns
         -------
         noise : tensor of float32, shape (n, 1)
-            Mean square of what the components leave of a spectrum of unit root mean square.
+            Mean square of the residual from the components, for a spectrum scaled to unit root mean square.
         left : tensor of float32, shape (n, 1)
-            The same of the spectrum itself, in (e-/s per sample)^2.
+            The same for the spectrum itself, in (e-/s per sample)^2.
         likelier : tensor of float32, shape (n, 1)
             Negative where the ln likelihood of the features, given the brightness, is below the limit.
         """
@@ -64,27 +64,27 @@ class Likeness:
         square = residual * residual
         powers = ops.matmul(square, self._powers)
         largest = ops.max(square[:, : self._samples], axis=1, keepdims=True)
-        # Four at a time fill a vector register: the logarithms of what is left over would be rounded otherwise.
+        # Four at a time fill a vector register; logarithms of a remainder would be rounded differently.
         ln_powers = ops.log(ops.concatenate([power, powers, largest], axis=1) + _TINY)
         white = ops.matmul(ops.concatenate([ln_powers, coordinates], axis=1), self._whitening) + self._offset
         ln_terms = ops.matmul(white * white, self._sums) + self._ln_weights
-        # Which of two sums of exponentials is larger: dividing both by their sum keeps them in range.
+        # Compare two sums of exponentials: dividing both by their sum keeps them in range.
         noise = powers[:, :1]
         return noise, noise * power, ops.matmul(ops.softmax(ln_terms, axis=1), self._difference)
 
 
 def _mixture(parameters: QualityParameters) -> tuple[NDArray[np.float32], ...]:
-    """Return matrices that take a spectrum's description to the logarithms of 2 g terms.
+    """Return matrices that map a spectrum's features to the logarithms of 2 g terms.
 
-    The terms of the first g Gaussians sum to the likelihood of the description, those of the others to the least that
-    is allowed: the limit times the likelihood of the brightness.
+    The terms of the first g Gaussians sum to the likelihood of the features, the others to the least likelihood
+    allowed, which is the limit times the likelihood of the brightness.
 
     Returns
     -------
     whitening : ndarray, shape (d, g d + g)
     offset : ndarray, shape (g d + g,)
     sums : ndarray, shape (g d + g, 2 g)
-        Takes the squares of what they whiten to what is added to the logarithms of the weights.
+        Maps the squares of the whitened features to the terms added to the logarithms of the weights.
     ln_weights : ndarray, shape (2 g,)
     """
     mean, sd = np.array([parameters.feature_mean, parameters.feature_sd])
@@ -99,7 +99,7 @@ def _mixture(parameters: QualityParameters) -> tuple[NDArray[np.float32], ...]:
     of_brightness[0] = 1 / spread
     columns = np.concatenate([np.concatenate(list(whitening), axis=1) / sd[:, None], of_brightness], axis=1)
     centre = np.concatenate([np.einsum("gd,gde->ge", centres, whitening).ravel(), sd[0] * centres[:, 0] / spread])
-    # Features of a galaxy are logarithms of roots, the third and the fourth over the second.
+    # The features are logarithms of root mean squares, the third and the fourth relative to the second.
     features = np.eye(dimensions)
     features[:4, :4] = 0.5 * np.array([[1, 0, 0, 0], [0, 1, -1, -1], [0, 0, 0, 1], [0, 0, 1, 0]])
     of_joint, of_brightness_alone = np.kron(np.eye(count), np.ones((dimensions, 1))), np.eye(count)

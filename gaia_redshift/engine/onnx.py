@@ -14,12 +14,12 @@ from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _QUICK_SECONDS = 1e-3
-"""What one thread does in this time it does alone: waking others, and waiting for the last of them, takes longer, and
-the other core has requests to read (16 clients, two cores: 8,400 to 9,400 requests/s)."""
+"""Work that takes one thread less than this is not shared: waking other threads and waiting for the last of them takes
+longer, and the other core is needed to read requests (16 clients, two cores: 8,400 to 9,400 requests/s)."""
 _TRIAL_ROWS, _TRIALS = 4, 20
 
 _SPIN_MICROSECONDS = 20
-"""How long a thread looks for the next layer's work before it sleeps; from 5 to 1000 no difference was seen."""
+"""How long a thread spins for the next layer's work before it sleeps; values from 5 to 1000 made no difference."""
 
 
 class OnnxEngine:
@@ -29,12 +29,12 @@ class OnnxEngine:
     ----------
     bundle : Bundle
     threads : int
-        Up to `few` rows, whose work is small, are done by one of them.
+        A batch of up to `few` rows is run by one thread.
 
     Raises
     ------
     InvalidBundleError
-        If the graph cannot be loaded, or is not what the manifest says.
+        If the graph cannot be loaded, or does not match the manifest.
     """
 
     name: Literal["onnx", "keras"] = "onnx"
@@ -49,8 +49,8 @@ class OnnxEngine:
         except Exception as error:  # the runtime's exceptions share no base class
             why = " ".join(str(error).split())[:300]
             raise InvalidBundleError(
-                f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded, though its hash is right: {why}; take the "
-                "bundle anew from where it came, or train it again"
+                f"{bundle.manifest.name}/{ONNX_FILE} cannot be loaded, though its hash is right: {why}; copy the "
+                "bundle again from its source, or train it again"
             ) from error
         self._bundle, self._shapes = bundle, {pdf: output_shapes(bundle, pdf=pdf) for pdf in (False, True)}
         _refuse_another_interface(bundle, self._session)
@@ -64,7 +64,7 @@ class OnnxEngine:
         *,
         pdf: bool = False,
     ) -> Redshifts:
-        """Answer for n spectra, as `gaia_redshift.engine.Engine` does."""
+        """Predict n spectra; see `gaia_redshift.engine.Engine`."""
         shapes = self._shapes[pdf]
         names = list(shapes)
         fixed = {} if priors is None else {"priors": priors}
@@ -78,19 +78,19 @@ class OnnxEngine:
         return run_in_chunks(flux, prior_index, self.chunk, shapes, run)
 
     def _measure_few(self) -> int:
-        """Return how many rows are quick work for one thread, by its speed now."""
+        """Return how many rows one thread can do quickly, by measuring its speed."""
         flux = np.ones((_TRIAL_ROWS, self._bundle.grid.samples), np.float32)
         seconds = []
         for _ in range(_TRIALS):
             started = time.perf_counter()
             self._one_thread.run(list(self._shapes[False]), {"flux": flux})
             seconds.append(time.perf_counter() - started)
-        # The least: what else the machine does only ever adds.
+        # The minimum: other load on the machine can only add to the time.
         return int(_TRIAL_ROWS * _QUICK_SECONDS / min(seconds))
 
 
 def _refuse_another_interface(bundle: Bundle, session: Any) -> None:
-    """Raise InvalidBundleError unless the graph takes and gives what a graph of this schema does."""
+    """Raise InvalidBundleError unless the graph has the inputs and outputs of this schema version."""
     inputs = {"flux"} | ({"priors", "prior_index"} if bundle.bins else set())
     found = {node.name for node in (*session.get_inputs(), *session.get_overridable_initializers())}
     required = {node.name for node in session.get_inputs()}
@@ -98,20 +98,20 @@ def _refuse_another_interface(bundle: Bundle, session: Any) -> None:
     for what, names in (("input", (inputs - found) | (required - {"flux"})), ("output", missing)):
         if names:
             raise InvalidBundleError(
-                f"{bundle.manifest.name}/{ONNX_FILE} is no graph of a {bundle.manifest.output} model: "
+                f"{bundle.manifest.name}/{ONNX_FILE} is not the graph of a {bundle.manifest.output} model: "
                 f"{what} {', '.join(sorted(names))}"
             )
 
 
 def _load(graph: bytes, threads: int) -> Any:
-    """Return a session that runs the graph with so many threads; raises what the runtime raises."""
+    """Return a session that runs the graph with this many threads; raises the runtime's exceptions."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin for long burn the cores that decode the next request; those that sleep at once are woken for
-    # each layer, which takes a quarter of the time of one spectrum.
+    # Threads that spin for long occupy the cores that decode the next request; threads that sleep at once must be woken
+    # for each layer, which takes a quarter of the time of one spectrum.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
     options.add_session_config_entry("session.force_spinning_stop", "1")

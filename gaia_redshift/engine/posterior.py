@@ -1,11 +1,10 @@
 """Probability densities over redshift, in `keras.ops`: prior, quantiles, two modes. Imports keras and `interpretation`.
 
-A network trained on one distribution of redshifts answers for that distribution. Bayes' rule takes its answer to any
-other: p(z | spectrum) is proportional to p_network(z | spectrum) * prior(z) / prior_of_training(z).
+The network's probabilities hold under the redshift distribution of its training. Bayes' rule converts them to another
+prior: p(z | spectrum) is proportional to p_network(z | spectrum) * prior(z) / prior_of_training(z).
 
-Probabilities are float64: rounding must not move a redshift by more than its sixth decimal. Sums over bins are products
-with matrices, whose order of additions is the same for every row wherever it lies in memory; that of a reduction is
-not.
+Probabilities are float64, so that rounding does not change a redshift's sixth decimal. Sums over bins are matrix
+products, because their order of additions does not depend on a row's place in memory; that of a reduction does.
 """
 
 import numpy as np
@@ -16,10 +15,10 @@ from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.interpretation.quality import LESSER_MODE, VALLEY
 
 _NOTHING = 1e-290
-"""Of the training's prior, added to every density: where a prior excludes all of it, what is left is the prior, and
-nowhere else is it seen."""
+"""Share of the training prior added to every density: if a prior excludes all of the density, the result is the prior;
+otherwise it is too small to matter."""
 _LEAST = 1e-307
-"""Keeps the division by the probability of an empty bin finite."""
+"""Keeps divisions by the probability of an empty bin finite."""
 
 
 def posterior(density: Tensor, prior: Tensor, prior_train: NDArray[np.float64]) -> Tensor:
@@ -37,7 +36,7 @@ def posterior(density: Tensor, prior: Tensor, prior_train: NDArray[np.float64]) 
     Returns
     -------
     tensor of float64, shape (n, bins)
-        A spectrum whose density the prior excludes altogether gets the prior itself.
+        If the prior excludes all of a spectrum's density, the prior itself.
     """
     weighted = (ops.cast(density, "float64") + _NOTHING * prior_train) * (prior / prior_train)
     return weighted / ops.matmul(weighted, np.ones((len(prior_train), 1)))
@@ -62,8 +61,8 @@ class Cumulative:
     def quantile(self, level: Tensor) -> Tensor:
         """Return the redshifts below which each density holds `level`, shape (n, k).
 
-        A level is the sum of what it takes of each bin: all of those below the redshift, a part of the one that it is
-        in, and nothing of those above.
+        A level is the sum of its parts in each bin: all of the bins below the redshift, a fraction of the bin that
+        contains it, and nothing of those above.
 
         Parameters
         ----------
@@ -77,10 +76,10 @@ class Cumulative:
 
 
 def valley(densities: Tensor, cumulative: Tensor) -> Tensor:
-    """Return a number per spectrum, shape (n, 1), that is negative where its density has two modes worth telling apart.
+    """Return a number per spectrum, shape (n, 1), that is negative where its density is bimodal.
 
-    There is a bin where the density is below `VALLEY` of the lower of the highest peaks to its left and right, and
-    either side holds at least `LESSER_MODE` of the probability.
+    Bimodal means that in some bin the density is below `VALLEY` times the lower of the highest peaks to its left and
+    right, and each side has at least `LESSER_MODE` of the probability.
 
     Parameters
     ----------
@@ -89,8 +88,8 @@ def valley(densities: Tensor, cumulative: Tensor) -> Tensor:
     """
     bins = densities.shape[1]
     single = ops.cast(densities, "float32")
-    # Zeros on both sides: one pooling over windows as long as the density gives the highest peak to the left of each
-    # bin in its first outputs, and that to the right in its last.
+    # Padded with zeros on both sides, one max-pooling over windows as long as the density gives the highest peak to the
+    # left of each bin in its first outputs, and to the right in its last.
     padded = ops.pad(ops.expand_dims(single, 2), ((0, 0), (bins - 1, bins - 1), (0, 0)))
     highest = ops.max_pool(padded, bins, strides=1, padding="valid", data_format="channels_last")
     highest = ops.squeeze(highest, axis=2)

@@ -1,7 +1,7 @@
-"""TensorFlow without its remarks. Imports nothing of the project.
+"""Importing TensorFlow without its start-up messages. Imports nothing of the project.
 
-Since it logs by Abseil, some of them are written before any setting can stop them: that the processor's instructions
-are used, that there is no GPU. They help nobody who predicts or trains, and stand before what does.
+TensorFlow logs with Abseil, and some messages are written before any setting can stop them: which CPU instructions are
+used, that there is no GPU. Users do not need them, and they hide the command's own output.
 """
 
 import os
@@ -21,7 +21,7 @@ def import_tensorflow() -> None:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Keep what is written to standard error, by C++ too, and write it after all where something fails."""
+    """Capture standard error, including that of C++, and write it only if something fails."""
     sys.stderr.flush()
     heard = os.dup(2)
     with tempfile.TemporaryFile() as kept:

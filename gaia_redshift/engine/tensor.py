@@ -1,6 +1,6 @@
-"""What the operations of Keras take and give. Imports nothing."""
+"""The type of tensors. Imports nothing."""
 
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
-"""A tensor of TensorFlow or JAX, or a NumPy array; Keras, TensorFlow and JAX describe no types that all three share."""
+"""A tensor of TensorFlow or JAX, or a NumPy array; the three have no common type."""

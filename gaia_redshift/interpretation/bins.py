@@ -1,4 +1,4 @@
-"""The bins of redshift of a density, and the priors on them. Imports `prior` and `calibration`."""
+"""The redshift bins of a density model, and the priors on them. Imports `prior` and `calibration`."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,14 +12,14 @@ from gaia_redshift.interpretation.prior import Prior, PriorName, PriorTable
 
 
 class Bins:
-    """A density's bins, and the priors on them.
+    """Redshift bins of a density model, and the priors on them.
 
     Attributes
     ----------
     edges : ndarray, shape (bins + 1,)
     widths : ndarray, shape (bins,)
     prior_train : ndarray, shape (bins,)
-        Probability per bin of the redshifts that the network was trained on.
+        Probability per bin of the training redshifts.
     """
 
     def __init__(self, edges: Sequence[float], calibration: Calibration) -> None:
@@ -33,11 +33,11 @@ class Bins:
 
     @cached_property
     def priors(self) -> NDArray[np.float64]:
-        """The priors that every engine knows, shape (2, bins): the survey's and a flat one."""
+        """The built-in priors, shape (2, bins): the survey's and the flat one."""
         return np.stack([self._priors[name] for name in get_args(PriorName)])
 
     def stack(self, wanted: Sequence[Prior]) -> tuple[NDArray[np.float64], list[int]]:
-        """Return priors as an engine takes them.
+        """Return priors as a matrix and row numbers, as an engine takes them.
 
         Parameters
         ----------
@@ -46,14 +46,14 @@ class Bins:
         Returns
         -------
         priors : ndarray, shape (k, bins)
-            `priors`, and below them each other one once.
+            `priors`, then each other prior once.
         rows : list of int
-            Where each one of `wanted` lies in them.
+            Row of each of `wanted` in the matrix.
 
         Raises
         ------
         InvalidRequestError
-            If one is zero in all bins.
+            If a prior is zero in all bins.
         """
         names, tables, rows = get_args(PriorName), [], []
         for each in wanted:

@@ -1,9 +1,8 @@
-"""What turns a network's output into numbers with a promise: ``calibration.json``. Imports `prior` and `quality`.
+"""``calibration.json``: what turns a network's output into calibrated intervals and flags. Imports `prior`, `quality`.
 
-Interval ends come from tables over predicted redshift, one table per class of brightness: a faint galaxy's redshift is
-less certain than a bright one's at the same z. What a table holds depends on the model's output. For a point model it
-is offsets in z, added to the prediction. For a density it is cumulative probabilities: the ends are the redshifts below
-which the density holds that much.
+Interval ends come from tables over predicted redshift, one table per brightness class, since a faint galaxy's redshift
+is less certain than a bright one's at the same z. For a point model a table holds offsets in z, which are added to the
+prediction. For a density model it holds cumulative probabilities: the ends are the density's quantiles at these levels.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ _SUM_ERROR = 1e-6
 
 
 class Strict(BaseModel):
-    """Base of what a bundle's JSON files hold."""
+    """Base class of the contents of a bundle's JSON files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +40,7 @@ class IntervalTable(Strict):
     def _nodes_and_ends_in_order(self) -> Self:
         columns = [getattr(self, name) for name in ENDS]
         if not self.redshift or any(len(column) != len(self.redshift) for column in columns):
-            raise ValueError("every interval end needs one value per redshift node, and there must be a node")
+            raise ValueError("every interval end needs one value per redshift node, and at least one node")
         if not increase(self.redshift):
             raise ValueError("redshift nodes must increase")
         if not np.isfinite(columns).all() or (np.diff(columns, axis=0) < 0).any():
@@ -54,25 +53,25 @@ class Calibration(Strict):
 
     flux_min: list[float]
     flux_max: list[float]
-    """Per-sample range of the training part, e-/s per sample."""
+    """Range of each sample in the training part, e-/s per sample."""
     brightness_edges: list[float]
-    """Where the classes of brightness, the mean of the RP fluxes, meet, e-/s per sample; n edges part n + 1 classes."""
+    """Edges between brightness classes, in the mean of the RP fluxes, e-/s per sample; n edges make n + 1 classes."""
     intervals: dict[PriorName, list[IntervalTable]]
-    """For each prior, a table per class of brightness, faintest first. A prior of the user's takes ``survey``."""
+    """For each prior, a table per brightness class, faintest first. A prior from the user uses those of ``survey``."""
     kinds: list[str] | None = None
-    """What a density network tells apart, galaxy first."""
+    """Kinds of source that a density network distinguishes, galaxy first."""
     prior_train: list[float] | None = None
-    """Probability per bin of the redshifts that a density network was trained on."""
+    """Probability per bin of the training redshifts of a density network."""
     prior_survey: list[float] | None = None
-    """Probability per bin of the redshifts of the survey."""
+    """Probability per bin of the survey's redshifts."""
     quality: QualityParameters | None = None
-    """What the quality flags have learnt."""
+    """Parameters of the quality flags."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_this_version(cls, content: object) -> Any:
         if isinstance(content, dict) and "redshift" in content:
-            raise ValueError("it has the form of an earlier version: export the model again")
+            raise ValueError("it is of an earlier version: export the model again")
         return content
 
     @model_validator(mode="after")
@@ -85,7 +84,7 @@ class Calibration(Strict):
         return self
 
     def refuse_misfit(self, output: Literal["point", "density"], bins: int, samples: int) -> None:
-        """Raise ValueError if the calibration does not belong to a model of this output, so many bins and samples."""
+        """Raise ValueError if the calibration does not fit a model with this output, number of bins and of samples."""
         _require(
             len(self.flux_min) == len(self.flux_max) == samples,
             f"flux_min and flux_max need {samples} values, one for each sample of the grid",
@@ -99,9 +98,9 @@ class Calibration(Strict):
         if output == "point":
             _require(
                 set(self.intervals) == {"survey"} and not (self.kinds or self.prior_train or self.prior_survey),
-                "a point model has intervals for the prior survey alone, no kinds and no other priors",
+                "a point model has intervals for the prior survey only, and no kinds or other priors",
             )
-            _require(low[1] <= 0 <= high[0], "an interval does not hold its own prediction")
+            _require(low[1] <= 0 <= high[0], "an interval does not contain its prediction")
             return
         _require(set(self.intervals) == {"survey", "flat"}, "a density needs intervals for the priors survey and flat")
         _require(bool(self.kinds) and (self.kinds or [""])[0] == "galaxy", "a density needs kinds, galaxy first")
@@ -134,5 +133,5 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 def increase(values: Sequence[float]) -> bool:
-    """Say whether all values are finite and each is greater than the one before."""
+    """Return whether all values are finite and each is greater than the one before."""
     return bool(np.isfinite(values).all()) and all(low < high for low, high in pairwise(values))

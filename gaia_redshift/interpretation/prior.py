@@ -1,4 +1,4 @@
-"""Priors on redshift: the two that every density model brings, and a table that the user supplies. Imports `errors`."""
+"""Priors on redshift: the two built into every density model, and tables supplied by the user. Imports `errors`."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -12,14 +12,14 @@ from gaia_redshift.errors import Detail, InvalidRequestError
 PriorName = Literal["survey", "flat"]
 
 MOST_NODES = 2_000
-"""More nodes than this describe no prior: a spectrum's bins are some thousandths wide."""
+"""Most nodes of a prior; the models' bins are a few thousandths wide."""
 
 _Redshift = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _Density = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class PriorTable(BaseModel):
-    """A prior of the user's own: densities at redshifts, linear between them, zero outside; any scale will do."""
+    """A user's prior: densities at redshift nodes, linear between them and zero outside, in any normalisation."""
 
     model_config = ConfigDict(
         strict=True,
@@ -58,7 +58,7 @@ class PriorTable(BaseModel):
         """
         edges, nodes = np.asarray(bin_edges, np.float64), np.array(self.redshift)
         largest = max(self.density)
-        # Between neighbours of nodes and edges together the density is linear, and the trapezium its integral.
+        # Between consecutive nodes and edges the density is linear, so the trapezium rule is exact.
         corners = np.union1d(nodes, edges)
         corners = corners[(corners >= max(nodes[0], edges[0])) & (corners <= min(nodes[-1], edges[-1]))]
         density = np.interp(corners, nodes, np.array(self.density) / (largest or 1.0))
@@ -74,21 +74,21 @@ class PriorTable(BaseModel):
 
 
 class SamplePrior(PriorTable):
-    """The redshift distribution that was inferred of the sample itself, a step for each bin (see `sample`)."""
+    """The redshift distribution inferred from the sample itself, one step per bin (see `sample`)."""
 
 
 Prior = PriorName | PriorTable
-"""What a density can be weighed with."""
+"""A prior that a density can be multiplied with."""
 
 PriorChoice = Literal["survey", "flat", "sample"]
-"""What a request may ask for by name; `sample` is inferred of all its spectra before any is answered."""
+"""A prior that a request may name; `sample` is inferred from all its spectra before any is predicted."""
 
 WantedPrior = PriorChoice | PriorTable
-"""What a request may ask for."""
+"""A prior that a request may ask for."""
 
 
 def name_of(prior: WantedPrior) -> Literal["survey", "flat", "table", "sample"]:
-    """Return what an answer calls the prior that it used."""
+    """Return the name of a prior as it is written in an answer."""
     if isinstance(prior, SamplePrior):
         return "sample"
     return "table" if isinstance(prior, PriorTable) else prior

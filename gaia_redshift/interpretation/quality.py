@@ -1,7 +1,7 @@
-"""Quality flags: what to distrust in a redshift, and what they have learnt. Imports numpy.
+"""Quality flags: reasons to distrust a redshift, and the flags' parameters. Imports numpy.
 
-Flags are bits of a number until they are written; they change no redshift. What no training galaxy looks like is found
-from the fluxes alone, so that every model has that flag.
+Flags are bits of an integer until they are written; they do not change the redshift. Whether a spectrum is out of
+distribution is decided from the fluxes alone, so every model has that flag.
 """
 
 from dataclasses import dataclass
@@ -21,50 +21,50 @@ QualityFlag = Literal[
     "noise_mismatch",
 ]
 FLAGS: tuple[QualityFlag, ...] = get_args(QualityFlag)
-"""Bit i of an answer's flags stands for the flag i."""
+"""Bit i of an answer's flags is flag i."""
 
 EDGE_WIDTH = 0.02
-"""Redshifts this close to an end of the training range are pulled inwards (UGC distrusts the same ends)."""
+"""Predictions this close to an end of the training range are biased inwards (UGC distrusts the same ends)."""
 
 VALLEY = 0.5
-"""Two peaks are two where the density between them falls below this share of the lower one."""
+"""Two peaks are separate modes if the density between them falls below this fraction of the lower peak."""
 LESSER_MODE = 0.1
-"""Probability that the lesser of two modes must hold: below it the 68% interval would ignore it anyway."""
+"""Least probability of the smaller of two modes; a smaller one does not affect the 68% interval."""
 
 STELLAR_KINDS = ("star", "quasar", "blend")
-"""Kinds in which the light of a point source is seen; blank sky is another flag's business."""
+"""Kinds of source whose light is that of a point source; blank sky has its own flag."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityParameters:
-    """What the flags have learnt from training galaxies; the section `quality` of ``calibration.json``.
+    """Parameters of the flags, from training galaxies; the section `quality` of ``calibration.json``.
 
-    Galaxies are described by brightness, noise and the coordinates of the spectrum's shape in a basis of d - 4
-    principal components. A mixture of g Gaussians says how likely features are among training galaxies.
+    The d features of a galaxy are brightness and noise (four) and the coordinates of the spectrum's shape in a basis of
+    d - 4 principal components. A mixture of g Gaussians gives their likelihood among training galaxies.
     """
 
     mean_shape: list[float]
-    """Of spectra divided by their root mean square, 186 values."""
+    """Mean of spectra divided by their root mean square, 186 values."""
     components: list[list[float]]
     """Principal components of the shapes, d - 4 rows of 186."""
     feature_mean: list[float]
     feature_sd: list[float]
-    """Standardise the d features before the mixture sees them."""
+    """Mean and standard deviation that standardise the d features for the mixture."""
     weights: list[float]
-    """Of the g Gaussians, summing to one."""
+    """Weights of the g Gaussians, summing to one."""
     centres: list[list[float]]
-    """Shape (g, d), in standardised features."""
+    """Centres of the Gaussians in standardised features, shape (g, d)."""
     whitening: list[list[list[float]]]
-    """Shape (g, d, d): turns a deviation from a centre, multiplied from the left, into one of unit covariance."""
+    """Whitening matrices, shape (g, d, d); a deviation from a centre, times the matrix, has unit covariance."""
     likelihood_min: float
-    """A spectrum whose ln likelihood, given its brightness, is lower is out of distribution."""
+    """Spectra with a lower ln likelihood, given their brightness, are out of distribution."""
     signal_to_noise_min: float
-    """Of the spectrum's root mean square over that of what the components leave."""
+    """Limit of the root mean square of the spectrum over that of the residual from the components."""
     stellar_probability_max: float | None = None
-    """Largest probability of the `STELLAR_KINDS` that a galaxy may have; None where the network does not say."""
+    """Largest probability of `STELLAR_KINDS` for a galaxy; None if the network does not give it."""
 
     def refuse_misfit(self, samples: int) -> None:
-        """Raise ValueError unless the shapes belong together, and the Gaussians have a width."""
+        """Raise ValueError if the shapes do not match, or a Gaussian has no width."""
         features, gaussians = len(self.feature_mean), len(self.weights)
         shapes = {
             "mean_shape": (samples,),
@@ -74,16 +74,16 @@ class QualityParameters:
             "whitening": (gaussians, features, features),
         }
         for name, shape in shapes.items():
-            found = np.shape(np.array(getattr(self, name)))  # raises ValueError where rows differ in length
+            found = np.shape(np.array(getattr(self, name)))  # raises ValueError if rows differ in length
             if found != shape:
-                raise ValueError(f"{name} has the shape {found}, not {shape}")
+                raise ValueError(f"{name} has shape {found}, not {shape}")
         if not np.linalg.det(np.array(self.whitening)).all():
             raise ValueError("whitening has no inverse")
 
 
 @cache
 def flag_names(bits: int) -> tuple[QualityFlag, ...]:
-    """Return the names of the flags in a number of an answer, in the order of `FLAGS`."""
+    """Return the names of the flags in the bits of an answer, in the order of `FLAGS`."""
     return tuple(flag for bit, flag in enumerate(FLAGS) if bits >> bit & 1)
 
 

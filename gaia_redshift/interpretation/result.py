@@ -1,4 +1,4 @@
-"""What is asked of a model, and its answer in columns. Imports `prior`, and `spectra` of the project."""
+"""The options of a prediction, and its result in columns. Imports `prior`, and `spectra` of the project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.spectra import Problem
 
 DECIMALS = 6
-"""Redshifts and densities are rounded to 1e-6, for redshifts a thousandth of the best scatter, so that every format
+"""Redshifts and densities are rounded to 1e-6 (a thousandth of the best scatter in redshift), so that every format
 gives the same number."""
 
 COLUMNS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "redshift_upper95")
@@ -20,7 +20,7 @@ COLUMNS = ("redshift", "redshift_lower", "redshift_upper", "redshift_lower95", "
 
 @dataclass(frozen=True, slots=True)
 class AnswerOptions:
-    """What a request asks of a model besides the redshift."""
+    """What to predict besides the redshift: the prior, and whether to return densities."""
 
     prior: WantedPrior = "survey"
     pdf: bool = False
@@ -28,14 +28,14 @@ class AnswerOptions:
 
 @dataclass(frozen=True, slots=True)
 class Redshifts:
-    """Answers for n spectra. A row that could not be predicted holds NaN and no flags."""
+    """Answers for n spectra. A row that could not be predicted has NaN and no flags."""
 
     values: NDArray[np.float64]
     """Shape (n, 5), in the order of `COLUMNS`."""
     flags: NDArray[np.int32]
-    """Shape (n,); bit i is the flag i of `interpretation.quality.FLAGS`, and `flag_names` tells them."""
+    """Shape (n,); bit i is flag i of `interpretation.quality.FLAGS`; `flag_names` returns the names."""
     pdf: NDArray[np.float64] | None = None
-    """Probability density per bin of redshift, shape (n, bins), where it was asked for."""
+    """Probability density per redshift bin, shape (n, bins), if requested."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -66,7 +66,7 @@ class Redshifts:
         return self.values[:, 4]
 
     def raised(self, flag: QualityFlag) -> NDArray[np.bool_]:
-        """Return which rows have a flag, shape (n,)."""
+        """Return a mask of the rows that have a flag, shape (n,)."""
         return np.asarray(self.flags >> FLAGS.index(flag) & 1, np.bool_)
 
     def part(self, start: int, stop: int, *, pdf: bool = True) -> "Redshifts":
@@ -75,13 +75,13 @@ class Redshifts:
         return Redshifts(self.values[start:stop], self.flags[start:stop], density)
 
     def without(self, rows: NDArray[np.bool_]) -> "Redshifts":
-        """Return the same with NaN and no flags where `rows`, shape (n,), is true."""
+        """Return a copy with NaN and no flags where `rows`, shape (n,), is true."""
         values = np.where(rows[:, None], np.nan, self.values)
         pdf = None if self.pdf is None else np.where(rows[:, None], np.nan, self.pdf)
         return Redshifts(values, np.where(rows, np.int32(0), self.flags), pdf)
 
     def spread(self, rows: NDArray[np.bool_]) -> "Redshifts":
-        """Return the same where `rows`, shape (m,), is true, in this order, and NaN and no flags elsewhere."""
+        """Return m rows: these answers, in order, where `rows`, shape (m,), is true; NaN and no flags elsewhere."""
         values, flags = np.full((len(rows), len(COLUMNS)), np.nan), np.zeros(len(rows), np.int32)
         values[rows], flags[rows] = self.values, self.flags
         if self.pdf is None:
@@ -92,7 +92,7 @@ class Redshifts:
 
     @staticmethod
     def join(parts: Sequence["Redshifts"]) -> "Redshifts":
-        """Return the rows of at least one part, one behind the other."""
+        """Concatenate the rows of one or more parts."""
         if len(parts) == 1:
             return parts[0]
         densities = [part.pdf for part in parts if part.pdf is not None]
@@ -105,7 +105,7 @@ class Redshifts:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What leaves the pipeline: one row per input row, in input order."""
+    """The result of a prediction: one row per input row, in input order."""
 
     redshifts: Redshifts
     source_id: Sequence[str | None] | None

@@ -1,9 +1,9 @@
 """The redshift distribution of a whole sample, from its galaxies' densities. Imports `prior`, `quality`, `errors`.
 
-A density under a known prior is a likelihood times that prior. The distribution that makes all likelihoods of a sample
-together most probable is found by expectation maximisation (Dempster, Laird & Rubin 1977; in astronomy Richardson 1972
-and Lucy 1974), which is stopped early: it would go on to sharpen noise. The sum of the densities would be the sample's
-distribution blurred and drawn towards the prior. Measured in docs/validation.md.
+A density under a known prior is a likelihood times that prior. The distribution that maximises the likelihood of the
+whole sample is found by expectation maximisation (Dempster, Laird & Rubin 1977; in astronomy Richardson 1972 and Lucy
+1974), which is stopped early because further iterations amplify noise. The sum of the densities would be the sample's
+distribution blurred and biased towards the prior. Measured in docs/validation.md.
 """
 
 from collections.abc import Sequence
@@ -21,55 +21,55 @@ FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 
 FEWEST = 200
-"""Galaxies below which a sample says too little of its distribution: with 100 of the survey's, redshifts got 5% worse
-under their own distribution than under the survey's, with 200 2%, with 2000 nothing."""
+"""Fewest galaxies that constrain a distribution: compared with the survey prior, redshifts under the sample's own
+distribution were 5% worse with 100 galaxies of the survey, 2% worse with 200, and equal with 2000."""
 
 REPLICAS = 50
-"""Samples drawn again from the galaxies, with replacement, for the errors."""
+"""Bootstrap samples, for the errors."""
 
 _MOST_ITERATIONS, _FULL_ROWS, _LEAST_ITERATIONS = 20, 2000, 5
-"""From 2,000 galaxies on 20 iterations serve narrow samples and wide ones; fewer galaxies bear fewer."""
+"""From 2,000 galaxies on, 20 iterations suit narrow and wide samples; with fewer galaxies, fewer must be done."""
 
 _REPLICA_ROWS = 50_000
-"""Replicas are drawn of so many galaxies at most; their scatter goes with the square root of the number."""
+"""Most galaxies of a bootstrap sample; its scatter is rescaled by the square root of the number."""
 
 _LEAST = 1e-12
 NO_GALAXY = sum(1 << FLAGS.index(flag) for flag in ("out_of_distribution", "stellar_like"))
-"""Bits of the flags of what is left out."""
+"""Bits of the flags whose rows are left out."""
 _STEEP = 0.1
-"""The second start falls by e in so much of redshift; the first is flat."""
+"""Scale in redshift of the second start of the iterations, an exponential; the first start is flat."""
 _DEPENDENCE = 0.02
-"""A share of the sample that may depend on where the iterations started."""
+"""Largest share of the sample that may depend on the start of the iterations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Galaxies per interval of redshift."""
+    """Galaxies per redshift interval."""
 
     edges: FloatArray
-    """Shape (k + 1,)."""
+    """Edges of the intervals, shape (k + 1,)."""
     n: FloatArray
-    """Galaxies in each, shape (k,); NaN where the sample does not constrain it."""
+    """Galaxies in each interval, shape (k,); NaN where the sample does not constrain it."""
     error: FloatArray
-    """Standard error of each, one galaxy at least, shape (k,)."""
+    """Standard errors, at least one galaxy, shape (k,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleDistribution:
-    """What was inferred of a sample."""
+    """The inferred redshift distribution of a sample."""
 
     edges: FloatArray
-    """Of the model's bins, shape (bins + 1,)."""
+    """Edges of the model's bins, shape (bins + 1,)."""
     rows: int
     """Galaxies whose densities were used."""
     probability: FloatArray
-    """Per bin, shape (bins,), summing to one."""
+    """Probability per bin, shape (bins,), summing to one."""
     replicas: FloatArray
-    """The same of samples drawn again, shape (k, bins); k may be 0."""
+    """The same for k bootstrap samples, shape (k, bins); k may be 0."""
     from_steep: FloatArray
-    """The same from another start of the iterations, shape (bins,)."""
+    """The same from the second start of the iterations, shape (bins,)."""
     replica_rows: int
-    """Galaxies of each replica."""
+    """Galaxies in each bootstrap sample."""
 
     @property
     def mean(self) -> float:
@@ -78,12 +78,12 @@ class SampleDistribution:
 
     @property
     def mean_error(self) -> float:
-        """Standard error of the mean, of the sample's size alone."""
+        """Standard error of the mean from the sample's size; systematic errors are not included."""
         return float(self._scatter(self.replicas @ self._centres))
 
     @property
     def constrained(self) -> bool:
-        """Whether the sample tells its distribution: it comes out the same from wherever the iterations start."""
+        """Whether the sample constrains its distribution: both starts of the iterations give the same."""
         moved = np.abs(np.cumsum(self.probability - self.from_steep)).max()
         return bool(moved <= 5 * _DEPENDENCE)
 
@@ -92,13 +92,13 @@ class SampleDistribution:
         return np.asarray((self.edges[1:] + self.edges[:-1]) / 2)
 
     def _scatter(self, values: FloatArray) -> FloatArray:
-        """Return the standard deviation over the replicas, as samples of the full size would have it."""
+        """Return the standard deviation over the bootstrap samples, rescaled to the full sample size."""
         if len(values) < 2:
             return np.full(values.shape[1:], np.nan)
         return np.asarray(values.std(axis=0, ddof=1) * np.sqrt(self.replica_rows / self.rows))
 
     def histogram(self, step: float) -> Histogram:
-        """Return the number of galaxies per interval of redshift.
+        """Return the number of galaxies per redshift interval.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class SampleDistribution:
         Raises
         ------
         InvalidRequestError
-            If it is not positive, or no wider than a bin.
+            If it is narrower than a bin.
         """
         width = float(np.diff(self.edges).mean())
         if not step > 0 or round(step / width) < 1:
@@ -123,13 +123,13 @@ class SampleDistribution:
         n = np.where(np.abs(depends) <= np.maximum(error / 2, _DEPENDENCE), share * self.rows, np.nan)
         if not self.constrained:
             n[:] = np.nan
-        # Where no galaxy was found the replicas have none either: one more or less is always possible.
+        # If no galaxy was found, the bootstrap samples have none either: the error is at least one galaxy.
         return Histogram(np.append(self.edges[starts], self.edges[-1]), n, np.hypot(error * self.rows, 1))
 
     def prior(self) -> SamplePrior:
-        """Return the distribution as a prior on each of its galaxies.
+        """Return the distribution as a prior for each of its galaxies.
 
-        One galaxy's worth is spread over all redshifts, so that none is excluded.
+        The weight of one galaxy is spread over all redshifts, so that no redshift is excluded.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class SampleDistribution:
         """
         if not self.constrained:
             raise InvalidRequestError(
-                "these spectra do not tell the redshift distribution of their sample: take the prior survey or flat"
+                "these spectra do not constrain the redshift distribution of their sample: use the prior survey or flat"
             )
         widths = np.diff(self.edges)
         probability = (self.rows * self.probability + widths / widths.sum()) / (self.rows + 1)
@@ -150,14 +150,14 @@ class SampleDistribution:
 
 
 class Likelihoods:
-    """The likelihoods of a sample's galaxies, gathered part by part; 480 bytes each with 120 bins.
+    """The likelihoods of a sample's galaxies, added part by part; 480 bytes each with 120 bins.
 
     Parameters
     ----------
     edges : ndarray, shape (bins + 1,)
-        Of the bins of the densities.
+        Edges of the bins of the densities.
     prior : ndarray, shape (bins,)
-        Probability per bin under which the densities hold.
+        The prior of the densities, as probability per bin.
     """
 
     def __init__(self, edges: FloatArray, prior: FloatArray) -> None:
@@ -165,7 +165,7 @@ class Likelihoods:
         self._factor = np.diff(self.edges) / np.maximum(prior, _LEAST)
         self._parts: list[SingleArray] = []
         self.rows = self.without = self.no_galaxies = 0
-        """Rows seen; those without a density; those flagged as no galaxy, which are left out."""
+        """Numbers of rows: all; without a density; flagged as not a galaxy. The last two are left out."""
 
     def add(self, pdf: NDArray[np.floating], flags: NDArray[np.int32]) -> Self:
         """Add galaxies.
@@ -173,10 +173,9 @@ class Likelihoods:
         Parameters
         ----------
         pdf : ndarray, shape (n, bins)
-            Probability density per bin; NaN in a row that has none.
+            Probability density per bin; NaN in a row without one.
         flags : ndarray of int32, shape (n,)
-            A row that is flagged ``out_of_distribution`` or ``stellar_like`` is left out: its density is that of
-            something else than a galaxy.
+            Rows flagged ``out_of_distribution`` or ``stellar_like`` are left out, since they are likely not galaxies.
         """
         with np.errstate(invalid="ignore", over="ignore"):
             likelihood = pdf * self._factor
@@ -199,9 +198,9 @@ class Likelihoods:
         Parameters
         ----------
         replicas : int
-            Samples drawn again for the errors; none where only the distribution is wanted.
+            Number of bootstrap samples for the errors; 0 if only the distribution is needed.
         seed : int
-            Of what is drawn.
+            Seed of the random numbers.
 
         Raises
         ------
@@ -235,7 +234,7 @@ class Likelihoods:
 
 
 def _maximise(likelihood: SingleArray, start: FloatArray, counts: SingleArray | None = None) -> FloatArray:
-    """Return distributions after the iterations from each start, shape (k, bins).
+    """Return the distributions after the iterations from each start, shape (k, bins).
 
     Parameters
     ----------

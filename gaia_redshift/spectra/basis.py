@@ -1,7 +1,7 @@
-"""From the archive's coefficients to the samples that a model reads: one matrix product. Imports numpy alone.
+"""Converts the archive's coefficients to the samples that a model reads, by a matrix product. Imports numpy alone.
 
 Gaia's archive keeps a mean spectrum as coefficients of basis functions of pseudo-wavelength (De Angeli et al. 2023, A&A
-674, A2). A grid's bases at its positions are frozen in a file beside the grid, so that nothing else is needed.
+674, A2). The basis functions at the positions of a grid are stored in a file next to the grid's.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Basis:
     Attributes
     ----------
     file : Path
-        ``.npz`` with, for each band, ``BP`` of shape (coefficients, kept samples): e-/s per sample, blue to red; and
-        ``BP_step``, the samples' distance in pixels, by which e-/s per pixel were multiplied.
+        ``.npz`` with, for each band, such as BP: ``BP`` of shape (coefficients, kept samples), e-/s per sample, blue to
+        red; and ``BP_step``, the spacing of the samples in pixels, which converted e-/s per pixel.
     """
 
     file: Path
@@ -35,7 +35,7 @@ class Basis:
         return _load(self.file)[band]
 
     def step(self, band: Literal["BP", "RP"]) -> float:
-        """Return the distance of the band's samples in pixels."""
+        """Return the spacing of the band's samples in pixels."""
         return float(_load(self.file)[f"{band}_step"])
 
     def samples(self, band: Literal["BP", "RP"], coefficients: Values) -> Values:
@@ -60,10 +60,10 @@ class Basis:
         ----------
         band : {"BP", "RP"}
         errors : ndarray, shape (n, m)
-            Of the m coefficients, as the archive has them: the standard deviation is in them already.
+            Errors of the m coefficients as in the archive, which already include the standard deviation.
         correlations : ndarray, shape (n, m (m - 1) / 2)
-            Of the coefficients, above the diagonal, column by column. Without them the errors of samples are wrong by
-            up to 85%.
+            Correlations of the coefficients, above the diagonal, column by column. Without them the errors of samples
+            are wrong by up to 85%.
 
         Returns
         -------

@@ -14,16 +14,16 @@ from gaia_redshift.spectra.units import Unit, per_sample
 
 @dataclass(frozen=True, slots=True)
 class SpectrumBatch:
-    """Spectra in input order; a row that cannot be used stays in its place with its reason.
+    """Spectra in input order; a row that cannot be used stays in place, with the reason in `problems`.
 
     Attributes
     ----------
     flux : ndarray of float32, shape (n, samples of the grid)
-        e-/s per sample; rows named in `problems` hold anything.
+        e-/s per sample; rows in `problems` have arbitrary values.
     source_id : sequence, optional
-        One identifier per row in the type that it came in, or None where the input gave none.
+        One identifier per row in the type of the input, None for a missing one.
     problems : mapping
-        Row number, from zero, to why that row cannot be predicted.
+        Row number, from zero, to the reason why the row cannot be predicted.
     grid : Grid
         Where the spectra are sampled.
     carried : pyarrow.RecordBatch, optional
@@ -41,7 +41,7 @@ class SpectrumBatch:
 
     @staticmethod
     def join(batches: Sequence["SpectrumBatch"]) -> "SpectrumBatch":
-        """Return one batch of at least one, which share a grid; carried columns are left behind."""
+        """Concatenate one or more batches on the same grid; carried columns are dropped."""
         if len(batches) == 1:
             return batches[0]
         problems: dict[int, Problem] = {}
@@ -54,11 +54,11 @@ class SpectrumBatch:
         return SpectrumBatch(np.concatenate([batch.flux for batch in batches]), source_id, problems, batches[0].grid)
 
     def in_samples(self, unit: Unit | None) -> "SpectrumBatch":
-        """Return the batch in e-/s per sample, of fluxes in `unit`; None is per sample."""
+        """Return the batch converted from `unit` to e-/s per sample; None is per sample."""
         return self if unit in {None, "per_sample"} else replace(self, flux=per_sample(self.flux, unit, self.grid))
 
     def checked(self) -> "SpectrumBatch":
-        """Return the batch with the rows that `validate` refuses added to its problems."""
+        """Return the batch with the problems that `validate` finds added."""
         reasons = np.where(self.usable(), validate(self.flux, self.grid), 0)
         if not reasons.any():
             return self
@@ -74,7 +74,7 @@ class SpectrumBatch:
         return flux
 
     def usable(self) -> NDArray[np.bool_]:
-        """Return which rows can be predicted, shape (n,)."""
+        """Return a mask of the rows that can be predicted, shape (n,)."""
         mask = np.ones(len(self), dtype=np.bool_)
         mask[list(self.problems)] = False
         return mask

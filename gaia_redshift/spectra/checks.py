@@ -1,4 +1,4 @@
-"""Whether a spectrum can be used, and why not. Imports numpy alone."""
+"""Checks whether a spectrum can be used. Imports numpy alone."""
 
 import enum
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from gaia_redshift.spectra.grid import DR3, FloatArray, Grid
 from gaia_redshift.spectra.units import FROM_CALIBRATED
 
 PLAUSIBLE_PEAK = (1e-3, 1e6)
-"""Smallest and largest believable peak of a spectrum in e-/s per sample (Gaia's limit is about 0.1, a G = 5
-star about 1e6). Outside it the numbers are almost surely in other units, such as W m-2 nm-1."""
+"""Smallest and largest plausible peak of a spectrum in e-/s per sample (at Gaia's limit about 0.1, for a G = 5 star
+about 1e6). Outside it the fluxes are almost certainly in another unit, such as W m-2 nm-1."""
 
 _CALIBRATED_PEAK = 1e-9
-"""Fluxes below it are W m-2 nm-1, or W m-2 Hz-1, of a source that Gaia sees."""
+"""Peaks below it are plausible for fluxes in W m-2 nm-1 or W m-2 Hz-1."""
 
 
 class Unusable(enum.IntEnum):
@@ -28,14 +28,14 @@ class Unusable(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why one row cannot be predicted: a documented code and a sentence."""
+    """The reason why a row cannot be predicted: a documented code and a sentence."""
 
     code: str
     message: str
 
 
 def validate(flux: ArrayLike, grid: Grid = DR3) -> NDArray[np.uint8]:
-    """Say of each spectrum whether it can be used.
+    """Check each spectrum.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def validate(flux: ArrayLike, grid: Grid = DR3) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (n,)
-        A member of `Unusable` per spectrum, zero where nothing is wrong.
+        A member of `Unusable` per spectrum, zero if it can be used.
 
     Raises
     ------
     ValueError
-        If the shape is another.
+        If the shape is different.
     """
     values = np.asarray(flux, dtype=np.float32)
     if values.ndim != 2 or values.shape[1] != grid.samples:
@@ -60,7 +60,7 @@ def validate(flux: ArrayLike, grid: Grid = DR3) -> NDArray[np.uint8]:
     peak = np.maximum(np.abs(low), np.abs(high))
     smallest, largest = PLAUSIBLE_PEAK
     reason = np.zeros(len(values), dtype=np.uint8)
-    if ((low < high) & (peak >= smallest) & (peak <= largest)).all():  # false for what is not finite
+    if ((low < high) & (peak >= smallest) & (peak <= largest)).all():  # false for values that are not finite
         return reason
     reason[(peak < smallest) | (peak > largest)] = Unusable.IMPLAUSIBLE_UNITS
     reason[low == high] = Unusable.CONSTANT
@@ -69,12 +69,12 @@ def validate(flux: ArrayLike, grid: Grid = DR3) -> NDArray[np.uint8]:
 
 
 def describe(flux: FloatArray, reason: int) -> Problem:
-    """Put into words why one spectrum, shape (samples,), is unusable for `reason`, a member of `Unusable`."""
+    """Return the problem of one spectrum, shape (samples,), which is unusable for `reason`, a member of `Unusable`."""
     if reason == Unusable.NOT_FINITE:
         position = int(np.flatnonzero(~np.isfinite(flux))[0])
         return Problem("not_finite", f"flux[{position}] is {flux[position]}: every flux must be finite")
     if reason == Unusable.CONSTANT:
-        return Problem("constant_spectrum", f"all {len(flux)} fluxes are {flux[0]:g}: there is no spectrum")
+        return Problem("constant_spectrum", f"all {len(flux)} fluxes are {flux[0]:g}: this is not a spectrum")
     peak = float(np.abs(flux).max())
     smallest, largest = PLAUSIBLE_PEAK
     return Problem(

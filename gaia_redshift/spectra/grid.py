@@ -1,9 +1,9 @@
 """Sample grids of Gaia BP/RP spectra by name: positions, truncation, assembly. Imports numpy alone.
 
 Gaia's SMSgen samples the internally calibrated mean spectrum of each photometer at positions that are uniform in
-pseudo-wavelength and ordered blue to red. The low-signal edges are dropped, and what is left of BP and RP,
-concatenated, is what a model reads (Kiraleos 2023, section 3.1; Gaia DR3 documentation, SMSgen). Fluxes are in e-/s per
-sample. Every bundle names its grid; another release of Gaia is another entry of `GRIDS`.
+pseudo-wavelength and ordered blue to red. A model reads BP and RP without their low-signal edges, concatenated
+(Kiraleos 2023, section 3.1; Gaia DR3 documentation, SMSgen). Fluxes are in e-/s per sample. Every bundle names its
+grid; each release of Gaia has its own entry in `GRIDS`.
 """
 
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class Band:
     ----------
     name : {"BP", "RP"}
     samples : int
-        Of a whole spectrum, blue to red.
+        Number of samples of the untruncated spectrum.
     kept : slice
-        Which of them a model reads.
+        The samples that a model reads.
     coefficients : int
-        Of the archive's spectrum in its basis functions.
+        Number of coefficients of the archive's spectrum.
     pixels : float
-        Width of a sample in pixels: what turns e-/s per pixel into e-/s per sample.
+        Width of a sample in pixels, the factor from e-/s per pixel to e-/s per sample.
     """
 
     name: Literal["BP", "RP"]
@@ -47,7 +47,7 @@ class Band:
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """Lengths that an array of samples may have: truncated, or whole."""
+        """Accepted lengths of an array of samples: truncated, or untruncated."""
         return self.count, self.samples
 
     def truncate(self, flux: ArrayLike) -> FloatArray:
@@ -65,7 +65,7 @@ class Band:
         Raises
         ------
         ValueError
-            If the last axis has any other length.
+            If the last axis has a different length.
         """
         values = np.asarray(flux, dtype=np.float32)
         length = values.shape[-1] if values.ndim else 0
@@ -78,7 +78,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """All sample positions of a grid, those of BP and then those of RP, each blue to red; arrays of one length."""
+    """All sample positions of a grid, BP and then RP, each blue to red, as arrays of the same length."""
 
     band: NDArray[np.str_]
     index: NDArray[np.int64]
@@ -86,22 +86,22 @@ class Positions:
     """Position u in pixels of the internal reference system; decreases with wavelength in BP."""
     wavelength_nm: NDArray[np.float64]
     kept: NDArray[np.bool_]
-    """Which samples a model reads."""
+    """Mask of the samples that a model reads."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the spectra of a release are sampled.
+    """The sample positions of a release's spectra.
 
     Attributes
     ----------
     name : str
-        With a version; every model's manifest repeats it.
+        Name with a version, as in every model's manifest.
     release : str
-        Of Gaia.
+        Release of Gaia.
     bp, rp : Band
     file : Path
-        The positions as CSV: band, index, pseudo_wavelength, wavelength_nm.
+        CSV file of the positions: band, index, pseudo_wavelength, wavelength_nm.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Grid:
 
     @property
     def lengths(self) -> dict[str, tuple[int, int]]:
-        """Lengths that the arrays ``flux``, ``bp`` and ``rp`` may have: truncated, or whole."""
+        """Accepted lengths of the arrays ``flux``, ``bp`` and ``rp``: truncated, or untruncated."""
         return {"flux": (self.samples, self.untruncated), "bp": self.bp.lengths, "rp": self.rp.lengths}
 
     @cached_property
@@ -168,7 +168,7 @@ class Grid:
         return np.concatenate([blue, red], axis=-1)
 
     def whole(self, flux: FloatArray) -> FloatArray:
-        """Return fluxes of shape (n, samples) from those, or from (n, untruncated) by truncating both photometers."""
+        """Return fluxes of shape (n, samples); fluxes of shape (n, untruncated) are truncated."""
         if flux.shape[1] == self.samples:
             return flux
         return self.assemble(flux[:, : self.bp.samples], flux[:, self.bp.samples :])
@@ -183,10 +183,10 @@ DR3 = Grid(
 )
 
 GRIDS = {grid.name: grid for grid in (DR3,)}
-"""Every grid that this version knows, by name."""
+"""The grids of this version, by name."""
 
 
 def narrow(values: NDArray[np.generic]) -> FloatArray:
-    """Return float32; a number beyond its range becomes infinite, and its row is refused as any unusable spectrum."""
+    """Return float32; a number beyond its range becomes infinite, so that its row is unusable."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32, copy=False)

@@ -1,6 +1,6 @@
-"""What may name a spectrum: integers and text, in the type that they came in. Imports numpy alone.
+"""Identifiers of spectra: integers or text, in the type of the input. Imports numpy alone.
 
-Gaia's identifiers have up to 63 bits and a float has 53: as a float, an identifier is another source's.
+Gaia's identifiers have up to 63 bits and a float has 53: rounded to a float, an identifier may be another source's.
 """
 
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 FLOAT_IDS = "source_id holds floats, which cannot hold Gaia's 64-bit ids; give integers or strings"
-"""The one message for them, wherever they come from."""
+"""The message for float identifiers, from any input."""
 
 Identifier = int | str | None
 
 
 def read_identifiers(values: object) -> Sequence[Identifier]:
-    """Return identifiers as Python's integers and text, None where one is missing or masked.
+    """Return identifiers as Python int or str, None for a missing or masked one.
 
     Parameters
     ----------
     values : sequence, array or column of any library
-        Of integers or text; bytes are ASCII.
+        Integers or text; bytes are ASCII.
 
     Raises
     ------
     ValueError
-        If there are floats among them, or anything else that names no source.
+        If some are floats, or of another type.
     """
     masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     if isinstance(values, str | bytes):
@@ -42,10 +42,10 @@ def read_identifiers(values: object) -> Sequence[Identifier]:
 
 
 def _as_array(values: Any) -> Any:
-    """Return a column of another library as an array; integers with missing ones among them stay integers."""
+    """Return a column of any library as an array; integers stay integers if some are missing."""
     if isinstance(values, np.ndarray | range):
         return np.ma.getdata(values) if isinstance(values, np.ndarray) else list(values)
-    for name in ("to_pylist", "to_list", "tolist"):  # pyarrow; pandas and polars; what is like an array
+    for name in ("to_pylist", "to_list", "tolist"):  # pyarrow; pandas and polars; array-likes
         if hasattr(values, name):
             return getattr(values, name)()
     return list(values)
@@ -58,7 +58,7 @@ def _identifier(value: Any) -> Identifier:
         return None
     if isinstance(value, float | np.floating):
         if np.isnan(value):
-            return None  # how pandas writes that there is none
+            return None  # pandas writes NaN for a missing value
         raise ValueError(FLOAT_IDS)
     if isinstance(value, bytes):
         return value.decode("ascii", "replace")

@@ -1,7 +1,7 @@
-"""What each release of Gaia publishes of BP/RP: sizes, names, and which grid its spectra are sampled on.
+"""The BP/RP data products of each Gaia release: numbers of coefficients, names, and the grid of its spectra.
 
-A file is assigned to its release by its columns, its sizes and what it says of itself. A new release is one more entry
-of `RELEASES`, and its bases (`Basis`). Imports numpy alone.
+A file is assigned to a release by its columns, the numbers of coefficients and its metadata. A new release needs a new
+entry in `RELEASES`, and its bases (`Basis`). Imports numpy alone.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ class Release:
     Attributes
     ----------
     name : str
-        Such as ``Gaia DR3``, as the archive spells it.
+        As the archive spells it, such as ``Gaia DR3``.
     coefficients : tuple of int
-        Of BP and of RP.
+        Numbers of coefficients of BP and of RP.
     retrieval_types : tuple of str
-        What the archive's DataLink calls the mean spectra, the present name first.
+        Names of the mean spectra in the archive's DataLink, the current one first.
     coefficient_columns : tuple of str
-        Names of the columns of BP's and of RP's coefficients.
+        Names of the columns with the coefficients of BP and of RP.
     schema : str
-        Of the release's tables in the archive's TAP.
+        Schema of the release's tables in the archive's TAP.
     grid : Grid, optional
-        Where its spectra are sampled; None while no model reads them.
+        Grid of its spectra; None if no model reads them.
     basis : Basis, optional
-        From coefficients to samples of `grid`; None while it is not public.
+        Converts coefficients to samples of `grid`; None if it is not public.
     basis_ids : tuple of int, optional
-        What the archive calls the bases of BP and of RP, whose coefficients `basis` turns into samples.
+        The archive's identifiers of the bases of BP and of RP in `basis`.
     """
 
     name: str
@@ -58,8 +58,8 @@ RELEASES: dict[str, Release] = {
             basis=Basis(DR3.file.parent / "smsgen_basis.npz"),
             basis_ids=(56, 57),
         ),
-        # As far as it is public before December 2026: gaia-dpci/GaiaXPy#114, astropy/astroquery#3110 and the types that
-        # the released astroquery knows. Its bases are not.
+        # As far as it is public before December 2026 (gaia-dpci/GaiaXPy#114, astropy/astroquery#3110, and the types in
+        # the released astroquery). Its bases are not public.
         Release(
             name="Gaia DR4",
             coefficients=(51, 55),
@@ -69,7 +69,7 @@ RELEASES: dict[str, Release] = {
         ),
     )
 }
-"""Every release that this version knows, by name."""
+"""The releases of this version, by name."""
 
 
 def find_release(name: str) -> Release:
@@ -81,7 +81,7 @@ def find_release(name: str) -> Release:
 
 
 def release_of_sizes(sizes: tuple[int | None, int | None]) -> Release | None:
-    """Return the first release with these numbers of coefficients, None standing for a band that is missing."""
+    """Return the first release with these numbers of coefficients; None is a missing band."""
     for release in RELEASES.values():
         pairs = zip(sizes, release.coefficients, strict=True)
         if any(sizes) and all(size in {None, own} for size, own in pairs):
@@ -95,7 +95,7 @@ def release_of_grid(grid: Grid) -> Release | None:
 
 
 def named_release(texts: Sequence[str]) -> Release | None:
-    """Return the release that one of some texts names, such as ``gaiadr3.xp_continuous_mean_spectrum``."""
+    """Return the release named in one of the texts, such as ``gaiadr3.xp_continuous_mean_spectrum``."""
     for text in texts:
         plain = text.lower().replace(" ", "").replace("_", "").replace("-", "")
         for release in RELEASES.values():

@@ -49,12 +49,12 @@ def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         ({"default_model": "nope"}, ("there is no model 'nope'", "there are: tiny@1.2.3", "--models FOLDER")),
         ({"default_model": "tinny"}, ("did you mean tiny",)),
         ({"models": "/nonexistent"}, ("there is no folder /nonexistent", "--models")),
-        ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS: needs JSON",)),
+        ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS: it must be JSON",)),
         ({"api_keys": '{"me": "secret"}'}, ("GAIA_REDSHIFT_API_KEYS[me]", "gaia-redshift key")),
         ({"bundle_public_key": "/nonexistent.pem"}, ("nonexistent.pem cannot be read",)),
         ({"port": "many"}, ("GAIA_REDSHIFT_PORT", "valid integer")),
-        ({"host": "203.0.113.1"}, ("203.0.113.1 cannot be listened on", "--host")),
-        ({"host": "no host"}, ("there is no address 'no host'", "--host")),
+        ({"host": "203.0.113.1"}, ("cannot listen on 203.0.113.1", "--host")),
+        ({"host": "no host"}, ("this machine has no address 'no host'", "--host")),
     ],
 )
 def test_a_wrong_setting_ends_in_one_line(refusal: Run, settings: dict[str, str], messages: tuple[str, ...]) -> None:
@@ -103,7 +103,7 @@ def test_a_network_that_does_not_load_ends_in_one_line_too(refusal: Run, models:
     break_network(models)
     line = refusal()
     assert "tiny/model.onnx cannot be loaded, though its hash is right" in line
-    assert "take the bundle anew from where it came" in line
+    assert "copy the bundle again from its source" in line
 
 
 def test_the_log_of_a_failed_start_has_the_reason_and_no_traceback(settings: Settings) -> None:

@@ -117,5 +117,5 @@ def test_it_refuses_another_bundle_on_the_other_side(models: Path, predict: Pred
     sent = pickle.dumps(predict)
     shutil.rmtree(models / "tiny")
     write_tiny_bundle(models / "tiny", version="1.2.4")
-    with pytest.raises(InvalidBundleError, match="another bundle here"):
+    with pytest.raises(InvalidBundleError, match="a different bundle here"):
         pickle.loads(sent)

@@ -82,7 +82,7 @@ def library(engine: Engine, tag: str) -> str:
     expect(found["codes"] == [0, 2, 2], f"exit codes {found['codes']}: {found['errors']}")
     _, train, keras = found["errors"]
     expect("not part of this installation: `make workshop`" in train, f"train: {train}")
-    expect("which has no pip, or take the container image" in keras, f"--engine keras: {keras}")
+    expect("which has no pip, or use the container image" in keras, f"--engine keras: {keras}")
     return f"version {found['version']} predicts; train and --engine keras say how to get them"
 
 

@@ -32,7 +32,7 @@ def test_fluxes_per_sample_raise_no_doubt(simulated: FloatArray, tmp_path: Path)
 @pytest.mark.parametrize("rows", [5, 1000])
 def test_a_table_in_another_unit_is_told_so(simulated: FloatArray, tmp_path: Path, factor: Any, rows: int) -> None:
     _, said = predict(simulated[:rows] * factor, tmp_path)
-    assert "noise that does not belong to their brightness" in said
+    assert "noise that does not fit their brightness" in said
     assert "--unit per_pixel" in said
 
 

@@ -49,7 +49,7 @@ def test_advice_where_there_is_no_pip_calls_none(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(installation, "find_spec", lambda _: None)
     monkeypatch.setattr("sys.prefix", "/opt/gaia-redshift")
     advice = installation.how_to_install("gpu")
-    assert "[gpu]' to /opt/gaia-redshift, which has no pip, or take the container image" in advice
+    assert "[gpu]' to /opt/gaia-redshift, which has no pip, or use the container image" in advice
 
 
 def test_the_checkout_is_the_folder_it_was_installed_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

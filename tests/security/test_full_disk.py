@@ -76,5 +76,5 @@ def test_metrics_go_where_there_is_room_and_take_it_before_a_worker_starts(
     assert not folder.exists()
     assert [path.name for path in disk.iterdir()] == ["filler"]
     monkeypatch.setattr(metrics_files, "_PLACES", (disk, disk))
-    with pytest.raises(StorageFullError, match="no room for the metrics"), metrics_files.files_for(2):
+    with pytest.raises(StorageFullError, match="no space for the metrics"), metrics_files.files_for(2):
         pass

@@ -45,7 +45,7 @@ def test_no_file_of_any_format_takes_memory_or_time_or_an_unexpected_error(targe
         with target.watched():
             reply = target.post("/predict/table", content, kind)
         assert expect_refusal(reply, 400, 413, 422) != "internal_error", name
-    assert "did not foresee" not in target.log.read_text()
+    assert "unexpected error of a table reader" not in target.log.read_text()
 
 
 def test_strange_files_are_read_to_their_last_row_in_little_memory(target: Target) -> None:

@@ -1,1 +1,1 @@
-"""How the jobs' database came to be what `schema` says, step by step."""
+"""Migrations of the jobs' database to the tables in `schema`."""

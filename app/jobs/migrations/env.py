@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `database` hands over."""
+"""Alembic's entry point: runs the migrations on the connection passed by `database`."""
 
 from alembic import context
 

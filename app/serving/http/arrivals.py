@@ -1,7 +1,7 @@
-"""What has arrived and was not looked at yet: bytes on a connection, connections on a port.
+"""Data in the operating system's queues: unread bytes of a connection, connections not yet accepted.
 
-A socket that is closed before its bytes are read, or a port before its connections are accepted, resets them: the
-client has sent a request, and gets no answer. Imports nothing of the project.
+Closing a socket with unread bytes, or a port with connections not yet accepted, resets the connections: a client that
+has sent a request then gets no answer. Imports nothing of the project.
 """
 
 import array
@@ -16,10 +16,10 @@ from contextlib import suppress
 
 _SO_ATTACH_FILTER = 26
 _TCP_INFO_WAITING = 24
-"""Where Linux keeps, in TCP_INFO of a port, the number of connections that wait to be accepted."""
+"""Offset in Linux's TCP_INFO of a listening socket of the number of connections waiting to be accepted."""
 _STEP_SECONDS = 0.02
 _LEAST_SECONDS = 0.1
-"""For handshakes that have begun."""
+"""Seconds for handshakes that have begun."""
 _MOST_SECONDS = 10.0
 
 _NO_SYN = (
@@ -32,7 +32,7 @@ _NO_SYN = (
 
 
 def unread_bytes(transport: asyncio.BaseTransport) -> int:
-    """Return how many bytes of a connection the system holds for us; 0 if it cannot say."""
+    """Return the number of unread bytes of a connection; 0 if the system cannot tell."""
     found = array.array("i", [0])
     sock = transport.get_extra_info("socket")
     with suppress(OSError, AttributeError, ValueError):
@@ -41,10 +41,10 @@ def unread_bytes(transport: asyncio.BaseTransport) -> int:
 
 
 def take_no_more(listening: Sequence[socket.socket]) -> None:
-    """Let new clients knock in vain, but whoever is connected already be accepted still.
+    """Ignore new connections, while those already established can still be accepted.
 
-    It holds in every process that has the same port. Where the system is not Linux nothing happens: a client that
-    connects in the moment in which the port is closed is reset.
+    This affects every process that shares the port. On systems other than Linux it does nothing, and a client that
+    connects just as the port is closed is reset.
     """
     instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in _NO_SYN)
     held = ctypes.create_string_buffer(instructions)
@@ -55,7 +55,7 @@ def take_no_more(listening: Sequence[socket.socket]) -> None:
 
 
 async def accept_waiting(listening: Sequence[socket.socket]) -> None:
-    """Return when the event loop has accepted every connection that waited."""
+    """Return when the event loop has accepted every waiting connection."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     while (waited := loop.time() - began) < _MOST_SECONDS:

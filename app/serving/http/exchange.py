@@ -1,4 +1,4 @@
-"""One request and its answer, as ASGI sees them. Imports `errors` and its neighbours."""
+"""One request and its answer, for ASGI. Imports `errors` and its neighbours."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from app.serving.http.framing import Head
 from gaia_redshift.errors import RedshiftError
 
 HIGH_WATER = 64 << 10
-"""Bytes of a body that wait for the application before no more are read."""
+"""Most bytes of a body buffered for the application; beyond it, reading pauses."""
 
 IN_SERVICE = "gaia_redshift.in_service"
 """In an ASGI scope: the tasks of all requests that this process serves at the moment, the request itself included."""
 
 WHOLE_BODY = "gaia_redshift.whole_body"
-"""In an ASGI scope: a function that returns the body and leaves none to be received, or None if more of it is to come
-or it is larger than the function is told."""
+"""In an ASGI scope: a function that returns the whole body, after which none is left to receive; None if the body is
+incomplete, or larger than the function's argument."""
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus if status >= 200
@@ -36,7 +36,7 @@ def write_head(
     Raises
     ------
     RuntimeError
-        If a header holds a line end: it would make another header, or another answer.
+        If a header holds a line end, which would allow header injection.
     """
     lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     lines += [b"%b: %b\r\n" % header for header in headers if header[0] != b"connection"]
@@ -58,16 +58,16 @@ def address_of(transport: asyncio.BaseTransport, what: str) -> tuple[str, int] |
 
 
 class Carrier(Protocol):
-    """What an exchange needs of its connection."""
+    """The interface of a connection for an exchange."""
 
     transport: asyncio.Transport
     writable: asyncio.Event
 
     def want_more(self) -> None:
-        """Go on reading the body."""
+        """Continue reading the body."""
 
     def finish(self) -> None:
-        """Take note that the answer is written."""
+        """Note that the answer has been written."""
 
 
 class Exchange:
@@ -79,9 +79,9 @@ class Exchange:
         The ASGI scope.
     carrier : Carrier
     default_headers : list of pairs
-        What every answer begins with.
+        Headers of every answer.
     head : Head
-        Says whether the connection stays open afterwards, and whether the client waits for leave to send its body.
+        Says whether to keep the connection open, and whether the client waits for 100 Continue.
     """
 
     __slots__ = (
@@ -121,10 +121,10 @@ class Exchange:
         self.started = self.answered = False
         self._head = b""
         self._left: int | None = None
-        """Bytes that the answer still has to bring; None where it comes in chunks."""
+        """Bytes of the answer still to be sent; None if it is chunked."""
 
     async def run(self, application: ASGIApp) -> None:
-        """Let the application answer; whatever it leaves undone ends the connection."""
+        """Let the application answer; an incomplete answer ends the connection."""
         try:
             await application(self.scope, self.receive, self.send)
         except BaseException as error:
@@ -136,7 +136,7 @@ class Exchange:
                 _log.error("the application did not answer")
                 self._carrier.transport.abort()
 
-    # What the connection calls.
+    # Called by the connection.
     def take(self, piece: bytes) -> None:
         """Take a part of the body."""
         self._pieces.append(piece)
@@ -144,17 +144,17 @@ class Exchange:
         self._tell()
 
     def complete(self) -> None:
-        """Take note that the body is complete."""
+        """Note that the body is complete."""
         self.more_body = False
         self._tell()
 
     def leave(self) -> None:
-        """Take note that the client left."""
+        """Note that the client disconnected."""
         self.disconnected = True
         self._tell()
 
     def fail(self, error: RedshiftError) -> None:
-        """Let the application's next `receive` raise: the body is not one. The connection ends with the answer."""
+        """Make the application's next `receive` raise, for an invalid body; the connection ends with the answer."""
         self._error, self.keep_alive = error, False
         self._tell()
 
@@ -163,16 +163,16 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # What the application calls.
+    # Called by the application.
     def whole_body(self, most_bytes: int) -> bytes | None:
-        """Return the body if all of it is here and no larger, and leave none to be received."""
+        """Return the body if it is complete and no larger, after which none is left to receive; else None."""
         if self.more_body or self.waiting_bytes > most_bytes or self._error is not None or self.disconnected:
             return None
         pieces, self._pieces, self.waiting_bytes, self._news = self._pieces, [], 0, False
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def receive(self) -> Message:
-        """Return what came of the body since the last call, or wait for more; after the last part, for the end."""
+        """Return the next part of the body, waiting for it if necessary; after the last, wait for the disconnect."""
         if not self._news and not self.answered:
             if self._expects_continue and not self.started:
                 self._carrier.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -189,7 +189,7 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:
-        """Write the answer. Its head goes out with the first part of its body: each write wakes the client."""
+        """Write the answer. The headers are sent with the first part of the body, since each write wakes the client."""
         if not self._carrier.writable.is_set() and not self.disconnected:
             await self._carrier.writable.wait()
         if self.disconnected:
@@ -201,7 +201,7 @@ class Exchange:
         elif kind == "http.response.body" and self.started and not self.answered:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
         else:
-            raise RuntimeError(f"{kind} is no part of an answer at this point")
+            raise RuntimeError(f"{kind} is not allowed at this point of an answer")
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         given = [*self._default_headers, *headers]
@@ -225,7 +225,7 @@ class Exchange:
         else:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
-                raise RuntimeError("the answer's body is not as long as its Content-Length")
+                raise RuntimeError("the length of the answer's body differs from its Content-Length")
         if self._head or body:
             self._carrier.transport.write(self._head + body if self._head else body)
             self._head = b""

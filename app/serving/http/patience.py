@@ -1,4 +1,4 @@
-"""How long a connection waits for its client. Imports nothing of the project."""
+"""Time limits of a connection. Imports nothing of the project."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LOOK_SECONDS = 0.05
 
 
 class Patience:
-    """One wait at a time, on one timer for all of them: a timer of its own for each took 2% of a small request.
+    """One time limit at a time, on a shared timer, since a timer for each took 2% of a small request.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Patience:
         self._when_over: Callable[[], None] | None = None
 
     def wait(self, seconds: float, when_over: Callable[[], None]) -> None:
-        """Call `when_over` after so many seconds, if the wait does not end and no other begins before."""
+        """Call `when_over` after `seconds`, unless the wait is ended or replaced before."""
         self._due, self._when_over = self._loop.time() + seconds, when_over
         if self._timer is not None:
             if self._timer.when() <= self._due:
@@ -39,11 +39,11 @@ class Patience:
         self._timer = self._loop.call_at(self._due, self._look)
 
     def waits_for(self, when_over: Callable[[], None]) -> bool:
-        """Return whether this is what would be called."""
+        """Return whether this function would be called."""
         return self._when_over == when_over
 
     def end(self) -> None:
-        """End the wait: what was waited for is here."""
+        """End the wait."""
         self._when_over = None
 
     def close(self) -> None:
@@ -65,14 +65,14 @@ class Patience:
 
 
 class ReaderPatience:
-    """Cuts a client off that reads nothing of its answer.
+    """Disconnects a client that does not read its answer.
 
     Parameters
     ----------
     loop : asyncio.AbstractEventLoop
     transport : asyncio.Transport
     seconds : float
-        After which some more must have been read, again and again.
+        Interval in which the client must have read some bytes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, seconds: float) -> None:
@@ -83,12 +83,12 @@ class ReaderPatience:
         self.end = self._patience.end
 
     def begin(self) -> None:
-        """Judge the client from now on: it does not keep up with its answer."""
+        """Start checking the client, which does not keep up with its answer."""
         self._unsent = self._transport.get_write_buffer_size()
         self._patience.wait(self._seconds, self._judge)
 
     def reads(self) -> bool:
-        """Return whether the client has read some of its answer since it was asked last."""
+        """Return whether the client has read some of its answer since the last call."""
         unsent, before = self._transport.get_write_buffer_size(), self._unsent
         self._unsent = unsent
         return not before or unsent < before

@@ -1,4 +1,4 @@
-"""Connections beyond the limit, which are looked at for a moment: health checks are answered however many there are.
+"""Connections beyond the limit, kept briefly so that health checks are answered at any load.
 
 Imports nothing of the project.
 """
@@ -7,9 +7,9 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
-"""A connection beyond the limit has this long to show that it asks for the service's health."""
+"""Seconds in which a connection beyond the limit must send a health check."""
 _MOST = 128
-"""Connections that are looked at; of more, the oldest has had its time, so a flood can never fill the room."""
+"""Most connections kept beyond the limit; for each further one, the oldest is refused."""
 
 
 class Refusable(Protocol):
@@ -20,11 +20,11 @@ class Refusable(Protocol):
 
 
 _beyond: WeakKeyDictionary[object, dict[Refusable, None]] = WeakKeyDictionary()
-"""For the state of each server, its connections beyond the limit, the oldest first."""
+"""The connections beyond the limit, by server state, oldest first."""
 
 
 def add(state: object, connection: Refusable) -> None:
-    """Look at one connection more, and let the oldest go if that is too many."""
+    """Add a connection, and refuse the oldest if there are too many."""
     connections = _beyond.setdefault(state, {})
     connections[connection] = None
     if len(connections) > _MOST:
@@ -34,10 +34,10 @@ def add(state: object, connection: Refusable) -> None:
 
 
 def discard(state: object, connection: Refusable) -> None:
-    """Forget a connection: it is closed, or there is room for it now."""
+    """Remove a connection that was closed or accepted."""
     _beyond.get(state, {}).pop(connection, None)
 
 
 def holds(state: object, connection: Refusable) -> bool:
-    """Return whether a connection is one too many."""
+    """Return whether a connection is beyond the limit."""
     return connection in _beyond.get(state, ())

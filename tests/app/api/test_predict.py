@@ -139,7 +139,7 @@ def test_a_body_above_the_limit_is_413_announced_or_chunked(models: Path, path: 
 
 def test_too_much_waiting_work_is_429_with_retry_after(service: TestClient, make_flux: Make, monkeypatch: Any) -> None:
     async def full(_flux: FloatArray, _prior: str, **_: bool) -> None:
-        raise OverloadedError("7 spectra already wait: try again in a moment")
+        raise OverloadedError("7 spectra are already waiting: try again in a moment")
 
     monkeypatch.setattr(service.app.state.models.default.batcher, "submit", full)  # type: ignore[attr-defined]
     response = send(service, {"flux": make_flux(1)[0].tolist()})

@@ -69,7 +69,7 @@ def test_the_options_stand_in_the_query(service: TestClient, make_flux: Make) ->
 def test_options_in_the_query_of_a_json_body_are_not_overlooked(service: TestClient, make_flux: Make) -> None:
     json = {"spectra": [{"flux": make_flux(1)[0].tolist()}]}
     error = error_of(service.post("/predict", json=json, params={"model": "tiny"}), 422, "invalid_request")
-    assert error["message"] == "with a JSON body the options stand in the body"
+    assert error["message"] == "with a JSON body, give the options in the body, not in the query"
     error = error_of(service.post("/predict", json=json, params={"PDF": "true"}), 422, "invalid_request")
     assert error["details"] == [{"at": "PDF", "message": "unknown: did you mean pdf?"}]
     error = error_of(service.post("/predict", json=json, params={"utm": "x"}), 422, "invalid_request")

@@ -274,7 +274,7 @@ def test_a_model_that_is_gone_or_replaced_fails_the_job(owner: Owner, monkeypatc
     write_tiny_bundle(owner.settings.models / "tiny", layers=1)
     monkeypatch.setattr("app.jobs.queue.is_gone", lambda _holder: True)
     assert owner.worker.work_once()
-    assert "replaced by another model" in owner.job(job)["error"]["message"]
+    assert "replaced by a different model" in owner.job(job)["error"]["message"]
     (owner.settings.models / "tiny").rename(owner.settings.models.parent / "older")
     other = owner.send(table(3))
     assert owner.worker.work_once()

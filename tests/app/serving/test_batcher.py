@@ -144,7 +144,7 @@ def test_rows_above_the_bound_are_refused_and_the_others_answered() -> None:
         await asyncio.sleep(0.05)  # in the engine
         second = asyncio.create_task(batcher.submit(spectra(1, 90)))
         await asyncio.sleep(0)
-        with pytest.raises(OverloadedError, match="90 spectra already wait"):
+        with pytest.raises(OverloadedError, match="90 spectra are already waiting"):
             await batcher.submit(spectra(200, 11))
         third = asyncio.create_task(batcher.submit(spectra(300, 10)))
         await asyncio.sleep(0)

@@ -26,7 +26,7 @@ def with_flux(position: int, value: Any) -> list[Any]:
         ({"flux": with_flux(3, "1.5")}, "not_a_number", "flux[3] is '1.5', which is not a number"),
         ({"flux": with_flux(3, True)}, "not_a_number", "flux[3] is of the type bool, which is not a number"),
         ({"flux": with_flux(3, [1])}, "not_a_number", "flux[3] is of the type list, which is not a number"),
-        ({"flux": with_flux(3, 10**400)}, "not_finite", "an integer beyond any float"),
+        ({"flux": with_flux(3, 10**400)}, "not_finite", "an integer too large for a float"),
         ({"flux": with_flux(3, float("nan"))}, "not_finite", "flux[3] is nan"),
         ({"flux": with_flux(3, float("inf"))}, "not_finite", "flux[3] is inf"),
         ({"flux": GOOD[:185]}, "ragged_row", "flux has 185 samples, not 186"),

@@ -75,7 +75,7 @@ def test_columns_are_kept_where_they_are_wished_for(tmp_path: Path, command: Com
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, models: Path) -> None:
     for places, options, why in (
         (["in"], {}, "give at least one input"),
-        (["in", "out"], {"processes": 2, "ray": "auto"}, "give one of --processes, --dask and --ray"),
+        (["in", "out"], {"processes": 2, "ray": "auto"}, "give only one of --processes, --dask and --ray"),
         (["in", "out"], {"shard": "3/2"}, "give i/n"),
     ):
         with pytest.raises(InvalidInputError, match=why):

@@ -109,7 +109,7 @@ def test_a_job_that_failed_raises_its_own_error(client: Client, tmp_path: Path) 
 
 def test_a_job_is_run_aborted_deleted_and_listed(client: Client, keeper: Server) -> None:
     job = client.job(pending(keeper))
-    with pytest.raises(ValueError, match="was not told to run"):
+    with pytest.raises(ValueError, match="has not been started"):
         job.wait()
     assert job.id in [one.id for one in client.jobs("PENDING")]
     assert job.run().wait().phase == "COMPLETED"
@@ -272,8 +272,8 @@ def test_the_commands_submit_wait_list_fetch_and_delete(keeper: Server, tmp_path
     assert runner.invoke(application, ["jobs", job_id, "--delete"]).exit_code == 0
     for wrong, why in (
         (["jobs", job_id], f"no job '{job_id}'"),
-        (["jobs", "--delete"], "say which job"),
-        (["jobs", job_id, "--delete", "--abort"], "give one of"),
+        (["jobs", "--delete"], "give the job's ID"),
+        (["jobs", job_id, "--delete", "--abort"], "give only one of"),
         (["submit", str(tmp_path / "none.csv")], "none.csv"),
         (["submit", str(sent), "-o", str(tmp_path / "out.doc")], "tables are written as"),
         (["submit", str(sent), "-o", str(tmp_path / "none" / "out.csv")], "there is no folder"),

@@ -168,7 +168,7 @@ def test_the_help_of_predict_tells_columns_units_and_examples(run, flag: str) ->
     code, out, _ = run("predict", flag)
     text = " ".join(out.split())
     assert code == 0
-    for told in ("flux_0 to flux_185", "bp_0..", "e-/s per sample", "blue to red", "0.33342 in BP and 0.35680 in RP"):
+    for told in ("flux_0 to flux_185", "bp_0..", "e-/s per sample", "blue to red", "0.33342 pixels in BP and 0.35680"):
         assert told in text
     assert "\n    gaia-redshift predict spectra.csv -o redshifts.csv\n" in out
     assert run("-h")[0] == 0

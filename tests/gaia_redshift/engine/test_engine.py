@@ -106,7 +106,7 @@ def test_a_graph_that_takes_something_else_is_refused(tmp_path: Path, density: b
         ANSWERS["density"].read_bytes() if density else tiny_graph().SerializeToString()
     )
     seal(folder, manifest)
-    with pytest.raises(InvalidBundleError, match=f"tiny/model.onnx is no graph of a density model: {missing}"):
+    with pytest.raises(InvalidBundleError, match=f"tiny/model.onnx is not the graph of a density model: {missing}"):
         load_engine(Bundle(folder), "onnx")
 
 
@@ -116,7 +116,7 @@ def test_a_graph_without_a_promised_output_is_refused(tmp_path: Path) -> None:
     del graph.graph.output[[node.name for node in graph.graph.output].index("pdf")]
     (folder / "model.onnx").write_bytes(graph.SerializeToString())
     seal(folder, manifest)
-    with pytest.raises(InvalidBundleError, match="is no graph of a density model: output pdf"):
+    with pytest.raises(InvalidBundleError, match="is not the graph of a density model: output pdf"):
         load_engine(Bundle(folder), "onnx")
 
 

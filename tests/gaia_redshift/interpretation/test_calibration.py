@@ -21,7 +21,7 @@ def table(**changes: list[float]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (table(redshift=[]), "there must be a node"),
+        (table(redshift=[]), "at least one node"),
         (table(redshift=[0.3, 0.1]), "must increase"),
         (table(redshift=[0.1, 0.1]), "must increase"),
         (table(lower68=[0.0]), "one value per redshift node"),
@@ -59,7 +59,7 @@ def test_a_density_needs_levels_on_either_side_of_one_half_and_a_point_offsets_a
         changed({"intervals": {"survey": [], "flat": []}, **both(0.6)}, density=True).refuse_misfit(
             "density", 60, DR3.samples
         )
-    with pytest.raises(ValueError, match="hold its own prediction"):
+    with pytest.raises(ValueError, match="contain its prediction"):
         changed(table(lower95=[0.1, 0.1], lower68=[0.1] * 2, upper68=[0.2] * 2, upper95=[0.3] * 2)).refuse_misfit(
             "point", 0, DR3.samples
         )

@@ -86,7 +86,7 @@ def test_spectra_that_tell_nothing_give_no_numbers() -> None:
     found = Likelihoods(EDGES, FLAT).add(blind, no_flags(1000)).infer()
     assert not found.constrained
     assert np.isnan(found.histogram(0.05).n).all()
-    with pytest.raises(InvalidRequestError, match="do not tell the redshift distribution"):
+    with pytest.raises(InvalidRequestError, match="do not constrain the redshift distribution"):
         found.prior()
 
 

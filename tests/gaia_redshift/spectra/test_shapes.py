@@ -43,7 +43,7 @@ def refusals(array: Any) -> dict[str, str]:
     ("array", "advice"),
     [
         (np.ones((2, 186), complex), "send its real part"),
-        (np.ones((2, 186), bool), "NaN for what is masked"),
+        (np.ones((2, 186), bool), "NaN for masked values"),
         (np.ones((2, 186), "M8[s]"), "dates"),
         (np.ones((1, 3, 186)), r"array.reshape(-1, 186)"),
         (np.ones((186, 5)), "array.T"),

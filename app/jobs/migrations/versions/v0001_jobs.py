@@ -1,4 +1,4 @@
-"""Jobs and their parts, as they were at first."""
+"""First version of the tables for jobs and parts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _TEXT, _COUNT, _SIZE = sa.Text(), sa.Integer(), sa.BigInteger()
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "jobs",
         sa.Column("number", sa.Integer(), primary_key=True, autoincrement=True),
@@ -67,6 +67,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them, and with them all jobs."""
+    """Drop the tables, and with them all jobs."""
     op.drop_table("parts")
     op.drop_table("jobs")
