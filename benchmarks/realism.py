@@ -23,7 +23,6 @@ from rich.table import Table
 
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.spectra import find_release
-from training.evaluation import realism
 from training.simulation import constants, noise
 from training.simulation import gaiaxpy_simulator as gaiaxpy
 from training.simulation.instrument import BANDS, WINDOW_PX

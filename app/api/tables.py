@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator
 
 from app.api.predict import ERRORS, PRIOR
-from app.serving.blocks import predict_blocks
 from app.serving.registry import Model
 from app.serving.rows import answer_blocks, refuse_many
 from app.serving.sample import in_thread, sample_prior

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.errors import Detail, InvalidInputError, counted
+from gaia_redshift.errors import Detail, InvalidInputError
 from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
 from training.data.columns import read_columns
 from training.data.unusable import unusable

@@ -203,7 +203,7 @@ def _extent(sigma_px: float, count: int) -> SingleArray:
 
 
 def _scale(
-    window: dict[Any, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator, release: str
+    window: dict[Band, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator, release: str
 ) -> NDArray[np.float64]:
     """Return what makes each source as bright as it should be, shape (n, 1)."""
     total = {band: values.sum(axis=1, dtype=np.float64) * WINDOW_STEP_PX for band, values in window.items()}
