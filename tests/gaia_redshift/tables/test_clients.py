@@ -102,7 +102,7 @@ def test_astropy_finds_no_fault_with_the_votable(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document = votable.parse(write(tmp_path, "votable"), verify="exception")
-    assert [info.name for info in document.resources[0].infos] == ["model"]
+    assert [info.name for info in document.resources[0].infos] == ["QUERY_STATUS", "model"]
 
 
 @pytest.mark.parametrize("name", ["csv", "parquet", "jsonl"])
