@@ -1,4 +1,4 @@
-# Everything runs in .venv, which the targets make themselves: `make serve` needs nothing but Python >= 3.11.
+# Everything runs in .venv, which the targets create: `make serve` needs only Python >= 3.11.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -11,52 +11,52 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
 	GAIA_REDSHIFT_JOBS_FOLDER=$${GAIA_REDSHIFT_JOBS_FOLDER-runs/jobs} $(BIN)/gaia-redshift serve
 
-workshop: .venv/dev.done  ## Set up everything offline: simulate, train, evaluate
+workshop: .venv/dev.done  ## Install the training packages: simulate, train, evaluate
 
-docs: .venv/docs.done  ## Build the documentation as a site, which the service shows at /guide
+docs: .venv/docs.done  ## Build the documentation site, which the service shows at /guide
 	$(BIN)/python docs/site/build.py
 
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Of lines and branches together (96.7% of lines); servers and commands that the tests start count too. What TensorFlow and JAX trace runs
-# as Python while it is traced, and counts.
+# Percent of lines and branches together (96.7% of lines), including servers and commands that the tests start. Code traced by
+# TensorFlow and JAX runs as Python while it is traced, and counts.
 COVERED := 95
-coverage: .venv/dev.done  ## Run all tests, and refuse where library and service are covered less than COVERED percent
+coverage: .venv/dev.done  ## Run all tests, and fail if the coverage of library and service is below COVERED percent
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=$(COVERED)
 
-test-docs: .venv/dev.done docs  ## Run all examples of the documentation, long ones too, and look for what it does not tell
+test-docs: .venv/dev.done docs  ## Run all examples of the documentation, including long ones, and check that everything is documented
 	LONG_EXAMPLES=1 $(BIN)/python -m pytest -rs tests/docs tests/contract
 
-lint: .venv/dev.done  ## Style, types and the architecture's contracts
+lint: .venv/dev.done  ## Check style, types and the layers of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/dev.done  ## Rewrite the code in the house style
+format: .venv/dev.done  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-wheel: .venv/serve.done  ## The library and the shipped models, as build/wheel/*.whl
+wheel: .venv/serve.done  ## Build the wheel of the library and the shipped models, build/wheel/*.whl
 	rm -rf build/wheel
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
 
-wheel-test:  ## Install the wheel by its lock into an empty environment and predict there (PYTHON=python3.14, say)
+wheel-test:  ## Install the wheel with locked dependencies into an empty environment and predict there (e.g. PYTHON=python3.14)
 	$(PYTHON) -m tests.wheel
 
-container-test:  ## Build the CPU image, run docker-compose.yml and look at it (needs Docker or podman, and nothing else)
+container-test:  ## Build the CPU image, run docker-compose.yml and check it (needs only Docker or podman)
 	$(PYTHON) -m tests.container cpu
 
-container-test-gpu:  ## Build the GPU image (7 GB) and look at its Keras engine; needs no GPU
+container-test-gpu:  ## Build the GPU image (7 GB) and check its Keras engine; does not need a GPU
 	$(PYTHON) -m tests.container gpu
 
-release-check:  ## Refuse a release whose VERSION the project and its changelog do not have, or on images without digests
+release-check:  ## Fail if VERSION is not that of the project and its changelog, or an image has no digest
 	grep -qx 'version = "$(VERSION)"' pyproject.toml
 	grep -q '^## $(VERSION)' CHANGELOG.md
 	! grep -E '(BASE=|image: )docker\.io/' Dockerfile docker-compose.yml | grep -vE '@sha256:[0-9a-f]{64}$$'
 
-pin-images:  ## Renew the digests of the images that others make (needs Docker and its registry)
+pin-images:  ## Update the digests of third-party images (needs Docker and its registry)
 	for file in Dockerfile docker-compose.yml; do \
 		for image in $$(sed -nE 's/^.*(BASE=|image: )(docker\.io\/[^@ ]+).*$$/\2/p' $$file); do \
 			digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$image) || exit 1; \
@@ -72,17 +72,17 @@ train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
 		--contaminants runs/others.parquet -o models/default --version 0.3.0 --run-dir runs/default --replace
 
-train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes by JAX on a GPU)
+train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes with JAX on a GPU)
 	mkdir -p runs
 	test -f runs/survey-520k.parquet || $(SIMULATE) -n 520393 --seed 1 -o runs/survey-520k.parquet
 	$(BIN)/gaia-redshift train runs/survey-520k.parquet -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
 		--version 0.3.0 --patience 20 --replace
 
-accuracy: .venv/dev.done  ## The shipped models on one simulated test (after train-default, which simulates it)
+accuracy: .venv/dev.done  ## Evaluate the shipped models on one simulated test part (run train-default first)
 	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/uniform.parquet runs/others.parquet \
 		--reference $(REFERENCE) --figures docs/figures
 
-limit: .venv/dev.done  ## The least possible error of a redshift (minutes by JAX on a GPU, hours without)
+limit: .venv/dev.done  ## Compute the least possible error of a redshift (minutes with JAX on a GPU, hours without)
 	$(BIN)/python benchmarks/limit.py --figures docs/figures
 
 bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by side (servers need wrk and `make peers`)
@@ -94,28 +94,28 @@ bench: .venv/dev.done  ## Measure engines, start-up, servers and tables side by 
 	for model in models/*/; do $(BIN)/python benchmarks/bulk.py --model $$model || exit 1; done
 	$(BIN)/python benchmarks/gpu.py
 
-peers: .venv/dev.done  ## Make the environments of the servers that `make bench` compares with (6 GB)
+peers: .venv/dev.done  ## Install the other servers that `make bench` compares with (6 GB)
 	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
-realism: .venv/dev.done  ## Simulate the whole survey and hold it against real spectra (REFERENCE=DIR, docs/validation.md)
+realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, docs/validation.md)
 	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
 
 RESULTS := docs/reliability
-reliability: .venv/dev.done  ## Overload, crash and fill up the real service, and draw the figures (ten minutes)
+reliability: .venv/dev.done  ## Test the service under overload, crashes and a full disk, and draw the figures (ten minutes)
 	$(BIN)/python -m tests.reliability.overload --out $(RESULTS)/overload.json
 	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
 
 KILLS := 50
-jobs-test: .venv/dev.done  ## Kill, fill up and lock what works on jobs: none lost, none double (half an hour; PostgreSQL of Debian, root)
+jobs-test: .venv/dev.done  ## Test that jobs are neither lost nor done twice after kills, a full disk and locks (half an hour; Debian's PostgreSQL, root)
 	$(BIN)/python -m tests.reliability.jobs --kills $(KILLS) --out $(RESULTS)/jobs.json
 
-archive-test: .venv/dev.done  ## Ask the shipped ADQL of a real TAP service (needs Debian's gavodachs2-server postgresql-15-pgsphere postgresql-15-q3c)
+archive-test: .venv/dev.done  ## Run the documented ADQL on a real TAP service (needs Debian's gavodachs2-server postgresql-15-pgsphere postgresql-15-q3c)
 	$(BIN)/python -m tests.tap
 
 MINUTES := 60
-soak: .venv/dev.done  ## An hour of mixed traffic (MINUTES=60): nothing may grow, nothing may get lost
+soak: .venv/dev.done  ## Run mixed traffic for an hour (MINUTES=60) and check for leaks and lost requests
 	$(BIN)/python -m tests.reliability.soak --minutes $(MINUTES) --out $(RESULTS)/soak.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
 
@@ -123,7 +123,7 @@ SECONDS := 60
 browser-test: .venv/dev.done .venv/browser.done  ## The page in Debian's Chromium (apt-get install chromium, or CHROMIUM=/path); pictures in build/screenshots
 	$(BIN)/python -m pytest -s tests/browser
 
-fuzz: .venv/fuzz.done  ## Coverage-guided fuzzing of each reader (SECONDS=60 each)
+fuzz: .venv/fuzz.done  ## Fuzz each reader, guided by coverage (SECONDS=60 each)
 	for reader in json csv npy arrow connection columns manifest graph \
 		table-csv table-ecsv table-fits table-votable table-parquet table-arrow table-jsonl table-npy table-npz table-zip; do \
 		$(BIN)/python -m tests.fuzz.readers $$reader -max_total_time=$(SECONDS) -max_len=20000 -rss_limit_mb=2000 || exit 1; done
@@ -134,28 +134,28 @@ cluster-test: .venv/dev.done .venv-cluster/done  ## Kill bulk runs MOMENTS times
 	GAIA_REDSHIFT_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest tests/gaia_redshift/bulk tests/training/trainer/test_search.py
 	$(CLUSTER) -m pytest --confcutdir tests/cluster -o filterwarnings=default -rs tests/cluster
 
-scale: .venv-cluster/done  ## What each engine adds to a plain loop, rates, and memory over rows
+scale: .venv-cluster/done  ## Measure the overhead, rate and memory of each engine
 	$(CLUSTER) -m benchmarks.scale
 
 ADVISORIES :=
-audit: .venv/audit.done  ## Known vulnerabilities in what serving and its image install (ADVISORIES="-s osv --osv-url URL" asks a mirror)
+audit: .venv/audit.done  ## Look up known vulnerabilities of the service's dependencies (ADVISORIES="-s osv --osv-url URL" for a mirror)
 	$(BIN)/pip-audit $(ADVISORIES) --strict --require-hashes --disable-pip -r requirements/image.txt
 
-sbom: .venv/audit.done  ## What the images install, as CycloneDX bills of materials
+sbom: .venv/audit.done  ## Write CycloneDX bills of materials of the images
 	mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements/image.txt
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom-gpu.json requirements/gpu.txt
 
-# The lock files name hashes and no index, so any mirror serves. A pip-compile that knows --universal is uv's.
+# The lock files have hashes and no index, so any mirror can be used. uv is needed for --universal.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock' --upgrade
-# What the wheel needs is the same everywhere, and serving's the same in every image and on every developer's machine.
+# The wheel's dependencies have the same versions everywhere, and the service's in every image and development environment.
 LIBRARY := $(LOCK) pyproject.toml --constraint requirements/build.txt
 SERVE := $(LIBRARY) --constraint requirements/library.txt --extra serve
 DEV := $(SERVE) --constraint requirements/serve.txt
-# In an image every setting works: traces, signed bundles and PostgreSQL need these.
+# The images support every setting: traces, signed bundles and PostgreSQL need these extras.
 IMAGE := $(DEV) --constraint requirements/dev.txt --extra otel --extra signed --extra postgresql
-lock:  ## Renew requirements/*.txt (needs uv)
+lock:  ## Update requirements/*.txt (needs uv)
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 	$(LIBRARY) --output-file requirements/library.txt
 	$(SERVE) --output-file requirements/serve.txt

@@ -1,1 +1,1 @@
-"""Many files: each is a job, which any engine schedules; its output is there whole or not at all."""
+"""Predicting many files: each is a job, run by any engine; its output appears only when complete."""

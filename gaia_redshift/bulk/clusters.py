@@ -1,6 +1,6 @@
-"""Jobs on a cluster of Dask or of Ray, which schedule them; rows never pass through either. Imports its neighbours.
+"""Running jobs on a Dask or Ray cluster; rows do not pass through either. Imports its neighbours.
 
-Both send a job again whose worker died; here it is given up after as many deaths as on this machine.
+Both restart a job whose worker died; it is given up after the same number of deaths as on a single machine.
 """
 
 import re
@@ -37,7 +37,7 @@ def run_on_dask(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"--dask {address}: no scheduler answers there: {error}") from error
     with client:
-        # The task goes with each job: what was scattered is lost with the worker that has it.
+        # The task is sent with each job: scattered data would be lost with the worker that holds it.
         known = {client.submit(do, task, job, pure=False): job for job in jobs}
         suspects = []
         for future in as_completed(list(known)):
@@ -48,7 +48,7 @@ def run_on_dask(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple
                 suspects.append(job)
                 continue
             yield job, outcome
-        # Dask suspects every job that waited where a worker died: each is tried once more, alone.
+        # Dask counts a worker's death for all its waiting jobs: each is tried once more, alone.
         for job in suspects:
             try:
                 outcome = client.submit(do, task, job, pure=False).result()
@@ -78,7 +78,7 @@ def run_on_ray(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[
         import ray
     except ImportError as error:
         raise MissingDependencyError(f"--ray needs Ray: {how_to_install('ray')}") from error
-    _knock(address)  # Ray itself waits there for many minutes
+    _knock(address)  # Ray itself would wait for many minutes
     try:
         ray.init(address, log_to_driver=False, ignore_reinit_error=True)
     except (ConnectionError, OSError, ValueError) as error:
@@ -100,7 +100,7 @@ def run_on_ray(task: Task, jobs: Sequence[Job], address: str) -> Iterator[tuple[
 
 
 def _knock(address: str) -> None:
-    """Raise InvalidInputError where an address names a port at which nothing listens."""
+    """Raise InvalidInputError if nothing listens at the address."""
     named = _HOST_AND_PORT.fullmatch(address)
     if named is None:
         return

@@ -1,4 +1,4 @@
-"""What earlier runs left: finished outputs, which are kept, and unfinished parts, which go. Imports its neighbours."""
+"""Files of earlier runs: finished outputs are kept, unfinished ones removed. Imports its neighbours."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +18,9 @@ _ADVICE = "give another folder, or remove it"
 
 
 def kept(jobs: Sequence[Job], settings: Mapping[str, Any]) -> dict[str, Outcome]:
-    """Return what is finished: output to outcome, from the footers of the outputs.
+    """Return the finished jobs' outcomes by output, from the footers of the outputs.
 
-    An output whose input has changed since, or that cannot be read, is made anew.
+    An output that cannot be read, or whose input has changed, is not included.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def kept(jobs: Sequence[Job], settings: Mapping[str, Any]) -> dict[str, Outcome]
 
 
 def read_note(job: Job, settings: Mapping[str, Any]) -> Outcome | None:
-    """Return what an output says of itself, None where it has to be made; raises as `kept`."""
+    """Return the outcome stored in an output, None if it has to be made; raises as `kept`."""
     try:
         if storage.look(job.output) is None:
             return None
@@ -47,7 +47,7 @@ def read_note(job: Job, settings: Mapping[str, Any]) -> Outcome | None:
         return None
     text = (metadata.metadata or {}).get(NOTE)
     if text is None:
-        raise InvalidInputError(f"{storage.shown(job.output)} is there and is not of this command: {_ADVICE}")
+        raise InvalidInputError(f"{storage.shown(job.output)} exists and was not made by this command: {_ADVICE}")
     try:
         note = orjson.loads(text)
         outcome = Outcome.of_note(note)
@@ -67,7 +67,7 @@ def read_note(job: Job, settings: Mapping[str, Any]) -> Outcome | None:
 
 
 def sweep(jobs: Sequence[Job], output: str) -> int:
-    """Remove what a killed run left unfinished of these jobs; return how many files that were."""
+    """Remove unfinished files of a killed run of these jobs, and return their number."""
     own = {job.name.rpartition("/")[2] for job in jobs}
     swept = 0
     for place in storage.parts_of(output):

@@ -1,6 +1,6 @@
-"""One job from its input's first byte to the rename of its output, wherever it runs. Imports its neighbours.
+"""Running one job, on any machine. Imports its neighbours.
 
-Nothing is raised: what goes wrong is the job's failure, so that no engine takes it for its own.
+Nothing is raised: an error is recorded as the job's failure, so that engines do not handle it as their own.
 """
 
 import os
@@ -18,7 +18,7 @@ from gaia_redshift.errors import InvalidInputError, RedshiftError
 
 
 class Task(Protocol):
-    """What is done to each file. It is pickled to where the jobs run."""
+    """The operation on each file; it is pickled and sent to the workers."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -41,7 +41,7 @@ class Task(Protocol):
 
 
 class Note:
-    """What an output says of how it was made: nothing that another run, or another machine, would say otherwise."""
+    """The note in an output on how it was made; it does not depend on the run or the machine."""
 
     def __init__(self, job: Job, settings: Mapping[str, Any]) -> None:
         self._made_from = {"input": job.source.name, "size": job.source.size, "tag": job.source.tag}
@@ -76,7 +76,7 @@ def do(task: Task, job: Job) -> Outcome:
         outcome = Outcome(failure=Failure("storage_refused", storage.reason(error)))
     except MemoryError:
         outcome = Outcome(failure=Failure("out_of_memory", "the process had no memory left"))
-    except Exception as error:  # a fault of ours costs one file, and says so
+    except Exception as error:  # a bug affects one file only, and is reported
         outcome = Outcome(failure=Failure("internal_error", f"{type(error).__name__}: {str(error)[:300]}"))
     outcome.seconds = time.process_time() - started
     return outcome

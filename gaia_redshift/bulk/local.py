@@ -1,7 +1,7 @@
-"""Jobs in processes of this machine; the death of one costs its file another try, and no more. Imports its neighbours.
+"""Running jobs in processes of this machine; if one dies, its file is tried again. Imports its neighbours.
 
-A `ProcessPoolExecutor` breaks for good when one of its processes is killed, and cannot say whose job killed it. So each
-process is an executor of its own: it is made anew, and its job is tried again.
+A `ProcessPoolExecutor` is unusable after one of its processes is killed, and does not say which job was running. So
+each process has its own executor, which is replaced, and its job is tried again.
 """
 
 import multiprocessing
@@ -18,10 +18,10 @@ from gaia_redshift.bulk.outcome import Failure, Outcome
 from gaia_redshift.bulk.plan import Job
 
 MOST_DEATHS = 3
-"""A file at which so many processes died is given up."""
+"""A file is given up after this many processes died on it."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Read by NumPy's libraries when a process begins: a process is a core's work."""
+"""Environment variables of NumPy's libraries: one thread per process."""
 
 
 def run_here(task: Task, jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Outcome]]:
@@ -46,7 +46,7 @@ def run_here(task: Task, jobs: Sequence[Job], processes: int) -> Iterator[tuple[
                 executor = idle.pop() if idle else _process()
                 try:
                     running[executor.submit(do, task, job)] = job, executor
-                except BrokenProcessPool:  # it was killed while it had nothing to do
+                except BrokenProcessPool:  # it was killed while idle
                     executor.shutdown(wait=False)
                     waiting.appendleft(job)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -59,7 +59,7 @@ def run_here(task: Task, jobs: Sequence[Job], processes: int) -> Iterator[tuple[
                     if deaths[job.name] < MOST_DEATHS:
                         waiting.append(job)
                         continue
-                    yield job, given_up(f"{MOST_DEATHS} processes died at this file (killed, or out of memory)")
+                    yield job, given_up(f"{MOST_DEATHS} processes died on this file (killed, or out of memory)")
                     continue
                 idle.append(executor)
                 yield job, outcome
@@ -84,7 +84,7 @@ def _process() -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """Prepare a process: it ends when the one that started it does, even by SIGKILL."""
+    """Make this process end when its parent ends, even by SIGKILL."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""From what a user names to jobs: one input file, one output file. Reads no file's inside. Imports its neighbours."""
+"""Planning jobs from the user's inputs: one output for each file. Does not open files. Imports its neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Which jobs are this run's: every n-th, from number i on."""
+    """The jobs of this run: every n-th, from number i on."""
 
     number: int = 0
     count: int = 1
@@ -70,22 +70,20 @@ def plan(inputs: Sequence[str], output: str, shard: Shard) -> list[Job]:
             one for one in storage.find(given) if one.place == storage.whole(given) or _is_table(one, given, output)
         ]
         if not chosen:
-            raise InvalidInputError(f"{storage.shown(given)}: there are no tables in it")
+            raise InvalidInputError(f"{storage.shown(given)} contains no tables")
         for one in chosen:
             name = _output_name(one.name)
             there = jobs.get(name)
             if there is not None and there.source.place != one.place:
                 places = [Detail(name, storage.shown(each.place)) for each in (there.source, one)]
-                raise InvalidInputError(
-                    f"two inputs would become {name}: give them output folders of their own", places
-                )
+                raise InvalidInputError(f"two inputs would become {name}: use separate output folders for them", places)
             jobs[name] = Job(one, name, storage.below(output, name))
     ordered = [jobs[name] for name in sorted(jobs)]
     if shard.count > len(ordered):
         raise InvalidInputError(f"{counted(len(ordered), 'file', 'files')} cannot be cut into {shard.count} shards")
     clash = [job.source.place for job in ordered if job.output == job.source.place]
     if clash:
-        raise InvalidInputError(f"{storage.shown(clash[0])} would be written over: give another output folder")
+        raise InvalidInputError(f"{storage.shown(clash[0])} would be overwritten: give another output folder")
     return ordered[shard.number :: shard.count]
 
 

@@ -1,4 +1,4 @@
-"""A run: plan, keep what is finished, do the rest, count again, write down. Imports its neighbours."""
+"""A bulk run: plan, keep finished outputs, do the rest, verify, write the manifest. Imports its neighbours."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -44,7 +44,13 @@ class AsyncJob(KnownJob):
         return self
 
     async def wait(self, progress: bool = True) -> Self:
-        """Wait until the job is over; see `Job.wait`."""
+        """Wait until the job is over; see `Job.wait`.
+
+        Parameters
+        ----------
+        progress : bool
+            As for `Job.wait`.
+        """
         self._refuse_pending()
         with talks.progress_bar(progress) as show:
             seconds = talks.LONG_WAIT if show is None else talks.SHORT_WAIT
@@ -57,7 +63,13 @@ class AsyncJob(KnownJob):
         return self
 
     async def result(self, path: str | Path | None = None) -> Any:
-        """Return the table with redshifts, or save it; see `Job.result`."""
+        """Return the table with redshifts, or save it; see `Job.result`.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            As for `Job.result`.
+        """
         wanted = talks.format_of(path)
         if not self.over:
             await self.wait()

@@ -41,7 +41,12 @@ class SpectrumBatch:
 
     @staticmethod
     def join(batches: Sequence["SpectrumBatch"]) -> "SpectrumBatch":
-        """Concatenate one or more batches on the same grid; carried columns are dropped."""
+        """Concatenate one or more batches on the same grid; carried columns are dropped.
+
+        Parameters
+        ----------
+        batches : sequence of SpectrumBatch
+        """
         if len(batches) == 1:
             return batches[0]
         problems: dict[int, Problem] = {}
@@ -54,7 +59,13 @@ class SpectrumBatch:
         return SpectrumBatch(np.concatenate([batch.flux for batch in batches]), source_id, problems, batches[0].grid)
 
     def in_samples(self, unit: Unit | None) -> "SpectrumBatch":
-        """Return the batch converted from `unit` to e-/s per sample; None is per sample."""
+        """Return the batch converted to e-/s per sample.
+
+        Parameters
+        ----------
+        unit : {"per_sample", "per_pixel"}, optional
+            Unit of the fluxes; None is per sample.
+        """
         return self if unit in {None, "per_sample"} else replace(self, flux=per_sample(self.flux, unit, self.grid))
 
     def checked(self) -> "SpectrumBatch":

@@ -40,7 +40,7 @@ def validate(flux: ArrayLike, grid: Grid = DR3) -> NDArray[np.uint8]:
     Parameters
     ----------
     flux : array_like, shape (n, samples)
-        e-/s per sample.
+        In e-/s per sample.
     grid : Grid
 
     Returns

@@ -41,7 +41,7 @@ def refuse_calibrated_arrays(table: Table, bands: Mapping[str, tuple[int, ...]])
 def _calibrated() -> InvalidTableError:
     wanted = next(iter(RELEASES.values())).retrieval_types[0]
     return InvalidTableError(
-        "these are externally calibrated spectra (XP_SAMPLED, or of gaiaxpy.calibrate), in W m-2 nm-1: the model reads "
+        "these are externally calibrated spectra (XP_SAMPLED, or gaiaxpy.calibrate), in W m-2 nm-1: the model reads "
         f"internally calibrated ones in e-/s; download {wanted} with DATA_STRUCTURE=RAW of the same sources instead",
         [Detail("flux", f"{CALIBRATED_SAMPLES} wavelengths, or a unit of W or erg")],
     )

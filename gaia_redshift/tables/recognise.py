@@ -56,7 +56,7 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
         found = _samples(table, wanted)
     if says is not None and says.name != found.release:
         raise InvalidTableError(
-            f"the table says that it holds {says.name}, its columns are of {found.release}: {found.sentence}",
+            f"the table says that it holds {says.name}, but its columns are of {found.release}: {found.sentence}",
             [Detail(says.name, "said"), Detail(found.release, "found")],
         )
     source_id = identifier_column(schema)

@@ -85,7 +85,7 @@ def read_errors(table: Table, found: Recognised, row: int) -> NDArray[np.float64
     Returns
     -------
     ndarray, shape (samples,), or None
-        e-/s per sample, from the archive's errors and correlations; None where the row has not all of them.
+        In e-/s per sample, from the archive's errors and correlations; None where the row has not all of them.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
 
     Parameters
     ----------
-    column : pyarrow array of string
+    column : pyarrow array of text
     decimal_comma : bool
         Whether a comma may stand for the point.
     """
@@ -92,7 +92,7 @@ def arrays(column: pyarrow.Array, allowed: tuple[int, ...]) -> Rows:
 
     Parameters
     ----------
-    column : pyarrow array of string
+    column : pyarrow array of text
     allowed : tuple of int
         Lengths that the arrays may have; k is the first of them that a row has.
     """

@@ -41,8 +41,8 @@ def test_files_and_patterns_keep_their_names(folder: Path, monkeypatch: pytest.M
     ("inputs", "output", "why"),
     [
         (["missing.csv"], "o", "there is no such file or folder"),
-        (["*.fits"], "o", "there are no tables in it"),
-        (["a.parquet"], ".", "would be written over"),
+        (["*.fits"], "o", "contains no tables"),
+        (["a.parquet"], ".", "would be overwritten"),
         (["a.parquet", "deep"], "o", "two inputs would become a.parquet"),
         (["nowhere://x/a.csv"], "o", "is no address that can be read|pip install"),
     ],

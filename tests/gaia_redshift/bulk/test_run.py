@@ -130,7 +130,7 @@ def test_outputs_of_other_settings_and_of_others_are_left_alone(tmp_path: Path, 
     ]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.parquet").write_bytes(source.read_bytes())
-    with pytest.raises(RedshiftError, match="is not of this command"):
+    with pytest.raises(RedshiftError, match="was not made by this command"):
         run(predicting(models), [str(source)], str(tmp_path / "mine"), here)
     assert outputs(tmp_path / "out") == before
 

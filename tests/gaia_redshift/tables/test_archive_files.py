@@ -129,7 +129,7 @@ def test_sizes_of_no_release_are_refused_with_those_that_are_known(tmp_path: Pat
 
 
 def test_a_file_that_says_another_release_than_it_holds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidTableError, match="says that it holds Gaia DR4, its columns are of Gaia DR3"):
+    with pytest.raises(InvalidTableError, match="says that it holds Gaia DR4, but its columns are of Gaia DR3"):
         read(coefficients(tmp_path / "a.csv", 55, 55, "# RELEASE: Gaia DR4\n"))
 
 
