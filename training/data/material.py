@@ -159,12 +159,8 @@ def read_others(path: Path) -> tuple[FloatArray, FloatArray, NDArray[np.str_], N
     """Read flux, redshift, part and kind of sources that are no galaxies, from the simulator.
 
     Fluxes have shape (n, 186), all others (n,). Redshifts are NaN for stars and sky; a kind is an index into `KINDS`.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file cannot be read, lacks a column, or holds a galaxy, an unknown kind or part, or a flux that is not
-        finite.
+    Raises InvalidInputError if the file cannot be read, lacks a column, or holds a galaxy, an unknown kind or part, or
+    a flux that is not finite.
     """
     names: dict[str, Kind] = {"z": "number", "part": "text", "kind": "text"}
     flux, read, _ = read_table(path, {name: (name,) for name in names}, names)
