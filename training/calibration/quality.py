@@ -1,7 +1,7 @@
 """The parameters of the quality flags, learnt from training galaxies. Imports `interpretation.quality`; scikit-learn.
 
-A mixture of Gaussians over few features, not a network: it says how likely a spectrum is among galaxies as bright,
-costs little beside the network, and was never shown what it must refuse.
+A mixture of Gaussians over a few features says how likely a spectrum is among galaxies as bright. It costs little
+beside the network, and is learnt without spectra of anything that is no galaxy.
 """
 
 import warnings

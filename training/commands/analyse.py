@@ -34,7 +34,7 @@ SEED = 4
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Numbers of section 3.2."""
+    """Numbers of section 3.2 of the dissertation."""
 
     count: int
     mean: float

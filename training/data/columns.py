@@ -39,15 +39,9 @@ _KNOWN: Mapping[str, Kind] = {"z": "number", "source_id": "text", "parent_id": "
 
 
 def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """Read spectra, redshifts and what else is known of each galaxy.
+    """Read spectra, redshifts and what else is known of each galaxy, as `Dataset` has them, unusable rows included.
 
-    Returns
-    -------
-    columns : dict
-        ``flux`` (n, 186), ``redshift`` (n,), and ``parent``, ``part``, ``source_id``, ``properties`` as `Dataset` has
-        them; unusable rows included.
-    said : mapping
-        What the file says of itself, keys in lower case.
+    Beside these columns by name, of n rows, returns what the file says of itself, keys in lower case.
 
     Raises
     ------

@@ -124,10 +124,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
 def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
     """Return the data set as its user says that it is, observed or simulated; None leaves it as it is.
 
-    Raises
-    ------
-    InvalidInputError
-        If the file says the opposite.
+    Raises InvalidInputError if the file says the opposite.
     """
     if observed is None:
         return dataset

@@ -1,8 +1,7 @@
 """What one training learns from: a survey and, for a density, galaxies of all redshifts and other sources.
 
-Imports `dataset`, `kinds`, `parts` and `split` of the project. The survey says how common each redshift is, and its
-held-out parts set the intervals and the tests. The balance set holds galaxies of rare redshifts, the others what is no
-galaxy.
+The survey says how common each redshift is, and its held-out parts set the intervals and the tests. The balance set
+holds galaxies of rare redshifts, the others what is no galaxy.
 """
 
 from collections.abc import Mapping

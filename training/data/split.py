@@ -40,10 +40,7 @@ class Split:
 def split(dataset: Dataset, seed: int) -> Split:
     """Split as the file says; else at random, as the seed decides, by parent galaxy where known, or by row.
 
-    Raises
-    ------
-    InvalidInputError
-        If a part is empty or unknown, or a parent galaxy has spectra in two parts.
+    Raises InvalidInputError if a part is empty or unknown, or a parent galaxy has spectra in two parts.
     """
     if dataset.part is not None:
         found = _as_the_file_says(dataset, dataset.part)

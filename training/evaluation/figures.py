@@ -48,14 +48,8 @@ def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplo
     """Draw one figure and save it as ``name.png`` and ``name.svg`` in a directory that exists.
 
     `grid` is passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like. Yields axes, or an
-    array of them.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib is not installed.
-    InvalidInputError
-        If the files cannot be written.
+    array of them. Raises MissingDependencyError if matplotlib is not installed, InvalidInputError if the files cannot
+    be written.
     """
     try:
         import matplotlib as mpl

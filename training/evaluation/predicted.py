@@ -78,14 +78,8 @@ def predict(
 ) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would, a density under a prior.
 
-    Returns the rows that get a redshift, and the number of those that do not.
-
-    Raises
-    ------
-    InvalidInputError
-        If no row gets a redshift.
-    UnsupportedByModelError
-        If a point model is asked for another prior than `survey`.
+    Returns the rows that get a redshift, and the number of those that do not. Raises InvalidInputError if none gets
+    one, UnsupportedByModelError if a point model is asked for another prior than `survey`.
     """
     grid = model.bundle.bins
     asked = AnswerOptions(prior, pdf=grid is not None)

@@ -11,16 +11,9 @@ from training.data.material import Sample
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """One epoch: every row once.
+    """One epoch: every row once, in an order of shape (n,) and in batches of a size; the last may have fewer.
 
-    Parameters
-    ----------
-    wanted : callable
-        Returns what is to be learnt of some rows, and their weights.
-    order : ndarray of int, shape (n,)
-        Of the rows.
-    size : int
-        Rows in a batch; the last may have fewer.
+    `wanted` returns what is to be learnt of some rows, and their weights.
     """
 
     def __init__(

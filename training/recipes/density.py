@@ -157,7 +157,7 @@ class DensityRecipe(Recipe):
         total = np.zeros(self.bins)
         for rows in _chunks(len(redshift)):
             total += self.soft_labels(redshift[rows]).sum(axis=0, dtype=np.float64)
-        # A hundredth of a galaxy per bin: a bin that no galaxy fell in is unlikely, not impossible.
+        # A hundredth of a galaxy per bin keeps the probability of a bin without galaxies above zero.
         total += 0.01
         return np.asarray(total / total.sum())
 

@@ -63,8 +63,8 @@ def standardise(network: Network, seen: Seen) -> None:
 def whitening(standard: NDArray[np.float64], count: int) -> FloatArray:
     """Return what turns shapes into their first principal components of unit variance, shape (186, count).
 
-    Neighbouring samples are almost the same number. Descent is slow along what little sets them apart, which is where
-    the redshift is, unless each direction starts with the same weight.
+    Neighbouring samples are highly correlated. The redshift is in their small differences, along which gradient descent
+    is slow unless each direction has the same variance.
     """
     variance, direction = np.linalg.eigh(np.cov(standard.T))
     largest = np.argsort(variance)[::-1][:count]

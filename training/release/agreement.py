@@ -38,12 +38,8 @@ def check_agreement(
 ) -> Agreement:
     """Compare a graph in ONNX with the answer behind the network that it was made from.
 
-    Fluxes are raw, in e-/s per sample, shape (n, 186); `output` is what the Keras network gives for them.
-
-    Raises
-    ------
-    InvalidBundleError
-        If they differ by more than `AGREEMENT` in redshift.
+    Fluxes are raw, in e-/s per sample, shape (n, 186); `output` is what the Keras network gives for them. Raises
+    InvalidBundleError if they differ by more than `AGREEMENT` in redshift.
     """
     answer = double_precision_answer(manifest, calibration)
     if manifest.bin_edges is None:

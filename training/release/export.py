@@ -1,7 +1,7 @@
 """From a trained network to a bundle. Imports `gaia_redshift.bundle` and everything that training made.
 
-The bundle is put together in a hidden folder beside its place and renamed into it when every check has passed: a
-crash leaves no half bundle, and a server never meets one.
+The bundle is put together in a hidden folder beside its place and renamed into it when every check has passed, so that
+a server finds no incomplete one, not even after a crash.
 """
 
 import os

@@ -43,16 +43,12 @@ _ACTIVATIONS = frozenset({"Elu", "Erf", "HardSwish", "LeakyRelu", "Relu", "Sigmo
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a convolution is cut: `count` tiles of `size` outputs each, of which the last may run over the end.
-
-    Attributes
-    ----------
-    taps, length : int
-        Of the kernel, and of the output.
-    """
+    """How a convolution is cut: `count` tiles of `size` outputs each, of which the last may run over the end."""
 
     taps: int
+    """Of the kernel."""
     length: int
+    """Of the output."""
     size: int
 
     @property

@@ -1,8 +1,8 @@
 """One epoch over a training set, by Keras or, where JAX has a GPU, by one compiled loop. Imports `recipes`; Keras.
 
-Keras hands JAX its batches one by one from Python, which takes 2 ms a batch however fast the device is, and a step of
-sixteen spectra is nothing to a GPU. Here JAX goes through the batches by itself; what it computes is the same. Not on
-a CPU, where XLA's convolutions are thirty times slower inside a loop.
+Keras hands JAX its batches one by one from Python, which takes 2 ms a batch, much longer than a GPU needs for a step of
+sixteen spectra. Here JAX goes through the batches in compiled code; what it computes is the same. Not on a CPU, where
+XLA's convolutions are thirty times slower inside a loop.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """The folder of one training run, from which an interrupted run goes on. Imports `data` and `recipes`; Keras.
 
-``recipe.json`` and ``data.json`` say what is trained on what; ``history.csv`` has one row per finished epoch and is
-the run's only clock: row n is written after ``epoch-n.keras`` (network and optimiser) is complete, so whatever
-moment a run is killed at, the files that the last row names are whole. ``best.weights.h5`` is the best epoch so far.
+``recipe.json`` and ``data.json`` say what is trained on what. ``history.csv`` has one row per finished epoch, written
+after ``epoch-n.keras`` (network and optimiser) is complete, so that the files of the last row are whole whenever a run
+is killed. ``best.weights.h5`` is the best epoch so far.
 """
 
 import csv

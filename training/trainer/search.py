@@ -108,7 +108,7 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
         num_initial_points=RANDOM_TRIALS,
         seed=base.seed,
         hyperparameters=choices,
-        # One bad corner of the space must not end the search.
+        # Recipes that cannot be trained do not end the search.
         max_consecutive_failed_trials=trials + 1,
     )
     tuner = _Tuner(oracle=oracle, directory=str(folder), project_name=_PROJECT)

@@ -4,23 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gaia_redshift.errors import MissingDependencyError
 from training.trainer.run import Epoch
 
 
 @contextmanager
 def board(folder: Path | None) -> Iterator[Callable[[Epoch], None] | None]:
-    """Open event files below `folder` for as long as a training lasts; None where no folder is wanted.
-
-    Raises MissingDependencyError if tensorboard is not installed.
-    """
+    """Open event files below `folder` for as long as a training lasts; None where no folder is wanted."""
     if folder is None:
         yield None
         return
-    try:
-        from tensorboard.summary import Writer
-    except ImportError as error:
-        raise MissingDependencyError("--tensorboard needs tensorboard: pip install tensorboard") from error
+    from tensorboard.summary import Writer
+
     writers = {"": Writer(str(folder / "train")), "val_": Writer(str(folder / "validation"))}
 
     def write(row: Epoch) -> None:

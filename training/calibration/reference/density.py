@@ -30,13 +30,8 @@ def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> D
 def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
     """Return the redshift below which each density holds `level`, linear within a bin; shape (n,) or (k, n).
 
-    Parameters
-    ----------
-    densities : ndarray, shape (n, bins)
-    bin_edges : array_like, shape (bins + 1,)
-        Increasing.
-    level : array_like, shape (), (n,) or (k, n)
-        Between 0 and 1; k levels of each density at once cost little more than one.
+    Densities have shape (n, bins), edges (bins + 1,), increasing; levels between 0 and 1 have shape (), (n,) or (k, n):
+    k levels of each density at once cost little more than one.
     """
     return invert(np.cumsum(densities, axis=1), bin_edges, level)
 
