@@ -31,7 +31,7 @@ class Progress:
             return []
         task = self._bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
         move = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, _logs: self._bar.update(task, completed=batch + 1),
+            on_train_batch_end=lambda batch, logs: self._bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
             on_train_end=lambda _logs: self._bar.remove_task(task),
         )
         return [move]
