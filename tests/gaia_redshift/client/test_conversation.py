@@ -90,7 +90,7 @@ def test_an_answer_that_is_none_is_told_in_our_words(body: bytes) -> None:
     for kind in ("application/json", "application/vnd.apache.arrow.stream", "text/html"):
         answer = httpx.Response(200, content=body, headers={"content-type": kind})
         with Client(transport=httpx.MockTransport(lambda _, answer=answer: answer)) as client:
-            with pytest.raises(ServiceError, match="gave an answer that is no prediction"):
+            with pytest.raises(ServiceError, match="is not a prediction: is it another service"):
                 client.predict(np.ones(186))
             with pytest.raises(ServiceError):
                 client.models()

@@ -151,7 +151,7 @@ def test_a_table_is_a_prior_for_arrays_and_for_csv(
         ({"redshift": [0, 1]}, "give survey, flat, sample, or a table"),
         ({"redshift": [0, 1], "density": ["a", "b"]}, "of numbers"),
         ({"redshift": [1, 0], "density": [1, 1]}, "must increase"),
-        ({"redshift": [0, 1], "density": [1, 1], "scale": 1}, "scale is unknown"),
+        ({"redshift": [0, 1], "density": [1, 1], "scale": 1}, "unknown column scale"),
     ],
 )
 def test_what_is_no_prior_is_refused_in_our_words(make_flux: Make, prior: Any, message: str) -> None:
@@ -213,7 +213,7 @@ class LazyFrame:
         ("spectra.csv", r"gaia_redshift\.read\(path\), or use predict_csv"),
         (LazyFrame(), r"collect\(\) makes it one"),
         (Table({"flux": np.ones((1, 186))})[0], r"Row is no table .table\[:1\] is one"),
-        (np.full((2, 186), "1.5"), "text: send array.astype"),
+        (np.full((2, 186), "1.5"), "text: if it holds numbers, send array.astype"),
         (np.ones((2, 343)), "XP_SAMPLED"),
     ],
     ids=["path", "lazy", "row", "text", "calibrated"],
