@@ -175,5 +175,7 @@ def whole(table: Table) -> pyarrow.Table:
     columns = list(range(len(table.schema)))
     table.settle(columns)
     batches = [block.columns for block in table.blocks(columns)]
+    if not batches:
+        return table.schema.empty_table()
     fields = [field.with_type(kind) for field, kind in zip(table.schema, batches[0].schema.types, strict=True)]
     return pyarrow.Table.from_batches(batches).cast(pyarrow.schema(fields))

@@ -159,9 +159,10 @@ class JobsClient(ABC):
 
         Parameters
         ----------
-        table : table, array_like, str, Path, or sequence of int
-            Spectra as for `Client.predict`; the path of a file of any format; a URL (https://) for the service to
-            fetch; or source ids, a one-dimensional sequence of integers, whose spectra it fetches from the archive.
+        table : table, array_like, str, Path, binary file, or sequence of int
+            What `Client.predict` takes; a file of any format, by its path or open in binary mode; an address (https://)
+            that the service may fetch; or source identifiers, whole numbers in one dimension, of spectra that it
+            fetches from the archive.
         **options
             ``model``, ``prior``, ``pdf``, ``unit`` and ``rows`` as for `Client.predict`; ``source_id`` for an array;
             ``format``, ``snr``, ``runid``, ``executionduration``, ``destruction`` and ``notify`` as for ``POST /jobs``.

@@ -54,12 +54,13 @@ def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Gi
 
     Parameters
     ----------
-    given : table, array, path, address or source identifiers
+    given : table, array, path, binary file, address or source identifiers
     options : mapping
         As for ``POST /jobs``; those of the prediction are checked before anything is sent.
     """
     ids = _source_ids(given)
-    if isinstance(given, str | Path) or ids is not None:
+    file: Any = given if hasattr(given, "read") and not hasattr(given, "columns") else None
+    if isinstance(given, str | Path) or ids is not None or file is not None:
         asked = {name: value for name, value in options.items() if name in _CHECKED_HERE}
         others = {name: value for name, value in options.items() if name not in asked}
         sent = {**others, **read_options(**{"prior": "survey", **asked})}
@@ -67,8 +68,10 @@ def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Gi
             return _read_job((yield _told({"source_ids": ids}, sent))), None
         if isinstance(given, str) and given.startswith(("http://", "https://")):
             return _read_job((yield _told({"url": given}, sent))), None
-        with Path(given).open("rb") as file:  # type: ignore[arg-type]
-            return _read_job((yield _upload(Path(given).name, file, "", sent))), None  # type: ignore[arg-type]
+        if file is not None:
+            return _read_job((yield _upload("table", file if file.seekable() else _Pipe(file), "", sent))), None
+        with Path(given).open("rb") as opened:  # type: ignore[arg-type]
+            return _read_job((yield _upload(Path(given).name, opened, "", sent))), None  # type: ignore[arg-type]
     defaults = {"model": None, "prior": "survey", "pdf": False, "unit": None, "rows": "lenient", "source_id": None}
     known = {name: options.get(name, default) for name, default in defaults.items()}
     question = ask(given, None, None, known.pop("source_id"), **known)
@@ -76,6 +79,13 @@ def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Gi
     content = as_arrow(question.spectra, _in_one_type(question.source_id))
     reply = yield _upload("table.arrow", io.BytesIO(content), ARROW, {**others, **question.options})
     return _read_job(reply), Given(given, len(question.spectra), question.problems)
+
+
+class _Pipe:
+    """What comes from a pipe: httpx sends it in pieces, and does not take the length of the pipe for the table's."""
+
+    def __init__(self, file: Any) -> None:
+        self.read = file.read
 
 
 def _source_ids(given: object) -> list[int] | None:

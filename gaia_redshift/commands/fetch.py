@@ -10,13 +10,15 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from gaia_redshift.commands.streams import replacing
+from gaia_redshift.commands.streams import STANDARD, named, open_input, replacing
 from gaia_redshift.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pyarrow
 
 _NAMED_IN_FULL = 20
+_LARGEST = 2**63 - 1
+"""What a source_id may be: Gaia's are whole numbers of 64 bits with a sign."""
 
 EXAMPLES = """
 gaia-redshift fetch --ids my_galaxies.fits -o spectra.fits
@@ -31,7 +33,10 @@ def fetch(
     *,
     ids: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Table with a column source_id, or one id per line; OUT keeps its columns."),
+        typer.Option(
+            metavar="FILE",
+            help="Table with a column source_id, or a line for each id, - for standard input; kept in OUT.",
+        ),
     ] = None,
     adql: Annotated[
         str | None,
@@ -49,17 +54,12 @@ def fetch(
     from gaia_redshift.archive.datalink import DATALINK, default_cache
     from gaia_redshift.archive.tap import TAP, query
     from gaia_redshift.tables.formats import format_to_write
-    from gaia_redshift.tables.identifiers import SOURCE_ID, find_identifier
 
     if (ids is None) == (adql is None):
         raise InvalidInputError("give either --ids or --adql")
     written = format_to_write(output.name)
-    known = _listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
-    place = find_identifier(known.column_names)
-    if place is None:
-        raise InvalidInputError(f"the table has no column {SOURCE_ID}; it has {', '.join(known.column_names)[:200]}")
-    name = known.column_names[place]
-    numbers = _numbers(name, known[name])
+    known = listed(ids) if ids is not None else query(_text(adql or ""), tap or TAP)
+    numbers = numbered(known)
     wanted = [number for number in numbers if number is not None]
     say = Console(stderr=True, highlight=False, soft_wrap=True)
     archive = Archive(datalink or DATALINK, release, cache=cache or default_cache())
@@ -92,28 +92,37 @@ def fetch(
 _DESIGNATION = re.compile(r"\s*(?:Gaia\s+E?DR\d\s+)?(\d+)\s*", re.IGNORECASE)
 
 
-def _numbers(name: str, column: "pyarrow.ChunkedArray") -> list[int | None]:
-    """Return identifiers as integers, also from text such as ``Gaia DR3 4295806720``.
+def numbered(known: "pyarrow.Table") -> list[int | None]:
+    """Return the identifiers in a table as whole numbers, from text such as ``Gaia DR3 4295806720`` too.
 
     Raises
     ------
     InvalidInputError
-        If they are floats, or text that is not a Gaia identifier.
+        If there is no column of them, or they are floats, or text that is no identifier of Gaia's, or there are none.
     """
     import pyarrow
 
+    from gaia_redshift.tables.identifiers import SOURCE_ID, find_identifier
     from gaia_redshift.tables.samples import is_text
 
+    place = find_identifier(known.column_names)
+    if place is None:
+        raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
+    name, column = known.column_names[place], known[place]
+    numbers: list[int | None] = [None] * len(column)
     if pyarrow.types.is_integer(column.type):
-        numbers: list[int | None] = column.to_pylist()
-        return numbers
-    if not is_text(column.type):
-        raise InvalidInputError(f"column {name} holds {column.type}: it needs integers")
-    cells = [cell.strip() if cell else "" for cell in column.to_pylist()]
-    found = [_DESIGNATION.fullmatch(cell) for cell in cells]
-    if wrong := next((cell for cell, match in zip(cells, found, strict=True) if cell and not match), ""):
-        raise InvalidInputError(f"column {name} holds {wrong[:40]!r}, which is not a Gaia source_id")
-    return [None if match is None else int(match[1]) for match in found]
+        numbers = column.to_pylist()
+    elif is_text(column.type):
+        cells = [cell.strip() if cell else "" for cell in column.to_pylist()]
+        found = [_DESIGNATION.fullmatch(cell) for cell in cells]
+        if wrong := next((cell for cell, match in zip(cells, found, strict=True) if cell and not match), ""):
+            raise InvalidInputError(f"{name} holds {wrong[:40]!r}, which is no source_id of Gaia's")
+        numbers = [None if match is None else int(match[1]) for match in found]
+    elif not pyarrow.types.is_null(column.type):
+        raise InvalidInputError(f"{name} holds {column.type}, not whole numbers")
+    if all(number is None for number in numbers):
+        raise InvalidInputError(f"{name} names no source: there is no identifier in any row")
+    return numbers
 
 
 def _text(adql: str) -> str:
@@ -125,26 +134,28 @@ def _text(adql: str) -> str:
     return Path(adql).read_text(encoding="utf-8") if is_file else adql
 
 
-def _listed(path: Path) -> "pyarrow.Table":
-    """Return a table of ids, read from any table, or from text with one id per line."""
+def listed(path: Path) -> "pyarrow.Table":
+    """Return a table of ids: any table, or text with an id a line, perhaps from a pipe; raises InvalidInputError."""
     import pyarrow
 
     from gaia_redshift.archive.datalink import whole
     from gaia_redshift.tables.formats import opened
     from gaia_redshift.tables.identifiers import SOURCE_ID
+    from gaia_redshift.tables.unpack import spooled
 
+    name = "standard input" if path == STANDARD else path.name
     try:
-        with path.open("rb") as file:
+        with open_input(path) as given:
+            file = given if given.seekable() else spooled(given)
             start = file.read(4096)
             file.seek(0)
             if all(line.strip().isdigit() for line in start.splitlines()[:-1] or [start]):
                 lines = [line.strip() for line in file.read().splitlines() if line.strip()]
-                if not all(line.isdigit() for line in lines):
-                    raise InvalidInputError(
-                        f"{path.name}: {next(x for x in lines if not x.isdigit())!r} is no source_id"
-                    )
-                return pyarrow.table({SOURCE_ID: pyarrow.array([int(line) for line in lines], pyarrow.int64())})
-            with opened(file, path.name) as table:
+                wrong = next((line for line in lines if not line.isdigit() or int(line) > _LARGEST), None)
+                if wrong is not None:
+                    raise InvalidInputError(f"{name}: {wrong[:40].decode(errors='replace')!r} is no source_id")
+                return pyarrow.table({SOURCE_ID: pyarrow.array(list(map(int, lines)), pyarrow.int64())})
+            with opened(file, named(path).name) as table:
                 return whole(table)
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from error

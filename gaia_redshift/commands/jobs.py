@@ -1,5 +1,6 @@
 """The command ``jobs``: lists, fetches and deletes jobs of a service."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +16,15 @@ EXAMPLES = """
 gaia-redshift jobs
 gaia-redshift jobs c87e9af6f65adab5800641e6 -o redshifts.fits
 gaia-redshift jobs c87e9af6f65adab5800641e6 --delete
+gaia-redshift submit spectra.fits | gaia-redshift jobs - -o redshifts.fits
 """
 
 
 def jobs(
-    job_id: Annotated[str | None, typer.Argument(metavar="ID", help="One job; all of yours if absent.")] = None,
+    job_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="One job, - for one that standard input names; all of yours if absent."),
+    ] = None,
     *,
     output: Annotated[
         Path | None,
@@ -41,6 +46,8 @@ def jobs(
         raise RedshiftError("give the job's ID: gaia-redshift jobs ID; without an ID all jobs are listed")
     if output is not None:
         check_name(output)
+    if job_id == "-" and not (job_id := sys.stdin.readline().strip()):
+        raise RedshiftError("standard input names no job: give what gaia-redshift submit printed")
     with connected(url, api_key) as client:
         if job_id is None:
             for one in client.jobs():

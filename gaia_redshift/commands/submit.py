@@ -1,5 +1,6 @@
 """The command ``submit``: sends a table to a service as a job."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gaia_redshift.errors import Detail, RedshiftError, counted
+from gaia_redshift.errors import Detail, InvalidInputError, RedshiftError, counted
 
 if TYPE_CHECKING:
     from gaia_redshift.client import Client, Job
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 EXAMPLES = """
 gaia-redshift submit spectra.parquet -o redshifts.parquet
 gaia-redshift submit spectra.fits --url https://redshifts.example.org
+gaia-redshift submit --ids my_galaxies.fits -o redshifts.fits
+zcat spectra.csv.gz | gaia-redshift submit -
 """
 
 Url = Annotated[str, typer.Option("--url", metavar="URL", envvar="GAIA_REDSHIFT_URL", help="Address of the service.")]
@@ -27,14 +30,26 @@ URL = "http://127.0.0.1:8000"
 
 def submit(
     table: Annotated[
-        str,
-        typer.Argument(metavar="IN", help="Table of spectra, as for predict, or a URL for the service to fetch."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="IN",
+            help="Table of spectra, as predict reads it, - for standard input; or an address that the service may "
+            "fetch.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="OUT", help="Wait for the job and save the table with redshifts."),
     ] = None,
     *,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead of IN: sources whose spectra the service fetches; a table with a column source_id, or a line "
+            "for each id, - for standard input.",
+        ),
+    ] = None,
     url: Url = URL,
     api_key: ApiKey = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job; on a terminal, show a progress bar.")] = False,
@@ -55,17 +70,21 @@ def submit(
 
     With --wait or -o, exits with 1 if some rows have no redshift.
     """
+    from gaia_redshift.commands.fetch import listed, numbered
     from gaia_redshift.tables.prior import find_prior
 
+    if (table is None) == (ids is None):
+        raise InvalidInputError("give either a table of spectra or --ids")
     options: dict[str, Any] = {"model": model, "prior": find_prior(prior), "pdf": pdf, "unit": unit}
     if snr:
         options["snr"] = True
     if output is not None and output.name.lower().endswith(".qp.fits"):
         options["format"] = "qp"
+    if output is not None:
+        check_name(output)
+    given: Any = table if ids is None else [one for one in numbered(listed(ids)) if one is not None]
     with connected(url, api_key) as client:
-        if output is not None:
-            check_name(output)
-        job = client.submit(table, **options)
+        job = client.submit(sys.stdin.buffer if given == "-" else given, **options)
         typer.echo(job.id)
         if output is not None or wait:
             finish(job, output)

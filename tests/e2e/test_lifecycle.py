@@ -19,17 +19,9 @@ from app.serving.security import hash_key
 from tests.reliability.service import Service
 from tests.reliability.wire import Answer, Connection, json_question
 from tests.tiny import write_tiny_bundle
+from tests.waiting import PATIENCE, wait_until
 
 QUESTIONS = [json_question(rows, rows) for rows in (1, 2, 30)]
-PATIENCE = 90.0
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"after {seconds:g} s still not true: {what}"
-        time.sleep(0.02)
 
 
 def get(service: Service, path: str) -> str:

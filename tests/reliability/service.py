@@ -18,6 +18,7 @@ from urllib.request import urlopen
 import psutil
 
 from tests.tiny import write_tiny_bundle
+from tests.waiting import wait_until
 
 
 def free_port() -> int:
@@ -120,11 +121,12 @@ class Service:
 
     def wait_for_workers(self, count: int, *, besides: int = 0, seconds: float = 90) -> None:
         """Return when as many workers run, besides one that was killed; raise with the log if they do not."""
-        deadline = time.monotonic() + seconds
-        while len(running := {process.pid for process in self.children()} - {besides}) < count:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(running)} of {count} workers run:\n{self.log.read_text()}")
-            time.sleep(0.05)
+        wait_until(
+            lambda: len({process.pid for process in self.children()} - {besides}) >= count,
+            f"{count} workers run",
+            seconds,
+            log=self.log.read_text,
+        )
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve."""

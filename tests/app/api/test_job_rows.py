@@ -1,12 +1,14 @@
 """What a page shows of a job."""
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from app.api import job_rows
 from gaia_redshift.spectra import DR3
 from tests.app.jobs.owner import Owner, spectra, table
 from tests.gaia_redshift.archive.server import Sky, serving
@@ -142,12 +144,26 @@ def test_events_tell_how_a_job_comes_to_its_end(owner: Owner) -> None:
     assert json.loads(data.removeprefix("data: ")) == owner.job(job)
 
 
-def test_events_of_a_job_that_runs_begin_with_its_progress_and_end_with_its_end(owner: Owner) -> None:
-    import threading
+def after_the_first_event(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> threading.Thread:
+    """Let a thread do something when the first event is on its way; return the thread."""
+    write = job_rows._event
+    thread = threading.Thread(target=do)
 
+    def written(caller: Any, job: Any) -> bytes:
+        event = write(caller, job)
+        if thread.ident is None:
+            thread.start()
+        return event
+
+    monkeypatch.setattr(job_rows, "_event", written)
+    return thread
+
+
+def test_events_of_a_job_that_runs_begin_with_its_progress_and_end_with_its_end(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = owner.send(table(3))
-    work = threading.Timer(0.5, owner.worker.work_once)
-    work.start()
+    work = after_the_first_event(monkeypatch, owner.worker.work_once)
     reply = owner.client.get(f"/jobs/{job}/events")
     work.join()
     assert reply.headers["content-type"].startswith("text/event-stream")
@@ -158,12 +174,9 @@ def test_events_of_a_job_that_runs_begin_with_its_progress_and_end_with_its_end(
     assert json.loads(events[-1][2].removeprefix("data: "))["phase"] == "COMPLETED"
 
 
-def test_events_of_a_job_that_is_destroyed_end_with_an_error(owner: Owner) -> None:
-    import threading
-
+def test_events_of_a_job_that_is_destroyed_end_with_an_error(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     job = owner.send(table(3))
-    destroy = threading.Timer(0.5, lambda: owner.ask("DELETE", f"/jobs/{job}"))
-    destroy.start()
+    destroy = after_the_first_event(monkeypatch, lambda: owner.ask("DELETE", f"/jobs/{job}"))
     text = owner.client.get(f"/jobs/{job}/events").text
     destroy.join()
     event, data = text.strip().split("\n\n")[-1].splitlines()

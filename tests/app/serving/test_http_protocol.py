@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from app.settings import Settings
 from gaia_redshift.spectra import DR3
 from tests.reliability.service import Service
 from tests.reliability.wire import json_question
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -188,20 +189,13 @@ def metrics_of(server: Service) -> str:
         return read_answer(client)[2].decode()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_client_that_leaves_ends_its_work(tmp_path: Path) -> None:
     with Service(tmp_path, layers=8, threads=1) as server:
         question = json_question(9_000, 1)
         with connect(server) as client:
             client.sendall(question.request)
-            wait_for(lambda: "gaia_redshift_batch_rows_sum{" in metrics_of(server))
-        wait_for(lambda: any(line.get("status") == 499 for line in server.lines()))
+            wait_until(lambda: "gaia_redshift_batch_rows_sum{" in metrics_of(server), "a batch is worked on")
+        wait_until(lambda: any(line.get("status") == 499 for line in server.lines()), "the request has ended")
         text = metrics_of(server)
         sizes = [line for line in text.splitlines() if line.startswith("gaia_redshift_batch_rows_sum")]
         assert float(sizes[0].split()[-1]) < 9_000

@@ -1,0 +1,25 @@
+"""What ends a worker in the middle of a job, in tests."""
+
+from typing import Any
+
+import pytest
+
+from app.jobs.queue import Lease
+
+
+class Interrupted(BaseException):
+    """What ends a worker in the middle of something, as a signal that nobody catches."""
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    """Let a worker end after so many parts are entered."""
+    add = Lease.add
+    left = [parts]
+
+    def counted(self: Lease, part: Any, **more: Any) -> None:
+        if not left[0]:
+            raise Interrupted
+        left[0] -= 1
+        add(self, part, **more)
+
+    monkeypatch.setattr(Lease, "add", counted)

@@ -1,0 +1,50 @@
+"""Processes that work on jobs, and are replaced."""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from app.jobs.keeper import Keeper
+from tests.app.jobs.owner import Owner, table
+from tests.waiting import wait_until
+
+Start = Callable[..., Owner]
+
+
+def test_processes_that_are_killed_at_random_moments_lose_nothing(
+    start_jobs: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make jobs-test` does it fifty times, with the whole service."""
+    monkeypatch.setattr("app.jobs.keeper._AGAIN_SECONDS", 0.05)
+    owner = start_jobs(jobs_workers=1)
+    rows = 4096 * 12 + 7
+    content = table(rows)
+    job = owner.send(content, format="csv")
+    chance = random.Random(5)  # noqa: S311 - moments, not secrets
+
+    def further(before: int) -> bool:
+        """Return whether more rows are done, or the job is over."""
+        found = owner.job(job)
+        return found["progress"]["rows_done"] > before or found["phase"] not in {"QUEUED", "EXECUTING"}
+
+    keeper = Keeper(owner.settings)
+    keeper.start()
+    try:
+        seen = 0
+        for _ in range(3):
+            # Whoever asks more often takes the time that the process needs to start.
+            wait_until(partial(further, seen), "a part is done", every=0.1)
+            time.sleep(chance.uniform(0, 0.1))
+            seen = owner.job(job)["progress"]["rows_done"]
+            keeper._kept[0]._process.kill()
+            assert owner.job(job)["progress"]["rows_done"] >= seen
+        wait_until(partial(further, rows), "the job is over", every=0.1)
+    finally:
+        keeper.stop()
+    assert not multiprocessing.active_children()
+    assert owner.job(job)["phase"] == "COMPLETED", owner.job(job)
+    assert owner.result(job) == owner.predicted(content, format="csv")

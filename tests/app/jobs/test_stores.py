@@ -1,0 +1,156 @@
+"""Jobs in a database and among files that are shared, full, locked, away or elsewhere."""
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import DatabaseUnavailableError
+from app.jobs.files import Files
+from app.jobs.queue import Lease
+from tests.app.jobs.owner import Owner, table
+from tests.reliability.postgresql import Cluster, find_postgresql
+
+Start = Callable[..., Owner]
+
+
+def test_two_workers_never_take_the_same_job(owner: Owner) -> None:
+    jobs = [owner.send(table(3, seed=number)) for number in range(12)]
+    taken: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def take() -> None:
+        queue = owner.another()._queue
+        barrier.wait()
+        while (lease := queue.take()) is not None:
+            taken.append(lease.job.id)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(jobs)
+
+
+def test_a_full_disk_makes_a_job_wait_and_not_fail(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = table(4096 * 2)
+    job = owner.send(content, format="csv")
+    put = Files.put
+
+    def full(self: Files, id: str, name: str, content: bytes) -> None:  # noqa: A002 - as it is called
+        if name.startswith("parts/000001"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        put(self, id, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "put", full)
+        assert owner.worker.work_once()
+    assert owner.job(job)["phase"] == "EXECUTING"
+    assert not owner.worker.work_once(), "it is left alone for a while"
+    owner.worker._full.clear()
+    assert owner.worker.work_once()
+    assert owner.result(job) == owner.predicted(content, format="csv")
+
+
+def test_a_database_that_is_away_is_waited_for(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = table(4096 * 2)
+    job = owner.send(content, format="csv")
+    monkeypatch.setattr("app.jobs.database._BUSY_SECONDS", 0.1)
+    locked = owner.another()
+    add = Lease.add
+    other = sqlite3.connect(
+        (owner.settings.jobs_folder or Path()) / "jobs.db", isolation_level=None, check_same_thread=False
+    )
+    tries: list[bool] = []
+    monkeypatch.setattr("app.jobs.patience._LONGEST", 0.1)
+
+    def away(self: Lease, part: Any, **more: Any) -> None:
+        if not tries:
+            other.execute("BEGIN IMMEDIATE")
+        tries.append(True)
+        if len(tries) == 3:
+            other.execute("ROLLBACK")
+        add(self, part, **more)
+
+    monkeypatch.setattr(Lease, "add", away)
+    assert locked.work_once()
+    assert len(tries) > 3
+    assert owner.job(job)["phase"] == "COMPLETED"
+    assert owner.result(job) == owner.predicted(content, format="csv")
+    other.close()
+
+
+def test_a_request_to_a_locked_database_is_told_so_and_predictions_go_on(
+    start_jobs: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.database._BUSY_SECONDS", 0.1)
+    owner = start_jobs()
+    other = sqlite3.connect((owner.settings.jobs_folder or Path()) / "jobs.db", isolation_level=None)
+    job = owner.send(table(2))
+    other.execute("BEGIN IMMEDIATE")
+    refused = owner.ask("POST", f"/jobs/{job}/phase?PHASE=ABORT")
+    assert owner.code(refused) == (503, "database_unavailable")
+    assert refused.headers["retry-after"]
+    assert owner.job(job)["phase"] == "QUEUED"
+    assert owner.predicted(table(2))
+    other.close()
+
+
+def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
+    owner = start_jobs(jobs_files="memory://jobs-of-tests")
+    content = table(5000, unusable=(3,))
+    job = owner.send(content, format="csv")
+    assert owner.worker.work_once()
+    assert owner.result(job) == owner.predicted(content, format="csv")
+    assert owner.ask("GET", f"/jobs/{job}/rows?limit=1&sort=-row").json()["rows"][0]["row"] == 4999
+    assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
+    assert owner.worker._files.jobs() == set()
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    binaries = find_postgresql()
+    if binaries is None:
+        pytest.skip("needs a PostgreSQL: apt-get install postgresql")
+    with Cluster(tmp_path_factory.mktemp("postgresql") / "cluster", binaries) as cluster:
+        yield cluster
+
+
+def test_jobs_in_postgresql_are_as_those_in_sqlite(postgresql: Cluster, start_jobs: Start) -> None:
+    owner = start_jobs(jobs_database=postgresql.url)
+    content = table(4096 * 2, unusable=(5,))
+    job = owner.send(content, format="csv", runid="x")
+    assert owner.job(job)["phase"] == "QUEUED"
+    assert owner.worker.work_once()
+    assert owner.job(job)["progress"] == {"rows_done": 8192, "rows_failed": 1, "rows_total": 8192, "fraction": 1.0}
+    assert owner.result(job) == owner.predicted(content, format="csv")
+    assert [one["job_id"] for one in owner.ask("GET", "/jobs?PHASE=COMPLETED").json()["jobs"]] == [job]
+    test_two_workers_never_take_the_same_job(owner)
+    assert "gaia_redshift_jobs{" in owner.client.get("/metrics").text
+    again = start_jobs(jobs_database=postgresql.url)
+    assert again.job(job)["run_id"] == "x"
+    assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
+
+
+def test_a_service_starts_without_its_database_and_takes_jobs_when_it_is_there(
+    start_jobs: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.jobs.database import Database
+
+    prepare = Database.prepare
+
+    def away(self: Database) -> None:
+        raise DatabaseUnavailableError("the jobs' database does not answer: it is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "prepare", away)
+        owner = start_jobs()
+        assert owner.client.get("/health/ready").status_code == 200
+        assert owner.code(owner.ask("GET", "/jobs")) == (503, "database_unavailable")
+    assert Database.prepare is prepare
+    assert owner.ask("GET", "/jobs").json() == {"jobs": []}
