@@ -104,6 +104,7 @@ realism: .venv/dev.done  ## Simulate the whole survey and compare it with real s
 RESULTS := docs/reliability
 reliability: .venv/dev.done  ## Test the service under overload, crashes and a full disk, and draw the figures (ten minutes)
 	$(BIN)/python -m tests.reliability.overload --out $(RESULTS)/overload.json
+	$(BIN)/python -m tests.reliability.overload --real --attackers 3 --out $(RESULTS)/overload-hostile.json
 	$(BIN)/python -m tests.reliability.faults --out $(RESULTS)/faults.json
 	$(BIN)/python -m tests.reliability.figures $(RESULTS)
 

@@ -1,5 +1,6 @@
 """Errors of the service: HTTP, keys, limits, load and jobs. Imports the library's `errors`."""
 
+import errno
 import math
 from collections.abc import Mapping
 from typing import ClassVar
@@ -100,6 +101,10 @@ class NotReadyError(RedshiftError):
     code = "not_ready"
     status = 503
     retry_after = 1
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
+"""What an OSError says where the disk is full, a file may not grow, or no more may be open."""
 
 
 class StorageFullError(RedshiftError):

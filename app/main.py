@@ -85,6 +85,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.ready, app.state.ready_since, app.state.when_loaded = False, None, when_loaded
     app.state.jobs = None
     app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.samples = asyncio.Semaphore(1)
     app.state.inferred = Inferred(_INFERRED)
     app.state.tables = Turns(app.state.settings.workers)
     app.state.access = Access(app.state.settings)

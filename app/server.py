@@ -6,6 +6,7 @@ models in every worker without a restart.
 """
 
 import gc
+import logging
 import multiprocessing
 import os
 import resource
@@ -29,9 +30,11 @@ from app.api.predict import SmallRequests
 from app.main import UNREADY, create_app
 from app.serving import logs, memory, metrics_files
 from app.serving.fast_path import FastPath
-from app.serving.http import arrivals
+from app.serving.http import arrivals, surplus
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
+
+_log = logging.getLogger("gaia_redshift")
 
 _HEALTH_CHECK_SECONDS = 30
 """Seconds after which a worker that does not answer its supervisor is replaced; decoding a large body takes a few."""
@@ -43,8 +46,7 @@ _LOOK_FOR_SIGNALS_S = 0.1
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(settings.log_format, settings.log_level)
-    _raise_file_limit()
-    share = settings.of_one_worker()
+    share = _within(_raise_file_limit(), settings.of_one_worker())
     protocol: Any = partial(ImpatientProtocol, share)  # uvicorn calls it like the class
     config = uvicorn.Config(
         partial(make_application, share),
@@ -114,10 +116,32 @@ def _end_after(supervisor: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _raise_file_limit() -> None:
-    """Raise the limit of open files to the system's maximum, since every connection is one."""
+def _raise_file_limit() -> int:
+    """Raise the limit of open files to the system's maximum, since every connection is one; return it."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+_OWN_FILES = 64
+"""What a process has open besides: its port, its log, the model, the jobs' database."""
+
+
+def _within(files: int, settings: Settings) -> Settings:
+    """Return settings with no more connections than the system allows open files, so that none is dropped unanswered.
+
+    A connection is a file, and may have another on the disk; those beyond the limit are looked at for a moment.
+    """
+    room = max(1, (files - _OWN_FILES - surplus.MOST) // 2)
+    if files == resource.RLIM_INFINITY or room >= settings.max_connections:
+        return settings
+    _log.warning(
+        "at most %s connections are open at once, not %s: the system allows %s open files (ulimit -n)",
+        room,
+        settings.max_connections,
+        files,
+    )
+    return settings.model_copy(update={"max_connections": room})
 
 
 class Server(uvicorn.Server):

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.api.tables import ACCEPTED
-from app.errors import ForbiddenError, StorageFullError, UnsupportedMediaTypeError
+from app.errors import NO_ROOM, ForbiddenError, StorageFullError, UnsupportedMediaTypeError
 from app.jobs.desk import Desk
 from app.jobs.files import INPUT
 from app.jobs.job import Parameters, Source
@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.wire.fields import FORM, MULTIPART, read_fields
 from app.wire.job_options import JobOptions, by_name, read_options
 from app.wire.media import media_type
-from app.wire.uploads import CHARSETS, NO_ROOM
+from app.wire.uploads import CHARSETS
 from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
 from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON

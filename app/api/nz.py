@@ -79,10 +79,12 @@ async def distribution(
         body = await whole_body(request)
         bins = max((len(each.manifest.bin_edges or ()) for each in models), default=0)
         most = settings.max_spectra
-        async with request.app.state.large_bodies:
-            content = await in_thread(lambda: _infer(read(_table_of(body, most, bins)), width))
+        async with request.app.state.samples:
+            async with request.app.state.large_bodies:
+                table = await in_thread(lambda: _table_of(body, most, bins))
+            content = await in_thread(lambda: _infer(read(table), width))
     else:
-        async with uploaded_table(request, ACCEPTED) as file, request.app.state.large_bodies:
+        async with uploaded_table(request, ACCEPTED) as file, request.app.state.samples:
             content = await in_thread(lambda: _infer(_read_file(file, kind, read), width))
     return Response(content, media_type=JSON)
 

@@ -261,7 +261,12 @@ async def predict_csv(
             own = unit_of_columns(table, found, unit)
             if asked.prior == "sample":
                 every = (batch.in_samples(own) for batch in read_spectra(table, found))
-                asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, max_rows)), pdf)
+                asked = AnswerOptions(
+                    await sample_prior(
+                        chosen, every, lambda rows: refuse_many(rows, max_rows), request.app.state.samples
+                    ),
+                    pdf,
+                )
             blocks = (batch.in_samples(own) for batch in read_spectra(table, found))
             rows = await answer_blocks(blocks, chosen, asked, max_rows, keep)
             if reply_type == JSON:

@@ -101,7 +101,12 @@ async def predict_table(
                 own = unit_of_columns(table, found, unit)
                 if asked.prior == "sample":
                     every = (batch.in_samples(own) for batch in read_spectra(table, found))
-                    asked = AnswerOptions(await sample_prior(chosen, every, lambda rows: refuse_many(rows, most)), pdf)
+                    asked = AnswerOptions(
+                        await sample_prior(
+                            chosen, every, lambda rows: refuse_many(rows, most), request.app.state.samples
+                        ),
+                        pdf,
+                    )
                 blocks = (batch.in_samples(own) for batch in read_spectra(table, found, carry=True, errors=snr))
                 writer = written.writer(draft.file, about)
 

@@ -1,7 +1,6 @@
 """A process that carries out jobs, one after the other. Imports its neighbours, the library, and `serving.logs`."""
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import JobFailedError
+from app.errors import NO_ROOM, JobFailedError
 from app.jobs.database import Database
 from app.jobs.files import Files
 from app.jobs.holder import this_process
@@ -31,8 +30,7 @@ _log = logging.getLogger("gaia_redshift")
 _LOOK_SECONDS = 0.5
 """Seconds between two searches for a job."""
 _FULL_SECONDS = 15.0
-"""Seconds for which a job is skipped after the disk had no room for it."""
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+"""A job is left alone so long after the disk had no room for it."""
 HUNG = 70
 """Exit code of a worker that hangs (EX_SOFTWARE)."""
 
@@ -128,10 +126,10 @@ class Worker:
     def _leave(self, lease: Lease, job: Job, error: OSError) -> None:
         """Give up a job's lease after an error of the disk or the file store."""
         _log.warning("job %s waits: %s", job.id, error)
-        seconds = _FULL_SECONDS if error.errno in _NO_ROOM else 2.0
+        seconds = _FULL_SECONDS if error.errno in NO_ROOM else 2.0
         self._full[job.number] = time.monotonic() + seconds
         with contextlib.suppress(LeaseLostError):
-            patiently(lease.release if error.errno in _NO_ROOM else lease.put_back)
+            patiently(lease.release if error.errno in NO_ROOM else lease.put_back)
 
     def _clear(self, lease: Lease) -> None:
         """Remove the files of a job that was destroyed meanwhile."""

@@ -15,6 +15,7 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import NO_ROOM, StorageFullError
 from app.serving import metrics
 from app.serving.logs import log_request
 from app.serving.security import CONTENT_POLICY, HEADERS, NOTHING
@@ -105,9 +106,12 @@ class _Watched:
             if not self._scope.get("client_left"):
                 raise
             self.status = CLIENT_LEFT
-        except Exception:
+        except Exception as error:
             logging.getLogger("gaia_redshift").exception("unexpected error", extra={"request_id": self.id})
-            await self._fail(RedshiftError("an unexpected error: see the service's log"), send)
+            if isinstance(error, OSError) and error.errno in NO_ROOM:  # wherever a file was wanted, of code even
+                await self._fail(StorageFullError("no file can be opened or written now: try again"), send)
+            else:
+                await self._fail(RedshiftError("an unexpected error: see the service's log"), send)
 
     async def send(self, message: Message) -> None:
         """Send a message, with the headers common to all answers."""

@@ -38,7 +38,9 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         await asyncio.wait([task])
 
 
-async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows: Callable[[int], None]) -> SamplePrior:
+async def sample_prior(
+    model: Model, blocks: Iterator[SpectrumBatch], check_rows: Callable[[int], None], one_at_a_time: asyncio.Semaphore
+) -> SamplePrior:
     """Infer the distribution of all spectra of a table.
 
     Parameters
@@ -48,6 +50,8 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
         Read in threads.
     check_rows : callable
         Called with the number of rows so far; raises if there are too many.
+    one_at_a_time : Semaphore
+        A sample of 100,000 takes a hundred megabytes while it is gathered.
 
     Raises
     ------
@@ -56,17 +60,18 @@ async def sample_prior(model: Model, blocks: Iterator[SpectrumBatch], check_rows
     OverloadedError
         If the queue is full at the first block; a table that has been started is finished.
     """
-    gathered, asked = model.predictor.likelihoods(), AnswerOptions("flat", pdf=True)
-    total = 0
-    batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
-    while batch is not None:
-        total += len(batch)
-        check_rows(total)
-        found = (await model.predict_merged(batch, asked, patient=total > len(batch))).redshifts
-        if found.pdf is not None:
-            gathered.add(found.pdf, found.flags)
+    async with one_at_a_time:
+        gathered, asked = model.predictor.likelihoods(), AnswerOptions("flat", pdf=True)
+        total = 0
         batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
-    return await in_thread(lambda: gathered.infer(replicas=0).prior())
+        while batch is not None:
+            total += len(batch)
+            check_rows(total)
+            found = (await model.predict_merged(batch, asked, patient=total > len(batch))).redshifts
+            if found.pdf is not None:
+                gathered.add(found.pdf, found.flags)
+            batch = await in_thread(lambda: read_part(lambda: next(blocks, None)))
+        return await in_thread(lambda: gathered.infer(replicas=0).prior())
 
 
 class Inferred:

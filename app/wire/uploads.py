@@ -14,7 +14,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import NotAcceptableError, StorageFullError, UnsupportedMediaTypeError
+from app.errors import NO_ROOM, NotAcceptableError, StorageFullError, UnsupportedMediaTypeError
 from app.wire.media import media_type
 from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError, RedshiftError
 
@@ -122,9 +122,6 @@ def _refuse_without_room(announced: str) -> None:
     size = int(announced) if announced.isdecimal() else 0
     if size > _IN_MEMORY_BYTES and size > shutil.disk_usage(tempfile.gettempdir()).free:
         raise OSError(errno.ENOSPC, "less free space than the size of the upload")
-
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 
 
 @asynccontextmanager

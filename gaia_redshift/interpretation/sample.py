@@ -212,8 +212,7 @@ class Likelihoods:
                 f"the redshift distribution of a sample needs at least {FEWEST} galaxies with a density, and there are "
                 f"{len(self)}{self._left_out()}: give more spectra, or take the prior survey or flat"
             )
-        likelihood = np.concatenate(self._parts)
-        self._parts = [likelihood]
+        likelihood = self._joined()
         widths = np.diff(self.edges)
         flat = widths / widths.sum()
         steep = widths * np.exp(-self.edges[:-1] / _STEEP)
@@ -226,6 +225,17 @@ class Likelihoods:
             counts = rng.multinomial(len(drawn), np.full(len(drawn), 1 / len(drawn)), size=replicas)
             again = _maximise(drawn, np.tile(flat, (replicas, 1)), counts.astype(np.float32))
         return SampleDistribution(self.edges, len(likelihood), both[0], again, both[1], len(drawn))
+
+    def _joined(self) -> SingleArray:
+        """Make one part of all, without holding them twice."""
+        joined = np.empty((len(self), len(self._factor)), np.float32)
+        end = len(joined)
+        while self._parts:
+            part = self._parts.pop()
+            joined[end - len(part) : end] = part
+            end -= len(part)
+        self._parts = [joined]
+        return joined
 
     def _left_out(self) -> str:
         parts: Sequence[tuple[int, str]] = ((self.without, "have none"), (self.no_galaxies, "look like no galaxy"))

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from tests.container import drain, gpu, image, monitoring, service
+from tests.container import closed, drain, gpu, image, monitoring, service
 from tests.container.engine import ROOT, Container, Engine, MissingEngineError, free_port
 from tests.container.report import Report, expect
 
@@ -65,6 +65,7 @@ def _compose(engine: Engine, report: Report, tag: str) -> None:
             _look_at(engine, report, engine.container("redshift"), port)
     finally:
         engine.compose("down", env=env)
+    report.check("closed way out", lambda: closed.closed(engine, env))
 
 
 def main(target: str) -> int:

@@ -100,14 +100,18 @@ class Engine:
         found: dict[str, Any] = json.loads(_call([self.name, "image", "inspect", tag]))[0]
         return found
 
-    def compose(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    def compose(self, *arguments: str, env: Mapping[str, str] | None = None, project: str = PROJECT) -> str:
         """Run the compose command on the project's file, under the test's own name."""
-        return _call([*self.compose_command, "-p", PROJECT, *arguments], env=env)
+        return _call([*self.compose_command, "-p", project, *arguments], env=env)
 
-    def container(self, service: str) -> "Container":
+    def remove_network(self, name: str) -> None:
+        """Remove a network if there is one: podman-compose before 1.1 leaves it when it takes services down."""
+        _call([self.name, "network", "rm", name], check=False)
+
+    def container(self, service: str, project: str = PROJECT) -> "Container":
         """Return the container of a service that compose has made."""
         label = "label=com.docker.compose"
-        filters = ["--filter", f"{label}.project={PROJECT}", "--filter", f"{label}.service={service}"]
+        filters = ["--filter", f"{label}.project={project}", "--filter", f"{label}.service={service}"]
         (identifier,) = _call([self.name, "ps", "--all", "--quiet", *filters]).split()
         return Container(self.name, identifier)
 
@@ -135,6 +139,11 @@ class Container:
         """Return what the engine knows about the container."""
         found: dict[str, Any] = json.loads(_call([self.engine, "inspect", self.identifier]))[0]
         return found
+
+    def address(self) -> str:
+        """Return its address in the only network it has."""
+        (network,) = self.inspect()["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
 
     def health(self, patience_s: float = 60) -> str:
         """Return the health status; podman without systemd has no timer, so there the check is run by hand."""

@@ -1,13 +1,16 @@
-"""More work than can be done: only 200 and 429, a bounded wait for who is accepted, and flat memory.
+"""More work than can be done: only 200 and 429, a bounded wait for who is accepted, and bounded memory.
 
 ``python -m tests.reliability.overload --out overload.json`` (``make reliability``). Requests arrive at random times,
-whether or not earlier ones were answered, at multiples of the measured capacity.
+whether or not earlier ones were answered, at multiples of the measured capacity; with ``--attackers``, hostile clients
+do their worst beside them.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -17,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from tests.reliability.service import Service
-from tests.reliability.wire import Connection, Question, json_question
+from tests.reliability.wire import REAL, Answers, Connection, Question, json_question, shipped_redshift
+from tests.security.hostile import Target
+from tests.tiny import tiny_redshift
 
 ROWS = 50
 QUEUED_ROWS = 2000
@@ -89,14 +94,31 @@ async def offer(service: Service, questions: list[Question], rate: float, second
     }
 
 
-async def run(service: Service, seconds: float) -> dict[str, Any]:
+async def offer_among(target: Target, questions: list[Question], rate: float, options: argparse.Namespace) -> Any:
+    """Offer a load while attackers do one thing after the other, and another process asks whether the service lives."""
+    command = [sys.executable, "-m", "tests.reliability.attacks", str(target.port)]
+    attackers = [
+        await asyncio.create_subprocess_exec(*command, str(seed), str(round(options.seconds)), stdout=subprocess.PIPE)
+        for seed in range(options.attackers)
+    ]
+    with target.polled() as seen:
+        load = await offer(target, questions, rate, options.seconds)
+        printed = [await attacker.communicate() for attacker in attackers]
+    load["attacks"] = sum(int(out) for out, _ in printed)
+    load["longest_silence_s"] = round(seen["stall"], 3)
+    load["mb_above_rest"] = round(seen["megabytes"] - target.at_rest)
+    load["health_failure"] = seen["failure"]
+    return load
+
+
+async def run(target: Target, answers: Answers, options: argparse.Namespace) -> dict[str, Any]:
     """Measure the capacity and offer multiples of it."""
-    questions = [json_question(ROWS, seed) for seed in range(16)]
-    await measure_capacity(service, questions, 2)
-    capacity = await measure_capacity(service, questions, seconds / 2)
+    questions = [json_question(ROWS, seed, answers) for seed in range(16)]
+    await measure_capacity(target, questions, 2)
+    capacity = await measure_capacity(target, questions, options.seconds / 2)
     loads = []
-    for times in (0.5, 1, 2, 5, 10):
-        load = await offer(service, questions, times * capacity, seconds)
+    for times in options.times:
+        load = await offer_among(target, questions, times * capacity, options)
         loads.append({"times": times, **load})
         print(json.dumps(loads[-1]))  # noqa: T201 - what this command is for
     return {
@@ -111,15 +133,21 @@ def main() -> None:
     """Overload the service, write the results, and fail if anything but 200 and 429 came back."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="time for each load")
+    parser.add_argument("--times", type=float, nargs="+", default=[0.5, 1, 2, 5, 10], help="of the capacity")
+    parser.add_argument("--attackers", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="the shipped model in place of a tiny one that is as slow")
     parser.add_argument("--out", type=Path, default=Path("overload.json"))
     options = parser.parse_args()
-    limits = {"threads": 1, "max_queued_rows": QUEUED_ROWS, "log_level": "warning"}
-    with tempfile.TemporaryDirectory() as folder, Service(Path(folder), layers=_LAYERS, **limits) as service:
-        results = asyncio.run(run(service, options.seconds))
-        results["exit_code"] = service.stop()
+    limits: dict[str, Any] = {"threads": 1, "max_queued_rows": QUEUED_ROWS, "log_level": "warning"}
+    limits |= REAL if options.real else {}
+    answers: Answers = shipped_redshift if options.real else tiny_redshift
+    with tempfile.TemporaryDirectory() as folder, Target(Path(folder), layers=_LAYERS, **limits) as target:
+        results = asyncio.run(run(target, answers, options))
+        results["exit_code"] = target.stop()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     bad = {name for load in results["loads"] for name in load["outcomes"]} - {"200", "429"}
+    bad |= {load["health_failure"] for load in results["loads"] if load["health_failure"]}
     if bad or results["exit_code"]:
         raise SystemExit(f"overload brought {bad or 'another exit code than 0'}")
 

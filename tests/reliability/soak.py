@@ -20,10 +20,19 @@ from typing import Any
 import numpy as np
 import psutil
 
-from gaia_redshift.predictor import Predictor
 from tests.reliability.attacks import attack
 from tests.reliability.service import Service
-from tests.reliability.wire import BAD, Answers, Connection, Question, csv_question, json_question, leave_early
+from tests.reliability.wire import (
+    BAD,
+    REAL,
+    Answers,
+    Connection,
+    Question,
+    csv_question,
+    json_question,
+    leave_early,
+    shipped_redshift,
+)
 from tests.tiny import SHIPPED, tiny_redshift, write_tiny_bundle
 
 _CLIENTS = 8
@@ -149,8 +158,8 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="the shipped model in place of a tiny one")
     parser.add_argument("--out", type=Path, default=Path("soak.json"))
     options = parser.parse_args()
-    real = {"models": SHIPPED, "default_model": "default"} if options.real else {}
-    answers = (lambda flux: Predictor(models=SHIPPED)(flux)["redshift"]) if options.real else tiny_redshift
+    real = REAL if options.real else {}
+    answers: Answers = shipped_redshift if options.real else tiny_redshift
     with (
         tempfile.TemporaryDirectory() as folder,
         Service(Path(folder), workers=options.workers, **real) as service,

@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3, FloatArray
-from tests.tiny import tiny_redshift
+from tests.tiny import SHIPPED, tiny_redshift
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,21 @@ def flux_of(rows: int, seed: int) -> FloatArray:
 
 Answers = Callable[[FloatArray], NDArray[np.floating[Any]]]
 """The redshifts of spectra, computed without the service."""
+
+
+REAL: Mapping[str, Any] = {"models": SHIPPED, "default_model": "default"}
+"""Settings of a service with the shipped model."""
+
+
+@cache
+def _shipped() -> Predictor:
+    return Predictor(models=SHIPPED)
+
+
+def shipped_redshift(flux: FloatArray) -> NDArray[np.floating[Any]]:
+    """Return what the shipped model answers."""
+    found: NDArray[np.floating[Any]] = _shipped()(flux)["redshift"]
+    return found
 
 
 def json_question(rows: int, seed: int, answers: Answers = tiny_redshift, **headers: str) -> Question:

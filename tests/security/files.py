@@ -8,16 +8,20 @@ import zipfile
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow
+from pyarrow import parquet
 
+from gaia_redshift.spectra import DR3
 from tests.security.corpus import NAMES, ROW
 
-CSV, GZIP, ZIP, NPY, JSONL, FITS = (
+CSV, GZIP, ZIP, NPY, JSONL, FITS, PARQUET = (
     "text/csv",
     "application/gzip",
     "application/zip",
     "application/x-npy",
     "application/x-ndjson",
     "application/fits",
+    "application/vnd.apache.parquet",
 )
 TABLE = f"{NAMES}\n{ROW}\n".encode()
 _LINE = json.dumps({"flux": [float(number) for number in ROW.split(",")]}).encode() + b"\n"
@@ -103,3 +107,26 @@ def strange() -> Iterator[tuple[str, bytes, str, int]]:
     yield "CSV, 75,000 ragged rows", NAMES.encode() + b"\n" + ragged, CSV, 75_900
     yield "CSV, 8,000 rows of empty cells", NAMES.encode() + b"\n" + (b"," * 185 + b"\n") * 8000, CSV, 8000
     yield "a table in a zip of many levels", zipped(("../../a.csv", TABLE)), ZIP, 1
+
+
+def _parquet(column: pyarrow.Array) -> bytes:
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"flux": column}), file)
+    return file.getvalue()
+
+
+def empty_rows(rows: int) -> Iterator[tuple[str, bytes, str]]:
+    """Yield tables of one good row, or none, and then of rows that hold no usable spectrum, in few bytes each."""
+    names = NAMES.encode()
+    yield "JSON lines, empty objects", _LINE + b"{}\n" * rows, JSONL
+    yield "JSON lines, null", _LINE + b'{"flux":null}\n' * rows, JSONL
+    yield "JSON lines, short", _LINE + b'{"flux":[1]}\n' * rows, JSONL
+    yield "JSON lines, text", _LINE + b'{"flux":"x"}\n' * rows, JSONL
+    yield "JSON lines, another name", b'{"fluxes":[1]}\n' * rows, JSONL
+    yield "JSON lines, empty objects alone", b"{}\n" * rows, JSONL
+    yield "CSV, an identifier", b"source_id,flux\n" + b"1,\n" * rows, CSV
+    yield "CSV, a word", names + b"\n" + ROW.encode() + b"\n" + b"x\n" * rows, CSV
+    yield "gzip of JSON lines", gzip.compress(_LINE + b"{}\n" * rows), GZIP
+    yield "Parquet, null", _parquet(pyarrow.nulls(rows, pyarrow.list_(pyarrow.float32()))), PARQUET
+    flat = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(np.zeros(rows * DR3.samples, np.float32)), DR3.samples)
+    yield "Parquet, zeros", _parquet(flat), PARQUET

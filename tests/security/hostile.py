@@ -72,13 +72,20 @@ class Target(Service):
         return self._poll.stdout.readline()
 
     @contextmanager
-    def watched(self, stall: float = STALL_SECONDS, megabytes: float = MEGABYTES) -> Iterator[None]:
-        """Poll the service meanwhile; it must live, and keep within memory and silence."""
+    def polled(self) -> Iterator[dict[str, Any]]:
+        """Poll the service meanwhile; what was seen is there at the end."""
+        seen: dict[str, Any] = {}
         self._say()
         try:
-            yield
+            yield seen
         finally:
-            seen = json.loads(self._say())
+            seen.update(json.loads(self._say()))
+
+    @contextmanager
+    def watched(self, stall: float = STALL_SECONDS, megabytes: float = MEGABYTES) -> Iterator[None]:
+        """Poll the service meanwhile; it must live, and keep within memory and silence."""
+        with self.polled() as seen:
+            yield
         assert seen["failure"] is None, seen
         assert seen["megabytes"] - self.at_rest < megabytes, (seen, self.at_rest)
         assert seen["stall"] < stall, seen

@@ -3,8 +3,8 @@
 After the second, print what was seen, as JSON, and wait for the next first one.
 
 A process of its own, and nothing but the standard library: what is measured is the server and not the test beside it.
-An answer is late by no more than the processor time that the server took meanwhile: where other work has the
-processors, it is the machine that is late.
+An answer is late by no more than the processor time that the server took meanwhile, and without the time for which its
+event loop was ready and no processor was free: where other work has the processors, it is the machine that is late.
 """
 
 import http.client
@@ -42,6 +42,17 @@ def processor_seconds(pids: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def queued_seconds(pids: list[int]) -> float:
+    """Return how long the main threads of these processes have waited for a processor."""
+    nanoseconds = 0
+    for pid in pids:
+        try:
+            nanoseconds += int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1])
+        except OSError:
+            continue
+    return nanoseconds / 1e9
+
+
 def ask(port: int) -> None:
     """Ask once, on a new connection; raises what goes wrong."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -74,13 +85,14 @@ def watch(port: int, pids: list[int], lines: "queue.SimpleQueue[str]") -> dict[s
     """Poll until there is a line."""
     seen: dict[str, float | str | None] = {"stall": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
     while True:
-        started, busy = time.perf_counter(), processor_seconds(pids)
+        started, busy, queued = time.perf_counter(), processor_seconds(pids), queued_seconds(pids)
         try:
             ask(port)
         except (OSError, http.client.HTTPException) as error:
             seen["failure"] = repr(error)
         seen["polls"] = int(seen["polls"] or 0) + 1
-        late = min(time.perf_counter() - started, processor_seconds(pids) - busy + 0.02)
+        took = time.perf_counter() - started - (queued_seconds(pids) - queued)
+        late = min(took, processor_seconds(pids) - busy + 0.02)
         seen["stall"] = max(float(seen["stall"] or 0), late)
         seen["megabytes"] = max(float(seen["megabytes"] or 0), resident_megabytes(pids))
         try:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from app.serving.rows import MOST_WITHOUT
 from gaia_redshift.media import ARROW
 from tests.security.bombs import arrow_bombs, many_rows, parquet_bombs
 from tests.security.corpus import NAMES, ROW
-from tests.security.files import broken, strange
+from tests.security.files import PARQUET, broken, empty_rows, strange
 from tests.security.hostile import Target, expect_refusal
 
-PARQUET = "application/vnd.apache.parquet"
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "security"
 BANDS = ",".join(f"{band}_{number}" for band in ("bp", "rp") for number in range(120))
 
@@ -46,6 +46,24 @@ def test_no_file_of_any_format_takes_memory_or_time_or_an_unexpected_error(targe
             reply = target.post("/predict/table", content, kind)
         assert expect_refusal(reply, 400, 413, 422) != "internal_error", name
     assert "unexpected error of a table reader" not in target.log.read_text()
+
+
+def test_a_table_of_rows_without_spectra_is_refused_and_not_answered_row_by_row(target: Target) -> None:
+    """As many rows as are answered one by one, and a block more, in a few bytes each."""
+    for name, content, kind in empty_rows(MOST_WITHOUT + 5000):
+        with target.watched():
+            reply = target.post("/predict/table", content, kind)
+        assert expect_refusal(reply, 400, 422) in {"invalid_table", "malformed_body"}, name
+
+
+def test_a_table_whose_spectra_stand_in_some_rows_is_answered_in_every_row(target: Target) -> None:
+    """A catalogue of which one row in three has a spectrum."""
+    line = b'{"flux":[' + ROW.encode() + b"]}\n"
+    with target.watched():
+        reply = target.post("/predict/table?format=csv", (line + b"{}\n" * 2) * 3000, "application/x-ndjson")
+    assert reply.status == 200
+    rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
+    assert [row["status"] for row in rows] == ["ok", "error", "error"] * 3000
 
 
 def test_strange_files_are_read_to_their_last_row_in_little_memory(target: Target) -> None:

@@ -73,6 +73,20 @@ def test_a_large_body_in_chunks_of_one_byte_is_read_as_it_is(target: Target) -> 
     assert reply.status == 200
 
 
+@pytest.mark.parametrize("before", [b"", b"2\r\n{}\r\n"], ids=["first", "second"])
+@pytest.mark.parametrize(
+    "size", [b"f" * 16, b"7" + b"f" * 15, b"000000ffffffffff;a=b", b"%x" % (1 << 40)], ids=bytes.decode
+)
+def test_a_chunk_larger_than_any_body_is_refused_when_its_size_is_read(
+    target: Target, before: bytes, size: bytes
+) -> None:
+    with target.watched(), target.connect() as client:
+        client.sendall(CHUNKED + before + size + b"\r\n{")
+        client.settimeout(15)  # less than a slow body has
+        (reply,) = read_replies(client)
+    assert expect_refusal(reply, 413) == "body_too_large"
+
+
 @pytest.mark.parametrize("name", OFFERS)
 @pytest.mark.parametrize("how", ["length", "chunked", "expect"])
 @pytest.mark.parametrize("together", [True, False])

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
 """Seconds in which a connection beyond the limit must send a health check."""
-_MOST = 128
+MOST = 128
 """Most connections kept beyond the limit; for each further one, the oldest is refused."""
 
 
@@ -27,7 +27,7 @@ def add(state: object, connection: Refusable) -> None:
     """Add a connection, and refuse the oldest if there are too many."""
     connections = _beyond.setdefault(state, {})
     connections[connection] = None
-    if len(connections) > _MOST:
+    if len(connections) > MOST:
         oldest = next(iter(connections))
         del connections[oldest]
         oldest.give_up()
