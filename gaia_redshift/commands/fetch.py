@@ -107,7 +107,7 @@ def numbered(known: "pyarrow.Table") -> list[int | None]:
 
     place = find_identifier(known.column_names)
     if place is None:
-        raise InvalidInputError(f"there is no column {SOURCE_ID}: {', '.join(known.column_names)[:200]}")
+        raise InvalidInputError(f"no column {SOURCE_ID}; it has {', '.join(known.column_names)[:200]}")
     name, column = known.column_names[place], known[place]
     numbers: list[int | None] = [None] * len(column)
     if pyarrow.types.is_integer(column.type):
@@ -116,10 +116,10 @@ def numbered(known: "pyarrow.Table") -> list[int | None]:
         cells = [cell.strip() if cell else "" for cell in column.to_pylist()]
         found = [_DESIGNATION.fullmatch(cell) for cell in cells]
         if wrong := next((cell for cell, match in zip(cells, found, strict=True) if cell and not match), ""):
-            raise InvalidInputError(f"{name} holds {wrong[:40]!r}, which is no source_id of Gaia's")
+            raise InvalidInputError(f"column {name} holds {wrong[:40]!r}, which is not a Gaia source_id")
         numbers = [None if match is None else int(match[1]) for match in found]
     elif not pyarrow.types.is_null(column.type):
-        raise InvalidInputError(f"{name} holds {column.type}, not whole numbers")
+        raise InvalidInputError(f"column {name} holds {column.type}: it needs integers")
     if all(number is None for number in numbers):
         raise InvalidInputError(f"{name} names no source: there is no identifier in any row")
     return numbers
