@@ -159,7 +159,7 @@ def _tables(content: bytes) -> Iterator[pyarrow.Table]:
             return
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.infolist():
-                if not member.is_dir() and member.file_size:
+                if not member.filename.endswith("/") and member.file_size:
                     yield from _read(archive.read(member), member.filename)
     except (MalformedBodyError, InvalidTableError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ArchiveError(f"the archive's answer cannot be read: {error}") from error

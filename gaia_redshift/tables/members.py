@@ -62,7 +62,8 @@ def opened_zip(file: IO[bytes], open_table: Open, format_of: Callable[[str], str
 
 def _chosen(infos: Sequence[zipfile.ZipInfo], format_of: Callable[[str], str]) -> tuple[list[zipfile.ZipInfo], int]:
     """Return the members that hold spectra, and how many others there are."""
-    files = [one for one in infos if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    # Python's is_dir fails where a member has no name.
+    files = [one for one in infos if not one.filename.endswith("/") and not one.filename.startswith("__MACOSX/")]
     names = {one.filename for one in files}
     if "[Content_Types].xml" in names or "mimetype" in names:
         raise MalformedBodyError("the file is a workbook (.xlsx, .ods) or another document: save its sheet as CSV")

@@ -139,6 +139,15 @@ def test_a_damaged_or_encrypted_member_is_refused_with_its_name() -> None:
         read(bytes(encrypted))
 
 
+def test_a_member_without_a_name_is_a_file_as_any_other() -> None:
+    whole = bytearray(zipped({"a": one("fits", 0)}))
+    for place in (26, whole.index(b"PK\x01\x02") + 28):  # its name of one byte becomes an extra field of one byte
+        whole[place : place + 4] = b"\0\0\1\0"
+    sentence, batch = read(bytes(whole))
+    assert sentence.startswith("fits in zip: ")
+    assert batch.source_id == [FIRST]
+
+
 def test_command_service_and_training_read_them_alike(
     models: Path, service: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
