@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -16,12 +15,6 @@ from tests.security.hostile import ERROR_BYTES, Target, expect_refusal
 
 FORM = "multipart/form-data; boundary=x"
 CODECS = ("punycode", "undefined", "idna", "utf-7", "utf-16", "raw_unicode_escape", "unicode_escape", "base64", "zlib")
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with Target(tmp_path_factory.mktemp("target")) as target:
-        yield target
 
 
 def field(content: bytes, name: bytes = b'name="a"') -> bytes:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.security.hostile import Target, expect_refusal
 
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "security"
 BANDS = ",".join(f"{band}_{number}" for band in ("bp", "rp") for number in range(120))
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with Target(tmp_path_factory.mktemp("target")) as target:
-        yield target
 
 
 @pytest.mark.parametrize(("name", "content"), [pytest.param(*item, id=item[0]) for item in parquet_bombs()])

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -20,12 +19,6 @@ OFFERS = {
     "websocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
     "TLS": b"Upgrade: TLS/1.0\r\nConnection: upgrade\r\n",
 }
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with Target(tmp_path_factory.mktemp("target")) as target:
-        yield target
 
 
 @pytest.mark.parametrize("start", [b"2\r\n{}\r\n0\r\n", b"0\r\n"], ids=["body", "nothing"])

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,12 +12,6 @@ from tests.security.hostile import MEGABYTES, Target, expect_refusal
 
 CSV = "text/csv"
 BANDS = ",".join([f"bp_{n}" for n in range(DR3.bp.samples)] + [f"rp_{n}" for n in range(DR3.rp.samples)])
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with Target(tmp_path_factory.mktemp("target")) as target:
-        yield target
 
 
 @pytest.mark.parametrize("form", [False, True])
