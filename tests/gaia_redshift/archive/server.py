@@ -110,6 +110,7 @@ def serving(sky: Sky) -> Iterator[Sky]:  # noqa: C901 - one service
             else:
                 self.reply(b"")
 
+    spectra([1])  # loads what writes them, which the first answer's client would wait for in vain
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
