@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 import pyarrow
 from fastapi import APIRouter, Request, Response
 
+from app.api.jobs import XML
 from app.serving.registry import Models
 from app.settings import Settings
 from app.wire import vosi
 from gaia_redshift.spectra import FLUX_UNIT
 from gaia_redshift.tables.answers import answer_schema
+from gaia_redshift.tables.identifiers import source_id_field
 from gaia_redshift.tables.table import described
 
-_XML = "text/xml"
-
 router = APIRouter(
-    tags=["virtual observatory"], default_response_class=Response, responses={200: {"content": {_XML: {}}}}
+    tags=["virtual observatory"], default_response_class=Response, responses={200: {"content": {XML: {}}}}
 )
 
 
@@ -31,7 +31,7 @@ async def get_availability(request: Request) -> Response:
         notes = ["the service is starting up or shutting down"]
     since = None if state.ready_since is None else datetime.fromtimestamp(state.ready_since, UTC)
     content = await asyncio.to_thread(vosi.write_availability, available=state.ready, up_since=since, notes=notes)
-    return Response(content, media_type=_XML)
+    return Response(content, media_type=XML)
 
 
 @router.get("/capabilities", summary="What does it offer, and where? (VOSI)")
@@ -40,7 +40,7 @@ async def get_capabilities(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     offers = [*vosi.VOSI, vosi.PREDICT, *([vosi.JOBS] if settings.jobs_folder is not None else [])]
     content = await asyncio.to_thread(vosi.write_capabilities, str(request.base_url), offers)
-    return Response(content, media_type=_XML)
+    return Response(content, media_type=XML)
 
 
 @router.get("/tables", summary="Which columns does it read and answer? (VOSI)")
@@ -52,7 +52,7 @@ async def get_tables(request: Request) -> Response:
     texts = {name: f"{' or '.join(map(str, lengths[name]))} fluxes in {FLUX_UNIT}" for name in lengths}
     spectra = pyarrow.schema(
         [
-            described("source_id", pyarrow.int64(), "", "Gaia's identifier of the source", "meta.id;meta.main"),
+            source_id_field(),
             *(
                 described(name, pyarrow.list_(pyarrow.float64()), "electron/s", text, "phot.flux")
                 for name, text in texts.items()
@@ -64,4 +64,4 @@ async def get_tables(request: Request) -> Response:
         "spectra": ("Spectra as arrays; other forms, such as XP_CONTINUOUS of the archive, are in the guide", spectra),
         "redshifts": ("What an answer adds to the other columns of a table", answer_schema(None, bins)),
     }
-    return Response(await asyncio.to_thread(vosi.write_tables, tables), media_type=_XML)
+    return Response(await asyncio.to_thread(vosi.write_tables, tables), media_type=XML)

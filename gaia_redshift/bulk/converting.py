@@ -13,6 +13,7 @@ from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import RELEASES, Problem
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.formats import opened
+from gaia_redshift.tables.identifiers import source_id_field
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import Samples, from_arrays
@@ -62,7 +63,7 @@ class Converting:
 
 
 def _schema(found: Recognised) -> pyarrow.Schema:
-    fields = [described("source_id", pyarrow.int64(), "", "Gaia's identifier of the source", "meta.id;meta.main")]
+    fields = [source_id_field()]
     for band in found.bands:
         text = f"Coefficients of the mean {band.upper()} spectrum in {found.release}"
         # Not lists of a fixed size: pyarrow before 26 cannot read one that is null.

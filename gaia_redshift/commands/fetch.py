@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 _NAMED_IN_FULL = 20
-_LARGEST = 2**63 - 1
 """What a source_id may be: Gaia's are whole numbers of 64 bits with a sign."""
 
 EXAMPLES = """
@@ -89,7 +88,9 @@ def fetch(
         raise typer.Exit(1)
 
 
-_DESIGNATION = re.compile(r"\s*(?:Gaia\s+E?DR\d\s+)?(\d+)\s*", re.IGNORECASE)
+_DESIGNATION = re.compile(r"\s*(?:Gaia\s+E?DR\d\s+)?(0*\d{1,19})\s*", re.IGNORECASE)
+_ID = re.compile(rb"0*\d{1,19}")
+"""No more digits than an identifier has: Python refuses to read thousands."""
 
 
 def numbered(known: "pyarrow.Table") -> list[int | None]:
@@ -140,7 +141,7 @@ def listed(path: Path) -> "pyarrow.Table":
 
     from gaia_redshift.archive.datalink import whole
     from gaia_redshift.tables.formats import opened
-    from gaia_redshift.tables.identifiers import SOURCE_ID
+    from gaia_redshift.tables.identifiers import LARGEST_ID, SOURCE_ID
     from gaia_redshift.tables.unpack import spooled
 
     name = "standard input" if path == STANDARD else path.name
@@ -151,7 +152,7 @@ def listed(path: Path) -> "pyarrow.Table":
             file.seek(0)
             if all(line.strip().isdigit() for line in start.splitlines()[:-1] or [start]):
                 lines = [line.strip() for line in file.read().splitlines() if line.strip()]
-                wrong = next((line for line in lines if not line.isdigit() or int(line) > _LARGEST), None)
+                wrong = next((line for line in lines if not _ID.fullmatch(line) or int(line) > LARGEST_ID), None)
                 if wrong is not None:
                     raise InvalidInputError(f"{name}: {wrong[:40].decode(errors='replace')!r} is no source_id")
                 return pyarrow.table({SOURCE_ID: pyarrow.array(list(map(int, lines)), pyarrow.int64())})

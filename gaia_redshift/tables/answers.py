@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Predictions
-from gaia_redshift.tables.identifiers import SOURCE_ID
+from gaia_redshift.tables.identifiers import SOURCE_ID, SOURCE_ID_UCD
 from gaia_redshift.tables.table import DESCRIPTION, UCD, described
 
 _REDSHIFT = "src.redshift.phot"
@@ -119,7 +119,7 @@ def stamped(rows: pyarrow.RecordBatch, about: Mapping[str, str]) -> pyarrow.Reco
 def _apart(field: pyarrow.Field, taken: list[str]) -> pyarrow.Field:
     """Return a carried column under a name that no answer has, the identifiers with their UCD."""
     if field.name.strip().lower() == SOURCE_ID and not (field.metadata or {}).get(UCD):
-        known = {DESCRIPTION: "Gaia's identifier of the source, unique within a release", UCD: "meta.id;meta.main"}
+        known = {DESCRIPTION: "Gaia's identifier of the source, unique within a release", UCD: SOURCE_ID_UCD}
         return field.with_metadata({**known, **(field.metadata or {})})
     return field.with_name(f"{field.name}_input") if field.name in taken else field
 

@@ -7,8 +7,12 @@ import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import FLOAT_IDS
+from gaia_redshift.tables.table import described
 
 SOURCE_ID = "source_id"
+SOURCE_ID_UCD = "meta.id;meta.main"
+LARGEST_ID = 2**63 - 1
+"""Gaia's identifiers are 64-bit integers with a sign."""
 
 IDENTIFIERS = (
     SOURCE_ID, "sourceid", "gaia_source_id", "gaia_dr3_source_id", "dr3_source_id", "source_id_dr3", "designation",
@@ -16,6 +20,11 @@ IDENTIFIERS = (
 )  # fmt: skip
 """What columns of identifiers are called, without regard to case, to blanks and hyphens for underscores, and to a mark
 of comments in front; the first that is there is taken."""
+
+
+def source_id_field(description: str = "Gaia's identifier of the source") -> pyarrow.Field:
+    """Return a column of Gaia's identifiers as Arrow describes it, with its UCD."""
+    return described(SOURCE_ID, pyarrow.int64(), "", description, SOURCE_ID_UCD)
 
 
 def find_identifier(names: Sequence[str]) -> int | None:

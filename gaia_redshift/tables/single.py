@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow
 
 from gaia_redshift.spectra import RELEASES
-from gaia_redshift.tables.identifiers import SOURCE_ID, find_identifier
-from gaia_redshift.tables.table import Block, Table, described
+from gaia_redshift.tables.identifiers import LARGEST_ID, SOURCE_ID, find_identifier, source_id_field
+from gaia_redshift.tables.table import Block, Table
 
 _SAID = (SOURCE_ID, "sourceid")
 _IN_NAME = re.compile(r"Gaia[ _]E?DR\d+[ _](\d{1,19})(?:\.|$)")
 _WHOLE = re.compile(r"\d{1,19}")
-_LARGEST = (1 << 63) - 1
 
 
 def named_by_file(table: Table, name: str) -> Table:
@@ -38,7 +37,7 @@ def named_by_file(table: Table, name: str) -> Table:
     found = next((text for text in texts if _WHOLE.fullmatch(text)), "")
     if not found and (match := _IN_NAME.search(name)) is not None:
         found = match[1]
-    return OneSource(table, int(found)) if found and int(found) <= _LARGEST else table
+    return OneSource(table, int(found)) if found and int(found) <= LARGEST_ID else table
 
 
 class OneSource:
@@ -52,7 +51,7 @@ class OneSource:
 
     def __init__(self, table: Table, source_id: int) -> None:
         self._table, self._source_id = table, source_id
-        self._field = described(SOURCE_ID, pyarrow.int64(), "", "Source identifier of the file", "meta.id;meta.main")
+        self._field = source_id_field("Source identifier of the file")
         self.format, self.rows = table.format, table.rows
 
     @property

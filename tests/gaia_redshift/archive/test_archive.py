@@ -177,6 +177,8 @@ def test_what_is_fetched_is_asked_for_in_one_way(tmp_path: Path) -> None:
         ("a,b\n1,2\n", "no column source_id; it has a, b"),
         ("source_id\n1.5\n", "source_id holds double: it needs integers"),
         ("1\n" * 3000 + "x\n", "'x' is no source_id"),
+        ("9" * 5000 + "\n", "'9{40}' is no source_id"),
+        (f"source_id,z\nGaia DR3 {'9' * 5000},1\n", "which is not a Gaia source_id"),
         (None, "cannot be read: No such file"),
     ],
 )
