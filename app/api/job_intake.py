@@ -6,9 +6,8 @@ from typing import IO, Any
 
 import orjson
 from fastapi import Request
-from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartParser
 
 from app.api.tables import ACCEPTED
 from app.errors import NO_ROOM, ForbiddenError, StorageFullError, UnsupportedMediaTypeError
@@ -23,8 +22,8 @@ from app.settings import Settings
 from app.wire.fields import FORM, MULTIPART, read_fields
 from app.wire.job_options import JobOptions, by_name, read_options
 from app.wire.media import media_type
-from app.wire.uploads import CHARSETS
-from gaia_redshift.errors import Detail, InvalidRequestError, MalformedBodyError
+from app.wire.uploads import parse_multipart
+from gaia_redshift.errors import Detail, InvalidRequestError
 from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
@@ -139,13 +138,7 @@ class Intake:
             raise StorageFullError("the disk of the jobs has no room for this table: try again later")
 
     async def _read_form(self, sink: _Sink) -> None:
-        _, parameters = parse_options_header(self._request.headers["content-type"])
-        if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
-            raise MalformedBodyError("the multipart form is broken: its charset must be utf-8")
-        try:
-            form = await _Parser(self._request, sink).parse()
-        except MultiPartException as error:
-            raise MalformedBodyError(f"the multipart form is broken: {error.message}") from error
+        form = await parse_multipart(_Parser(self._request, sink))
         fields = []
         for name, value in form.multi_items():
             if not isinstance(value, UploadFile):

@@ -1,7 +1,6 @@
 """``POST /predict/sources``: redshifts of sources whose spectra are fetched from Gaia's archive; off unless enabled."""
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +9,7 @@ from app.api.predict import ERRORS, PRIOR, write_json
 from app.errors import ForbiddenError
 from app.serving.registry import Model
 from app.settings import Settings
+from app.wire.job_options import SourceId
 from gaia_redshift.archive.batches import fetch_batch
 from gaia_redshift.client.messages import ErrorReply, PredictReply
 from gaia_redshift.errors import Detail, InvalidRequestError
@@ -18,8 +18,6 @@ from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
 
 router = APIRouter(tags=["predict"])
-
-SourceId = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class SourcesRequest(BaseModel):

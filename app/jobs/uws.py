@@ -25,8 +25,6 @@ from vo_models.uws.types import ErrorType, ExecutionPhase
 
 from gaia_redshift.client.job_messages import JobProgress, JobReply
 
-MEDIA_TYPE = "text/xml"
-
 
 def _parameters(job: JobReply) -> Parameters:
     """Return the parameters of a job as UWS elements."""
