@@ -56,6 +56,7 @@ def test_the_inferred_distribution_stands_beside_the_stacked_one(example: Page) 
     reply = example.request.get(f"{urlsplit(example.url)._replace(path=f'/jobs/{job}/nz', query='').geturl()}").json()
     expect(said).to_contain_text(f"{reply['redshift_mean']:.3f} ± {reply['redshift_mean_error']:.3f}")
     figure.locator("summary").click()
+    expect(figure.locator("table")).to_have_count(2)  # they are made when the list is opened
     rows = [one.split("\t") for one in figure.locator("table").nth(1).locator("tr").all_inner_texts()]
     assert rows[0] == ["from", "to", "inferred", "error"]
     told = [one for one in reply["intervals"] if one["n"] is not None]

@@ -63,6 +63,7 @@ def test_it_prints_what_is_shown(visits: Visits) -> None:
     page.click("#example")
     wait_for_galaxies(page)
     page.set_viewport_size({"width": 718, "height": 1000})  # of a sheet of A4
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # drawn at that size
     rows = page.locator("#table tbody tr").count()
     page.emulate_media(media="print")
     page.screenshot(path=SHOTS / "print.png", full_page=True)
