@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from gaia_redshift.errors import counted
 from training.trainer.run import Epoch
 
 
@@ -39,7 +40,7 @@ class Progress:
     def say_start(self, counts: dict[str, int], done: int) -> None:
         """Print the size of each part and, where a run goes on, from where."""
         sizes = ", ".join(f"{count} {part}" for part, count in counts.items())
-        self._print(f"{sizes} spectra" + (f"; {done} epochs are done already" if done else ""))
+        self._print(f"{sizes} spectra" + (f"; {counted(done, 'epoch is', 'epochs are')} done already" if done else ""))
 
     def say_epoch(self, row: Epoch, *, best: bool) -> None:
         """Print one finished epoch."""

@@ -33,9 +33,15 @@ def material() -> Material:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run folder of `whole`."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Fitted:
     """Return what `SMALL` gives for that material without interruption."""
-    return fit(gathered(labelled()), SMALL, tmp_path_factory.mktemp("whole"))
+    return fit(gathered(labelled()), SMALL, folder)
 
 
 def weights(fitted: Fitted) -> list[Any]:
@@ -140,7 +146,9 @@ def test_a_finished_run_is_not_trained_again(trained: Trained, monkeypatch: pyte
     assert same(again, trained.fitted)
 
 
-def test_more_epochs_continue_a_finished_run(material: Material, tmp_path: Path) -> None:
+def test_more_epochs_continue_a_finished_run_and_each_is_a_line_of_the_log(
+    material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for epochs in (1, 3):
         fitted = fit(material, SMALL.model_copy(update={"epochs": epochs}), tmp_path)
     assert [row.epoch for row in fitted.history] == [1, 2, 3]
@@ -151,6 +159,12 @@ def test_more_epochs_continue_a_finished_run(material: Material, tmp_path: Path)
         "history.csv",
         "recipe.json",
     ]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    first, one, again, *others = captured.err.strip().splitlines()
+    assert first == "127 train, 55 validation, 21 test spectra"
+    assert again == f"{first}; 1 epoch is done already"
+    assert [line.split(":")[0] for line in (one, *others)] == ["epoch 1/1", "epoch 2/3", "epoch 3/3"]
 
 
 def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_epoch(
@@ -167,9 +181,12 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_ep
     assert error == pytest.approx(fitted.history[fitted.best_epoch - 1].val_mean_absolute_error, rel=1e-4)
 
 
-def test_a_run_folder_of_other_data_or_another_recipe_is_refused(material: Material, tmp_path: Path) -> None:
-    recipe = SMALL.model_copy(update={"epochs": 1})
-    fit(material, recipe, tmp_path)
+def test_a_batch_larger_than_the_training_part_is_one_step_and_another_run_does_not_go_on_with_it(
+    material: Material, tmp_path: Path
+) -> None:
+    recipe = SMALL.model_copy(update={"epochs": 1, "batch_size": 1000})
+    fitted = fit(material, recipe, tmp_path)
+    assert int(Run(tmp_path, fitted.recipe, material).last_network().optimizer.iterations) == 1
     with pytest.raises(InvalidInputError, match="a run on other data"):
         fit(gathered(labelled("b" * 64)), recipe, tmp_path)
     with pytest.raises(InvalidInputError, match="a run of another recipe"):
@@ -181,15 +198,9 @@ def test_a_run_folder_of_other_data_or_another_recipe_is_refused(material: Mater
         fit(material, recipe, tmp_path)
 
 
-def test_a_batch_larger_than_the_training_part_is_one_step(material: Material, tmp_path: Path) -> None:
-    fitted = fit(material, SMALL.model_copy(update={"epochs": 1, "batch_size": 1000}), tmp_path)
-    assert int(Run(tmp_path, fitted.recipe, material).last_network().optimizer.iterations) == 1
-
-
-def test_every_spectrum_is_seen_once_an_epoch(material: Material, tmp_path: Path) -> None:
-    fitted = fit(material, SMALL.model_copy(update={"epochs": 2}), tmp_path)
+def test_every_spectrum_is_seen_once_an_epoch(material: Material, whole: Fitted, folder: Path) -> None:
     steps_per_epoch = -(-len(material.survey.parts.train) // 16)
-    assert int(Run(tmp_path, fitted.recipe, material).last_network().optimizer.iterations) == 2 * steps_per_epoch
+    assert int(Run(folder, whole.recipe, material).last_network().optimizer.iterations) == 3 * steps_per_epoch
 
 
 def test_a_diverging_training_says_so_and_leaves_no_epoch(material: Material, tmp_path: Path) -> None:
@@ -197,15 +208,6 @@ def test_a_diverging_training_says_so_and_leaves_no_epoch(material: Material, tm
     with pytest.raises(InvalidInputError, match="diverged in epoch 1"):
         fit(material, recipe, tmp_path)
     assert not (tmp_path / "history.csv").exists()
-
-
-def test_a_log_gets_one_line_per_epoch(material: Material, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(material, SMALL.model_copy(update={"epochs": 2}), tmp_path)
-    captured = capsys.readouterr()
-    lines = captured.err.strip().splitlines()
-    assert captured.out == ""
-    assert lines[0] == "127 train, 55 validation, 21 test spectra"
-    assert [line.split(":")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
 
 
 def test_a_terminal_gets_a_bar(
