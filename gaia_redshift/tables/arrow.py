@@ -1,4 +1,4 @@
-"""Spectra in Arrow's columns, whatever file or stream they come from. Imports `spectra`, `errors` and its neighbours.
+"""Spectra in Arrow columns, from any file or stream. Imports `spectra`, `errors` and its neighbours.
 
 A column of lists (`flux`, or `bp` and `rp`) holds one spectrum a row; a table with a column for each sample is read as
 CSV is.
@@ -30,7 +30,9 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
     elif lists in (["flux"], ["bp", "rp"]):
         samples = [given[band] for band in lists]
     else:
-        raise InvalidTableError("give either the column flux, or bp and rp", [Detail(lists[0], "does not stand alone")])
+        raise InvalidTableError(
+            "give either the column flux, or bp and rp", [Detail(lists[0], f"found {', '.join(lists)}")]
+        )
     place = identifier_column(schema)
     identifier = None if place is None else schema.names[place]
     chosen = samples if identifier is None else [*samples, identifier]
@@ -56,7 +58,7 @@ def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
 
 
 def read_batch(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> SpectrumBatch:
-    """Read a record batch of the columns that `choose_columns` chose; lenient: a bad row stays with its reason."""
+    """Read a record batch of the columns that `choose_columns` chose; a bad row is kept, with its problem."""
     bands = bands_of(batch, grid)
     problems: dict[int, Problem] = {}
     for samples in bands.values():

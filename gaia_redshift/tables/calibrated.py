@@ -1,4 +1,4 @@
-"""Spectra after Gaia's external calibration, in W m-2 nm-1, which are refused. Imports its neighbours."""
+"""Refusing externally calibrated spectra, in W m-2 nm-1. Imports its neighbours."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from gaia_redshift.tables.samples import lengths_of
 from gaia_redshift.tables.table import UNIT, Table, about
 
 CALIBRATED_SAMPLES = 343
-"""Of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm every 2 nm."""
+"""Samples of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm in steps of 2 nm."""
 
 _CALIBRATED_UNIT = re.compile(r"\bW\b.*nm|erg", re.IGNORECASE)
 _WAVELENGTH = ("wavelength", "lambda", "wl")
 
 
 def refuse_calibrated_columns(schema: pyarrow.Schema, names: Sequence[str]) -> None:
-    """Refuse calibrated spectra that stand one number a row, or a column for each wavelength."""
+    """Refuse calibrated spectra with one wavelength per row, or one column per wavelength."""
     numbered = sum(name.startswith("flux_") and name[5:].isdecimal() for name in names)
     if numbered == CALIBRATED_SAMPLES or ("flux" in names and any(name in names for name in _WAVELENGTH)):
         raise _calibrated()

@@ -15,7 +15,7 @@ def read(path: str | Path) -> SpectrumBatch:
     Parameters
     ----------
     path : str or Path
-        CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, perhaps packed; see `recognise` for the columns.
+        CSV, ECSV, FITS, VOTable, Parquet, Arrow, JSON lines or NumPy, compressed or not; for columns see `recognise`.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Which library a table belongs to, its columns, and what names its rows. Imports `spectra`, `errors`, `columns`.
+"""A table's library, its columns and its identifiers. Imports `spectra`, `errors` and its neighbours.
 
-Known by what they are, not by import: nothing here makes a user install any of these libraries.
+Tables are recognised by their type: pandas, polars and astropy are not imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
 
 
 def is_table(table: object) -> bool:
-    """Say whether this is a table or a Series of another library, and not an array."""
+    """Return whether this is a table or a Series, not an array."""
     try:
         return kind_of(table) != "numpy"
     except InvalidInputError:
@@ -41,7 +41,7 @@ def kind_of(table: object) -> str:
         name = type(table).__name__
         way_out = {"LazyFrame": " (collect() makes it one)", "Row": " (table[:1] is one)"}.get(name, "")
         raise InvalidInputError(
-            f"{name} is no table{way_out}: give an array of spectra, or a table of pyarrow, pandas, polars or astropy"
+            f"{name} is not a table{way_out}: give an array of spectra or a table of pyarrow, pandas, polars or astropy"
         )
     return kind
 
@@ -51,7 +51,7 @@ def _is_table(base: type) -> bool:
 
 
 def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
-    """Return what a table's rows are called, each in its own type, and the column that says so; None where none does.
+    """Return the name of the identifier column and the identifiers, each in its own type; None, None without one.
 
     Raises
     ------
@@ -70,11 +70,11 @@ def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
     try:
         return name, read_identifiers(column)
     except ValueError as error:
-        raise InvalidTableError(str(error), [Detail(name, "no identifiers")]) from None
+        raise InvalidTableError(str(error), [Detail(name, "not identifiers")]) from None
 
 
 def column_names(table: Table) -> list[object]:
-    """Return the names of a table's columns; none of an array or a Series."""
+    """Return the names of a table's columns; an array or a Series has none."""
     kind = kind_of(table)
     if kind in {"numpy", "series"}:
         return []
@@ -86,7 +86,7 @@ def column_names(table: Table) -> list[object]:
 
 
 def named_by(table: Table) -> str | None:
-    """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
+    """Return the name of the identifier column, or of pandas' index if that holds them; None if there is none."""
     names = [name for name in column_names(table) if isinstance(name, str)]
     index = getattr(getattr(table, "index", None), "name", None)
     if isinstance(index, str) and index.strip().lower() not in {name.strip().lower() for name in names}:
@@ -96,7 +96,7 @@ def named_by(table: Table) -> str | None:
 
 
 def products(table: Mapping[str, Any]) -> list[Any]:
-    """Return the tables that astroquery's DataLink gives, by product; none of a dict of columns."""
+    """Return the tables in a dict of astroquery's DataLink; an empty list for a dict of columns."""
     found = [one for value in table.values() for one in (value if isinstance(value, list | tuple) else [value])]
     tables = [one.to_table() if hasattr(one, "to_table") else one for one in found]
     return tables if tables and all(hasattr(one, "colnames") for one in tables) else []

@@ -1,4 +1,4 @@
-"""What was found of a table's spectra: their columns, their release, their grid. Imports `spectra` of the project."""
+"""The spectra found in a table: their columns, release and grid. Imports `spectra` of the project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Recognised:
 
     @property
     def header(self) -> str:
-        """The sentence as a header of HTTP holds it."""
+        """The sentence as the value of an HTTP header."""
         text = self.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS]
         return "".join(mark if mark.isprintable() else "?" for mark in text)
 

@@ -1,6 +1,6 @@
-"""Columns of numbers or of arrays, whatever they are made of, as matrices. Imports `spectra` and `text` of the project.
+"""Columns of numbers, of arrays or of text as matrices. Imports `spectra` and `text` of the project.
 
-What is wrong in a row is found for all rows at once; only the reason of a bad row is put into words one by one.
+All rows are checked at once; only the messages on bad rows are made one by one.
 """
 
 import re
@@ -20,11 +20,11 @@ types = pyarrow.types
 
 @dataclass(slots=True)
 class Samples:
-    """The samples of one band: values of shape (n, length), and what is wrong in which row."""
+    """The samples of one band: values of shape (n, length), and the problems of rows."""
 
     values: NDArray[np.generic]
     problems: dict[int, tuple[str, Problem]] = field(default_factory=dict)
-    """Row number to where in the row, such as ``flux[3]``, and what."""
+    """Row number to the place in the row, such as ``flux[3]``, and the problem."""
 
 
 def is_array(kind: pyarrow.DataType) -> bool:
@@ -97,16 +97,16 @@ _UNITS = re.compile(
 
 
 def _kind_of_row(name: str, cell: str) -> str:
-    """Return what a row is in which no flux is a number, as the end of a sentence."""
+    """Return the end of a sentence that says what a row without any number may be."""
     if cell.lower() == name.lower():
-        return ": the header stands here once more, take the row out"
+        return ": the header is repeated here, remove the row"
     if _UNITS.fullmatch(cell):
-        return ": a row of units or types? Take it out, and say the unit with --unit or unit="
-    return ", and nor is any other flux of the row: a footer or a note? Take it out"
+        return ": a row of units or types? Remove it, and give the unit with --unit or unit="
+    return ", nor is any other flux of the row: a footer or a note? Remove it"
 
 
 def empty(at: str) -> tuple[str, Problem]:
-    """Return the problem of a value that is not there."""
+    """Return the problem of a missing value."""
     return at, Problem("missing_value", f"{at} is empty")
 
 

@@ -1,4 +1,4 @@
-"""Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
+"""Making spectra of the columns of a table of any format. Imports its neighbours."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ def read_errors(table: Table, found: Recognised, row: int) -> NDArray[np.float64
     found : Recognised
         What `recognise` found in it.
     row : int
-        From zero; all rows before it are read, too.
+        From zero; all rows before it are read too.
 
     Returns
     -------
@@ -130,8 +130,8 @@ def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
     own = found.grid.name if release is None or release.grid is not None else None
     if own != grid.name:
         raise UnsupportedByModelError(
-            f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: take a model "
-            f"that was made for {found.release}, or spectra of {grid.release}"
+            f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: use a model "
+            f"for {found.release}, or spectra of {grid.release}"
         )
 
 
@@ -213,7 +213,7 @@ def _batch(
 
 
 def _as_it_was(carried: pyarrow.RecordBatch | None, table: Table, others: Sequence[int]) -> pyarrow.RecordBatch | None:
-    """Return carried columns with the units, descriptions and UCDs that the table gives them."""
+    """Return carried columns with their units, descriptions and UCDs."""
     if carried is None:
         return None
     known = [table.schema.field(place) for place in others]
@@ -271,7 +271,7 @@ def _signal_to_noise(
 
 
 def _unquoted(text: str) -> str:
-    """Return an identifier without what keeps spreadsheets from rounding it, as in ``="4295806720"``."""
+    """Remove from an identifier what keeps spreadsheets from rounding it, as in ``="4295806720"``."""
     return text[2:-1] if text.startswith('="') and text.endswith('"') else text
 
 

@@ -241,7 +241,7 @@ def test_units_that_ecsv_declares_are_honoured(service: TestClient, make_flux: M
         (b"a;b\n1;2\n", 422, "no spectra were found: csv with semicolons between cells, 2 columns (a, b), 1 row"),
         (b"<html><title>Log in</title></html>", 400, "a web page (HTML, 'Log in')"),
         (",".join(NAMES).encode("utf-32"), 400, "it is UTF-32 text; save it as UTF-8"),
-        (b'[{"flux": [1]}]', 400, "JSON, and no JSON lines"),
+        (b'[{"flux": [1]}]', 400, "JSON, but not JSON lines"),
         (b"flux\n1.5\n2.5\n", 422, "column flux holds single values, not arrays"),
     ],
 )

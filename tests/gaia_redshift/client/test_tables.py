@@ -212,7 +212,7 @@ class LazyFrame:
     [
         ("spectra.csv", r"gaia_redshift\.read\(path\), or use predict_csv"),
         (LazyFrame(), r"collect\(\) makes it one"),
-        (Table({"flux": np.ones((1, 186))})[0], r"Row is no table .table\[:1\] is one"),
+        (Table({"flux": np.ones((1, 186))})[0], r"Row is not a table .table\[:1\] is one"),
         (np.full((2, 186), "1.5"), "text: if it holds numbers, send array.astype"),
         (np.ones((2, 343)), "XP_SAMPLED"),
     ],

@@ -144,7 +144,7 @@ def test_an_array_of_fits_that_points_anywhere_is_damage(count: int, offset: int
     whole = file.getvalue()
     pointer = np.array([186, 0], ">i8").tobytes()
     assert pointer in whole
-    with pytest.raises(MalformedBodyError, match="points behind its end"):
+    with pytest.raises(MalformedBodyError, match="points beyond its end"):
         read_all(whole.replace(pointer, np.array([count, offset], ">i8").tobytes()))
 
 

@@ -104,7 +104,7 @@ def test_an_array_that_points_behind_the_file_is_refused() -> None:
     content = bytearray(written(fits.Column("a", "PJ()", array=values)))
     start = bytes(content).index(b"\0\0\0\x03\0\0\0\0")
     content[start : start + 4] = b"\x7f\xff\xff\xff"
-    with pytest.raises(MalformedBodyError, match="points behind its end"):
+    with pytest.raises(MalformedBodyError, match="points beyond its end"):
         read(bytes(content))
 
 
