@@ -14,7 +14,7 @@ def test_a_long_job_shows_its_progress_and_100000_rows_stay_at_hand(visits: Visi
     path.write_bytes(many(rows))
     page = visits().open()
     page.set_input_files("#file", str(path))
-    expect(page.locator("#progress-text")).to_contain_text("works: ")
+    expect(page.locator("#progress-text")).to_contain_text("running: ")
     expect(page.locator("#progress-text")).to_contain_text(" of 100,000 rows")
     expect(page.locator("#table tbody tr").first).to_be_visible()  # long before the end
     expect(page.locator("#progress")).to_be_visible()

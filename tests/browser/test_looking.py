@@ -70,7 +70,7 @@ def test_it_prints_what_is_shown(visits: Visits) -> None:
         assert not page.locator(hidden).is_visible(), hidden
     for chart in page.locator("svg.chart").all():
         assert chart.is_visible()
-    expect(page.locator("#table .print-only")).to_have_text(f"Printed: {rows} of 300 rows, those that were in sight.")
+    expect(page.locator("#table .print-only")).to_have_text(f"Printed: {rows} of 300 rows, those that were visible.")
     assert page.locator("#table table").evaluate("one => one.getBoundingClientRect().right") <= 718
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
     pages = page.pdf(format="A4").count(b"/Type /Page\n")
@@ -83,7 +83,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits) -> None:
     while "example" not in seen and len(seen) < 20:
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
-    assert seen[0] == "Skip to the work"
+    assert seen[0] == "Skip to the content"
     assert {"show-card", "show-jobs", "file", "example"} <= set(seen)
     page.keyboard.press("Enter")
     wait_for_galaxies(page)
