@@ -119,5 +119,5 @@ def _verified(job: Job, task: Task, outcome: Outcome) -> Outcome:
         return outcome
     again = finished.read_note(job, task.settings)
     if again is None or (again.rows, again.failed) != (outcome.rows, outcome.failed):
-        return Outcome(failure=Failure("output_lost", f"{storage.shown(job.output)} was changed after it was written"))
+        return Outcome(failure=Failure("output_lost", f"{storage.shown(job.output)} does not contain what was written"))
     return outcome
