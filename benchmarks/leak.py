@@ -1,9 +1,9 @@
-"""How much the simulator's nuisance numbers alone tell of the redshift: a table of docs/validation.md.
+"""Predict the redshift from the simulator's nuisance quantities alone: a table of docs/validation.md.
 
     python benchmarks/leak.py
 
-A network that could read extent, balance of the bands, noise and offsets off a spectrum would learn this much from them
-alone. Brightness and size do tell something, as in the sky; what else is told is the simulator's own doing.
+A network that could measure extent, balance of the bands, noise and offsets in a spectrum could learn this much from
+them. Real galaxies' brightness and size depend on redshift too; any other dependence is an artefact of the simulator.
 """
 
 import sys
@@ -20,7 +20,7 @@ COUNT = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a regression reads off some numbers."""
+    """The result of a regression on some quantities."""
 
     share: float
     """Of the variance of the redshifts, on galaxies that were not fitted."""
@@ -29,7 +29,7 @@ class Told:
 
 
 def nuisances(redshift: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Draw for each redshift what the simulator draws besides the galaxy's light, arrays of shape (n, k) by name."""
+    """Draw for each redshift the simulator's quantities besides the galaxy's light; arrays of shape (n, k) by name."""
     count = len(redshift)
     smear = population.draw_smear(redshift, rng).astype(np.float64)
     width = np.sqrt(smear @ np.square(constants.SMEAR_SIGMA_PX.value))[:, None]
@@ -54,7 +54,7 @@ def nuisances(redshift: FloatArray, rng: np.random.Generator) -> dict[str, Float
 
 
 def told(numbers: FloatArray, redshift: FloatArray) -> Told:
-    """Return what a quadratic regression, fitted to the first half, tells of the second."""
+    """Return the result of a quadratic regression, fitted to the first half and tested on the second."""
     scaled = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
     products = [scaled[:, [column]] * scaled[:, column:] for column in range(scaled.shape[1])]
     design = np.column_stack([np.ones(len(scaled)), scaled, *products])
@@ -64,7 +64,7 @@ def told(numbers: FloatArray, redshift: FloatArray) -> Told:
 
 
 def score(found: FloatArray, redshift: FloatArray) -> Told:
-    """Return how good redshifts are."""
+    """Return the share of the variance and the error of some redshifts."""
     error = found - redshift
     return Told(float(1 - (error**2).mean() / redshift.var()), float(np.abs(error).mean()))
 
@@ -76,10 +76,7 @@ def main() -> int:
     half = COUNT // 2
     constant = np.abs(redshift[half:] - np.median(redshift[:half])).mean()
     print(f"{COUNT} galaxies of the survey's n(z), half fitted, half tested; a constant's MAE {constant:.4f}\n")
-    print(
-        "| nuisance numbers | share of the variance, quadratic | boosted trees | MAE, boosted trees |\n"
-        "|---|---|---|---|"
-    )
+    print("| quantities | share of the variance, quadratic | boosted trees | MAE, boosted trees |\n|---|---|---|---|")
     for name, numbers in nuisances(redshift, rng).items():
         trees = HistGradientBoostingRegressor(random_state=1).fit(numbers[:half], redshift[:half])
         best = score(trees.predict(numbers[half:]), redshift[half:])

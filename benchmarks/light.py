@@ -1,9 +1,9 @@
-"""How much of the error is noise: the same galaxies simulated with less noise and with more, a network trained on each.
+"""Measure how much of the error comes from noise: a network for each of several noise levels of the same galaxies.
 
     python benchmarks/light.py [--spectra N] [--levels 0 0.5 1 2] [--epochs N]
 
 For each level the simulator draws the same galaxies with its noise times that factor, the `density` recipe is trained
-on their training part, and the medians are tested on parents that it has not seen: a table of
+on their training part, and the medians are tested on parents not used in training: a table of
 docs/explanation/density-network.md. Some minutes a level; ONEDNN_DEFAULT_FPMATH_MODE=BF16 helps as for `train`.
 """
 
@@ -57,7 +57,7 @@ def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tup
 
 
 def simulated(distribution: str, level: float, count: int) -> Dataset:
-    """Return galaxies whose noise is `level` times what Gaia's is; their light does not depend on it."""
+    """Return galaxies with `level` times Gaia's noise; their light does not depend on it."""
     recipe = Recipe(count, SEEDS[distribution], distribution)
     drawn = noise.draw_coefficients
     with mock.patch.object(noise, "draw_coefficients", lambda *what: np.float32(level) * drawn(*what)):

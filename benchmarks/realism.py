@@ -1,4 +1,4 @@
-"""Print every measure of how real the simulated spectra are, beside its target.
+"""Print all measures of how realistic the simulated spectra are, with their targets.
 
 python benchmarks/realism.py [--reference DIR] [--data FILE.parquet] [--count N]
 python benchmarks/realism.py --gaiaxpy [--release dr4]
@@ -81,7 +81,7 @@ def mean_spectra(report: Report, reference: Path, redshift: np.ndarray, flux: np
 def flux_range(report: Report, reference: Path, flux: np.ndarray) -> None:
     """Measure the extremes of each sample."""
     low, high = realism.read_table(reference / "real_flux_range.csv").T
-    # Of the minima no extremes: some real ones are zero to the accuracy with which they are known.
+    # No extremes of the minima: some real ones are zero within their accuracy.
     ratio, least = flux.max(axis=0) / high, np.median(flux.min(axis=0) / low)
     extremes = f"{np.median(ratio):.2f} {ratio.min():.2f} {ratio.max():.2f}"
     report.add("maximum, simulated/real: median, extremes", extremes, "about 1")
@@ -126,9 +126,9 @@ def redshifts(report: Report, redshift: np.ndarray) -> None:
 
 
 def gaiaxpy_simulator(report: Report, release: str) -> None:
-    """Hold the instrument against GaiaXPy's own simulator, or say in one line why that cannot be done yet."""
+    """Compare the instrument with GaiaXPy's simulator, or say in one line why that is not possible yet."""
     if why := gaiaxpy.missing():
-        Console(stderr=True, soft_wrap=True).print(f"not held against GaiaXPy's simulator: {why}", markup=False)
+        Console(stderr=True, soft_wrap=True).print(f"not compared with GaiaXPy's simulator: {why}", markup=False)
         return
     for band, percent in realism.simulator_misfit_percent(release).items():
         worst, name = float(percent.max()), f"GaiaXPy's simulator, {len(percent)} point sources, {band}, worst rms/peak"
@@ -142,13 +142,13 @@ def run_command(report: Report, count: int, path: Path) -> None:
     speed = count / (time.perf_counter() - start)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     report.add(f"speed of {count} galaxies, {WORKERS} workers", f"{speed:.0f}/s", ">= 4000/s", speed >= 4000)
-    # The largest process is the command's own, which holds the blocks that wait; the workers hold one block each.
+    # The largest process is the command's, which holds the waiting blocks; the workers hold one block each.
     everything = largest * (WORKERS + 1)
     report.add("memory, all processes at most", f"{everything:.2f} GB", "< 2 GB", everything < 2)
 
 
 def main() -> int:
-    """Measure, print, and say whether all targets are met."""
+    """Measure and print; exit with 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, default=Path("../shared/reference"))
     parser.add_argument("--data", type=Path, help="simulated Parquet file; simulated afresh if not given")

@@ -1,4 +1,4 @@
-"""What noise, shifted samples and another flux scale do to the errors of two models. Part of `accuracy.py`."""
+"""Errors of two models with more noise, shifted samples and scaled fluxes. Part of `accuracy.py`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from training.simulation.noise import noise_fit
 
 
 def answers(model: Predictor, flux: np.ndarray) -> Redshifts:
-    """Return what a model says of spectra, as the service would."""
+    """Return a model's redshifts of spectra."""
     return model.predict(SpectrumBatch(flux.astype(np.float32)), AnswerOptions()).redshifts
 
 
@@ -53,7 +53,7 @@ def robustness(
 
 
 def gaia_noise() -> np.ndarray:
-    """Return what turns white noise on the detector into noise of the 186 samples: a fit of 55 bases for each band."""
+    """Return the matrix from white noise on the detector to noise of the 186 samples: a fit of 55 bases per band."""
     bands = [noise_fit(band) @ kept_matrix(band) for band in ("BP", "RP")]
     return block_diag(*bands)
 

@@ -1,9 +1,9 @@
-"""Many files: what each engine adds to a plain loop, rates of parsing, memory over rows, the projection to clusters.
+"""Predict many files: the overhead of each engine over a plain loop, and memory against rows.
 
     python -m benchmarks.scale [--rows 1000000] [--folder runs/scale] [--rounds 3] [--only loop local-1 ...]
 
-Times are of the processor, of a whole tree of processes, start-up among it. Variants take turns, since a shared machine
-moves by a tenth within minutes. Engines whose packages are absent are left out: run it in the environment of
+Times are processor times of all processes, including start-up. Variants take turns, since the speed of a shared machine
+changes by a tenth within minutes. Engines whose packages are missing are left out: run it in the environment of
 `make cluster-test`.
 """
 
@@ -65,7 +65,7 @@ VARIANTS = {
         before="import ray; ray.init(num_cpus=2, include_dashboard=False)",
         engine="partial(clusters.run_on_ray, address='auto')")),
 }  # fmt: skip
-"""Name to the package that it needs, and its program."""
+"""Name to the package that is needed, and the program."""
 
 _REPORT = """
 import json, os, sys, threading, time
@@ -131,7 +131,7 @@ def measure(name: str, source: Path, folder: Path) -> dict[str, float]:
 
 
 def graph_rate() -> float:
-    """Return the spectra that the graph alone answers in a second of one thread."""
+    """Return the spectra per second of the graph alone, on one thread."""
     from gaia_redshift.engine import load_engine
     from gaia_redshift.predictor import Predictor
 

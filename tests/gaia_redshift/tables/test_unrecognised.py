@@ -136,7 +136,7 @@ def tar(mode: Any) -> bytes:
         (tar("w:gz"), "a tar archive"),
         (b"<!DOCTYPE html><html><head><title>Log in</title></head></html>", r"a web page \(HTML, 'Log in'\)"),
         (b'<?xml version="1.0"?>\n<!DOCTYPE html>\n<html><body/></html>', "a web page"),
-        (b'<?xml version="1.0"?>\n<rss><x/></rss>', "no VOTable, it begins with <rss>"),
+        (b'<?xml version="1.0"?>\n<rss><x/></rss>', "not a VOTable, it begins with <rss>"),
         (
             b'<?xml version="1.0"?><VOTABLE><RESOURCE><INFO name="QUERY_STATUS" value="ERROR">no column b</INFO>'
             b"</RESOURCE></VOTABLE>",
@@ -144,7 +144,7 @@ def tar(mode: Any) -> bytes:
         ),
         (b'[{"flux": [1, 2]}]', "JSON, but not JSON lines.*orient='records', lines=True"),
         (b'{"flux_0": {"0": 1.5}}', "one object for all rows"),
-        (b'{\n  "flux": [1]\n}\n', "its first line is no object: write an object for each source"),
+        (b'{\n  "flux": [1]\n}\n', "its first line is not an object: write an object for each source"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "HDF5: write the table as"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\x80\x04\x95\0\0\0", "a pickle, which is not read"),
