@@ -22,7 +22,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Return what `serve` with some options and settings ends with: its one line."""
+    """Return the one line with which `serve` ends for some options and settings."""
     monkeypatch.setenv("GAIA_REDSHIFT_MODELS", str(models))
     monkeypatch.setenv("GAIA_REDSHIFT_DEFAULT_MODEL", "tiny")
     monkeypatch.setattr("app.server.serve", lambda _: pytest.fail("it runs"))
@@ -68,7 +68,7 @@ def test_a_folder_without_bundles_is_named(refusal: Run, tmp_path: Path) -> None
     assert f"there is no bundle in {tmp_path / 'empty'}" in refusal("--models", tmp_path / "empty")
 
 
-def test_a_default_model_that_is_a_folder_elsewhere_is_told_the_way(refusal: Run, tmp_path: Path) -> None:
+def test_a_default_model_that_is_a_folder_elsewhere_gets_advice(refusal: Run, tmp_path: Path) -> None:
     write_tiny_bundle(tmp_path / "mine" / "other")
     assert f"--models {tmp_path / 'mine'}" in refusal(default_model=str(tmp_path / "mine" / "other"))
 

@@ -77,7 +77,7 @@ def example_flux() -> list[float]:
 
 
 def untruncated(flux: list[float]) -> list[list[float]]:
-    """Return all 120 samples of each band, of which the service takes away those at the ends."""
+    """Return all 120 samples of each band, which the service truncates."""
     return [
         np.pad(values, (band.kept.start, band.samples - band.kept.stop)).tolist()
         for values, band in ((flux[: DR3.bp.count], DR3.bp), (flux[DR3.bp.count :], DR3.rp))
@@ -115,7 +115,7 @@ def test_bands_are_pasted_in_every_form(page: Page, form: str) -> None:
         expect(page.locator("#table td.c-source_id")).to_have_text(["5853498713190525696"] * 2)
 
 
-def test_what_is_wrong_with_a_pasted_spectrum_is_said(page: Page) -> None:
+def test_errors_of_a_pasted_spectrum_are_shown(page: Page) -> None:
     flux = example_flux()
     bp, rp = flux[: DR3.bp.count], flux[DR3.bp.count :]
     wrong = {

@@ -14,7 +14,7 @@ SERIOUS = {"serious", "critical"}
 
 
 def findings(page: Page) -> list[tuple[str, Any]]:
-    """Return what axe finds that is serious."""
+    """Return axe's serious findings."""
     found = Axe().run(page).response["violations"]
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in SERIOUS]
 
@@ -93,7 +93,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits) -> None:
 
 
 def walk(page: Page) -> list[str]:
-    """Return what Tab comes by from here to the end of the page; asserts that each place is seen."""
+    """Return the elements that Tab reaches from here to the end of the page; asserts that each is visible."""
     order = []
     for _ in range(120):
         page.keyboard.press("Tab")

@@ -18,7 +18,7 @@ PAGES = [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
 
 
 def first_cells(page: str) -> set[str]:
-    """Return what stands in backquotes in the first column of a page's tables."""
+    """Return the names in backquotes in the first column of a page's tables."""
     text = (DOCS / "reference" / page).read_text()
     return set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
 

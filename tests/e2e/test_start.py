@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 
 def wait_for_python(pid: int) -> None:
-    """Wait until a process holds SIGHUP back: before its first module is loaded, nothing can."""
+    """Wait until a process blocks SIGHUP, which is possible only after its first module is loaded."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         held = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigBlk"))
@@ -71,7 +71,7 @@ def test_a_setting_that_is_not_json_is_one_line(tmp_path: Path, variable: str, t
 
 
 def spoil(folder: Path, how: str) -> None:
-    """Put something that cannot be served beside the good bundle."""
+    """Add a bundle that cannot be served."""
     if how == "altered":
         bundle = write_tiny_bundle(folder / "bad", "bad")
         (bundle / "model.onnx").write_bytes(b"rubbish")

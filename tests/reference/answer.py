@@ -16,7 +16,7 @@ _ORDER = [ENDS.index(end) for end in ("lower68", "upper68", "lower95", "upper95"
 
 
 class Reference:
-    """What follows a model's network.
+    """The answer computed from a model's network output.
 
     Parameters
     ----------

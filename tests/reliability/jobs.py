@@ -43,11 +43,11 @@ _LAYERS = 6
 _LEASE = 3.0
 _OVER = {"COMPLETED", "ERROR", "ABORTED"}
 SHIM = Path(__file__).parent / "clock"
-"""Holds a sitecustomize that sets the clock of a process back, by the seconds in the file that a variable names."""
+"""Has a sitecustomize that sets a process's clock back by the seconds in the file named by a variable."""
 
 
 class Jobs:
-    """Jobs in a service, and what they must become.
+    """Jobs in a service, and their expected results.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Jobs:
             time.sleep(0.3)
 
     def judge(self) -> dict[str, int]:
-        """Return how many jobs were accepted, and what became of them."""
+        """Return how many jobs were accepted, and their results."""
         counts: Counter[str] = Counter(
             accepted=len(self.sent), sent_again=self.not_accepted, lost=0, wrong=0, completed=0
         )
@@ -156,7 +156,7 @@ def kill_service(service: Service, *, alone: bool) -> None:
 def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[str, Any]:
     """Kill processes at random moments: a worker, or the service with all of them."""
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    # Who kills as often as here, within moments, must not be taken for a job that ends its processes.
+    # The many kills of this test must not count as a job that ends its processes.
     service = Service(folder, layers=_LAYERS, **_settings(folder, jobs_attempts=1000))
     done: list[int] = []
     counts: Counter[str] = Counter()
@@ -168,7 +168,7 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
         for _ in range(number):
             if all(phase in _OVER for phase in jobs.phases()):
                 jobs.send(table(rows, seed=chance.randrange(1000)))
-            if chance.random() < 0.9:  # else perhaps before anybody has begun
+            if chance.random() < 0.9:  # else perhaps before a worker has begun
                 last = _taken_again(folder, last, jobs)
             time.sleep(chance.uniform(0.0, 3.0))
             counts["while a job was worked on"] += _is_worked_on(folder)
@@ -191,7 +191,7 @@ def kills(folder: Path, number: int, rows: int = 60_000, seed: int = 1) -> dict[
 
 
 def _leases(folder: Path) -> list[tuple[int, str]]:
-    """Return how often jobs were taken, and who holds those that are worked on, as the database has it."""
+    """Return from the database how often jobs were taken, and the holders of running ones."""
     with contextlib.closing(sqlite3.connect(folder / "jobs" / "jobs.db")) as database:
         found: list[tuple[int, str]] = database.execute(
             "SELECT token, CASE phase WHEN 'EXECUTING' THEN coalesce(worker, '') ELSE '' END FROM jobs"
@@ -218,7 +218,7 @@ def _settings(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 def disk_full(folder: Path) -> dict[str, Any]:
-    """Let the disk fill up in the middle of a job, and give it room later."""
+    """Fill the disk in the middle of a job, and free space later."""
     room = folder / "disk"
     room.mkdir()
     with _tmpfs(room, "14m"):
@@ -252,7 +252,7 @@ def _until(true: Callable[[], bool], seconds: float, service: Service) -> None:
 
 
 def database_locked(folder: Path, seconds: float = 60) -> dict[str, Any]:
-    """Let another program hold the database for a minute in the middle of a job."""
+    """Lock the database by another program for a minute in the middle of a job."""
     with Service(folder, layers=_LAYERS, **_settings(folder, jobs_workers=2)) as service:
         jobs = Jobs(service)
         job = jobs.send(table(40_000))
@@ -340,7 +340,7 @@ def thousand_jobs(folder: Path, number: int = 1000) -> dict[str, Any]:
 
 
 def worker_hangs(folder: Path) -> dict[str, Any]:
-    """Stop a worker in the middle of a job (SIGSTOP), and let it go on when another has the job."""
+    """Stop a worker in the middle of a job (SIGSTOP), and continue it when another has the job."""
     with Service(folder, layers=_LAYERS, **_settings(folder, jobs_workers=2)) as service:
         jobs = Jobs(service)
         job = jobs.send(table(60_000))
@@ -367,7 +367,7 @@ SCENES: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Run all, and write what was seen."""
+    """Run all tests, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--only", default="")

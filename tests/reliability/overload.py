@@ -31,7 +31,7 @@ _LAYERS = 8
 
 
 async def measure_capacity(service: Service, questions: list[Question], seconds: float) -> float:
-    """Return the requests a second that eight clients get when each waits for its answer."""
+    """Return the requests per second of eight clients that each wait for the answer."""
     done = 0
     end = time.monotonic() + seconds
 
@@ -47,7 +47,7 @@ async def measure_capacity(service: Service, questions: list[Question], seconds:
 
 
 async def offer(service: Service, questions: list[Question], rate: float, seconds: float) -> dict[str, Any]:
-    """Send requests at a rate and return what came of them."""
+    """Send requests at a rate and return the results."""
     chance = random.Random(1)  # noqa: S311 - arrival times, not secrets
     outcomes: Counter[str] = Counter()
     waits, promises, memory = [], [], []
@@ -95,7 +95,7 @@ async def offer(service: Service, questions: list[Question], rate: float, second
 
 
 async def offer_among(target: Target, questions: list[Question], rate: float, options: argparse.Namespace) -> Any:
-    """Offer a load while attackers do one thing after the other, and another process asks whether the service lives."""
+    """Offer a load during attacks, while another process requests ``/health/live``."""
     command = [sys.executable, "-m", "tests.reliability.attacks", str(target.port)]
     attackers = [
         await asyncio.create_subprocess_exec(*command, str(seed), str(round(options.seconds)), stdout=subprocess.PIPE)
@@ -130,7 +130,7 @@ async def run(target: Target, answers: Answers, options: argparse.Namespace) -> 
 
 
 def main() -> None:
-    """Overload the service, write the results, and fail if anything but 200 and 429 came back."""
+    """Overload the service, write the results, and fail if a status is neither 200 nor 429."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="time for each load")
     parser.add_argument("--times", type=float, nargs="+", default=[0.5, 1, 2, 5, 10], help="of the capacity")

@@ -113,7 +113,7 @@ def test_no_array_takes_memory_or_time(target: Target, name: str, content: bytes
 
 
 @pytest.mark.parametrize("size", [50_000_000, 900_000])
-def test_slow_holders_do_not_keep_others_out(target: Target, size: int) -> None:
+def test_slow_bodies_do_not_block_others(target: Target, size: int) -> None:
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50331648\r\n\r\n"
     stop = threading.Event()
     with ExitStack() as stack, target.watched():

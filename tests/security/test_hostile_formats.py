@@ -49,7 +49,7 @@ def test_a_table_of_rows_without_spectra_is_refused_and_not_answered_row_by_row(
         assert expect_refusal(reply, 400, 422) in {"invalid_table", "malformed_body"}, name
 
 
-def test_a_table_whose_spectra_stand_in_some_rows_is_answered_in_every_row(target: Target) -> None:
+def test_a_table_with_spectra_in_some_rows_is_answered_in_every_row(target: Target) -> None:
     """A catalogue of which one row in three has a spectrum."""
     line = b'{"flux":[' + ROW.encode() + b"]}\n"
     with target.watched():
@@ -68,7 +68,7 @@ def test_strange_files_are_read_to_their_last_row_in_little_memory(target: Targe
 
 
 def test_an_answer_far_larger_than_any_table_is_refused(tmp_path: Path) -> None:
-    """Two columns that stand in one row, and then rows that take two bytes."""
+    """Two columns with a value in one row, and then rows of two bytes."""
     names = b",".join(b'"a column with a long name %d":1' % number for number in range(200))
     content = b'{"flux":[' + ROW.encode() + b"]," + names + b"}\n" + b"{}\n" * 3000
     with Target(tmp_path, max_body_bytes=1_000_000) as target, target.watched():

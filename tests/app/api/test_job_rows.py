@@ -145,7 +145,7 @@ def test_events_tell_how_a_job_comes_to_its_end(owner: Owner) -> None:
 
 
 def after_the_first_event(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> threading.Thread:
-    """Let a thread do something when the first event is on its way; return the thread."""
+    """Do something in a thread after the first event was sent; return the thread."""
     write = job_rows._event
     thread = threading.Thread(target=do)
 

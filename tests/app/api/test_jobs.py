@@ -32,7 +32,7 @@ def test_a_job_gives_what_predict_table_gives(owner: Owner) -> None:
     content_of_result = owner.result(job)
     assert result["size"] == len(content_of_result)
     assert result["mime_type"] == PARQUET
-    # Parquet's row groups may be cut otherwise: the tables are the same, their metadata included.
+    # Parquet's row groups may differ; the tables are the same, including their metadata.
     mine, theirs = (parquet.read_table(io.BytesIO(one)) for one in (content_of_result, owner.predicted(content)))
     assert mine.equals(theirs, check_metadata=True)
     assert mine["source_id"][4999].as_py() == 5_000_000_000_000_005_000
@@ -167,7 +167,7 @@ def test_waiting_ends_when_the_phase_changes(owner: Owner) -> None:
     assert owner.ask("GET", f"/jobs/{job}?WAIT=-1").json()["phase"] == "COMPLETED"
 
 
-def test_nobody_sees_the_jobs_of_another(start_jobs: Start) -> None:
+def test_a_key_sees_only_its_own_jobs(start_jobs: Start) -> None:
     keys = {"anna": hash_key("a" * 20), "berta": hash_key("b" * 20)}
     owner = start_jobs(api_keys=keys)
     owner.headers = {"Authorization": f"Bearer {'a' * 20}"}

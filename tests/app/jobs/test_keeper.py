@@ -36,7 +36,7 @@ def test_processes_that_are_killed_at_random_moments_lose_nothing(
     try:
         seen = 0
         for _ in range(3):
-            # Whoever asks more often takes the time that the process needs to start.
+            # More frequent requests would delay the start of the process.
             wait_until(partial(further, seen), "a part is done", every=0.1)
             time.sleep(chance.uniform(0, 0.1))
             seen = owner.job(job)["progress"]["rows_done"]

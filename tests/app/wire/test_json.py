@@ -125,7 +125,7 @@ def test_what_is_not_json_is_malformed(content: bytes) -> None:
     assert refusal(content, MalformedBodyError) == []
 
 
-def test_rubbish_gets_a_small_reply() -> None:
+def test_an_invalid_body_gets_a_small_reply() -> None:
     content = body(*({"flux": [None] * DR3.samples} for _ in range(900)))
     details = refusal(content)
     assert len(details) == 20
@@ -244,7 +244,7 @@ def test_a_colon_in_a_name_is_no_key(name: str) -> None:
         ({"spectra": [{"bp": [1.0] * 79, "rp": [1.0] * 106}]}, "spectra[0].bp", "bp needs 80 or 120 numbers, not 79"),
     ],
 )
-def test_the_usual_mistakes_are_told_the_way_out(document: Any, at: str, message: str) -> None:
+def test_the_usual_mistakes_get_advice(document: Any, at: str, message: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_request(orjson.dumps(document), 10)
     details = {detail.at: detail.message for detail in caught.value.details}

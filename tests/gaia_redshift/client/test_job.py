@@ -46,7 +46,7 @@ def client(keeper: Server) -> Iterator[Client]:
 
 
 def pending(server: Server) -> str:
-    """Return a job that nobody ran."""
+    """Return a job that was not run."""
     files = {"file": ("a.parquet", parquet_table(5))}
     reply = httpx.post(f"{server.url}/jobs", files=files, headers={"Accept": "application/json"}, timeout=60)
     return str(reply.json()["job_id"])
@@ -132,7 +132,7 @@ def test_a_table_may_come_from_an_open_file_or_a_pipe(client: Client, keeper: Se
     assert len(client.submit(io.BytesIO(content)).result()) == 7
 
     def pipe() -> BinaryIO:
-        """Return the end of a pipe in which a table waits."""
+        """Return the reading end of a pipe with a table in it."""
         reader, writer = os.pipe()
         os.write(writer, content)
         os.close(writer)
@@ -172,7 +172,7 @@ def test_what_cannot_be_a_job_is_refused_with_the_reason(client: Client, make_fl
 
 
 class Breaking(httpx.HTTPTransport):
-    """Loses connections that wait, as a service does that is started anew."""
+    """Loses waiting connections, like a service that is restarted."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ def test_a_service_that_goes_away_meanwhile_costs_nothing(keeper: Server, make_f
 
 
 class OfALaterService(httpx.HTTPTransport):
-    """Adds a field that nobody knows yet to every object of a JSON answer."""
+    """Adds an unknown field to every object of a JSON answer."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         reply = super().handle_request(request)
@@ -272,7 +272,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
 
 @pytest.fixture
 def run(keeper: Server) -> Callable[..., Result]:
-    """Return what runs `submit` and `jobs`, with what stands in standard input."""
+    """Return a runner of `submit` and `jobs`, with given standard input."""
     application = typer.Typer()
     application.command("submit")(submit)
     application.command("jobs")(jobs)

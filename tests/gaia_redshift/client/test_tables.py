@@ -202,7 +202,7 @@ def test_a_table_without_spectra_says_why_before_anything_is_sent() -> None:
 
 
 class LazyFrame:
-    """Stands for polars' table that is not there yet."""
+    """A stand-in for polars' lazy table."""
 
     columns = ("flux",)
 
@@ -218,7 +218,7 @@ class LazyFrame:
     ],
     ids=["path", "lazy", "row", "text", "calibrated"],
 )
-def test_what_looks_like_spectra_is_told_the_way_out(given: Any, message: str) -> None:
+def test_what_looks_like_spectra_gets_advice(given: Any, message: str) -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match=message):
         client.predict(given)
 

@@ -29,7 +29,7 @@ def predictor(models: Path) -> Predictor:
 
 
 def masked(flux: FloatArray) -> np.ma.MaskedArray:
-    """Return the fluxes with one sample of the second masked, over a number that looks good."""
+    """Return the fluxes with one sample of the second masked, above a plausible number."""
     hidden = np.zeros(flux.shape, bool)
     hidden[1, 3] = True
     return np.ma.array(flux, mask=hidden)
@@ -120,7 +120,7 @@ def test_electrons_per_second_alone_leave_it_to_the_caller(predictor: Predictor,
 @pytest.mark.parametrize(
     "make", [lambda flux: flux * 1e-17 * u.W / u.m**2 / u.nm, lambda flux: QTable({"flux": flux * u.W / u.m**2 / u.nm})]
 )
-def test_calibrated_fluxes_are_refused_with_the_way_out(predictor: Predictor, make_flux: Make, make: Any) -> None:
+def test_calibrated_fluxes_are_refused_with_advice(predictor: Predictor, make_flux: Make, make: Any) -> None:
     with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
         predictor(make(make_flux(2)))
     with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
@@ -150,7 +150,7 @@ def test_a_frame_of_many_columns_keeps_its_order_and_replaces_an_earlier_answer(
 
 
 class Frame(pd.DataFrame):
-    """A class of a library that has no `concat` of its own, as LSDB's."""
+    """A class of a library without its own `concat`, like LSDB's."""
 
     @property
     def _constructor(self) -> type:

@@ -163,7 +163,7 @@ def test_a_file_of_another_kind_is_named_whatever_it_is_called(content: bytes, m
 
 
 @pytest.mark.parametrize("form", ["ipac", "rst", "latex", "aastex", "html", "fixed_width_two_line"])
-def test_astropys_tables_to_look_at_are_refused_with_the_way_out(form: str) -> None:
+def test_astropys_formatted_text_is_refused_with_advice(form: str) -> None:
     columns = {name: [float(value)] * 2 for name, value in zip(NAMES, FLUX, strict=True)}
     file = io.StringIO()
     Table({"source_id": [5, 6], **columns}).write(file, format=f"ascii.{form}")
@@ -181,7 +181,7 @@ def test_astropys_tables_of_one_blank_or_bar_are_read(form: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "\ufeffSEP=;\r\n"])
-def test_excels_line_about_the_separator_is_heeded(first: str) -> None:
+def test_excels_line_about_the_separator_is_used(first: str) -> None:
     assert (read(first + lines(NAMES, COMMAS, mark=";")).flux == EXPECTED).all()
 
 

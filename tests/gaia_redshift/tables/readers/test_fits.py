@@ -92,7 +92,7 @@ def test_text_of_any_length_is_read() -> None:
         (b"TFORM1  = 'J       '   ", b"TFORM1  = '99999999J'  ", "claims 99999999 elements a row"),
     ],
 )
-def test_a_header_that_lies_is_refused(card: bytes, instead: bytes, message: str) -> None:
+def test_a_wrong_header_is_refused(card: bytes, instead: bytes, message: str) -> None:
     assert PLAIN.count(card) == 1
     with pytest.raises(MalformedBodyError, match=message):
         read(PLAIN.replace(card, instead[: len(card)].ljust(len(card))))
