@@ -121,7 +121,7 @@ class World:
         assert output.pdf is None or output.pdf[:, 0].tolist() == flux[:, 0].tolist()
         self.answered += 1
         if rows <= self.slice_rows and not patient:
-            # Two batches may be running. A request that waited has one turn, which may begin again at the end of a batch.
+            # Two batches may be running. A request that waited has one turn, which may begin again after a batch.
             turns = math.ceil((others + 1) * 2 * self.slice_rows / self.batch_rows)
             assert self.batches - before <= 2 + turns
 
