@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.acts import EXAMPLE, many
 from tests.browser.conftest import LONG, Visits, wait_for_galaxies
+from tests.browser.test_looking import findings
 
 
 def test_a_long_job_shows_its_progress_and_100000_rows_stay_at_hand(visits: Visits, tmp_path: Path) -> None:
@@ -64,3 +65,4 @@ def test_two_tabs_show_two_jobs_and_a_link_shows_one_again(visits: Visits) -> No
 def test_the_documentation_needs_no_other_host(visits: Visits) -> None:
     page = visits().open("/docs")
     expect(page.locator(".swagger-ui .opblock").first).to_be_visible()
+    assert {name for name, _ in findings(page)} <= {"nested-interactive"}  # of Swagger UI's own elements
