@@ -34,7 +34,7 @@ HEADS = ("MAE", "RMS", "mean dz", "NMAD", "abs(dz) > .15", "abs(dz) > .05", "in 
 
 
 def shape_and_brightness(flux: np.ndarray) -> np.ndarray:
-    """Return spectra divided by their mean RP flux, and its logarithm beside them."""
+    """Return spectra divided by their mean RP flux, and its logarithm as a further column."""
     brightness = np.maximum(flux[:, DR3.bp.count :].mean(axis=1, keepdims=True), 0.05)
     return np.hstack([flux / brightness, np.log(brightness)])
 

@@ -116,7 +116,7 @@ def _schema(samples: int) -> pyarrow.Schema:
 
 
 def measure(name: str, source: Path, folder: Path) -> dict[str, float]:
-    """Run a variant in a tree of processes of its own; return processor and wall seconds, and peak bytes."""
+    """Run a variant in new processes; return processor and wall seconds, and peak bytes."""
     program = folder / f"run-{name}.py"  # no name of a package
     program.write_text(_REPORT + VARIANTS[name][1])
     out = folder / f"out-{name}-{time.monotonic_ns()}"

@@ -28,7 +28,7 @@ class Converting:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that an output depends on beside its input."""
+        """Everything that an output depends on, besides its input."""
         return {"task": "convert", "coefficients": "float32"}
 
     def run(self, source: IO[bytes], name: str, target: IO[bytes], note: Note) -> Outcome:

@@ -64,7 +64,7 @@ class Predicting:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that an output depends on beside its input."""
+        """Everything that an output depends on, besides its input."""
         prior: Any = self.asked.prior
         if isinstance(prior, PriorTable):
             prior = f"sha256:{hashlib.sha256(prior.model_dump_json().encode()).hexdigest()}"

@@ -103,7 +103,7 @@ QP = Format("qp", "FITS of qp", (".qp.fits",), ("application/fits",), writes="wr
 """Densities as an ensemble of the package qp (qp-prob): written only, and only with densities."""
 
 WRITTEN = tuple(extension for one in FORMATS.values() if one.writes for extension in one.extensions[:1])
-"""The usual extensions of what can be written."""
+"""The usual extensions of the formats that can be written."""
 
 PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
 
@@ -217,7 +217,7 @@ def _opened(content: IO[bytes], name: str, media_type: str = "") -> Table:
     found = format_of_content(start)
     if found is None:
         refuse_foreign(start)
-        found = FORMATS["csv"]  # whatever its name: no other format begins like this
+        found = FORMATS["csv"]  # with any name: no other format begins like this
     table = found.open(content)
     said = format_of_name(name) or format_of_media_type(media_type)
     if found.name == "csv" and said is not None and said.name not in ("csv", "ecsv"):

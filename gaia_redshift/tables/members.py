@@ -180,7 +180,7 @@ class ZipTable:
 
     @contextmanager
     def _opened(self, member: zipfile.ZipInfo) -> Iterator[Table]:
-        """Open a member; what is wrong with it is said with its name."""
+        """Open a member; errors name it."""
         try:
             with unpacked_member(self._archive, member, self._members, self._size) as content:
                 yield self._open(content, _base(member))

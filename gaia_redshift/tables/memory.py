@@ -24,7 +24,7 @@ def unit_of(values: object) -> str:
 
 
 def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
-    """Return the unit of the fluxes from what the caller says and what the columns declare."""
+    """Return the unit of the fluxes from the caller's option and the units of the columns."""
     try:
         said = {found for text in declared if (found := declared_unit(text)) is not None}
     except ValueError as error:
@@ -32,13 +32,13 @@ def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
     wanted = said if unit is None else said | {unit}
     if len(wanted) > 1:
         raise InvalidInputError(
-            f"the fluxes are said to be {' and '.join(sorted(wanted))}: convert one band, or remove the wrong unit"
+            f"the fluxes have the units {' and '.join(sorted(wanted))}: convert one band, or remove the wrong unit"
         )
     return next(iter(said), unit)
 
 
 def split_mask(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Return the numbers of an array or column without unit, and which are masked; None where none is.
+    """Return the numbers of an array or column without unit, and their mask or None.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _is_masked(value: object) -> bool:
 
 
 def to_arrow_column(values: object) -> pyarrow.Array:
-    """Return a column of numbers, text, or arrays; a row that is an array may have a mask of its own.
+    """Return a column of numbers, text, or arrays; a row that is an array may have its own mask.
 
     A list is a column of objects.
 

@@ -189,7 +189,7 @@ def lengths_of(column: pyarrow.Array) -> set[int]:
 
 
 def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[np.generic]:
-    """Return the good rows' values, shape (n, length); a view where they lie one behind the other."""
+    """Return the good rows' values, shape (n, length); a view if they are contiguous."""
     rows = len(starts)
     if types.is_decimal(values.type):
         values = values.cast(pyarrow.float64())

@@ -107,7 +107,7 @@ def _sight(table: Table, grid: Grid) -> Sight:
         columns = [] if first is None else list(first.columns.columns)
         if rows is None and next(blocks, None) is None:
             rows = 0 if first is None else len(first.columns)
-    except Exception:  # whatever it is: the table is refused anyway
+    except Exception:  # any error: the table is refused anyway
         columns = columns or []
     delimiter = "" if head is None else head.delimiter.decode()
     return Sight(table.format, delimiter, fields, columns, rows, b"" if head is None else head.text, grid)

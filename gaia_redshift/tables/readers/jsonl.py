@@ -15,7 +15,7 @@ from gaia_redshift.spectra import Problem
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block
 
 HOW_TO_WRITE = (
-    "write an object for each source in a line of its own (in pandas, to_json(FILE, orient='records', lines=True); of "
+    "write an object for each source on its own line (in pandas, to_json(FILE, orient='records', lines=True); of "
     "a list, jq -c '.[]' FILE), or send it to POST /predict if it is a body of it"
 )
 _LINE_BYTES = 1 << 20

@@ -45,7 +45,7 @@ def _masked(column: pyarrow.Array, mask: pyarrow.Array) -> pyarrow.Array:
         return compute.if_else(mask.fill_null(True), pyarrow.scalar(None, column.type), column)
     lengths = compute.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     if not np.array_equal(lengths, compute.list_value_length(mask).fill_null(0).to_numpy(zero_copy_only=False)):
-        raise pyarrow.ArrowInvalid("a mask has another length than what it masks")
+        raise pyarrow.ArrowInvalid("a mask has another length than its column")
     values = compute.if_else(mask.flatten().fill_null(True), None, column.flatten())
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pyarrow.ListArray.from_arrays(pyarrow.array(offsets), values)
