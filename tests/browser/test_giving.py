@@ -126,7 +126,7 @@ def test_errors_of_a_pasted_spectrum_are_shown(page: Page) -> None:
         json.dumps({"bp": bp}): "rp is missing: bp and rp belong together",
         json.dumps({"bp": bp, "rp": rp[:-2]}): "rp has 104 numbers: it needs 106, or all 120",
         json.dumps([{"bp": bp, "rp": rp}, {"bp": bp, "rp": [*rp[:-1], "red"]}]): "Spectrum 2: rp[105] is “red”",
-        json.dumps([{"bp": bp, "rp": rp}, {"flux": flux}]): "Spectrum 2 has other numbers of fluxes",
+        json.dumps([{"bp": bp, "rp": rp}, {"flux": flux}]): "Spectrum 2 has another number of fluxes",
         json.dumps({"colour": bp}): "it needs flux, or bp and rp",
         f'{{"bp": [{words(bp)}, "rp": [{words(rp)}]}}': "That is not JSON",
     }
