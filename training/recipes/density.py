@@ -20,9 +20,9 @@ from gaia_redshift.spectra import FloatArray
 from training.calibration.intervals import Held, calibrate
 from training.calibration.quality import LEARNING_ROWS, learn
 from training.calibration.reference.density import cumulative_at, posterior, quantile
+from training.data.dataset import REDSHIFT_RANGE
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
-from training.data.unusable import REDSHIFT_RANGE
 from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Seen
 from training.recipes.scaling import flux_range
 from training.recipes.shape import shape_and_brightness, standardise
