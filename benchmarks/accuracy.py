@@ -92,7 +92,7 @@ def test_rows(dataset: Dataset) -> np.ndarray:
 
 def accuracy(table: Table, point: Predicted, density: Predicted, bright: np.ndarray) -> None:
     """Compare errors under the survey's prior, of all and by brightness, and with what the densities expect."""
-    one, other = measure(point.true, point.point).as_dict(), measure(density.true, density.point).as_dict()
+    one, other = measure(point.true, point.point), measure(density.true, density.point)
     table.add("test galaxies", f"{len(point.true):,}", f"{len(density.true):,}")
     for name, label, gain in (("mae", "MAE", 0.15), ("nmad", "NMAD", 0.20)):
         better = 1 - other[name] / one[name]

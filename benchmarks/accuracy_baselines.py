@@ -50,7 +50,7 @@ def nearest_neighbours(dataset: Dataset, parts: Split) -> tuple[str, np.ndarray]
         train = components.transform(prepare(flux[parts.train]))
         for count in NEIGHBOURS:
             found = KNeighborsRegressor(count, weights="distance").fit(train, redshift[parts.train])
-            error = measure(redshift[some], found.predict(components.transform(prepare(flux[some])))).mae
+            error = measure(redshift[some], found.predict(components.transform(prepare(flux[some]))))["mae"]
             tried[error] = (
                 f"{count} nearest neighbours, {COMPONENTS} components of {words}",
                 found,

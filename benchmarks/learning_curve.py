@@ -17,7 +17,7 @@ import numpy as np
 from training.data.dataset import read
 from training.data.material import Galaxies, Material, gather
 from training.data.split import split
-from training.evaluation.metrics import Metrics, measure
+from training.evaluation.metrics import measure
 from training.evaluation.predicted import load_model, predict
 from training.recipes.density import DensityRecipe
 from training.trainer.fit import Fitted, fit
@@ -49,12 +49,12 @@ def main() -> None:
             errors(fitted, material, material.survey.parts.test),
             errors(fitted, material, left_over(some, material)),
         )
-        print(f"| {size:,} | {epochs} | {unseen.mae:.4f} | {unseen.nmad:.4f} | {known.mae:.4f} |", flush=True)
+        print(f"| {size:,} | {epochs} | {unseen['mae']:.4f} | {unseen['nmad']:.4f} | {known['mae']:.4f} |", flush=True)
     if options.model:
         model = load_model(options.model)
         found = predict(model, survey, material.survey.parts.test)[0]
         unseen, size = measure(found.true, found.point), model.manifest.training.spectra["train"]
-        print(f"| {size:,}, `{model.manifest.id}` | | {unseen.mae:.4f} | {unseen.nmad:.4f} | |", flush=True)
+        print(f"| {size:,}, `{model.manifest.id}` | | {unseen['mae']:.4f} | {unseen['nmad']:.4f} | |", flush=True)
 
 
 def part_of(material: Material, size: int) -> Material:
@@ -80,7 +80,7 @@ def left_over(some: Material, material: Material) -> np.ndarray:
     return material.survey.parts.train[len(some.survey.parts.train) :][-len(material.survey.parts.test) :]
 
 
-def errors(fitted: Fitted, material: Material, rows: np.ndarray) -> Metrics:
+def errors(fitted: Fitted, material: Material, rows: np.ndarray) -> dict[str, float]:
     """Return what the network's medians miss by, under the survey's prior."""
     survey = material.survey.dataset
     return measure(survey.redshift[rows], survey_medians(fitted, material, survey.flux[rows]))

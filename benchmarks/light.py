@@ -21,7 +21,7 @@ from training.data.dataset import Dataset
 from training.data.material import Galaxies, gather
 from training.data.parts import PARTS
 from training.data.split import split
-from training.evaluation.metrics import Metrics, measure
+from training.evaluation.metrics import measure
 from training.recipes.density import DensityRecipe
 from training.simulation import noise
 from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
@@ -40,10 +40,11 @@ def main() -> None:
     print("| noise | MAE | NMAD | MAE, faintest quarter | brightest quarter |\n|---|---|---|---|---|", flush=True)
     for level in options.levels:
         found, quarters = error(level, options.spectra, DensityRecipe().changed({"epochs": options.epochs}))
-        print(f"| {level:g} | {found.mae:.4f} | {found.nmad:.4f} | {quarters[0]:.4f} | {quarters[1]:.4f} |", flush=True)
+        cells = " | ".join(f"{value:.4f}" for value in (found["mae"], found["nmad"], *quarters))
+        print(f"| {level:g} | {cells} |", flush=True)
 
 
-def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tuple[float, float]]:
+def error(level: float, count: int, recipe: DensityRecipe) -> tuple[dict[str, float], tuple[float, float]]:
     """Return the error of a network trained and tested at one level of noise, of all and of extreme brightnesses."""
     survey, uniform = simulated("survey", level, count), simulated("uniform", level, count // 2)
     material = gather(*(Galaxies(each, split(each, recipe.seed)) for each in (survey, uniform)))
@@ -53,7 +54,8 @@ def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tup
     point = survey_medians(fitted, material, flux)
     bright = brightness(flux)
     low, high = np.quantile(bright, [0.25, 0.75])
-    return measure(true, point), tuple(measure(true[rows], point[rows]).mae for rows in (bright < low, bright > high))
+    quarters = bright < low, bright > high
+    return measure(true, point), tuple(measure(true[rows], point[rows])["mae"] for rows in quarters)
 
 
 def simulated(distribution: str, level: float, count: int) -> Dataset:

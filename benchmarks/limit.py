@@ -263,7 +263,7 @@ def row(name: str, tests: Tests, point: FloatArray, quarter: NDArray[np.intp], k
         typical = quarters(known.effective(), quarter, np.median, "{:,.0f}")
         cells = [typical, f"{expected.mean():.4f}", quarters(expected, quarter)]
     print(
-        f"| {name} | {cells[0]} | {cells[1]} | {found.mae:.4f} | {found.nmad:.4f} | {cells[2]} | "
+        f"| {name} | {cells[0]} | {cells[1]} | {found['mae']:.4f} | {found['nmad']:.4f} | {cells[2]} | "
         f"{quarters(error, quarter)} |",
         flush=True,
     )

@@ -44,7 +44,7 @@ def robustness(
     }
     curves = {}
     for name, (values, change) in changes.items():
-        errors = [[measure(true, answers(model, change(x)).redshift).mae for x in values] for model in models]
+        errors = [[measure(true, answers(model, change(x)).redshift)["mae"] for x in values] for model in models]
         curves[name] = (values, errors)
         print(f"\n| {name} | {' | '.join(f'{x:g}' for x in values)} |\n|---|{'---|' * len(values)}")
         for model, line in zip(models, errors, strict=True):

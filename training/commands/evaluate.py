@@ -12,16 +12,13 @@ import typer
 
 from gaia_redshift.bundle import SHIPPED_MODELS
 from gaia_redshift.commands.options import Models
-from training.commands.options import DataArgument, PolicyOption
+from training.commands.options import DataArgument, ModelArgument, PolicyOption
 from training.evaluation import page
 from training.evaluation.metrics import METRICS, PUBLISHED, plus_minus
 
 if TYPE_CHECKING:
     from training.evaluation.binned import Group
     from training.evaluation.judge import Evaluation
-
-METRICS_FILE = "metrics.json"
-PAGE_FILE = "index.html"
 
 IN_BINS = ("bias_median", "nmad", "outliers_15", "outliers_05", "rms", "mae", "coverage_68", "coverage_95")
 HEADS = ("bias", "NMAD", "abs(dz) > 0.15", "abs(dz) > 0.05", "RMS", "MAE", "in 68%", "in 95%")
@@ -39,7 +36,7 @@ gaia-redshift evaluate models/mine spectra.parquet --report report --part all
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a bundle, or its name among the models.")],
+    model: ModelArgument,
     data: DataArgument,
     report: Annotated[Path, typer.Option("--report", help="Directory for the page, the figures and metrics.json.")],
     *,
@@ -64,11 +61,11 @@ def evaluate(
     found = judge(loaded, dataset, part, prior)
     with page.report_in(report):
         figures = draw(found, report)
-        (report / METRICS_FILE).write_text(json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
-        (report / PAGE_FILE).write_text(_page(found, figures, report), "utf-8")
+        (report / "metrics.json").write_text(json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
+        (report / "index.html").write_text(_page(found, figures, report), "utf-8")
     values = found.overall.metrics
     said = ", ".join(f"{name} {values[key].value:{METRICS[key][1]}}" for name, key in _SAID if key in values)
-    typer.echo(f"{found.model} on {found.how}: {said or 'too few to measure'}; see {report / PAGE_FILE}")
+    typer.echo(f"{found.model} on {found.how}: {said or 'too few to measure'}; see {report / 'index.html'}")
 
 
 _SAID = (("MAE", "mae"), ("NMAD", "nmad"), ("bias", "bias_median"), ("outliers", "outliers_15"), ("68%", "coverage_68"))
@@ -127,12 +124,12 @@ def _table_3(found: "Evaluation") -> str:
 
 
 def _binned(name: str, groups: "Sequence[Group]") -> str:
-    rows = []
-    for group in groups:
-        cells = []
-        for key in IN_BINS:
-            estimate = group.metrics.get(key)
-            how = METRICS[key][1]
-            cells.append(f"{estimate.value:{how}}\n{plus_minus(estimate.error, how)}" if estimate else "")
-        rows.append((f"{group.low:g} - {group.high:g}", f"{group.count:,}", *cells))
+    def cell(group: "Group", key: str) -> str:
+        estimate, how = group.metrics.get(key), METRICS[key][1]
+        return f"{estimate.value:{how}}\n{plus_minus(estimate.error, how)}" if estimate else ""
+
+    rows = [
+        (f"{group.low:g} - {group.high:g}", f"{group.count:,}", *(cell(group, key) for key in IN_BINS))
+        for group in groups
+    ]
     return page.table("", rows, (name.replace("_", " "), "galaxies", *HEADS))

@@ -131,11 +131,9 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
         return dataset
     dropped = {what: int(rows.sum()) for what, rows in refused.items()}
     if policy == "refuse":
+        have = {what: counted(count, "row has", "rows have") for what, count in dropped.items()}
         problems = [
-            Detail(
-                f"row {np.argmax(rows)}",
-                f"{counted(int(rows.sum()), 'row has', 'rows have')} {what}; this is the first",
-            )
+            Detail(f"row {np.argmax(rows)}", f"{have[what]} {what}; this is the first")
             for what, rows in refused.items()
         ]
         raise InvalidInputError(

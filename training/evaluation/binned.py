@@ -64,7 +64,7 @@ class Group:
 
 def metrics(galaxies: Predicted) -> dict[str, float]:
     """Return every metric of some galaxies: those of `measure`, the coverage, and of densities CRPS and CDE loss."""
-    found = measure(galaxies.true, galaxies.point).as_dict()
+    found = measure(galaxies.true, galaxies.point)
     found["coverage_68"] = float(galaxies.inside68.mean())
     found["coverage_95"] = float(galaxies.inside95.mean())
     found["width_68"] = float((galaxies.upper68 - galaxies.lower68).mean())

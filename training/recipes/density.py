@@ -1,11 +1,11 @@
 """The `density` recipe: a probability density over redshift, and the probability of each kind of source. Keras.
 
-It learns from a survey, from galaxies of all redshifts and from what is no galaxy. The defaults are the outcome of the
-trials in docs/explanation/density-network.md.
+It learns from a survey, from galaxies of all redshifts and from what is no galaxy. docs/explanation/density-network.md
+has the trials behind the defaults.
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ from training.calibration.reference.density import cumulative_at, posterior, qua
 from training.data.dataset import REDSHIFT_RANGE
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
-from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Seen
+from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Schedule, Seen
 from training.recipes.scaling import flux_range
 from training.recipes.shape import shape_and_brightness, standardise
 
@@ -39,6 +39,8 @@ OPTIMISERS = {"muon": "Muon", "adamw": "AdamW"}
 _ROWS_AT_ONCE = 1 << 14
 
 Column = NDArray[np.float64]
+Optimizer: TypeAlias = Any
+"""Of Keras."""
 
 
 class DensityRecipe(Recipe):
@@ -125,7 +127,7 @@ class DensityRecipe(Recipe):
             steps_per_execution=8,
         )
 
-    def _optimizer(self, schedule: object) -> Any:  # both are Keras'
+    def _optimizer(self, schedule: Schedule) -> Optimizer:
         common = {"weight_decay": self.weight_decay, "clipnorm": 1.0}
         if self.optimizer == "adamw":
             return keras.optimizers.AdamW(schedule, **common)

@@ -1,8 +1,8 @@
-"""What every recipe is: the choices that make a network out of data, and the five steps that differ. Imports `data`.
+"""What every recipe is: the choices that make a network out of data, and the five steps that differ. Keras.
 
 `training.trainer` and `training.release` know recipes by this class alone. A new one is a subclass in a file of its own
 and an entry in `training.recipes.choose`. Its fields are written into the run folder before training starts and into
-the bundle when it ends, so that a model always travels with the way it was made.
+the bundle when it ends.
 """
 
 from abc import abstractmethod
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
@@ -18,12 +19,13 @@ from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
 from training.data.material import Material, Sample
 from training.recipes import SEED
-from training.recipes.batches import Batches
 
 Network: TypeAlias = Any
 """A keras.Model; Keras has no types."""
 Layer: TypeAlias = Any
-"""Of Keras' too."""
+"""Of Keras."""
+Schedule: TypeAlias = Any
+"""A learning rate, or one of Keras' schedules of it."""
 Scaler: TypeAlias = Any
 """A MinMaxScaler; scikit-learn has no types."""
 
@@ -58,6 +60,37 @@ class Description:
     failures: str = "A network that minimises its error draws rare redshifts towards the crowded ones."
 
 
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """One epoch of scaled spectra, made as they are needed: rows in an order of shape (n,), in batches of a size.
+
+    `wanted` returns what is to be learnt of some rows, and their weights.
+    """
+
+    def __init__(
+        self,
+        sample: Sample,
+        scaler: Scaler,
+        wanted: Callable[[Sample], tuple[object, ...]],
+        order: NDArray[np.intp],
+        size: int,
+    ) -> None:
+        super().__init__()
+        self._sample, self._wanted, self._order, self._size = sample, wanted, order, size
+        self._scale, self._offset = np.float32(scaler.scale_), np.float32(scaler.min_)
+
+    def __len__(self) -> int:
+        return (len(self._order) + self._size - 1) // self._size
+
+    def __getitem__(self, index: int) -> tuple[object, ...]:
+        batch = self._sample.rows(self._order[index * self._size : (index + 1) * self._size])
+        scaled = batch.flux * self._scale + self._offset
+        return (scaled[..., np.newaxis], *self._wanted(batch))
+
+
+LEAST_VALIDATION_BATCH = 256
+"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
+
+
 class Recipe(BaseModel):
     """Schedule and seed, which all recipes share, and the five steps that each defines."""
 
@@ -90,10 +123,7 @@ class Recipe(BaseModel):
     def build(self, seen: Seen | None = None) -> Network:
         """Return an uncompiled network, from min-max scaled fluxes, shape (n, 186, 1), to its outputs.
 
-        Parameters
-        ----------
-        seen : Seen, optional
-            Without it, weights that depend on the training spectra are left to be loaded.
+        Without `seen`, weights that depend on the training spectra are left to be loaded.
         """
 
     @abstractmethod
@@ -106,11 +136,11 @@ class Recipe(BaseModel):
 
     def batches(self, sample: Sample, scaler: Scaler, epoch: int | None = None) -> Batches:
         """Return one epoch of batches, in an order that follows from seed and epoch alone; None keeps the order."""
-        order = np.arange(len(sample))
-        if epoch is not None:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        size = self.batch_size if epoch is not None else max(self.batch_size, LEAST_VALIDATION_BATCH)
-        return Batches(sample, scaler, self.wanted, order, size)
+        if epoch is None:
+            size = max(self.batch_size, LEAST_VALIDATION_BATCH)
+            return Batches(sample, scaler, self.wanted, np.arange(len(sample)), size)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(sample))
+        return Batches(sample, scaler, self.wanted, order, self.batch_size)
 
     @abstractmethod
     def calibrate(self, output: Output, material: Material, scaler: Scaler) -> Calibration:
@@ -123,7 +153,3 @@ class Recipe(BaseModel):
     def changed(self, changes: Mapping[str, object]) -> "Recipe":
         """Return the recipe with the entries that are not None changed."""
         return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
-
-
-LEAST_VALIDATION_BATCH = 256
-"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""

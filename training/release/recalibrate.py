@@ -1,4 +1,4 @@
-"""A bundle whose intervals, and if need be redshifts, are set anew by labelled galaxies. Imports `calibration`.
+"""A bundle whose intervals, and redshifts if they gain, are adjusted to labelled galaxies. Imports `calibration`.
 
 The correction goes into the weights of the network's last layer, which is affine in what it changes, and the intervals
 into ``calibration.json``; the graph is made from both anew. The bundle has the form of any other.
@@ -26,29 +26,17 @@ from training.release.export import Release
 from training.release.recalibrated import RECALIBRATION_FILE, Chosen, card, report, sentence
 
 FEWEST = 100
-"""With fewer, the 95% interval's ends hang on two galaxies each."""
+"""With fewer, each end of the 95% interval depends on two galaxies."""
 FEW = 300
 """With fewer, coverage is known to no better than 3%."""
 
 
 def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool = False) -> Chosen:
-    """Return the labelled galaxies that the model takes for galaxies, with the network's output.
+    """Return the labelled galaxies that the model takes for galaxies, with the output of the bundle's network.
 
-    Parameters
-    ----------
-    bundle : Bundle
-    dataset : Dataset
-    source : Source
-        Of the bundle.
-    carry_over : bool
-        Take spectra of another release, if its samples lie at the wavelengths of the model's.
-
-    Raises
-    ------
-    UnsupportedByModelError
-        If the spectra are of another release than the model's.
-    InvalidInputError
-        If most are not taken for galaxies, or fewer than `FEWEST` are left.
+    Spectra of another release are accepted if they are to be carried over and their samples lie at the wavelengths of
+    the model's; else they raise UnsupportedByModelError. Raises InvalidInputError if most are not taken for galaxies,
+    or fewer than `FEWEST` are left.
     """
     model = Predictor(bundle, engine="onnx")
     if not carry_over or not alike(bundle.grid, dataset.grid):
@@ -77,7 +65,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
 
 
 def alike(model: Grid, data: Grid) -> bool:
-    """Say whether the samples of two grids lie within half a sample of each other."""
+    """Return whether the samples of two grids lie within half a sample of each other."""
     if (model.bp.count, model.rp.count) != (data.bp.count, data.rp.count):
         return False
     apart = np.abs(model.wavelength_nm - data.wavelength_nm)
@@ -85,21 +73,10 @@ def alike(model: Grid, data: Grid) -> bool:
 
 
 def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_over: bool = False) -> dict[str, Any]:
-    """Write a bundle that holds on labelled galaxies what it promises.
+    """Write a bundle whose intervals hold their share of the labelled galaxies; return what its report says.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        Trusted: its scaler is unpickled.
-    dataset : Dataset
-    release : Release
-    carry_over : bool
-        Let the new bundle read the release of the labelled spectra, if that is another one.
-
-    Returns
-    -------
-    dict
-        What ``recalibration.json`` holds.
+    The old bundle is trusted: its scaler is unpickled. With `carry_over` the new one reads the release of the labelled
+    spectra, if that is another one.
 
     Raises
     ------
@@ -149,19 +126,9 @@ def outputs(source: Source, flux: FloatArray) -> dict[str, FloatArray]:
 
 
 def correct(network: Network, correction: Correction, bundle: Bundle) -> None:
-    """Take a correction into the weights of a network's last layer.
+    """Make a correction part of the weights of the last layer of a bundle's network.
 
-    Parameters
-    ----------
-    network : keras.Model
-    correction : Correction
-    bundle : Bundle
-        That the network is of.
-
-    Raises
-    ------
-    InvalidBundleError
-        If the last layer is not of the kind that every recipe of the workshop ends with.
+    Raises InvalidBundleError if that layer is not of the kind that every recipe ends with.
     """
     name, activation = ("redshift", "linear") if bundle.bins is None else ("density", "softmax")
     layer = next((layer for layer in network.layers if layer.name == name), network.layers[-1])

@@ -1,7 +1,4 @@
-"""What a recalibration learnt and brought, in numbers and in words: for its file, the card and the command.
-
-Imports `calibration` and `evaluation.metrics`.
-"""
+"""The report of a recalibration, in numbers and in words. Imports `calibration` and `evaluation.metrics`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,7 +29,7 @@ class Chosen:
 
 
 def report(bundle: Bundle, dataset: Dataset, chosen: Chosen, found: Recalibrated) -> dict[str, Any]:
-    """Return what was learnt from what, and what it brought, for ``recalibration.json``."""
+    """Return what was learnt from which data, and the metrics before and after, for ``recalibration.json``."""
     true = chosen.galaxies.true
     return {
         "from": {"model": bundle.manifest.id, "manifest_sha256": bundle.sha256},
@@ -57,16 +54,14 @@ def _measured(true: NDArray[np.float64], judged: Mapping[PriorName, Judged]) -> 
     """Return metrics with their errors by prior: the median's and the MAE's as of n errors, coverage's binomial."""
     found = {}
     for prior, each in judged.items():
-        metrics, root = measure(true, each.predicted).as_dict(), np.sqrt(len(true))
-        scatter = float(np.abs(each.predicted - true).std() / root)
+        metrics, root = measure(true, each.predicted), np.sqrt(len(true))
         values = {
             "bias_median": (metrics["bias_median"], 1.2533 * metrics["nmad"] / root),
             "nmad": (metrics["nmad"], 1.17 * metrics["nmad"] / root),
-            "mae": (metrics["mae"], scatter),
+            "mae": (metrics["mae"], np.abs(each.predicted - true).std() / root),
         }
         for name, inside in (("coverage_68", each.inside68), ("coverage_95", each.inside95)):
-            share = float(inside.mean())
-            values[name] = (share, float(np.sqrt(share * (1 - share)) / root))
+            values[name] = (inside.mean(), inside.std() / root)
         found[str(prior)] = {name: [round(float(part), 6) for part in pair] for name, pair in values.items()}
     return found
 
@@ -97,8 +92,9 @@ def table(said: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = []
     for prior, measures in said["after"].items():
         for name, after in measures.items():
-            percent = name.startswith("coverage")
-            cells = [_with_error(*pair, percent=percent) for pair in (said["before"][prior][name], after)]
+            how = ".1%" if name.startswith("coverage") else "+.4f"
+            pairs = said["before"][prior][name], after
+            cells = [f"{value:{how}} +- {error:{how.lstrip('+')}}" for value, error in pairs]
             rows.append((prior, _WORDS[name], *cells))
     return rows
 
@@ -112,12 +108,8 @@ _WORDS = {
 }
 
 
-def _with_error(value: float, error: float, *, percent: bool) -> str:
-    return f"{value:.1%} +- {error:.1%}" if percent else f"{value:+.4f} +- {error:.4f}"
-
-
 def card(manifest: Manifest, said: Mapping[str, Any], bundle: Bundle) -> str:
-    """Return the card: what the recalibration learnt and brought, and then the card of the model it began with."""
+    """Return the card: the report of the recalibration, and then the card of the model that it began with."""
     data = said["data"]
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table(said))
     return f"""**{sentence(said)}**

@@ -55,7 +55,7 @@ def examine(model: Predictor, material: Material) -> Tested:
     found = {} if others is None else {name: model.answer(others.of_kind(name).flux).flags for name in KINDS[1:]}
     return Tested(
         priors={prior: _under(model, each, prior) for prior, each in zip(names, material.galaxies, strict=False)},
-        constant=measure(survey.redshift("test"), constant).as_dict(),
+        constant=measure(survey.redshift("test"), constant),
         others={name: _fractions(flags, model.bundle.flags) for name, flags in found.items()},
     )
 

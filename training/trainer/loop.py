@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from training.recipes.batches import Batches
-from training.recipes.recipe import Network
+from training.recipes.recipe import Batches, Network
 
 _PIECE = 512
 """Batches that JAX goes through at a time; between, the progress moves on."""

@@ -51,7 +51,7 @@ def test_a_bundle_is_complete_sealed_and_says_how_it_was_made(trained: Trained) 
 
 def test_the_manifest_holds_the_metrics_of_the_test_part(trained: Trained) -> None:
     survey = trained.material.survey
-    expected = measure(survey.redshift("test"), redshifts(trained.fitted, survey.flux("test"))).as_dict()
+    expected = measure(survey.redshift("test"), redshifts(trained.fitted, survey.flux("test")))
     found = dict(trained.manifest.metrics)
     assert 0 < found.pop("coverage_68") < found.pop("coverage_95") <= 1
     assert found == pytest.approx(expected, abs=1e-6)
@@ -142,8 +142,8 @@ def test_the_first_line_of_a_card_says_what_the_spectra_are(
 def measured(true: Any, predicted: Any) -> card.Tested:
     nothing = np.zeros(len(true))
     galaxies = Predicted(true, predicted, *[nothing] * 4, family=np.arange(len(true)))
-    found = measure(true, predicted).as_dict() | {"coverage_68": 0.681, "coverage_95": 0.953}
-    return card.Tested({"survey": UnderPrior(galaxies, found, {"low_signal": 0.1})}, measure(true, true).as_dict(), {})
+    found = measure(true, predicted) | {"coverage_68": 0.681, "coverage_95": 0.953}
+    return card.Tested({"survey": UnderPrior(galaxies, found, {"low_signal": 0.1})}, measure(true, true), {})
 
 
 def write_card(trained: Trained, found: card.Tested, simulated: bool | None = None) -> str:
