@@ -59,7 +59,6 @@ def recalibrate(
     from training.release.export import Release
     from training.release.recalibrate import FEW
     from training.release.recalibrate import recalibrate as write
-    from training.release.recalibrated import correction_in_words, table
 
     bundle = find_bundle(Path(model) if Path(model).is_dir() else model, models, public_key)
     if version is None:
@@ -70,16 +69,16 @@ def recalibrate(
     release.check_free()
     dataset = declare(load(data, policy), observed=observed)
     say_dropped(dataset)
-    said = write(bundle, dataset, release, carry_over=carry_over)
-    galaxies, left = said["data"]["galaxies"], said["data"]["taken_for_no_galaxy"] + said["data"]["without_redshift"]
+    made = write(bundle, dataset, release, carry_over=carry_over)
+    galaxies, left = len(made.chosen.galaxies.true), made.chosen.no_galaxies + made.chosen.without
     if galaxies < FEW:
         less = f"with fewer than {FEW} the new intervals may hold some per cent more or less"
         typer.echo(f"{galaxies} galaxies are few: {less}", err=True)
     if left:
         typer.echo(f"{left} rows left out: flagged as no galaxies, or without a redshift", err=True)
     shown = Table("prior", "", "before", "after, cross-validated")
-    for row in table(said):
+    for row in made.rows():
         shown.add_row(*row)
     Console(highlight=False, width=90).print(shown)
-    typer.echo(correction_in_words(said))
+    typer.echo(made.correction())
     typer.echo(f"{output}: {release.name}@{release.version}, from {bundle.manifest.id} and {galaxies} galaxies")

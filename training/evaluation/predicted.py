@@ -97,21 +97,15 @@ def predict(
     if not answered.any():
         raise InvalidInputError(f"{model.manifest.id} gives none of the {len(rows)} spectra a redshift")
     kept = rows[answered]
-    density = columns.pop("pdf")[answered] * grid.widths if grid else None
-    flags = columns.pop("flags")[answered]
-    point, lower68, upper68, lower95, upper95 = (column[answered] for column in columns.values())
+    density = columns["pdf"][answered] * grid.widths if grid else None
+    point, lower68, upper68, lower95, upper95 = (columns[name][answered] for name in COLUMNS)
     predicted = Predicted(
-        true=dataset.redshift[kept].astype(np.float64),
-        point=point,
-        lower68=lower68,
-        upper68=upper68,
-        lower95=lower95,
-        upper95=upper95,
+        *(dataset.redshift[kept].astype(np.float64), point, lower68, upper68, lower95, upper95),
         family=kept if dataset.parent is None else dataset.parent[kept],
         properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
         # Rounded as they are served, densities sum to one no longer exactly.
         density=None if density is None else density / density.sum(axis=1, keepdims=True),
         bin_edges=grid.edges if grid else None,
-        flags=flags,
+        flags=columns["flags"][answered],
     )
     return predicted, int((~answered).sum())

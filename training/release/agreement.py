@@ -1,10 +1,12 @@
-"""Whether an exported graph gives the answers of its Keras network. Imports `exported`, and `engine`; Keras."""
+"""Whether an exported graph gives the answers of its Keras network. Imports `engine`; Keras, ONNX Runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import Manifest
 from gaia_redshift.engine.answer import Answer
@@ -12,15 +14,15 @@ from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
-from training.release.exported import run_onnx
 
 AGREEMENT = 5e-6
 """Largest difference in redshift allowed between the Keras and the ONNX network."""
 RARE = 1e-3
-"""Fraction of a density's medians that may differ by more: where a median lies between two modes, its density has next
-to nothing, and rounding the probabilities in the seventh digit moves it further."""
+"""Fraction of a density's medians that may differ by more: between two modes the density is almost zero, and rounding
+the probabilities in the seventh digit moves a median further."""
 
 _ROWS_AT_ONCE = 1 << 14
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,19 @@ def check_agreement(
             probability = max(probability, float(apart.max()))
         redshift = max(redshift, float(np.quantile(np.concatenate(moved), 1 - RARE)))
     return _accepted(redshift, probability)
+
+
+def run_onnx(
+    graph: bytes, flux: FloatArray, outputs: Sequence[str], prior: int | None = None
+) -> list[NDArray[np.float64]]:
+    """Return the named outputs of a graph for raw spectra, shape (n, 186), under the prior of a number."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # that inputs may be left out is no warning
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    chunks = (flux[start : start + _CHUNK] for start in range(0, len(flux), _CHUNK))
+    under = {} if prior is None else {"prior_index": np.array([prior], np.int32)}
+    found = [session.run(list(outputs), {"flux": chunk, **under}) for chunk in chunks]
+    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 def double_precision_answer(manifest: Manifest, calibration: Calibration) -> Answer:

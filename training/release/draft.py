@@ -1,4 +1,4 @@
-"""The manifest of a new bundle before anything is measured, and whom a model cites. Imports `data`, `recipes`."""
+"""The manifest of a new bundle before anything is measured, and its citations. Imports `data`, `recipes`."""
 
 import importlib.metadata
 import platform

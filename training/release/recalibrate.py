@@ -6,16 +6,15 @@ into ``calibration.json``; the graph is made from both anew. The bundle has the 
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
 from gaia_redshift.bundle import CALIBRATION_FILE, CARD_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, Bundle, seal
-from gaia_redshift.engine.keras import Source, load_source, named
+from gaia_redshift.engine.keras import Source, load_source
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, counted
 from gaia_redshift.interpretation.sample import NO_GALAXY
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray, Grid, SpectrumBatch
+from gaia_redshift.spectra import Grid, SpectrumBatch
 from training.calibration.correction import Correction
 from training.calibration.recalibration import Labelled, Recalibration
 from training.data.dataset import Dataset
@@ -23,7 +22,8 @@ from training.recipes.recipe import Network
 from training.release.agreement import check_agreement
 from training.release.convert import convert_apart
 from training.release.export import Release
-from training.release.recalibrated import RECALIBRATION_FILE, Chosen, card, report, sentence
+from training.release.recalibrated import RECALIBRATION_FILE, Chosen, Report
+from training.trainer.fit import network_output
 
 FEWEST = 100
 """With fewer, each end of the 95% interval depends on two galaxies."""
@@ -60,7 +60,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
         )
     rows = np.arange(len(dataset)) if dataset.parent is None else dataset.parent
     flux = dataset.flux[kept]
-    labelled = Labelled(flux, dataset.redshift[kept].astype(np.float64), rows[kept], outputs(source, flux))
+    labelled = Labelled(flux, dataset.redshift[kept].astype(np.float64), rows[kept], network_output(source, flux))
     return Chosen(labelled, flagged, int((~answered).sum()))
 
 
@@ -72,8 +72,8 @@ def alike(model: Grid, data: Grid) -> bool:
     return bool((apart < 0.5 * np.abs(np.gradient(model.wavelength_nm))).all())
 
 
-def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_over: bool = False) -> dict[str, Any]:
-    """Write a bundle whose intervals hold their share of the labelled galaxies; return what its report says.
+def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_over: bool = False) -> Report:
+    """Write a bundle whose intervals hold their share of the labelled galaxies; return the report.
 
     The old bundle is trusted: its scaler is unpickled. With `carry_over` the new one reads the release of the labelled
     spectra, if that is another one.
@@ -90,14 +90,14 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
     chosen = choose(bundle, dataset, source, carry_over=carry_over)
     edges = None if bundle.bins is None else bundle.bins.edges
     found = Recalibration(bundle.calibration, edges).learn(chosen.galaxies)
-    said = report(bundle, dataset, chosen, found)
+    report = Report(bundle, dataset, chosen, found)
     manifest = bundle.manifest.model_copy(
         update={
             "name": release.name,
             "version": release.version,
             "grid": dataset.grid.name,
-            "description": f"{sentence(said)} {bundle.manifest.description}",
-            "metrics": {name: value for name, (value, _) in said["after"]["survey"].items()},
+            "description": f"{report.origin()} {bundle.manifest.description}",
+            "metrics": {name: value for name, (value, _) in report.metrics(found.after)["survey"].items()},
             "created": datetime.now(UTC).replace(microsecond=0),
         }
     )
@@ -108,21 +108,15 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
             correct(source.network, found.correction, bundle)
             source.network.save(staged / KERAS_FILE)
         (staged / CALIBRATION_FILE).write_text(found.calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (staged / RECALIBRATION_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        (staged / CARD_FILE).write_text(card(manifest, said, bundle), encoding="utf-8")
+        (staged / RECALIBRATION_FILE).write_text(json.dumps(report.as_dict(), indent=1) + "\n", encoding="utf-8")
+        (staged / CARD_FILE).write_text(report.card(manifest), encoding="utf-8")
         (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         convert_apart(staged)
         flux, graph = chosen.galaxies.flux, (staged / ONNX_FILE).read_bytes()
-        check_agreement(manifest, found.calibration, graph, flux, outputs(source, flux))
+        check_agreement(manifest, found.calibration, graph, flux, network_output(source, flux))
         seal(staged, manifest)
         Bundle(staged)
-    return said
-
-
-def outputs(source: Source, flux: FloatArray) -> dict[str, FloatArray]:
-    """Return a network's outputs by name for raw spectra: ``redshift`` (n,), or ``density`` (n, bins) and ``kind``."""
-    found = named(source.network.predict(np.asarray(source.scaled(flux)), batch_size=256, verbose=0))
-    return {name: values[:, 0] if name == "redshift" else values for name, values in found.items()}
+    return report
 
 
 def correct(network: Network, correction: Correction, bundle: Bundle) -> None:

@@ -1,10 +1,11 @@
-"""How far a training is, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
+"""Progress of a training, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from training.data.material import Material
 from training.trainer.run import Epoch
 
 
@@ -12,8 +13,7 @@ class Progress:
     """Show so many planned epochs of so many batches as they pass; use as a context."""
 
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
-        self._epochs = epochs
-        self._steps = steps_per_epoch
+        self._epochs, self._steps = epochs, steps_per_epoch
         self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
@@ -26,7 +26,7 @@ class Progress:
         self._bar.stop()
 
     def callbacks(self, epoch: int) -> list[object]:
-        """Return what Keras must call to move the bar through one epoch: nothing where there is no bar."""
+        """Return what Keras must call to move the bar through one epoch; nothing if there is no bar."""
         if self._bar.disable:
             return []
         task = self._bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
@@ -36,10 +36,12 @@ class Progress:
         )
         return [move]
 
-    def say_start(self, counts: dict[str, int], done: int) -> None:
-        """Print the size of each part and, where a run goes on, from where."""
-        sizes = ", ".join(f"{count} {part}" for part, count in counts.items())
-        self._print(f"{sizes} spectra" + (f"; {done} epochs are done already" if done else ""))
+    def say_start(self, material: Material, done: int) -> None:
+        """Print the size of each part, and how many epochs an earlier run finished."""
+        train, *held = (f"{count} {part}" for part, count in material.counts().items())
+        others = [f"{len(material.others['train'])} other"] if material.others else []
+        done_already = f"; {done} epochs are done already" if done else ""
+        self._print(f"{', '.join([train, *others, *held])} spectra{done_already}")
 
     def say_epoch(self, row: Epoch, *, best: bool) -> None:
         """Print one finished epoch."""

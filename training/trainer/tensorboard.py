@@ -9,7 +9,7 @@ from training.trainer.run import Epoch
 
 @contextmanager
 def board(folder: Path | None) -> Iterator[Callable[[Epoch], None] | None]:
-    """Open event files below `folder` for as long as a training lasts; None where no folder is wanted."""
+    """Open event files below `folder` for the time of a training, and give what writes to them; None without folder."""
     if folder is None:
         yield None
         return

@@ -23,8 +23,7 @@ from training.evaluation.metrics import measure
 from training.evaluation.predicted import Predicted
 from training.recipes.cnn import CnnRecipe, Convolution
 from training.release import agreement, card, export
-from training.release.agreement import Agreement
-from training.release.exported import run_onnx
+from training.release.agreement import Agreement, run_onnx
 from training.release.shorten import SPARED
 from training.release.tested import UnderPrior
 
