@@ -59,8 +59,7 @@ class DensityRecipe(Recipe):
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are similar."""
     whitened: NonNegativeInt = 75
-    """Coordinates that the shape is turned into first, at most: its principal components, but for those that hardly
-    vary; 0 for none."""
+    """Principal components of the shape, at most, that the network gets; 0 for the shape itself."""
     width: PositiveInt = 256
     """Of the stream that the blocks add to."""
     hidden: PositiveInt = 768
@@ -139,7 +138,7 @@ class DensityRecipe(Recipe):
         """Return soft labels and kinds, and the weight of each row in both."""
         galaxy = sample.kind == 0
         wanted = {
-            # What is no galaxy has no redshift: whatever stands here weighs nothing.
+            # What is no galaxy has no redshift: its label has no weight.
             "density": self.soft_labels(np.where(galaxy, sample.redshift, np.float32(0))),
             "kind": np.eye(len(KINDS), dtype=np.float32)[sample.kind],
         }
@@ -154,13 +153,12 @@ class DensityRecipe(Recipe):
     def prior(self, redshift: FloatArray) -> Column:
         """Return how redshifts are distributed over the bins: the mean of their soft labels, positive, sum one.
 
-        The labels' width must be in the prior as well: the network learns both from the same smoothed redshifts.
+        Like the network's targets it is smoothed by the labels' width.
         """
         total = np.zeros(self.bins)
         for rows in _chunks(len(redshift)):
             total += self.soft_labels(redshift[rows]).sum(axis=0, dtype=np.float64)
-        # A hundredth of a galaxy per bin keeps the probability of a bin without galaxies above zero.
-        total += 0.01
+        total += 0.01  # of a galaxy per bin, so that no bin has the probability zero
         return np.asarray(total / total.sum())
 
     def calibrate(self, output: Output, material: Material, scaler: Scaler) -> Calibration:
@@ -171,14 +169,14 @@ class DensityRecipe(Recipe):
         trained, survey = self.prior(material.redshift("train")), self.prior(material.survey.redshift("train"))
         priors: dict[PriorName, Column] = {"survey": survey, "flat": np.full(self.bins, 1 / self.bins)}
         held: dict[PriorName, Held] = {}
-        kind = None
+        kinds = []
         for (name, prior), galaxies in zip(priors.items(), material.galaxies, strict=True):
             flux, true = galaxies.flux("validation"), galaxies.redshift("validation")
             found = output(flux)
-            kind = found["kind"] if kind is None else kind
+            kinds.append(found["kind"])
             held[name] = Held(flux, *self.estimates(found["density"], true, prior, trained))
         seen = material.some_flux("train", LEARNING_ROWS, self.seed)
-        quality = learn(seen, held["survey"].flux, kind, self.seed, held["flat"].flux)
+        quality = learn(seen, held["survey"].flux, kinds[0], self.seed, held["flat"].flux)
         of_density = {"kinds": list(KINDS), "prior_train": trained.tolist(), "prior_survey": survey.tolist()}
         return calibrate(held, 0.5, flux_range(material, scaler), quality, **of_density)
 

@@ -1,4 +1,4 @@
-"""What is measured of a bundle on the test parts, through the predictor that users call. Imports `evaluation`."""
+"""Measurements of a bundle on the test parts, through the predictor that users call. Imports `evaluation`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""A bundle of schema version 1 in the form of this one, without training. Imports `convert`, and `engine`.
+"""A bundle of schema version 1 in the form of this version, without training. Imports `convert`, and `engine`.
 
-A bundle of version 1 holds a graph that ends at the network's output. Its network, scaler and calibration stay as they
-are, byte for byte; the graph is made from them anew, up to the answer.
+The graph of version 1 ends at the network's output. Network, scaler and calibration stay as they are, byte for byte;
+the graph is made from them anew, up to the answer.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,10 @@ MOVED = 1e-6
 """How far an answer may move: the last decimal that is given."""
 ROUNDING = 1e-9
 _RARE = 1e-3
-"""Part of the spectra whose redshift may move further, where the density has next to nothing, between two modes; and
-whose flags may change, because a number lies within rounding of its limit."""
+"""Part of the spectra whose redshift may move further, between two modes where the density is almost zero; and whose
+flags may change, because a number lies within rounding of its limit."""
 
 _ROWS = 4096
-_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,8 @@ class Change:
 def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
     """Write `old` in the form of this version to `new`, replacing what is there.
 
-    Where there is a public key, it must have signed the old bundle; the new one is to be signed again.
-
-    Raises
-    ------
-    InvalidBundleError
-        If the old bundle is not whole, or the new one would not give its answers.
+    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidBundleError if the
+    old bundle is not whole, or the new one would not give its answers.
     """
     manifest = _old_manifest(old, public_key)
     contents = {name: read_listed(old, name, manifest) for name in manifest.files}
@@ -93,11 +88,10 @@ def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
     return parse_manifest(folder, to_json(held | {"schema_version": 2}))
 
 
-def plausible(calibration: Calibration, rows: int, seed: int = _SEED) -> FloatArray:
+def plausible(calibration: Calibration, rows: int, seed: int = 1) -> FloatArray:
     """Return spectra such as the model was trained on, shape (rows, samples).
 
-    Drawn from what the quality flags know of the training galaxies, or, where they know nothing, evenly from the range
-    of each flux.
+    They are drawn from the quality flags' mixture, or, without it, uniformly from the range of each flux.
     """
     random = np.random.default_rng(seed)
     known = calibration.quality
