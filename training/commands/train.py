@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _of_data, _of_recipe, _of_bundle, _of_run = (
     partial(typer.Option, rich_help_panel=f"The {what}") for what in ("spectra", "recipe", "bundle", "run")
 )
-"""Options in groups."""
 
 EXAMPLES = """
 gaia-redshift train spectra.parquet -o models/mine --observed
@@ -75,8 +74,8 @@ def train(
     from training.recipes.choose import choose
     from training.release.export import Release, export
     from training.trainer.fit import fit
+    from training.trainer.progress import board
     from training.trainer.start import load_start
-    from training.trainer.tensorboard import board
 
     release = Release(output, name, version, replace=replace)
     release.check_free()

@@ -52,9 +52,7 @@ class Dataset:
     part: NDArray[np.str_] | None
     """Shape (n,): train, validation or test; None where the file leaves the split to us."""
     name: str
-    """The file's name, for the card."""
     sha256: str
-    """Of the file, so that a card identifies its data."""
     simulated: bool | None
     """None where the file does not say."""
     provenance: Mapping[str, str] = field(default_factory=dict)

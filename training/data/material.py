@@ -79,7 +79,6 @@ class Material:
     others: Mapping[str, Sample]
     """What is no galaxy, by part; empty where a recipe needs none."""
     name: str
-    """Of the files, for the card."""
     sha256: str
     """Of all files together."""
 

@@ -25,7 +25,6 @@ class Split:
     validation: Rows
     test: Rows
     how: str
-    """In words, for the card."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of spectra in each part."""

@@ -29,7 +29,6 @@ class Binning:
     title: str
     """As in "by true redshift"."""
     axis: str
-    """With its unit."""
     edges: NDArray[np.float64]
     logarithmic: bool = False
 

@@ -44,7 +44,6 @@ class Predicted:
     bin_edges: Column | None = None
     """Shape (bins + 1,)."""
     scores: Mapping[str, Column] = field(default_factory=dict)
-    """Scores of each galaxy's density, by name."""
 
     @property
     def inside68(self) -> NDArray[np.bool_]:

@@ -14,7 +14,6 @@ from training.recipes.linear import LinearRecipe
 from training.recipes.recipe import Recipe
 
 RECIPES: Mapping[str, type[Recipe]] = {"dissertation": CnnRecipe, "density": DensityRecipe, "linear": LinearRecipe}
-"""Recipes by the name of their defaults."""
 
 
 def choose(wanted: str) -> Recipe:

@@ -23,8 +23,7 @@ from training.calibration.reference.density import cumulative_at, posterior, qua
 from training.data.dataset import REDSHIFT_RANGE
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
-from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Schedule, Seen
-from training.recipes.scaling import flux_range
+from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Schedule, Seen, flux_range
 from training.recipes.shape import shape_and_brightness, standardise
 
 REDSHIFT_LIMIT = REDSHIFT_RANGE[1]
@@ -40,7 +39,6 @@ _ROWS_AT_ONCE = 1 << 14
 
 Column = NDArray[np.float64]
 Optimizer: TypeAlias = Any
-"""Of Keras."""
 
 
 class DensityRecipe(Recipe):

@@ -8,8 +8,7 @@ from gaia_redshift.spectra import FloatArray
 from training.calibration.intervals import Held, calibrate
 from training.calibration.quality import LEARNING_ROWS, learn
 from training.data.material import Material, Sample
-from training.recipes.recipe import Network, Output, Recipe, Scaler, Schedule
-from training.recipes.scaling import flux_range
+from training.recipes.recipe import Network, Output, Recipe, Scaler, Schedule, flux_range
 
 
 class PointRecipe(Recipe):

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from sklearn.preprocessing import MinMaxScaler
 
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
@@ -23,11 +24,13 @@ from training.recipes import SEED
 Network: TypeAlias = Any
 """A keras.Model; Keras has no types."""
 Layer: TypeAlias = Any
-"""Of Keras."""
 Schedule: TypeAlias = Any
 """A learning rate, or one of Keras' schedules of it."""
 Scaler: TypeAlias = Any
 """A MinMaxScaler; scikit-learn has no types."""
+
+Wanted = Callable[[Sample], tuple[object, ...]]
+"""Returns the targets of some rows, and their weights."""
 
 Output = Callable[[FloatArray], Mapping[str, FloatArray]]
 """A trained network: from raw spectra, shape (n, 186), to its outputs by name."""
@@ -50,9 +53,7 @@ class Description:
     title: str
     """As in "Convolutional network of the dissertation recipe"."""
     network: str
-    """Its layers."""
     training: str
-    """Optimiser, loss, batch and seed."""
     scaling: str = ""
     """What the network does with its scaled input, where it does anything."""
     answer: str = ""
@@ -61,19 +62,9 @@ class Description:
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """One epoch of scaled spectra, made as they are needed: rows in an order of shape (n,), in batches of a size.
+    """One epoch of scaled spectra, made as they are needed: rows in an order of shape (n,), in batches of a size."""
 
-    `wanted` returns what is to be learnt of some rows, and their weights.
-    """
-
-    def __init__(
-        self,
-        sample: Sample,
-        scaler: Scaler,
-        wanted: Callable[[Sample], tuple[object, ...]],
-        order: NDArray[np.intp],
-        size: int,
-    ) -> None:
+    def __init__(self, sample: Sample, scaler: Scaler, wanted: Wanted, order: NDArray[np.intp], size: int) -> None:
         super().__init__()
         self._sample, self._wanted, self._order, self._size = sample, wanted, order, size
         self._scale, self._offset = np.float32(scaler.scale_), np.float32(scaler.min_)
@@ -89,6 +80,32 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 LEAST_VALIDATION_BATCH = 256
 """Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
+
+
+SCALED_ROWS = 1 << 16
+"""Spectra copied at a time where all of them would need as much memory again."""
+
+
+def fit_scaler(material: Material) -> Scaler:
+    """Return a MinMaxScaler of the galaxies of the training part.
+
+    The dissertation fitted its scaler before the split; here nothing is learnt from the other parts.
+    """
+    scaler = MinMaxScaler()
+    for galaxies in material.galaxies:
+        rows = galaxies.parts.train
+        for start in range(0, len(rows), SCALED_ROWS):
+            scaler.partial_fit(galaxies.dataset.flux[rows[start : start + SCALED_ROWS]])
+    return scaler
+
+
+def flux_range(material: Material, scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest of each flux that a network was trained on, each of shape (186,).
+
+    A scaler that came with an earlier training has seen other spectra; the network has learnt from both.
+    """
+    seen = fit_scaler(material)
+    return np.minimum(scaler.data_min_, seen.data_min_), np.maximum(scaler.data_max_, seen.data_max_)
 
 
 class Recipe(BaseModel):

@@ -47,7 +47,6 @@ class Release:
     name: str
     version: str
     replace: bool = False
-    """Whether a bundle that is there already may be replaced."""
 
     def check_free(self) -> None:
         """Raise InvalidInputError if the folder is taken and may not be replaced."""

@@ -43,12 +43,10 @@ _ACTIVATIONS = frozenset({"Elu", "Erf", "HardSwish", "LeakyRelu", "Relu", "Sigmo
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a convolution is cut: `count` tiles of `size` outputs each, of which the last may run over the end."""
+    """How a convolution is cut: `count` tiles of `size` outputs, the last of which may run over the end."""
 
     taps: int
-    """Of the kernel."""
     length: int
-    """Of the output."""
     size: int
 
     @property

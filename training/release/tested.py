@@ -29,7 +29,6 @@ class UnderPrior:
     metrics: Mapping[str, float]
     """Those of `RELEASED` that the model's output allows."""
     flagged: Mapping[QualityFlag, float]
-    """Fraction with each flag."""
     refused: int = 0
     """Galaxies of the part that got no redshift."""
 

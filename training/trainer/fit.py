@@ -15,8 +15,7 @@ import numpy as np
 from gaia_redshift.engine.keras import Source, named
 from gaia_redshift.spectra import FloatArray
 from training.data.material import Material
-from training.recipes.recipe import Network, Recipe, Scaler, Seen
-from training.recipes.scaling import fit_scaler
+from training.recipes.recipe import Network, Recipe, Scaler, Seen, fit_scaler
 from training.trainer.loop import Loop
 from training.trainer.progress import Progress
 from training.trainer.run import Epoch, Run
@@ -34,7 +33,6 @@ class Fitted:
     network: Network
     """With the best epoch's weights, scaled fluxes in."""
     scaler: Scaler
-    """Fitted on the galaxies of the training part."""
     recipe: Recipe
     history: tuple[Epoch, ...]
     best_epoch: int

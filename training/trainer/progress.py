@@ -1,4 +1,8 @@
-"""Progress of a training, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
+"""Progress of a training: a bar or lines on standard error, and curves for TensorBoard. Imports `run`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 from rich.console import Console
@@ -53,3 +57,26 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+@contextmanager
+def board(folder: Path | None) -> Iterator[Callable[[Epoch], None] | None]:
+    """Write epochs for TensorBoard below `folder`, as two runs with overlapping curves; None without folder."""
+    if folder is None:
+        yield None
+        return
+    from tensorboard.summary import Writer
+
+    writers = {"": Writer(str(folder / "train")), "val_": Writer(str(folder / "validation"))}
+
+    def write(row: Epoch) -> None:
+        for prefix, writer in writers.items():
+            for name in ("loss", "mean_absolute_error"):
+                writer.add_scalar(name, getattr(row, f"{prefix}{name}"), row.epoch)
+            writer.flush()
+
+    try:
+        yield write
+    finally:
+        for writer in writers.values():
+            writer.close()

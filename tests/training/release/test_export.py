@@ -17,7 +17,7 @@ from sklearn.preprocessing import MinMaxScaler
 from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError
 from gaia_redshift.spectra import DR3
-from tests.tiny import tiny_calibration, tiny_manifest
+from tests.tiny import BIN_EDGES, KINDS, tiny_calibration, tiny_manifest
 from tests.training.conftest import KERAS_WARNS, SMALL, Trained, galaxies, redshifts
 from training.evaluation.metrics import measure
 from training.evaluation.predicted import Predicted
@@ -109,6 +109,21 @@ def test_a_network_that_gives_nan_is_not_released(
     monkeypatch.setattr(agreement, "run_onnx", lambda _graph, flux, _outputs: [np.full((len(flux), 5), np.nan)])
     with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
         export_to(trained, tmp_path / "models" / "again")
+
+
+def test_a_graph_whose_densities_give_nan_does_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_graph: bytes, flux: Any, _outputs: Any, _prior: int) -> list[Any]:
+        return [np.full((len(flux), 5), np.nan), np.full((len(flux), len(BIN_EDGES) - 1), np.nan)]
+
+    monkeypatch.setattr(agreement, "run_onnx", nowhere)
+    flux = np.random.default_rng(1).uniform(1, 20, (3, 186)).astype(np.float32)
+    bins = len(BIN_EDGES) - 1
+    output = {
+        "density": np.full((3, bins), 1 / bins, np.float32),
+        "kind": np.full((3, len(KINDS)), 1 / len(KINDS), np.float32),
+    }
+    with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
+        agreement.check_agreement(tiny_manifest(density=True), tiny_calibration(density=True), b"", flux, output)
 
 
 def test_a_bundle_is_replaced_only_when_asked_and_then_whole(trained: Trained, tmp_path: Path) -> None:

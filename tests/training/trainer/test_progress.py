@@ -12,8 +12,8 @@ import pytest
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine import OnnxEngine
 from tests.training.conftest import KERAS_WARNS, SMALL, csv_table, galaxies
+from training.trainer.progress import board
 from training.trainer.run import Epoch
-from training.trainer.tensorboard import board
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
