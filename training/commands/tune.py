@@ -2,12 +2,13 @@
 
 import csv
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
 from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
@@ -72,7 +73,10 @@ def tune(
         (output / "best.json").write_text(best.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(f"{output} cannot be written to: {error.strerror or error}") from error
-    _print(found)
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
+    for trial in found[:_SHOWN]:
+        table.add_row(*_row(trial)[: len(_COLUMNS)])
+    Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH).print(table)
     typer.echo(f"best of {len(found)}: gaia-redshift train DATA -o models/NAME --recipe {output / 'best.json'}")
 
 
@@ -89,15 +93,3 @@ def _row(trial: "Trial") -> tuple[str, ...]:
         recipe.optimizer,
         trial.problem,
     )
-
-
-def _print(found: "Sequence[Trial]") -> None:
-    """Print the best trials as a table."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
-    for trial in found[:_SHOWN]:
-        table.add_row(*_row(trial)[: len(_COLUMNS)])
-    console.print(table)

@@ -99,7 +99,12 @@ def predict(
     density = columns["pdf"][answered] * grid.widths if grid else None
     point, lower68, upper68, lower95, upper95 = (columns[name][answered] for name in COLUMNS)
     predicted = Predicted(
-        *(dataset.redshift[kept].astype(np.float64), point, lower68, upper68, lower95, upper95),
+        true=dataset.redshift[kept].astype(np.float64),
+        point=point,
+        lower68=lower68,
+        upper68=upper68,
+        lower95=lower95,
+        upper95=upper95,
         family=kept if dataset.parent is None else dataset.parent[kept],
         properties={name: values[kept].astype(np.float64) for name, values in dataset.properties.items()},
         # Rounded as they are served, densities sum to one no longer exactly.

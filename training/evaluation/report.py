@@ -64,19 +64,19 @@ def _page(found: Evaluation, figures: Mapping[str, Sequence[str]], directory: Pa
         *(page.paragraph(text) for text in found.sentences()),
         _overall(found.overall),
         page.paragraph(DEFINITIONS),
-        page.heading("As the dissertation shows it"),
+        page.paragraph("As the dissertation shows it", "h2"),
         _table_3(found),
         pictures("dissertation"),
     ]
     for name, groups in found.binned.items():
-        sections += [page.heading(f"By {BINNINGS[name].title}"), _binned(name, groups), pictures(name)]
-    sections += [page.heading("Coverage of the intervals"), pictures("intervals")]
+        sections += [page.paragraph(f"By {BINNINGS[name].title}", "h2"), _binned(name, groups), pictures(name)]
+    sections += [page.paragraph("Coverage of the intervals", "h2"), pictures("intervals")]
     if found.density:
         text = (
             f"Probability integral transform against a flat distribution: KS distance {found.density['pit_ks']:.4f} "
             "(the largest distance between the two cumulative distributions)."
         )
-        sections += [page.heading("Densities"), page.paragraph(text), pictures("densities")]
+        sections += [page.paragraph("Densities", "h2"), page.paragraph(text), pictures("densities")]
     return page.page(f"Evaluation of {found.model}", *sections)
 
 

@@ -23,7 +23,6 @@ RARE = 1e-3
 the probabilities in the seventh digit moves a median further."""
 
 _ROWS_AT_ONCE = 1 << 14
-_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +71,13 @@ def check_agreement(
 
 
 def run_onnx(
-    graph: bytes, flux: FloatArray, outputs: Sequence[str], prior: int | None = None
+    graph: bytes, flux: FloatArray, outputs: Sequence[str], prior: int | None = None, rows: int = 64
 ) -> list[NDArray[np.float64]]:
-    """Return the named outputs of a graph for raw spectra, shape (n, 186), under the prior of a number."""
+    """Return the named outputs of a graph for raw spectra, shape (n, 186), some at a time, under a prior by its number."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # that inputs may be left out is no warning
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    chunks = (flux[start : start + _CHUNK] for start in range(0, len(flux), _CHUNK))
+    chunks = (flux[start : start + rows] for start in range(0, len(flux), rows))
     under = {} if prior is None else {"prior_index": np.array([prior], np.int32)}
     found = [session.run(list(outputs), {"flux": chunk, **under}) for chunk in chunks]
     return [np.concatenate(values) for values in zip(*found, strict=True)]

@@ -4,12 +4,10 @@ The graph of version 1 ends at the network's output. Network, scaler and calibra
 the graph is made from them anew, up to the answer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
@@ -17,11 +15,10 @@ from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, 
 from gaia_redshift.bundle.bundle import manifest_bytes, parse_manifest, read_listed
 from gaia_redshift.engine import load_engine
 from gaia_redshift.engine.answer import Answer
-from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.calibration import Calibration
-from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
+from training.release.agreement import run_onnx
 from training.release.convert import convert
 from training.release.export import Release
 
@@ -113,25 +110,14 @@ def compare(old_graph: bytes, new: Bundle, flux: FloatArray) -> Change:
 
     The old graph sees one spectrum at a time: among others, a spectrum's answer depended on its place.
     """
-    outputs = _outputs(old_graph, flux)
+    names = ("redshift",) if new.bins is None else ("density", "kind")
+    outputs = dict(zip(names, run_onnx(old_graph, flux, names, rows=1), strict=True))
     answer, engine = Answer(new.manifest, new.calibration), load_engine(new, "onnx")
     if new.bins is None:
-        return _change([(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))])
-    pairs: list[tuple[Mapping[str, Tensor], Redshifts]] = []
-    for number in range(len(new.bins.priors)):
-        index = np.full(len(flux), number, np.int32)
-        pairs.append((answer(flux, outputs, new.bins.priors, index), engine(flux, index)))
-    return _change(pairs)
-
-
-def _outputs(graph: bytes, flux: FloatArray) -> dict[str, FloatArray]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    names = [node.name for node in session.get_outputs()]
-    found = [session.run(names, {"flux": flux[row : row + 1]}) for row in range(len(flux))]
-    return {name: np.concatenate(values) for name, values in zip(names, zip(*found, strict=True), strict=True)}
-
-
-def _change(pairs: list[tuple[Mapping[str, Tensor], Redshifts]]) -> Change:
+        pairs = [(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))]
+    else:
+        indices = [np.full(len(flux), number, np.int32) for number in range(len(new.bins.priors))]
+        pairs = [(answer(flux, outputs, new.bins.priors, index), engine(flux, index)) for index in indices]
     moved = np.concatenate([np.abs(np.asarray(old["redshift"]) - new.values).max(axis=1) for old, new in pairs])
     flags = np.concatenate([np.asarray(old["quality"]) != new.flags for old, new in pairs])
     return Change(len(moved), float(moved.max()), int((moved > MOVED + ROUNDING).sum()), int(flags.sum()))

@@ -47,10 +47,12 @@ class Loop:
         network = self._network
         told = keras.callbacks.CallbackList(list(callbacks), model=network)
         network.reset_metrics()
-        variables = (
-            *(network.trainable_variables, network.non_trainable_variables),
-            *(network.optimizer.variables, network.metrics_variables),
-        )
+        variables = [
+            network.trainable_variables,
+            network.non_trainable_variables,
+            network.optimizer.variables,
+            network.metrics_variables,
+        ]
         state = [[each.value for each in kind] for kind in variables]
         told.on_train_begin()
         for first in range(0, len(batches), _PIECE):
