@@ -73,7 +73,7 @@ def check_agreement(
 def run_onnx(
     graph: bytes, flux: FloatArray, outputs: Sequence[str], prior: int | None = None, rows: int = 64
 ) -> list[NDArray[np.float64]]:
-    """Return the named outputs of a graph for raw spectra, shape (n, 186), some at a time, under a prior by its number."""
+    """Return the named outputs of a graph for raw spectra, shape (n, 186), `rows` at a time, under a numbered prior."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # that inputs may be left out is no warning
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
