@@ -1,7 +1,7 @@
-"""What one training learns from: a survey and, for a density, galaxies of all redshifts and other sources.
+"""The data of one training: a survey and, for a density, galaxies of all redshifts and other sources.
 
-The survey says how common each redshift is, and its held-out parts set the intervals and the tests. The balance set
-holds galaxies of rare redshifts, the others what is no galaxy.
+The survey gives the distribution of redshifts, and its held-out parts the intervals and the tests. The balance set adds
+galaxies of rare redshifts, the others are no galaxies.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from training.data.parts import PARTS
 from training.data.split import Split
 
 GREY_REDSHIFT = 0.7
-"""Quasars nearer than this are left out of training: the host of a nearer one is visible, and it cannot be told from a
-galaxy with a bright nucleus."""
+"""Quasars nearer than this are left out of training: their hosts are visible, and they cannot be distinguished from
+galaxies with a bright nucleus."""
 
 
 @dataclass(frozen=True, slots=True)

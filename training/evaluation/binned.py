@@ -1,7 +1,7 @@
-"""Metrics of a model with their errors, for all galaxies and bin by bin. Imports `evaluate`, `predicted`.
+"""Metrics of a model with their errors, for all galaxies and bin by bin. Imports `metrics`, `predicted`.
 
-Errors are standard deviations over bootstrap samples. Galaxies simulated from one parent share its features, so where
-parents are known whole families are drawn: errors from single galaxies would be too small.
+Errors are standard deviations over bootstrap samples. Galaxies simulated from one parent share its features, so whole
+families are drawn: errors from single galaxies would be too small.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What every recipe is: the choices that make a network out of data, and the five steps that differ. Keras.
+"""The base of every recipe: the parameters of a training, and the five steps that differ. Keras.
 
 `training.trainer` and `training.release` know recipes by this class alone. A new one is a subclass in a file of its own
 and an entry in `training.recipes.choose`. Its fields are written into the run folder before training starts and into
@@ -38,7 +38,7 @@ Output = Callable[[FloatArray], Mapping[str, FloatArray]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Spectra that a new network is set to before it is trained."""
+    """Spectra that a new network is adapted to before it is trained."""
 
     flux: FloatArray
     """Galaxies of the training part, shape (n, 186), e-/s per sample."""
@@ -83,7 +83,7 @@ LEAST_VALIDATION_BATCH = 256
 
 
 SCALED_ROWS = 1 << 16
-"""Spectra copied at a time where all of them would need as much memory again."""
+"""Spectra copied at a time, to save memory."""
 
 
 def fit_scaler(material: Material) -> Scaler:

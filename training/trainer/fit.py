@@ -23,7 +23,7 @@ from training.trainer.start import Start
 
 PREDICTION_BATCH = 256
 _ROWS_AT_ONCE = 1 << 14
-"""Spectra scaled at a time where all of them would need as much memory again."""
+"""Spectra scaled at a time, to save memory."""
 
 
 @dataclass(frozen=True, slots=True)

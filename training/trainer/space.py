@@ -1,7 +1,6 @@
 """The dissertation's search space (Kiraleos 2023, section 4.2.1), as recipes. Imports `recipes.cnn`.
 
-It names what was searched, not the ranges; those here surround its result (table 2). Batch size and epochs are not
-searched.
+It does not give the ranges; these surround its result (table 2). Batch size and epochs are not searched.
 """
 
 from collections.abc import Mapping
