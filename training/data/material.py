@@ -66,8 +66,7 @@ class Galaxies:
 
     def sample(self, part: str) -> Sample:
         """Return one of `PARTS`."""
-        redshift = self.redshift(part)
-        return Sample(self.flux(part), redshift, np.zeros(len(redshift), np.int8))
+        return Sample(self.flux(part), self.redshift(part), np.zeros(len(self.parts.rows(part)), np.int8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ def fit(
         recipe.compile(network, steps * recipe.epochs)
 
     loop = Loop(network, validation)
-    with Progress(recipe.epochs, steps_per_epoch=steps) as progress:
+    progress = Progress(recipe.epochs, steps_per_epoch=steps)
+    with progress.bar:
         progress.say_start(material, done=len(run.history))
         for row in run.history:
             tell(row)

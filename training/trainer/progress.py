@@ -14,29 +14,22 @@ from training.trainer.run import Epoch
 
 
 class Progress:
-    """Show so many planned epochs of so many batches as they pass; use as a context."""
+    """Show so many planned epochs of so many batches as they pass, within `bar` as a context."""
 
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._steps = epochs, steps_per_epoch
         self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-
-    def __enter__(self) -> "Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._bar.stop()
+        self.bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
 
     def callbacks(self, epoch: int) -> list[object]:
         """Return what Keras must call to move the bar through one epoch; nothing if there is no bar."""
-        if self._bar.disable:
+        if self.bar.disable:
             return []
-        task = self._bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
+        task = self.bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
         move = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: self._bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
-            on_train_end=lambda _logs: self._bar.remove_task(task),
+            on_train_batch_end=lambda batch, logs: self.bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
+            on_train_end=lambda _logs: self.bar.remove_task(task),
         )
         return [move]
 
