@@ -69,6 +69,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until `end` is called."""
+        threading.Thread(target=self._live, name="pulse", daemon=True).start()
         threading.Thread(target=self._beat, name="beats", daemon=True).start()
         patiently(self._database.prepare, self._ending.is_set)
         while not self._ending.is_set():
@@ -142,20 +143,24 @@ class Worker:
         if self._lost.is_set():
             raise LeaseLostError
 
-    def _beat(self) -> None:
-        """Show signs of life as long as there is progress; end a process that hangs."""
-        every = min(1.0, self._settings.jobs_lease_seconds / 4)
-        since = 0.0
+    def _live(self) -> None:
+        """Tell the keeper every second that this process lives; end it if it hangs.
+
+        A worker whose database does not answer does not hang, so nothing here waits for the database.
+        """
         while True:
-            time.sleep(every)
-            since += every
-            if time.monotonic() - self._stepped > self._settings.jobs_step_seconds:
+            time.sleep(min(1.0, self._settings.jobs_lease_seconds / 4))
+            if time.monotonic() - max(self._stepped, self._database.refused) > self._settings.jobs_step_seconds:
                 _log.error("a worker hangs and ends itself")
                 os._exit(HUNG)
             self._pulse()
+
+    def _beat(self) -> None:
+        """Tell the other workers, through the database, that this process still has its job."""
+        while True:
+            time.sleep(self._settings.jobs_lease_seconds / 4)
             lease = self._lease
-            if lease is not None and since >= self._settings.jobs_lease_seconds / 4:
-                since = 0.0
+            if lease is not None:
                 self._beat_of(lease)
 
     def _beat_of(self, lease: Lease) -> None:
