@@ -88,7 +88,7 @@ class _Kept:
         try:
             self._start()
         except OSError as error:  # no memory or no process left; `look` tries again
-            _log.error("no job worker can be started: %s", error)  # noqa: TRY400 - the reason is all there is to say
+            _log.error("no job worker can be started: %s", error)
 
     def tell(self, sig: signal.Signals) -> None:
         """Send a signal."""

@@ -54,6 +54,7 @@ class Worker:
         self._retention = Retention(self._database, self._files)
         self._webhooks = Webhooks(self._database, settings)
         self._ending = threading.Event()
+        self._over = threading.Event()
         self._full: dict[int, float] = {}
         self._lease: Lease | None = None
         self._lost = threading.Event()
@@ -71,13 +72,16 @@ class Worker:
         """Work until `end` is called."""
         threading.Thread(target=self._live, name="pulse", daemon=True).start()
         threading.Thread(target=self._beat, name="beats", daemon=True).start()
-        patiently(self._database.prepare, self._ending.is_set)
-        while not self._ending.is_set():
-            self._step()
-            if not patiently(self.work_once, self._ending.is_set):
-                patiently(self._retention.sweep, self._ending.is_set)
-                self._webhooks.deliver()
-                self._ending.wait(_LOOK_SECONDS)
+        try:
+            patiently(self._database.prepare, self._ending.is_set)
+            while not self._ending.is_set():
+                self._step()
+                if not patiently(self.work_once, self._ending.is_set):
+                    patiently(self._retention.sweep, self._ending.is_set)
+                    self._webhooks.deliver()
+                    self._ending.wait(_LOOK_SECONDS)
+        finally:
+            self._over.set()
 
     def work_once(self) -> bool:
         """Take a job and carry it out; return False if there is none."""
@@ -148,8 +152,7 @@ class Worker:
 
         A worker whose database does not answer does not hang, so nothing here waits for the database.
         """
-        while True:
-            time.sleep(min(1.0, self._settings.jobs_lease_seconds / 4))
+        while not self._over.wait(min(1.0, self._settings.jobs_lease_seconds / 4)):
             if time.monotonic() - max(self._stepped, self._database.refused) > self._settings.jobs_step_seconds:
                 _log.error("a worker hangs and ends itself")
                 os._exit(HUNG)
@@ -157,8 +160,7 @@ class Worker:
 
     def _beat(self) -> None:
         """Tell the other workers, through the database, that this process still has its job."""
-        while True:
-            time.sleep(self._settings.jobs_lease_seconds / 4)
+        while not self._over.wait(self._settings.jobs_lease_seconds / 4):
             lease = self._lease
             if lease is not None:
                 self._beat_of(lease)

@@ -81,7 +81,11 @@ def test_a_job_is_created_run_and_destroyed_as_uws_says(owner: Owner) -> None:
     assert [one.attrib["id"] for one in listed] == [place.rpartition("/")[2]]
     gone = client.delete(place)
     assert (gone.status_code, gone.headers["location"]) == (303, "../jobs")
-    assert owner.code(client.get(place)) == (404, "unknown_job")
+    for method, path in (
+        ("GET", ""), ("GET", "/phase"), ("GET", "/results/result"), ("GET", "/error"), ("GET", "/rows"),
+        ("POST", "/phase?PHASE=RUN"), ("POST", "/phase?PHASE=ABORT"), ("DELETE", ""),
+    ):  # fmt: skip
+        assert owner.code(owner.ask(method, f"{place}{path}")) == (404, "unknown_job"), path
     assert list((owner.settings.jobs_folder or Path()).glob("files/*")) == []
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from app.jobs.keeper import Keeper
+from app.settings import Settings
 from tests.app.jobs.owner import Owner, table
 from tests.waiting import wait_until
 
@@ -48,3 +49,36 @@ def test_processes_that_are_killed_at_random_moments_lose_nothing(
     assert not multiprocessing.active_children()
     assert owner.job(job)["phase"] == "COMPLETED", owner.job(job)
     assert owner.result(job) == owner.predicted(content, format="csv")
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(
+    jobs_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.keeper._AGAIN_SECONDS", 0.0)
+    started: list[bool] = []
+
+    class Process:
+        exitcode, pid = 0, None
+
+        def __init__(self, **_: object) -> None:
+            """Take what a process is made with."""
+
+        def start(self) -> None:
+            started.append(True)
+            if len(started) == 2:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+
+        def is_alive(self) -> bool:
+            return len(started) == 3
+
+        def join(self, _seconds: float | None = None) -> None:
+            """Have ended."""
+
+    keeper = Keeper(jobs_settings)
+    monkeypatch.setattr(type(keeper._context), "Process", Process)
+    keeper.start()
+    wait_until(lambda: len(started) == 3, "it was tried again")
+    assert keeper._thread.is_alive()
+    monkeypatch.setattr(Process, "is_alive", lambda _self: False)
+    keeper._stopping.set()
+    keeper.stop()

@@ -195,6 +195,22 @@ def test_a_name_that_stands_for_a_private_address_is_not_called(
     assert not host.asked
 
 
+def test_a_redirect_to_an_allowed_name_of_a_private_address_is_not_followed(
+    host: Answers, names: dict[str, str], monkeypatch: pytest.MonkeyPatch, jobs_settings: Settings
+) -> None:
+    names["other.example.org"] = "127.0.0.2"
+    monkeypatch.setattr(outside, "is_public", lambda address: address == "127.0.0.1")
+    host.by_path["/a"] = (302, {"Location": f"http://other.example.org:{host.port}/secret"}, b"")
+    caller = Outside(jobs_settings, ["*.example.org"], "HOSTS")
+    with (
+        pytest.raises(AddressRefusedError, match=r"127\.0\.0\.2"),
+        caller.get(f"http://data.example.org:{host.port}/a"),
+    ):
+        pass
+    caller.close()
+    assert host.asked == [f"data.example.org:{host.port}/a"]
+
+
 def test_the_address_that_was_checked_is_the_one_that_is_called(
     host: Answers, monkeypatch: pytest.MonkeyPatch, jobs_settings: Settings
 ) -> None:

@@ -1,18 +1,22 @@
 """What ends a job, what interrupts it, and that nothing is lost or there twice afterwards."""
 
 import json
+import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.errors import DatabaseUnavailableError
 from app.jobs import work, worker
 from app.jobs.files import Files
 from app.jobs.queue import Lease
 from app.jobs.worker import Worker
 from tests.app.jobs.interruption import Interrupted, interrupt_after
 from tests.app.jobs.owner import Owner, table
+from tests.waiting import PATIENCE, wait_until
 
 Start = Callable[..., Owner]
 
@@ -26,6 +30,7 @@ def test_what_is_done_is_not_done_again(owner: Owner, monkeypatch: pytest.Monkey
             owner.worker.work_once()
     interrupted = owner.job(job)
     assert (interrupted["phase"], interrupted["progress"]["rows_done"]) == ("EXECUTING", 8192)
+    assert interrupted["quote"] > interrupted["start_time"]
     predicted: list[int] = []
     real = work.Predictor.predict
 
@@ -193,8 +198,50 @@ def test_a_worker_that_hangs_ends_itself(owner: Owner, monkeypatch: pytest.Monke
     hanging = Worker(owner.settings.model_copy(update={"jobs_step_seconds": 1.0, "jobs_lease_seconds": 1.0}))
     hanging._stepped -= 5
     with pytest.raises(SystemExit):
-        hanging._beat()
+        hanging._live()
     assert ended == [worker.HUNG]
+
+
+def test_a_worker_whose_database_does_not_answer_does_not_count_as_hung(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A beat that waits holds no sign of life back, and a wait longer than a step ends no process."""
+    monkeypatch.setattr(worker.os, "_exit", lambda code: pytest.fail(f"it ended itself with {code}"))
+    monkeypatch.setattr("app.jobs.database._BUSY_SECONDS", 0.1)
+    signs: list[bool] = []
+    settings = owner.settings.model_copy(update={"jobs_lease_seconds": 1.0, "jobs_step_seconds": 60.0})
+    waiting = Worker(settings, lambda: signs.append(True))
+    beating, answered = threading.Event(), threading.Event()
+    add, beat = Lease.add, Lease.beat
+    lock = sqlite3.connect((settings.jobs_folder or Path()) / "jobs.db", isolation_level=None, check_same_thread=False)
+
+    def late(self: Lease) -> None:
+        beating.set()
+        answered.wait(PATIENCE)
+        beat(self)
+
+    def locked(self: Lease, part: Any, **more: Any) -> None:
+        assert beating.wait(PATIENCE)
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailableError):
+            add(self, part, **more)
+        waiting._stepped -= 100
+        before = len(signs)
+        wait_until(lambda: len(signs) > before + 1, "it lives")
+        lock.execute("ROLLBACK")
+        add(self, part, **more)
+
+    monkeypatch.setattr(Lease, "beat", late)
+    monkeypatch.setattr(Lease, "add", locked)
+    job = owner.send(table(3))
+    thread = threading.Thread(target=waiting.run)
+    thread.start()
+    wait_until(lambda: owner.job(job)["phase"] == "COMPLETED", "the job is over", every=0.1)
+    answered.set()
+    waiting.end()
+    thread.join()
+    waiting.close()
+    lock.close()
 
 
 def test_an_unexpected_error_fails_the_job_and_not_the_worker(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
