@@ -38,10 +38,10 @@ class Input:
     written: Format
     """Format of the result."""
     batches: Iterator[SpectrumBatch]
+    part_rows: int
+    """Rows per part."""
     file: IO[bytes] | None = None
     bytes: int = 0
-    part_rows: int = PART_ROWS
-    """Rows per part."""
 
     def fraction(self, done: int) -> float:
         """Return the approximate fraction of the table that `done` rows are."""
@@ -78,7 +78,7 @@ def open_input(job: Job, files: Files, predictor: Predictor, settings: Settings)
             unit = unit_of_columns(table, found, asked.unit)
             batches = (batch.in_samples(unit) for batch in read_spectra(table, found, carry=True, errors=asked.snr))
             left = _behind(_bounded(batches, settings), job.rows_done)
-            yield Input(found.sentence, table.rows, written, left, file, job.input_bytes)
+            yield Input(found.sentence, table.rows, written, left, PART_ROWS, file, job.input_bytes)
 
 
 def format_of_result(job: Job, own: str) -> Format:
@@ -101,7 +101,7 @@ def _sources(job: Job, file: IO[bytes], predictor: Predictor, settings: Settings
         for first in range(job.rows_done, len(ids), _IDS_AT_ONCE):
             yield fetch_batch(url, predictor.bundle.grid, ids[first : first + _IDS_AT_ONCE])
 
-    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=_IDS_AT_ONCE)
+    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), _IDS_AT_ONCE)
 
 
 def _refuse_many(rows: int, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from app.jobs.worker import Worker
 from app.main import create_app
 from app.settings import Settings
-from tests.app.jobs.owner import Owner
+from tests.app.jobs.owner import PART, Owner
 from tests.tiny import write_tiny_bundle
 
 
@@ -51,6 +51,12 @@ def start_jobs(jobs_settings: Settings) -> Iterator[Callable[..., Owner]]:
     """Return a starter of the service: settings as keywords, and an owner of jobs in it."""
     with starting(jobs_settings) as start:
         yield start
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the parts of a job have few rows, for workers in this process."""
+    monkeypatch.setattr("app.jobs.table.PART_ROWS", PART)
 
 
 @pytest.fixture

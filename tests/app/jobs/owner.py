@@ -16,6 +16,8 @@ from gaia_redshift.spectra import DR3, FloatArray
 
 JSON = {"Accept": "application/json"}
 PARQUET = "application/vnd.apache.parquet"
+PART = 300
+"""Rows of a part where `small_parts` is asked for."""
 
 
 def spectra(rows: int, seed: int = 3) -> FloatArray:

@@ -79,7 +79,7 @@ def _taken_again(folder: Path, before: int, jobs: Jobs) -> int:
     def true() -> bool:
         return sum(token for token, _ in _leases(folder)) > before or set(jobs.phases()) <= OVER
 
-    until(true, 60, jobs.service)
+    until(true, jobs.service)
     return sum(token for token, _ in _leases(folder))
 
 
@@ -114,11 +114,11 @@ def worker_hangs(folder: Path) -> dict[str, Any]:
     with Service(folder, layers=LAYERS, **settings_for(folder, jobs_workers=2)) as service:
         jobs = Jobs(service)
         job = jobs.send(table(60_000))
-        until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, 60, service)
+        until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, service)
         busy = max(workers_of(service), key=lambda process: sum(process.cpu_times()[:2]))
         busy.suspend()
         stopped = jobs.look(job)["progress"]["rows_done"]
-        until(lambda: jobs.look(job)["progress"]["rows_done"] > stopped + 4096, 60, service)
+        until(lambda: jobs.look(job)["progress"]["rows_done"] > stopped + 4096, service)
         with contextlib.suppress(psutil.NoSuchProcess):
             busy.resume()
         jobs.wait()

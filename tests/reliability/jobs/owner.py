@@ -137,7 +137,7 @@ def settings_for(folder: Path, **more: Any) -> dict[str, Any]:
     return {"jobs_folder": folder / "jobs", "jobs_lease_seconds": _LEASE, "threads": 1, "jobs_nice": 0, **more}
 
 
-def until(true: Callable[[], bool], seconds: float, service: Service) -> None:
+def until(true: Callable[[], bool], service: Service, seconds: float = 300) -> None:
     """Wait until something is true; raise with the service's log if it is not in time."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -31,7 +31,7 @@ def disk_full(folder: Path) -> dict[str, Any]:
         with Service(folder, layers=0, **settings) as service:
             jobs = Jobs(service)
             job = jobs.send(table(12_000))  # 9 MB of table, and 9 MB of spectra
-            until(lambda: re.search(rb"waits: |waiting for", service.log.read_bytes()) is not None, 60, service)
+            until(lambda: re.search(rb"waits: |waiting for", service.log.read_bytes()) is not None, service)
             stopped = jobs.look(job)
             assert stopped.get("phase") == "EXECUTING", stopped
             subprocess.run(["mount", "-o", "remount,size=200m", str(room)], check=True)
@@ -53,7 +53,7 @@ def database_locked(folder: Path, seconds: float = 60) -> dict[str, Any]:
     with Service(folder, layers=LAYERS, **settings_for(folder, jobs_workers=2)) as service:
         jobs = Jobs(service)
         job = jobs.send(table(40_000))
-        until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, 60, service)
+        until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, service)
         other = sqlite3.connect(folder / "jobs" / "jobs.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
@@ -76,12 +76,12 @@ def database_gone(folder: Path, seconds: float = 60) -> dict[str, Any]:
     binaries = find_postgresql()
     if binaries is None:
         return {"skipped": "no PostgreSQL: apt-get install postgresql"}
-    with Cluster(folder / "postgresql", binaries) as cluster:
+    with Cluster(binaries) as cluster:
         settings = settings_for(folder, jobs_database=cluster.url, jobs_workers=2)
         with Service(folder, layers=LAYERS, **settings) as service:
             jobs = Jobs(service)
             job = jobs.send(table(40_000))
-            until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, 60, service)
+            until(lambda: jobs.look(job)["progress"]["rows_done"] > 0, service)
             cluster.stop()
             began = time.monotonic()
             answers: Counter[str] = Counter()
@@ -104,7 +104,7 @@ def clock_set_back(folder: Path) -> dict[str, Any]:
         job = jobs.send(table(60_000))
         for seconds in (-86_400, 2 * 86_400):
             before = jobs.look(job)["progress"]["rows_done"]
-            until(lambda: jobs.look(job)["progress"]["rows_done"] > before, 60, service)  # noqa: B023 - at once
+            until(lambda: jobs.look(job)["progress"]["rows_done"] > before, service)  # noqa: B023 - at once
             offset.write_text(str(seconds))
             for process in workers_of(service):
                 process.kill()
