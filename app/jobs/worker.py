@@ -30,7 +30,7 @@ _log = logging.getLogger("gaia_redshift")
 _LOOK_SECONDS = 0.5
 """Seconds between two searches for a job."""
 _FULL_SECONDS = 15.0
-"""A job is left alone so long after the disk had no room for it."""
+"""A job is left alone so long after the store of its files was full or away."""
 HUNG = 70
 """Exit code of a worker that hangs (EX_SOFTWARE)."""
 
@@ -115,26 +115,28 @@ class Worker:
         except LeaseLostError:
             _log.info("job %s was taken over, aborted or destroyed", job.id)
             self._clear(lease)
-        except RedshiftError as error:
-            self._fail(lease, error)
         except OSError as error:
-            self._leave(lease, job, error)
-        except Exception:
-            _log.exception("job %s: unexpected error", job.id)
-            self._fail(lease, JobFailedError("an unexpected error: see the service's log"))
+            self._leave(lease, job, error, away=error.errno in NO_ROOM or not self._files.answer())
+        except Exception as error:
+            if not self._files.answer():  # the packages of stores have errors of their own
+                self._leave(lease, job, error, away=True)
+            elif isinstance(error, RedshiftError):
+                self._fail(lease, error)
+            else:
+                _log.exception("job %s: unexpected error", job.id)
+                self._fail(lease, JobFailedError("an unexpected error: see the service's log"))
 
     def _fail(self, lease: Lease, error: RedshiftError) -> None:
         _log.info("job %s failed: %s", lease.job.id, error.message)
         with contextlib.suppress(LeaseLostError):
             patiently(lambda: lease.fail(error))
 
-    def _leave(self, lease: Lease, job: Job, error: OSError) -> None:
-        """Give up a job's lease after an error of the disk or the file store."""
+    def _leave(self, lease: Lease, job: Job, error: Exception, *, away: bool) -> None:
+        """Give up a job's lease after an error of the file store; it is no attempt if the store is full or away."""
         _log.warning("job %s waits: %s", job.id, error)
-        seconds = _FULL_SECONDS if error.errno in NO_ROOM else 2.0
-        self._full[job.number] = time.monotonic() + seconds
+        self._full[job.number] = time.monotonic() + (_FULL_SECONDS if away else 2.0)
         with contextlib.suppress(LeaseLostError):
-            patiently(lease.release if error.errno in NO_ROOM else lease.put_back)
+            patiently(lease.release if away else lease.put_back)
 
     def _clear(self, lease: Lease) -> None:
         """Remove the files of a job that was destroyed meanwhile."""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from app.errors import DatabaseUnavailableError
 from app.jobs.files import Files
 from app.jobs.queue import Lease
+from gaia_redshift.errors import InvalidTableError
 from tests.app.jobs.owner import PART, Owner, table
 from tests.reliability.postgresql import Cluster, find_postgresql
 
@@ -103,6 +105,7 @@ def test_a_request_to_a_locked_database_is_told_so_and_predictions_go_on(
 
 
 def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
+    """`memory` stands for all that are no disk; S3 needs s3fs, which nobody else here needs."""
     owner = start_jobs(jobs_files="memory://jobs-of-tests")
     content = table(PART + 50, unusable=(3,))
     job = owner.send(content, format="csv")
@@ -111,6 +114,33 @@ def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
     assert owner.ask("GET", f"/jobs/{job}/rows?limit=1&sort=-row").json()["rows"][0]["row"] == PART + 49
     assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
     assert owner.worker._files.jobs() == set()
+    fsspec.filesystem("memory").rm("/jobs-of-tests", recursive=True)  # as in a store without empty folders
+    owner.worker._retention.sweep()
+    assert owner.worker._files.jobs() == set()
+
+
+@pytest.mark.parametrize("said", [RuntimeError("no endpoint"), InvalidTableError("it ends too early")])
+def test_a_store_that_is_away_makes_a_job_wait_and_not_fail(
+    start_jobs: Start, monkeypatch: pytest.MonkeyPatch, said: Exception
+) -> None:
+    owner = start_jobs(jobs_files="memory://away", jobs_attempts=1)
+    store = fsspec.filesystem("memory")
+    content = table(PART * 2)
+    job = owner.send(content, format="csv")
+
+    def away(*_: object, **__: object) -> None:
+        raise said
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(Files, "put", away)
+            patch.setattr(store, "ls", away)
+            assert owner.worker.work_once()
+            assert not owner.worker.work_once(), "it is left alone for a while"
+        assert owner.job(job)["phase"] == "EXECUTING"
+        owner.worker._full.clear()
+    assert owner.worker.work_once()
+    assert owner.result(job) == owner.predicted(content, format="csv")
 
 
 @pytest.fixture(scope="module")
