@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import structlog
 import uvicorn
 
 from app.jobs.worker import Worker
@@ -24,6 +25,8 @@ def keeping_jobs(folder: Path) -> Iterator[str]:
         models=SHIPPED, engine="onnx", threads=1, jobs_folder=folder, jobs_workers=0, archive_url="http://127.0.0.1:9"
     )
     port = free_port()
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # the output is that of who is tested
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_config=None, lifespan="on"))
     worker = Worker(settings)
     threads = [threading.Thread(target=target) for target in (server.run, worker.run)]
@@ -38,6 +41,7 @@ def keeping_jobs(folder: Path) -> Iterator[str]:
         for thread in threads:
             thread.join()
         worker.close()
+        structlog.configure(**before)
 
 
 def pending(address: str) -> str:

@@ -240,9 +240,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
     client: Client, make_flux: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.submit(make_flux(4)).wait()
-    written = capsys.readouterr()
-    assert written.err == ""
-    assert "rows" not in written.out, "the service, in this process, writes its log there"
+    assert capsys.readouterr() == ("", "")
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     client.submit(make_flux(4)).wait(progress=False)
