@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from app.errors import UnsupportedMediaTypeError
+from app.errors import OverloadedError, UnsupportedMediaTypeError
 from app.serving.http.exchange import IN_SERVICE
 from app.serving.registry import Model, Models
 from app.serving.rows import answer_blocks, refuse_many
@@ -82,11 +82,12 @@ _CSV_BODY: dict[str, object] = {
 
 
 async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) -> _Result:
-    """Run `work` in a thread if its input of about `size` bytes is large, else directly.
+    """Run `work` in a thread if its input of about `size` bytes is large, else in the event loop, in its turn.
 
     Large bodies are decoded one at a time: in parallel they would be no faster and need more memory.
     """
     if size <= _IN_THREAD_BYTES:
+        await request.app.state.decoding.turn()
         return work()
     async with request.app.state.large_bodies:
         return await asyncio.to_thread(work)
@@ -124,9 +125,14 @@ async def predict(request: Request) -> Response:
     reply_type = negotiate(request, (JSON, ARROW))
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
-    models.refuse_if_full()
+    _refuse_if_full(request.app)
     body = await whole_body(request)
-    batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
+
+    def read() -> tuple[SpectrumBatch, PredictOptions]:
+        models.refuse_if_full()  # it may be by now
+        return _read(request, kind, body, settings.max_spectra)
+
+    batch, options = await _off_loop(request, len(body), read)
     model, asked, predictions = await _answer(request.scope, batch, options)
     if reply_type == ARROW:
         return await _off_loop(
@@ -149,6 +155,18 @@ async def _answer(
         return model, asked, await model.predict_merged(batch, asked, alone=alone)
 
 
+_LONGEST_WAIT = 1.0
+"""Seconds for which a body may wait to be decoded before others are refused."""
+
+
+def _refuse_if_full(app: FastAPI) -> None:
+    """Raise OverloadedError if a body would wait for long, to be decoded or to be predicted."""
+    app.state.models.refuse_if_full()
+    waited = app.state.decoding.waited
+    if waited > _LONGEST_WAIT:
+        raise OverloadedError("many bodies are already waiting: try again in a moment", waited)
+
+
 _FEW_BYTES = 64 << 10
 _FEW_ROWS = 1024
 
@@ -159,7 +177,7 @@ class SmallRequests:
     path = "/predict"
 
     def __init__(self, app: FastAPI) -> None:
-        self._state = app.state
+        self._app, self._state = app, app.state
         settings: Settings = app.state.settings
         self._max_spectra = settings.max_spectra
         self.largest = min(_FEW_BYTES, settings.max_json_bytes)
@@ -168,8 +186,21 @@ class SmallRequests:
         """Return whether more spectra are waiting than can be predicted in a fraction of a second."""
         return any(model.batcher.queued_rows > _FEW_ROWS for model in self._state.models)
 
+    def full(self) -> bool:
+        """Return whether every request is refused."""
+        try:
+            self.refuse_if_full()
+        except OverloadedError:
+            return True
+        return False
+
+    def refuse_if_full(self) -> None:
+        """Raise OverloadedError then."""
+        _refuse_if_full(self._app)
+
     async def answer(self, scope: Scope, body: bytes) -> bytes:
         """Return the reply's JSON."""
+        await self._state.decoding.turn()
         batch, options = read_request(body, self._max_spectra)
         return write_json(*await _answer(scope, batch.in_samples(options.unit), options))
 

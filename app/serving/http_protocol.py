@@ -15,7 +15,8 @@ from uvicorn.config import Config
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import as_answer, record_refusal
 from app.serving.http import patience, surplus
-from app.serving.http.arrivals import unread_bytes
+from app.serving.http.arrivals import drop_unread, unread_bytes
+from app.serving.http.entrance import entrance_of
 from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
 from app.serving.http.framing import Body, Head, body_of, find_head
 from app.serving.http.patience import Patience, ReaderPatience
@@ -24,6 +25,10 @@ from gaia_redshift.errors import RedshiftError
 
 _MOST_DROPPED = 16 << 20
 """Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
+
+
+_HEALTH = "/health/"
+"""Paths that are answered at any load."""
 
 
 class ImpatientProtocol(asyncio.Protocol):
@@ -72,7 +77,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
         self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
-        if len(self._state.connections) <= self.settings.max_connections:
+        if self._in_limit():
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
             return
         self._patience.wait(surplus.SECONDS, self._one_too_many)
@@ -194,9 +199,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Let the application answer a request."""
         if surplus.holds(self._state, self):
-            if len(self._state.connections) <= self.settings.max_connections:  # others have closed
+            if self._in_limit(1):  # others have closed
                 surplus.discard(self._state, self)
-            elif head.path.startswith("/health/"):
+            elif head.path.startswith(_HEALTH):
                 head.keep_alive = False
             else:
                 raise self._too_many()
@@ -206,7 +211,10 @@ class ImpatientProtocol(asyncio.Protocol):
         scope = head.scope(self._root_path)
         scope.update(server=self._server, client=self._client, state=self._app_state.copy())
         scope[IN_SERVICE] = self._state.tasks
-        exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head)
+        entrance = None if head.path.startswith(_HEALTH) else entrance_of(self._state)
+        if entrance is not None:
+            entrance.refuse_if_full()
+        exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head, entrance)
         scope[WHOLE_BODY] = exchange.whole_body
         body = body_of(head, self.settings.max_head_bytes, self.settings.largest_body)
         if body.complete:
@@ -260,12 +268,17 @@ class ImpatientProtocol(asyncio.Protocol):
             self.transport.abort()
 
     # Ends.
+    def _in_limit(self, more: int = 0) -> bool:
+        counted = len(self._state.connections) - surplus.count(self._state)
+        return counted + more <= self.settings.max_connections
+
     def _too_many(self) -> TooManyConnectionsError:
         return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 
     def give_up(self) -> None:
         """Refuse and close now, to make room for newer connections."""
         self._one_too_many()
+        drop_unread(self.transport)
         self.transport.close()
 
     def _one_too_many(self) -> None:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,7 @@ async def offer(service: Service, questions: list[Question], rate: float, second
             waits.append(time.monotonic() - started)
             if not question.fits(answer):
                 outcomes["wrong"] += 1
-        else:
+        elif "retry-after" in answer.headers:
             promises.append(int(answer.headers["retry-after"]))
 
     tasks = []
@@ -140,6 +141,7 @@ def main() -> None:
     options = parser.parse_args()
     limits: dict[str, Any] = {"threads": 1, "max_queued_rows": QUEUED_ROWS, "log_level": "warning"}
     limits |= REAL if options.real else {}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     answers: Answers = shipped_redshift if options.real else tiny_redshift
     with tempfile.TemporaryDirectory() as folder, Target(Path(folder), layers=_LAYERS, **limits) as target:
         results = asyncio.run(run(target, answers, options))

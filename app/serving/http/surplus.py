@@ -1,4 +1,4 @@
-"""Connections beyond the limit, kept briefly so that health checks are answered at any load.
+"""Connections beyond the limit, kept briefly so that health checks are answered at any load, and others told.
 
 Imports nothing of the project.
 """
@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 SECONDS = 0.5
 """Seconds in which a connection beyond the limit must send a health check."""
 MOST = 128
-"""Most connections kept beyond the limit; for each further one, the oldest is refused."""
+"""Most connections kept beyond the limit; for each further one, the oldest is refused and closed."""
 
 
 class Refusable(Protocol):
@@ -31,6 +31,11 @@ def add(state: object, connection: Refusable) -> None:
         oldest = next(iter(connections))
         del connections[oldest]
         oldest.give_up()
+
+
+def count(state: object) -> int:
+    """Return how many connections are kept beyond the limit."""
+    return len(_beyond.get(state, ()))
 
 
 def discard(state: object, connection: Refusable) -> None:
