@@ -16,7 +16,7 @@ from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import as_answer, record_refusal
 from app.serving.http import patience, surplus
 from app.serving.http.arrivals import drop_unread, unread_bytes
-from app.serving.http.entrance import entrance_of
+from app.serving.http.entrance import HEALTH, entrance_for
 from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
 from app.serving.http.framing import Body, Head, body_of, find_head
 from app.serving.http.patience import Patience, ReaderPatience
@@ -25,10 +25,6 @@ from gaia_redshift.errors import RedshiftError
 
 _MOST_DROPPED = 16 << 20
 """Of what follows a connection's last request no more is read: 9 GB were sent and dropped in 8 s."""
-
-
-_HEALTH = "/health/"
-"""Paths that are answered at any load."""
 
 
 class ImpatientProtocol(asyncio.Protocol):
@@ -77,11 +73,11 @@ class ImpatientProtocol(asyncio.Protocol):
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
         self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
-        if self._in_limit():
+        if surplus.room(self._state, self.settings.max_connections) >= 0:
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
-            return
-        self._patience.wait(surplus.SECONDS, self._one_too_many)
-        surplus.add(self._state, self)
+        else:
+            self._patience.wait(surplus.SECONDS, self._one_too_many)
+            surplus.add(self._state, self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Stop the work for a client that disconnected."""
@@ -199,9 +195,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Let the application answer a request."""
         if surplus.holds(self._state, self):
-            if self._in_limit(1):  # others have closed
+            if surplus.room(self._state, self.settings.max_connections) > 0:  # others have closed
                 surplus.discard(self._state, self)
-            elif head.path.startswith(_HEALTH):
+            elif head.path.startswith(HEALTH):
                 head.keep_alive = False
             else:
                 raise self._too_many()
@@ -210,12 +206,9 @@ class ImpatientProtocol(asyncio.Protocol):
         self._patience.end()
         scope = head.scope(self._root_path)
         scope.update(server=self._server, client=self._client, state=self._app_state.copy())
-        scope[IN_SERVICE] = self._state.tasks
-        entrance = None if head.path.startswith(_HEALTH) else entrance_of(self._state)
-        if entrance is not None:
-            entrance.refuse_if_full()
+        entrance = entrance_for(head.path, self._state)
         exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head, entrance)
-        scope[WHOLE_BODY] = exchange.whole_body
+        scope[IN_SERVICE], scope[WHOLE_BODY] = self._state.tasks, exchange.whole_body
         body = body_of(head, self.settings.max_head_bytes, self.settings.largest_body)
         if body.complete:
             exchange.complete()
@@ -268,10 +261,6 @@ class ImpatientProtocol(asyncio.Protocol):
             self.transport.abort()
 
     # Ends.
-    def _in_limit(self, more: int = 0) -> bool:
-        counted = len(self._state.connections) - surplus.count(self._state)
-        return counted + more <= self.settings.max_connections
-
     def _too_many(self) -> TooManyConnectionsError:
         return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 

@@ -1,7 +1,7 @@
 """A share of the event loop: who has small work to do in it takes turns. Imports nothing of the project.
 
-All that is ready is done in one turn of the loop, and nobody else is answered before its end: a thousand bodies that had
-arrived were decoded in one turn of 7 s.
+All that is ready is done in one turn of the loop, and nobody else is answered before its end: a thousand bodies that
+had arrived were decoded in one turn of 7 s.
 """
 
 import asyncio

@@ -56,6 +56,23 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
         assert service.process.wait(20) == 0
 
 
+@pytest.mark.parametrize("seconds", [0, 0.3, 1])
+def test_a_signal_to_end_during_the_start_ends_it_with_0(tmp_path: Path, seconds: float) -> None:
+    service = Service(tmp_path)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gaia_redshift", "serve"], env=service._environment, stdout=log, stderr=log
+        )
+    try:
+        wait_for_python(process.pid)
+        time.sleep(seconds)
+        process.terminate()
+        assert process.wait(60) == 0, (tmp_path / "log").read_text()
+        assert "Traceback" not in (tmp_path / "log").read_text()
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize(
     ("variable", "text"), [("CORS_ORIGINS", "[secret"), ("API_KEYS", "secret"), ("ALLOWED_HOSTS", "{")]
 )

@@ -106,7 +106,7 @@ async def offer_among(target: Target, questions: list[Question], rate: float, op
         load = await offer(target, questions, rate, options.seconds)
         printed = [await attacker.communicate() for attacker in attackers]
     load["attacks"] = sum(int(out) for out, _ in printed)
-    load["longest_silence_s"] = round(seen["stall"], 3)
+    load["longest_silence_s"] = {"as_seen": round(seen["silence"], 3), "own": round(seen["stall"], 3)}
     load["mb_above_rest"] = round(seen["megabytes"] - target.at_rest)
     load["health_failure"] = seen["failure"]
     return load

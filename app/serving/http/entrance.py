@@ -9,6 +9,10 @@ _MOST_BYTES = 64 << 20
 """Of the bodies of requests that wait; while there is more, the next request is refused before it is read."""
 
 
+HEALTH = "/health/"
+"""Paths that are answered at any load, without waiting for a turn."""
+
+
 class Entrance(LoopShare):
     """The requests that wait for their turn."""
 
@@ -26,9 +30,10 @@ class Entrance(LoopShare):
 _entrances: WeakKeyDictionary[object, Entrance] = WeakKeyDictionary()
 
 
-def entrance_of(state: object) -> Entrance:
-    """Return the entrance of a server, by its state."""
-    found = _entrances.get(state)
-    if found is None:
-        found = _entrances[state] = Entrance()
+def entrance_for(path: str, state: object) -> Entrance | None:
+    """Return where a request waits, by its server's state; None where it need not. Raises OverloadedError if full."""
+    if path.startswith(HEALTH):
+        return None
+    found = _entrances.setdefault(state, Entrance())
+    found.refuse_if_full()
     return found

@@ -1,7 +1,7 @@
 """Accepts connections, many in each turn of the event loop. Imports nothing of the project.
 
-uvloop accepts one in each turn: in a crowd of a thousand, whose turns take long, a health check waited for half a minute
-to be accepted.
+uvloop accepts one in each turn: behind a crowd of a thousand, whose turns take long, a health check waited for half a
+minute to be accepted.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Imports nothing of the project.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
@@ -33,9 +33,9 @@ def add(state: object, connection: Refusable) -> None:
         oldest.give_up()
 
 
-def count(state: object) -> int:
-    """Return how many connections are kept beyond the limit."""
-    return len(_beyond.get(state, ()))
+def room(state: Any, most: int) -> int:
+    """Return how many more connections are within the limit; negative where the last is beyond it."""
+    return most - len(state.connections) + len(_beyond.get(state, ()))
 
 
 def discard(state: object, connection: Refusable) -> None:
