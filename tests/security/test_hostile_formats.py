@@ -93,23 +93,21 @@ def test_old_metadata_that_hide_their_codec_unpack_nothing(target: Target, path:
         expect_refusal(reply, 400, 422)
 
 
-@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
-def test_a_million_rows_of_one_cell_take_neither_memory_nor_time(target: Target, path: str) -> None:
+def test_a_million_rows_of_one_cell_take_neither_memory_nor_time(target: Target) -> None:
     body = BANDS.encode() + b"\n" + b"1\n" * 990_000
     with target.watched():
-        reply = target.post(path, body, "text/csv")
+        reply = target.post("/predict/table", body, "text/csv")
     if reply.status == 200:
         assert reply.body.count(b"\n") == 990_001
     else:
         expect_refusal(reply, 400, 413, 422)
 
 
-@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
 @pytest.mark.parametrize(("first", "between"), [("\r", "\r"), ("\r", "\n"), ("\n", "\r"), ("\r\n", "\r")])
-def test_every_row_is_answered_whatever_ends_a_line(target: Target, path: str, first: str, between: str) -> None:
+def test_every_row_is_answered_whatever_ends_a_line(target: Target, first: str, between: str) -> None:
     text = "source_id," + NAMES + first + between.join(f"{number},{ROW}" for number in range(3000))
     with target.watched():
-        reply = target.post(path, text.encode(), "text/csv")
+        reply = target.post("/predict/table", text.encode(), "text/csv")
     if reply.status != 200:
         expect_refusal(reply, 400, 422)
         return
