@@ -160,8 +160,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start the application, then listen."""
         await super().startup([])
+        protocol: Any = self.config.http_protocol_class
         make_protocol = partial(
-            self.config.http_protocol_class,
+            protocol,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

@@ -56,8 +56,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._body: Body | None = None
-        self._reading = True
-        self._dropped = 0
+        self._reading, self._dropped = True, 0
         self._ending = False
         """Whether the service is shutting down; the next request is then the last."""
         self._over = False
