@@ -188,7 +188,7 @@ def test_a_crowd_of_bodies_silences_nobody_and_each_is_answered(target: Target) 
     with ExitStack() as stack, target.watched():
         target.process.send_signal(signal.SIGSTOP)
         try:
-            clients = [stack.enter_context(target.connect()) for _ in range(300)]
+            clients = [stack.enter_context(target.connect()) for _ in range(600)]
             for number, client in enumerate(clients):
                 client.sendall(questions[number % 4].request)
         finally:
