@@ -36,7 +36,7 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
         )
     try:
         wait_for_python(service.process.pid)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline and service.process.poll() is None:
             service.process.send_signal(signal.SIGHUP)
             for worker in service.children():
