@@ -63,7 +63,7 @@ def load(model: str | Path = "default") -> "Predictor":
 
 
 def predict(
-    table: object, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
+    table: object, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: object = None
 ) -> Any:
     """Return the table with redshifts added; see `Predictor.__call__` for the errors raised.
 

@@ -16,13 +16,14 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.beyond import name_problems, without_beyond
-from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
+from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, name_of, prior_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
 from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
+from gaia_redshift.tables.kinds import refuse_float_identifiers
 
 
 class Predictor:
@@ -80,9 +81,7 @@ class Predictor:
         """The bundle's manifest."""
         return self.bundle.manifest
 
-    def __call__(
-        self, table: object, *, prior: WantedPrior = "survey", pdf: bool = False, unit: str | None = None
-    ) -> Any:
+    def __call__(self, table: object, *, prior: object = "survey", pdf: bool = False, unit: object = None) -> Any:
         """Predict the redshifts of spectra in memory.
 
         Parameters
@@ -91,12 +90,13 @@ class Predictor:
             An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, both blue to red,
             in e-/s per sample. A Series holds an array in each row. A table has array columns ``flux``, or ``bp`` and
             ``rp``, or columns ``flux_0`` and so on. Masked values are missing; a declared unit is used.
-        prior : {"survey", "flat", "sample"} or PriorTable
-            Prior on redshift; ``sample`` is the redshift distribution of the table itself, inferred first, which needs
-            at least 200 galaxies. A point model takes only ``survey``.
+        prior : {"survey", "flat", "sample"}, or a mapping or table
+            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each. ``sample`` is the redshift
+            distribution of the spectra themselves, inferred first, which needs at least 200 galaxies. A point model
+            takes only ``survey``.
         pdf : bool
             Add the probability density per bin of `bin_edges`; density models only.
-        unit : {"per_sample", "per_pixel"}, optional
+        unit : {"per_sample", "per_pixel"} or a unit of astropy, optional
             Unit of the fluxes, e-/s per sample or per pixel, as GaiaXPy's `convert` gives them; a sample is 0.33342
             pixels wide in BP and 0.35680 in RP. If absent, the unit that the table declares, else per sample.
 
@@ -111,17 +111,21 @@ class Predictor:
         Raises
         ------
         InvalidInputError, InvalidTableError
-            If there are no spectra in it, its identifiers are floats, or its unit is not read.
+            If there are no spectra in it, its identifiers are floats, or its unit or the prior is not read.
         InvalidRequestError
             If the prior is ``sample`` and the table has too few galaxies.
         UnsupportedByModelError
             If a density is requested from a point model.
         """
-        asked = AnswerOptions(prior, pdf)
+        try:
+            asked = AnswerOptions(prior_of(prior), pdf)
+            said: Unit | None = None if unit is None else find_unit(str(unit))
+        except ValueError as error:
+            raise InvalidInputError(str(error)) from None
         self.check(asked)
-        said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
             return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
+        refuse_float_identifiers(table)
         if asked.prior == "sample":
             asked = AnswerOptions(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
         answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
@@ -278,10 +282,3 @@ class Predictor:
     def _within(self, found: Redshifts) -> Redshifts:
         """Return redshifts without those far outside the training range; a density is zero outside its bins."""
         return without_beyond(found, self.manifest.redshift_range) if self.bundle.bins is None else found
-
-
-def _unit(text: str) -> Unit:
-    try:
-        return find_unit(text)
-    except ValueError as error:
-        raise InvalidInputError(str(error)) from None

@@ -18,7 +18,7 @@ from app.wire.schemas import PredictRequest, Spectrum
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError, suggestion
 from gaia_redshift.interpretation.prior import MOST_NODES
-from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
+from gaia_redshift.spectra import DR3, FLOAT_IDS, FloatArray, SpectrumBatch, is_float_text, narrow
 from gaia_redshift.spectra.shapes import wrong_shape
 
 
@@ -145,7 +145,7 @@ def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions
 
 
 def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = error.errors(include_url=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         return MalformedBodyError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
     messages: dict[str, str] = {}
@@ -155,7 +155,8 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
             messages[at] = ""  # counted only
             continue
         message = _message(problem)
-        messages[at] = f"{messages[at]}, or: {message}" if at in messages else message
+        both = at in messages and message != messages[at]
+        messages[at] = f"{messages[at]}, or: {message}" if both else message
     places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
     details = [Detail(at, message) for at, message in messages.items() if message]
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
@@ -165,18 +166,22 @@ def _message(problem: ErrorDetails) -> str:
     """Return the message for one place, with advice if there is some."""
     message = problem["msg"]
     place = problem["loc"]
+    if place[:1] == ("spectra",) and place[2:3] == ("source_id",) and _is_float(problem["input"]):
+        return FLOAT_IDS
     if problem["type"] == "extra_forbidden" and len(place) == 1 and place[0] in Spectrum.model_fields:
         return f'{message}: give it in a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'
     if problem["type"] in {"too_short", "too_long"} and len(place) == 3 and place[0] == "spectra":
-        return f"{message}: {_length(str(place[2]), message)}"
+        return _length(str(place[2]), message)
     if problem["type"] == "model_type" and len(place) == 2:
         return f'{message}: {{"flux": [...]}}, or {{"bp": [...], "rp": [...]}}'
     if problem["type"] == "extra_forbidden":
         known = (Spectrum if problem["loc"][0] == "spectra" else PredictRequest).model_fields
         return f"{message}: {suggestion(str(problem['loc'][-1])[:80], known)}"
-    if problem["type"] in {"int_from_float", "int_type"} and problem["loc"][2:3] == ("source_id",):
-        return f"{message}; a float cannot hold Gaia's 64-bit ids"
     return message.removeprefix("Value error, ")
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, str) and is_float_text(value))
 
 
 _COUNT = re.compile(r"not (\d+)$")

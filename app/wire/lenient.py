@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from app.wire.arrays import too_many
 from app.wire.keys import count_keys, refuse_duplicate_keys
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.spectra import DR3, FloatArray, Problem, SpectrumBatch, narrow
+from gaia_redshift.spectra import DR3, FloatArray, Problem, SpectrumBatch, is_float_text, narrow
 
 _NUMBERS = frozenset({float, int})
 _BANDS = ("flux", "bp", "rp")
@@ -113,7 +113,7 @@ def plain_identifier(value: object) -> bool:
     """Return whether the schema accepts this as an identifier, or as None."""
     if type(value) is int:
         return -(2**63) <= value < 2**64
-    return value is None or (type(value) is str and len(value) <= 256)
+    return value is None or (type(value) is str and len(value) <= 256 and not is_float_text(value))
 
 
 def as_text(identifiers: list[object]) -> list[str | None] | None:

@@ -99,7 +99,7 @@ class Client(JobsClient):
         model: str | None = None,
         prior: object = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
         rows: Rows = "lenient",
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays or as a table, however many.
@@ -124,7 +124,7 @@ class Client(JobsClient):
             Point models take only ``survey``.
         pdf : bool
             Also return each spectrum's probability density; density models only.
-        unit : {"per_sample", "per_pixel"}, optional
+        unit : {"per_sample", "per_pixel"} or a unit of astropy, optional
             Unit of the fluxes, e-/s per sample (the default) or per pixel, as GaiaXPy's `convert` gives them; a sample
             is 0.33342 pixels wide in BP and 0.35680 in RP.
         rows : {"lenient", "strict"}
@@ -153,7 +153,7 @@ class Client(JobsClient):
         model: str | None = None,
         prior: Any = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
     ) -> Predictions:
         """Upload a CSV table and return its predictions in the order of its rows.
 
@@ -248,7 +248,7 @@ class AsyncClient(AsyncJobsClient):
         model: str | None = None,
         prior: object = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
         rows: Rows = "lenient",
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays or as a table; see `Client.predict`.
@@ -268,7 +268,7 @@ class AsyncClient(AsyncJobsClient):
         model: str | None = None,
         prior: Any = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
     ) -> Predictions:
         """Upload a CSV table and return its predictions; see `Client.predict_csv`.
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gaia_redshift.client.encoding import Spectra
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.errors import RedshiftError
-from gaia_redshift.interpretation.prior import PriorTable
+from gaia_redshift.errors import RedshiftError, counted
+from gaia_redshift.interpretation.prior import prior_of
 from gaia_redshift.spectra import DR3, Identifier, Problem, SpectrumBatch, read_identifiers
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 
@@ -44,7 +44,7 @@ def ask(
     model: str | None,
     prior: object,
     pdf: bool,
-    unit: str | None,
+    unit: object,
     rows: Rows,
 ) -> Question:
     """Read spectra given as arrays or as a table; raises ValueError if they cannot be read."""
@@ -68,30 +68,14 @@ def read_options(**given: Any) -> dict[str, object]:
     ValueError
         If the service would refuse one.
     """
-    prior = given.get("prior")
-    if not isinstance(prior, str | PriorTable):
-        given["prior"] = read_prior(prior)
+    if not isinstance(given.get("prior"), str):
+        given["prior"] = prior_of(given.get("prior"))
+    if given.get("unit") is not None:
+        given["unit"] = str(given["unit"])  # astropy's units too
     try:
         return PredictOptions(**given).model_dump(exclude_defaults=True)
     except ValidationError as error:
         raise ValueError(_first(error)) from None
-
-
-def read_prior(table: Any) -> PriorTable:
-    """Read a prior from a mapping or a table with the columns ``redshift`` and ``density``; raises ValueError."""
-    try:
-        nodes = {name: np.asarray(table[name], np.float64).tolist() for name in ("redshift", "density")}
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise ValueError(
-            "prior: give survey, flat, sample, or a table with the columns redshift and density, both of numbers"
-        ) from None
-    unknown = [str(name) for name in table if name not in nodes] if isinstance(table, Mapping) else []
-    if unknown:
-        raise ValueError(f"prior: unknown column {unknown[0]}; a prior has redshift and density")
-    try:
-        return PriorTable(**nodes)
-    except ValidationError as error:
-        raise ValueError(f"prior: {_first(error)}") from None
 
 
 def _first(error: ValidationError) -> str:
@@ -122,7 +106,10 @@ def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, A
         batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit)))
     if rows == "strict" and batch.problems:
         row, problem = min(batch.problems.items())
-        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({len(batch.problems)} such rows in all)")
+        count = counted(len(batch.problems), "such row", "such rows")
+        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({count} in all)")
+    if not len(batch):
+        raise ValueError("there are no spectra: the table has no rows")
     if ids is not None and len(ids) != len(batch):
         raise ValueError(f"there are {len(ids)} identifiers for {len(batch)} spectra: give one for each")
     flux, mask = batch.flux, None
@@ -144,6 +131,8 @@ def _of_arrays(
     counts = {len(array) for array, _ in read.values()} | ({len(ids)} if ids is not None else set())
     if set(read) not in ({"flux"}, {"bp", "rp"}) or len(counts) != 1:
         raise ValueError("give flux, or bp and rp, with as many rows as source_id")
+    if not any(counts):
+        raise ValueError("there are no spectra: the arrays have no rows")
     spectra = Spectra(
         {name: array for name, (array, _) in read.items()}, {name: mask for name, (_, mask) in read.items()}
     )
@@ -181,7 +170,20 @@ def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_
     advice = "" if fits else wrong_shape(array.shape)
     if array.ndim > 2 or (name == "flux" and array.ndim == 2 and advice):
         raise ValueError(f"{name} has shape {array.shape}: give {_shapes(name)}{'; ' if advice else ''}{advice}")
-    return np.atleast_2d(np.ascontiguousarray(array)), None if mask is None else np.atleast_2d(mask)
+    whole = np.atleast_2d(np.ascontiguousarray(array))
+    return (whole, None) if mask is None else _with_edges_unmasked(name, whole, np.atleast_2d(mask))
+
+
+def _with_edges_unmasked(
+    name: str, array: NDArray[np.generic], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+    """Return zeros, unmasked, for the masked samples of an untruncated array that no model reads."""
+    bands = [band for band in (DR3.bp, DR3.rp) if name in ("flux", band.name.lower())]
+    if array.shape[1] != sum(band.samples for band in bands):
+        return array, mask
+    kept = np.concatenate([np.isin(np.arange(band.samples), np.arange(band.samples)[band.kept]) for band in bands])
+    wanted = mask & kept
+    return np.where(mask & ~kept, array.dtype.type(0), array), wanted if wanted.any() else None
 
 
 def _shapes(name: str) -> str:

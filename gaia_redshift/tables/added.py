@@ -18,9 +18,11 @@ def add_columns(table: object, answers: pyarrow.Table) -> Table:
     """Return a table of the same kind with the columns of `answers` added, or in place of those of their names.
 
     Of an array it is a structured array of the answers alone, of a Series a DataFrame of them with its index, of a dict
-    a pyarrow Table of them with its identifiers.
+    a pyarrow Table of them with its identifiers. A table's own identifiers stay as they are.
     """
-    return _ADD[kind_of(table)](table, answers)
+    kind = kind_of(table)
+    own = SOURCE_ID in answers.column_names and kind in {"pyarrow", "pandas", "polars", "astropy"}
+    return _ADD[kind](table, answers.drop_columns(SOURCE_ID) if own else answers)
 
 
 def _plain(answers: pyarrow.Table) -> dict[str, NDArray[np.generic]]:

@@ -10,11 +10,18 @@ from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
 from gaia_redshift.tables.columns import find_layout
 from gaia_redshift.tables.identifiers import find_identifier, identifier_column
-from gaia_redshift.tables.samples import Samples, from_arrays, from_columns
+from gaia_redshift.tables.samples import Samples, from_arrays, from_columns, is_text
 
 
-def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
+def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3, *, as_text: bool = False) -> list[str]:
     """Return the names of the columns to read: those of the samples, and that of the identifiers if there is one.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    grid : Grid
+    as_text : bool
+        Whether numbers, or arrays of them, may also be text, as in a table that pandas read from CSV.
 
     Raises
     ------
@@ -38,7 +45,7 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
         if names.count(name.strip().lower()) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
         kind = schema.field(name).type
-        if name != identifier and not _holds_numbers(kind, bool(lists)):
+        if name != identifier and not _holds_numbers(kind, bool(lists)) and not (as_text and is_text(kind)):
             raise InvalidTableError(
                 f"column {name[:40]} has the type {str(kind)[:40]}",
                 [Detail(name[:80], "needs numbers, or lists of them")],

@@ -134,7 +134,7 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
     if any(name.strip().lower().endswith("_coefficients") for name in table.schema.names):
         return _from_coefficients(table, grid)
     try:
-        chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
+        chosen = table.select(choose_columns(table.schema, grid, as_text=True)).combine_chunks()
     except InvalidTableError:
         if any(_SAMPLES.fullmatch(name) for name in table.schema.names):
             raise

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
-from gaia_redshift.spectra import Identifier, read_identifiers
+from gaia_redshift.spectra import FLOAT_IDS, Identifier, read_identifiers
 from gaia_redshift.tables.identifiers import find_identifier
 
 Table: TypeAlias = Any
@@ -39,11 +39,18 @@ def kind_of(table: object) -> str:
     kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), None)
     if kind is None:
         name = type(table).__name__
-        way_out = {"LazyFrame": " (collect() makes it one)", "Row": " (table[:1] is one)"}.get(name, "")
+        way_out = _WAYS_OUT.get(name, "")
         raise InvalidInputError(
             f"{name} is no table{way_out}: give an array of spectra, or a table of pyarrow, pandas, polars or astropy"
         )
     return kind
+
+
+_WAYS_OUT = {
+    "LazyFrame": " (collect() makes it one)",
+    "Row": " (table[:1] is one)",
+    **dict.fromkeys(("str", "PosixPath", "WindowsPath"), " (gaia_redshift.read(path) reads one)"),
+}
 
 
 def _is_table(base: type) -> bool:
@@ -66,11 +73,27 @@ def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
     name = named_by(table)
     if name is None:
         return None, None
-    column = table[name] if name in column_names(table) else table.index
     try:
-        return name, read_identifiers(column)
+        return name, read_identifiers(_naming_column(table, name))
     except ValueError as error:
-        raise InvalidTableError(str(error), [Detail(name, "no identifiers")]) from None
+        raise InvalidTableError(str(error), [Detail(name, "needs integers or text")]) from None
+
+
+def refuse_float_identifiers(table: Table) -> None:
+    """Raise InvalidTableError if what names the rows of a table are floats, as text too."""
+    kind = kind_of(table)
+    name = None if kind in {"numpy", "series", "products"} else named_by(table)
+    if name is None or getattr(getattr(_naming_column(table, name), "dtype", None), "kind", "") in {"i", "u"}:
+        return
+    try:
+        identifiers(table)
+    except InvalidTableError as error:
+        if error.message == FLOAT_IDS:
+            raise
+
+
+def _naming_column(table: Table, name: str) -> Any:
+    return table[name] if name in column_names(table) else table.index
 
 
 def column_names(table: Table) -> list[object]:

@@ -96,9 +96,12 @@ def _mask(data: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> NDArray[
 
 def _objects(rows: list[object]) -> pyarrow.Array:
     """Return what stands in a column of objects: arrays of any lengths, numbers, text."""
+    cells = [_object(row) for row in rows]
     try:
-        return pyarrow.array([_object(row) for row in rows], from_pandas=True)
+        return pyarrow.array(cells, from_pandas=True)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
+        if all(cell is None or isinstance(cell, str | int | float | np.number) for cell in cells):
+            return pyarrow.array([cell if cell is None else str(cell) for cell in cells])  # as pandas reads a bad cell
         kinds = sorted({type(row).__name__ for row in rows if row is not None})
         raise ValueError(f"a column holds {', '.join(kinds[:4])}, which cannot be read as one type") from error
 

@@ -1,6 +1,5 @@
 """Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,18 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
-from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.spectra import (
+    FLOAT_IDS,
+    RELEASES,
+    Basis,
+    FloatArray,
+    Grid,
+    Problem,
+    SpectrumBatch,
+    Unit,
+    is_float_text,
+    narrow,
+)
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognised import Recognised
@@ -19,9 +29,6 @@ from gaia_redshift.tables.table import UNIT, Block, Table, about, described
 
 _MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
 _RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
-
-_FLOAT = re.compile(r"[-+]?\d+\.\d*([eE][-+]?\d+)?|[-+]?\d+[eE]\+\d+")
-"""An identifier that pandas or a spreadsheet wrote as a float."""
 
 
 def read_spectra(
@@ -277,9 +284,11 @@ def _unquoted(text: str) -> str:
 
 def _identifiers(column: pyarrow.Array) -> list[object]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
+    if pyarrow.types.is_floating(column.type):  # of text, whose type was found by reading it
+        raise InvalidTableError(FLOAT_IDS, [Detail("source_id", "floats")])
     if not is_text(column.type):
         return list(column.to_pylist())
     found: list[object] = [(_unquoted(text.strip()) or None) if text else None for text in as_text(column).to_pylist()]
-    if wrong := next((text for text in found if isinstance(text, str) and _FLOAT.fullmatch(text)), None):
+    if wrong := next((text for text in found if isinstance(text, str) and is_float_text(text)), None):
         raise InvalidTableError(FLOAT_IDS, [Detail("source_id", f"{wrong[:40]} is a float")])
     return found

@@ -12,7 +12,7 @@ from app.wire import json as reading
 from app.wire.json import read_request
 from app.wire.schemas import PredictRequest
 from gaia_redshift.errors import InvalidRequestError, MalformedBodyError
-from gaia_redshift.spectra import DR3
+from gaia_redshift.spectra import DR3, FLOAT_IDS
 
 GOOD = [round(0.1 * number, 3) for number in range(DR3.samples)]
 
@@ -86,10 +86,10 @@ def test_a_wrong_length_is_refused_with_the_right_one(length: int) -> None:
         ({"rp": GOOD[80:]}, "spectra[0]", "one of them is missing"),
         ({"bp": GOOD[:81], "rp": GOOD[80:]}, "spectra[0]", "bp needs 80 or 120 samples, not 81"),
         ({"bp": GOOD[:80], "rp": GOOD[:107]}, "spectra[0]", "rp needs 106 or 120 samples, not 107"),
-        ({"bp": GOOD[:79], "rp": GOOD[80:]}, "spectra[0].bp", "at least 80"),
-        ({"bp": GOOD[:80], "rp": GOOD[:121]}, "spectra[0].rp", "at most 120"),
+        ({"bp": GOOD[:79], "rp": GOOD[80:]}, "spectra[0].bp", "bp needs 80 or 120 numbers, not 79"),
+        ({"bp": GOOD[:80], "rp": GOOD[:121]}, "spectra[0].rp", "rp needs 106 or 120 numbers, not 121"),
         ({"flux": GOOD, "redshift": 0.1}, "spectra[0].redshift", "not permitted"),
-        ({"flux": GOOD, "source_id": 1.5}, "spectra[0].source_id", "valid integer"),
+        ({"flux": GOOD, "source_id": 1.5}, "spectra[0].source_id", FLOAT_IDS),
         ({"flux": GOOD, "source_id": True}, "spectra[0].source_id", "valid"),
         ({"flux": GOOD, "source_id": "x" * 257}, "spectra[0].source_id", "at most 256"),
         ({"flux": "1,2,3"}, "spectra[0].flux", "valid array"),
@@ -249,3 +249,12 @@ def test_the_usual_mistakes_are_told_the_way_out(document: Any, at: str, message
         read_request(orjson.dumps(document), 10)
     details = {detail.at: detail.message for detail in caught.value.details}
     assert message in details[at]
+
+
+@pytest.mark.parametrize("name", [5.85e18, "5.85e18", "4295806720.0"])
+@pytest.mark.parametrize("rows", ["strict", "lenient"])
+def test_float_identifiers_are_refused_with_the_one_message(name: object, rows: str) -> None:
+    document = {"spectra": [{"flux": GOOD}, {"flux": GOOD, "source_id": name}], "rows": rows}
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(orjson.dumps(document), 10)
+    assert [(one.at, one.message) for one in caught.value.details] == [("spectra[1].source_id", FLOAT_IDS)]

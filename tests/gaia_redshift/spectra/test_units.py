@@ -63,3 +63,10 @@ def test_per_sample_or_nothing_said_leaves_the_fluxes_as_they_are() -> None:
 def test_a_spectrum_in_calibrated_units_is_told_the_way_out() -> None:
     flux = (1e-17 * np.arange(186, dtype=np.float32))[None]
     assert "gaiaxpy.convert" in describe(flux[0], int(validate(flux)[0])).message
+
+
+@pytest.mark.parametrize("text", ["1000 electron / s", "10+3 e-/s", "10**-3 electron.s-1", "1e3 e-/(s pix)"])
+def test_a_scaled_unit_is_refused_and_not_taken_for_e_per_s(text: str) -> None:
+    with pytest.raises(ValueError, match="it is scaled by"):
+        declared_unit(text)
+    assert declared_unit("1 electron / s") is None
