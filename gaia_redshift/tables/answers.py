@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Predictions
+from gaia_redshift.tables.buffers import from_numbers, from_texts, from_truths
 from gaia_redshift.tables.identifiers import SOURCE_ID, SOURCE_ID_UCD
 from gaia_redshift.tables.table import DESCRIPTION, UCD, described
 
@@ -53,19 +54,20 @@ def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -
     identifiers = None if predictions.source_id is None else identifier_array(predictions.source_id)
     schema = answer_schema(None if identifiers is None else identifiers.type, bins, about)
     columns = [] if identifiers is None else [identifiers]
-    columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
+    columns += [from_numbers(column, ~np.isnan(column)) for column in np.ascontiguousarray(redshifts.values.T)]
     missing = np.zeros(len(predictions), np.bool_)
     missing[list(problems)] = True
-    errors = np.full(len(predictions), None)
+    errors: list[str | None] = [None] * len(predictions)
     for row, problem in problems.items():
         errors[row] = f"{problem.code}: {problem.message}"
     columns += [
         _words(redshifts.flags),
-        pyarrow.array(["ok", "error"]).take(pyarrow.array(missing.astype(np.int8))),
-        pyarrow.array(errors, pyarrow.string()),
+        from_texts(["ok", "error"]).take(from_numbers(missing.astype(np.int8))),
+        from_texts(errors) if problems else pyarrow.nulls(len(predictions), pyarrow.string()),
     ]
     if redshifts.pdf is not None:
-        columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=pyarrow.array(missing)))
+        flat = from_numbers(redshifts.pdf.ravel())
+        columns.append(pyarrow.FixedSizeListArray.from_arrays(flat, bins, mask=from_truths(missing)))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -84,7 +86,7 @@ def identifier_array(values: Sequence[int | str | None]) -> pyarrow.Array:
 def _words(flags: NDArray[np.int32]) -> pyarrow.StringArray:
     """Return each row's flags joined by ``|``: there are few combinations, so each is written once."""
     kinds, rows = np.unique(flags, return_inverse=True)
-    return pyarrow.array(["|".join(flag_names(kind)) for kind in kinds.tolist()], pyarrow.string()).take(rows)
+    return from_texts(["|".join(flag_names(kind)) for kind in kinds.tolist()]).take(from_numbers(rows))
 
 
 def beside(

@@ -13,7 +13,11 @@ import pyarrow
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, GRIDS, Grid, Release
 from gaia_redshift.spectra.releases import named_release, release_of_grid
-from gaia_redshift.tables.calibrated import refuse_calibrated_arrays, refuse_calibrated_columns
+from gaia_redshift.tables.calibrated import (
+    refuse_calibrated_columns,
+    refuse_calibrated_length,
+    refuse_calibrated_unit,
+)
 from gaia_redshift.tables.coefficients import find_coefficients, refuse_duplicates
 from gaia_redshift.tables.columns import find_layout
 from gaia_redshift.tables.identifiers import identifier_column, named_ids
@@ -123,19 +127,21 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
         raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])
     refuse_duplicates(names, found)
     bands = {band: (names.index(band),) for band in found}
-    refuse_calibrated_arrays(table, bands)
-    _refuse_single_values(table, bands)
+    _refuse_by_content(table, bands)
     lengths = " and ".join(f"{band} of {' or '.join(map(str, grid.lengths[band]))} samples" for band in found)
     sentence = f"{grid.release} samples in e-/s, from the array column{'s' * (len(found) > 1)} {lengths}"
     return Recognised("arrays", bands, _release(grid), grid, None, {}, (), sentence)
 
 
-def _refuse_single_values(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse columns of text that turn out to hold a number in each row, by the first rows."""
+def _refuse_by_content(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse calibrated spectra, and columns of text that hold a number in each row, by their unit and first rows."""
     positions = [position for (position,) in bands.values()]
+    refuse_calibrated_unit(table.schema, positions)
     first = next(iter(table.blocks(positions, positions)), None)
     for band, column in zip(bands, () if first is None else first.columns.columns, strict=False):
-        if (found := lengths_of(column)) <= {0, 1} and 1 in found and is_number(column.type):
+        found = lengths_of(column)
+        refuse_calibrated_length(found)
+        if found <= {0, 1} and 1 in found and is_number(column.type):
             raise _single_values(band)
 
 

@@ -6,6 +6,7 @@ from typing import IO, Any
 import pyarrow
 from pyarrow import parquet
 
+from gaia_redshift.tables.buffers import from_texts
 from gaia_redshift.tables.writers.votable import header_text
 
 _GROUP_ROWS = 1 << 17
@@ -71,7 +72,7 @@ def _with_error_text(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     if "error" not in rows.schema.names or not pyarrow.types.is_string(rows.schema.field("error").type):
         return rows
     place = rows.schema.names.index("error")
-    return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(""))
+    return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(from_texts([""])[0]))
 
 
 def _described(schema: pyarrow.Schema, about_: Mapping[str, str]) -> pyarrow.Schema:
