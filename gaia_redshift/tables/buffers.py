@@ -1,6 +1,6 @@
 """Arrow's columns as NumPy's arrays and back, without pandas. Imports nothing of the project.
 
-Where pandas is installed, pyarrow loads it at its first `pyarrow.array` or `to_numpy`: half a second and 40 MB in each
+Where pandas is installed, pyarrow loads it at its first `pyarrow.array` or `to_numpy`: 0.25 s and 40 MB in each
 process that reads or writes a table. Nothing here does, but `numbers` for a column with nulls.
 """
 
