@@ -15,6 +15,7 @@ LARGEST_COUNT = 100_000_000
 EXAMPLES = """
 gaia-redshift simulate -n 10000 --seed 1 -o galaxies.parquet
 gaia-redshift simulate -n 1000 --kind star --kind quasar -o others.parquet
+gaia-redshift simulate -n 10000 --sky sizes -o sizes.parquet
 gaia-redshift simulate -n 100 -o xp_continuous.csv
 """
 
@@ -44,6 +45,13 @@ def simulate(
     kind: Annotated[
         list[str] | None,
         typer.Option("--kind", metavar="|".join(KINDS), help="What to simulate, repeatable; galaxies by default."),
+    ] = None,
+    sky: Annotated[
+        Literal["fitted", "sizes"] | None,
+        typer.Option(
+            help="Extent and brightness: fitted to the real survey's mean spectra, as the shipped models learnt it "
+            "(the default), or from published sizes, magnitudes and selections, for the next models."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
@@ -90,6 +98,8 @@ def simulate(
         raise InvalidInputError(f"{alone} describes the spectrum of --sed FILE, which is not given")
     if sed is not None and kind:
         raise InvalidInputError("--kind and --sed exclude each other: FILE is what is simulated")
+    if sed is not None and sky:
+        raise InvalidInputError("--sky and --sed exclude each other: FILE is what is simulated")
     distribution = "survey" if sed is not None else _distribution(redshift)
     redshifts = () if sed is None else _redshifts(redshift)
     count = (len(redshifts) or 10_000) if count is None else count
@@ -111,7 +121,7 @@ def simulate(
     wanted = _release(release)
     grid_of(wanted)
     of_archive, of_sed = archive.is_archive(output), sed.name if sed else ""
-    recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted)
+    recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted, sky or "fitted")
     console = Console(stderr=True)
     if sed is not None:
         from training.simulation.sed import Observation, observe_many

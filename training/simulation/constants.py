@@ -3,6 +3,7 @@
 `table` prints them; the documentation holds that table.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -221,8 +222,8 @@ FLUX_EXCESS = Constant(
 )
 
 
-def table() -> str:
-    """Return all constants as a Markdown table, in the order of this module."""
+def table(named: Mapping[str, object]) -> str:
+    """Return the constants among a module's values as a Markdown table, in their order."""
 
     def cell(value: object) -> str:
         if isinstance(value, dict):
@@ -232,7 +233,7 @@ def table() -> str:
         return f"{value:g}"
 
     rows = ["| constant | value | unit | origin | source |", "|---|---|---|---|---|"]
-    for name, constant in globals().items():
+    for name, constant in named.items():
         if isinstance(constant, Constant):
             rows.append(
                 f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
@@ -243,4 +244,4 @@ def table() -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(table())
+    sys.stdout.write(table(globals()))

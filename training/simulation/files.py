@@ -12,6 +12,7 @@ from gaia_redshift.errors import InvalidInputError
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
 from training.simulation import archive
+from training.simulation.brightness import TRUTH
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
 from training.simulation.instrument import grid_of
 
@@ -73,6 +74,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("snr_rp", pa.float32()),
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
+        *(pa.field(name, pa.float32()) for name in (TRUTH if recipe.sky == "sizes" else ())),
     ]
     metadata = {
         "simulated": "true",
@@ -83,6 +85,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
+        **({"sky": recipe.sky} if recipe.sky != "fitted" else {}),
     }
     return pa.schema(fields, metadata=metadata)
 
@@ -133,5 +136,6 @@ def _table(blocks: list[Block], recipe: Recipe, suffix: str) -> pa.Table:
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
         pa.array(column("transits")),
         words(column("kind"), KINDS),
+        *(pa.array(np.concatenate([block.truth[name] for block in blocks])) for name in blocks[0].truth),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
