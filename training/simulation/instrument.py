@@ -7,6 +7,7 @@ internal basis of each band, and SMSgen samples that basis. Everything here hold
 ``build/instrument_tables.py``, one file for each release of Gaia, whose name stands in `RELEASES`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -200,19 +201,26 @@ def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
     return np.fft.rfft(flux, _TRANSFORM_LENGTH, axis=1).astype(np.complex64)
 
 
-def smear_and_shift(modes: NDArray[np.complex64], weight: SingleArray, shift_px: SingleArray) -> NDArray[np.complex64]:
+def smear_and_shift(
+    modes: NDArray[np.complex64],
+    weight: SingleArray,
+    shift_px: SingleArray,
+    widths: Sequence[float] = constants.SMEAR_SIGMA_PX.value,
+) -> NDArray[np.complex64]:
     """Smear each spectrum along scan by its own mixture of Gaussians, and shift it to smaller u.
 
     Parameters
     ----------
     modes : ndarray of complex64, shape (n, modes)
         From `to_modes`.
-    weight : ndarray of float32, shape (n, 8)
-        Share of each width of `constants.SMEAR_SIGMA_PX`; all of it in the first is a point source.
+    weight : ndarray of float32, shape (n, widths)
+        Share of each width; all of it in the first, of zero, is a point source.
     shift_px : ndarray of float32, shape (n,)
         A feature at u moves to u - shift.
+    widths : sequence of float
+        Standard deviations of the Gaussians in px.
     """
-    sigma = np.array(constants.SMEAR_SIGMA_PX.value)[:, None]
+    sigma = np.array(widths)[:, None]
     transfer = np.exp(-2 * (np.pi * sigma * FREQUENCY) ** 2).astype(np.float32)
     phase = np.exp((2j * np.pi * FREQUENCY).astype(np.complex64) * shift_px[:, None])
     return np.asarray(modes * (weight @ transfer) * phase, dtype=np.complex64)

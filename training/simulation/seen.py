@@ -38,7 +38,8 @@ def on_window(
         jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
         shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
         smear = extent.smear(seen.shapes, angle, band)
-        modes = smear_and_shift(to_modes((host * unit) @ matrix[band]), smear, shift)
+        modes = to_modes((host * unit) @ matrix[band])
+        modes = smear_and_shift(modes, smear, shift, size_constants.EXTENT_SIGMA_PX.value)
         modes[active] += as_points(to_modes((nucleus * unit[active]) @ matrix[band]), shift[active])
         window[band] = window_flux(modes)
     return window

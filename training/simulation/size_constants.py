@@ -24,12 +24,15 @@ SIZE_WAVELENGTH = Constant(
 )
 BAND_NM = Constant({"BP": 530.0, "RP": 780.0}, "nm", "published", "mean wavelength of a galaxy's light in each band")
 EARLY_DIVIDER = Constant(
-    (2.06, -0.244, -20.07, 1.09), "mag", "published", "u-r that parts early from late types, Baldry et al. 2004, eq. 11"
+    (1.94, -0.244, -20.07, 1.09),
+    "mag",
+    "published",
+    "u-r that parts early from late types, Baldry et al. 2004, eq. 11, less .12 by which the templates are bluer",
 )
 EARLY_WIDTH = Constant(0.10, "mag", "guessed", "over which the share of early types rises about the divider")
-ELLIPTICAL_FRACTION = Constant(0.35, "", "guessed", "share of early types that are all bulge")
+ELLIPTICAL_FRACTION = Constant(0.15, "", "guessed", "share of early types that are all bulge")
 BULGE_SHARE = Constant(
-    ((0.60, 0.20), (0.15, 0.18)),
+    ((0.50, 0.20), (0.17, 0.18)),
     "",
     "guessed",
     "means of early and late types' bulge-to-total ratios and their scatters, near Graham & Worley 2008",
@@ -80,13 +83,13 @@ CORE_ARCSEC = Constant(
     0.35, "arcsec", "guessed", "radius of about as large an area as Gaia's detection sums, de Bruijne et al. 2015"
 )
 CORE_LIMIT = Constant(
-    (20.3, 0.2),
+    (20.4, 0.2),
     "mag",
     "measured",
     "r of a core that Gaia keeps in half of all cases, and softness: real mean curves at z > .4",
 )
 AMPLITUDE = Constant(
-    (0.834, 0.80, 0.655, 0.67, 0.95, 1.11),
+    (0.765, 0.745, 0.612, 0.672, 0.965, 1.09),
     "",
     "measured",
     "flux over what magnitudes and sizes say, at `PEAK_REDSHIFT`: holds the amplitudes of the six real mean curves",
@@ -96,6 +99,12 @@ NUCLEUS_FRACTION = Constant(
     "",
     "measured",
     "galaxies with an active nucleus before any selection, of z = 0, and its power of 1+z: real mean curves at z > .4",
+)
+EXTENT_SIGMA_PX = Constant(
+    (0.0, 0.7, 1.4, 2.1, 3.0, 4.3, 6.0, 8.5, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0),
+    "px",
+    "guessed",
+    "Gaussians whose mixture is a profile along scan",
 )
 SCANS = Constant(8, "", "guessed", "independent angles at which Gaia scanned a galaxy, uniform")
 PIXEL_ARCSEC = Constant(0.0589, "arcsec", "published", "along scan, Gaia Collaboration 2016")
