@@ -98,8 +98,9 @@ peers: .venv/dev.done  ## Install the other servers that `make bench` compares w
 	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
-realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, docs/validation.md)
-	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
+SKY := fitted
+realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, SKY=sizes, docs/validation.md)
+	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE) --sky $(SKY)
 
 RESULTS := docs/reliability
 reliability: .venv/dev.done  ## Test the service under overload, crashes and a full disk, and draw the figures (ten minutes)
