@@ -21,6 +21,8 @@ CANDIDATES = 16
 """Drawn for each galaxy, of which one is kept by its chance of being observed."""
 ROUNDS = (0.18, 0.18, 0.18, *(0.35,) * 9)
 """Beyond each of these redshifts `CANDIDATES` are drawn once more, for fewer and fewer pass."""
+OTHERS_FROM = 0.012
+"""Redshift from which parents stand for the luminosity function of what SDSS took for other reasons."""
 MARGIN = 1.0
 """Magnitudes by which nuclei may lift a galaxy over SDSS's limits."""
 _REDSHIFTS = np.linspace(0, galaxies.HIGHEST_REDSHIFT, 131)
@@ -105,8 +107,8 @@ class Known:
     early_chance: FloatArray
     completeness: FloatArray
     """Share of such galaxies of SDSS's main sample that are parents; infinite where the magnitude is not known."""
-    density: FloatArray
-    """Number of such galaxies per volume, of any scale, from parents beyond `size_constants.LUMINOSITY_REDSHIFT`."""
+    volume: FloatArray
+    """In which SDSS's main sample would hold it, of any scale, from the centre on."""
 
 
 @cache
@@ -123,15 +125,23 @@ def known() -> Known:
     divider = centre + depth * np.tanh((absolute - middle) / width)
     completeness = np.interp(apparent, *size_constants.PARENT_COMPLETENESS.value)
     completeness = np.where(np.isfinite(apparent), completeness, np.inf)
-    limit, nearest = size_constants.MAIN_LIMIT.value, size_constants.LUMINOSITY_REDSHIFT.value[0]
+    limit = size_constants.MAIN_LIMIT.value
     last = sizes.comoving_distance_mpc(everything.redshift) * 10 ** (0.2 * np.maximum(limit - apparent, 0))
-    volume = last**3 - sizes.comoving_distance_mpc(np.array(nearest)) ** 3
     return Known(
         absolute,
         np.nan_to_num(1 / (1 + np.exp((divider - colour) / size_constants.EARLY_WIDTH.value))),
         completeness,
-        np.where((everything.redshift > nearest) & np.isfinite(volume), 1 / completeness / np.maximum(volume, 1.0), 0),
+        last**3,
     )
+
+
+@cache
+def _luminosities(nearest: float) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Return parents beyond a redshift by luminosity, their absolute magnitudes, and their cumulative density."""
+    rows = np.flatnonzero((galaxies.parents().redshift > nearest) & np.isfinite(known().absolute))
+    order = rows[np.argsort(known().absolute[rows])]
+    volume = known().volume[order] - sizes.comoving_distance_mpc(np.array(nearest)) ** 3
+    return order, known().absolute[order], np.cumsum(1 / known().completeness[order] / volume)
 
 
 def sdss_chance(redshift: FloatArray, magnitude: FloatArray, shapes: sizes.Shapes, nucleus: FloatArray) -> FloatArray:
@@ -178,13 +188,20 @@ def draw(redshift: FloatArray, rng: np.random.Generator) -> Seen:
         weight[far] += more
         better = rng.random(len(far)) * weight[far] < more
         seen.replace(far[better], other.rows(np.flatnonzero(better)))
+    _, deep, width = size_constants.BOSS.value  # beyond, the large samples are as deep as Gaia
+    share = size_constants.OTHER_FRACTION.value / (1 + np.exp((redshift - deep) / width))
+    others = np.flatnonzero(rng.random(len(redshift)) < share)
+    seen.replace(others, _round(redshift[others], rng, others=True)[0])
     return seen
 
 
-def _round(redshift: FloatArray, rng: np.random.Generator) -> tuple[Seen, FloatArray]:
-    """Draw `CANDIDATES` galaxies for each redshift and keep one; return them and the sum of their chances."""
+def _round(redshift: FloatArray, rng: np.random.Generator, *, others: bool = False) -> tuple[Seen, FloatArray]:
+    """Draw `CANDIDATES` galaxies for each redshift and keep one; return them and the sum of their chances.
+
+    With `others` of those that SDSS took for other reasons than its large samples: any galaxy that fits into a fibre.
+    """
     at = np.repeat(redshift[:, None], CANDIDATES, axis=1)
-    parent = _candidates(at, rng)
+    parent = _any(at, rng) if others else _candidates(at, rng)
     absolute = known().absolute[parent]
     early = rng.random(at.shape) < known().early_chance[parent]
     fraction, evolution = size_constants.NUCLEUS_FRACTION.value
@@ -199,8 +216,10 @@ def _round(redshift: FloatArray, rng: np.random.Generator) -> tuple[Seen, FloatA
     # Where nothing passes, the core that misses the limits by least is the likeliest to have passed.
     limit, radius = size_constants.FIBRE_LIMIT.value
     beyond = np.maximum(limit - aperture_magnitude(red, shapes, nucleus, radius), 0)
-    chance = (sdss_chance(at, magnitude, shapes, nucleus) + 1e-9 * 10 ** (-4 * beyond)) * found + 1e-60
-    chance *= np.where(at > size_constants.LUMINOSITY_REDSHIFT.value[1], 1.0, 1 / known().completeness[parent])
+    taken = beyond == 0 if others else sdss_chance(at, magnitude, shapes, nucleus)
+    chance = (taken + 1e-9 * 10 ** (-4 * beyond)) * found + 1e-60
+    if not others:
+        chance *= np.where(at > size_constants.LUMINOSITY_REDSHIFT.value[1], 1.0, 1 / known().completeness[parent])
     below = np.cumsum(chance, axis=1)
     chosen = (rng.random((len(at), 1)) * below[:, -1:] > below).sum(axis=1)
     rows = (np.arange(len(at)), np.minimum(chosen, CANDIDATES - 1))
@@ -213,9 +232,7 @@ def _luminous() -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
 
     At each redshift none is fainter, by more than `MARGIN`, than the faintest that any selection of SDSS takes.
     """
-    order = np.argsort(np.nan_to_num(known().absolute, nan=99.0))
-    order = order[known().density[order] > 0]
-    absolute, below = known().absolute[order], np.cumsum(known().density[order])
+    order, absolute, below = _luminosities(size_constants.LUMINOSITY_REDSHIFT.value[0])
     shapes = sizes.draw(np.full(len(order), 0.2), absolute, known().early_chance[order] > 0.5, np.random.default_rng(0))
     share = np.empty(len(_REDSHIFTS))
     for row, redshift in enumerate(np.maximum(_REDSHIFTS, size_constants.LUMINOSITY_REDSHIFT.value[1])):
@@ -234,6 +251,14 @@ def _nearest_known() -> NDArray[np.int64]:
     rows = np.flatnonzero(np.isfinite(known().absolute))
     place = np.searchsorted(rows, np.arange(len(known().absolute)))
     return rows[np.minimum(place, len(rows) - 1)]
+
+
+def _any(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return parents of any luminosity that is not too faint to be seen at all."""
+    order, absolute, below = _luminosities(OTHERS_FROM)
+    faintest = size_constants.OTHER_LIMIT.value - sizes.distance_modulus(redshift) - redshift
+    last = below[np.maximum(np.searchsorted(absolute, faintest), CANDIDATES) - 1]
+    return np.asarray(order[np.searchsorted(below, rng.random(redshift.shape) * last, side="right")])
 
 
 def _candidates(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:

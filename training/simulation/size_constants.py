@@ -67,6 +67,13 @@ BOSS = Constant(
     "published",
     "faintest i of BOSS's CMASS sample, Dawson et al. 2013; where its colour cut lets it set in, and how softly",
 )
+OTHER_FRACTION = Constant(
+    0.25,
+    "",
+    "measured",
+    "galaxies beyond the limits of SDSS's large samples, taken for other reasons: what the smallest real fluxes ask",
+)
+OTHER_LIMIT = Constant(20.5, "mag", "guessed", "r, about, of the faintest among them that may be drawn")
 PARENT_COMPLETENESS = Constant(
     ((16.4, 16.6, 16.9, 17.1, 17.4, 17.6, 17.8), (1.0, 0.87, 0.76, 0.56, 0.33, 0.18, 0.12)),
     "",
@@ -89,7 +96,7 @@ CORE_LIMIT = Constant(
     "r of a core that Gaia keeps in half of all cases, and softness: real mean curves at z > .4",
 )
 AMPLITUDE = Constant(
-    (0.765, 0.745, 0.612, 0.672, 0.965, 1.09),
+    (0.78, 0.84, 0.71, 0.745, 0.965, 1.08),
     "",
     "measured",
     "flux over what magnitudes and sizes say, at `PEAK_REDSHIFT`: holds the amplitudes of the six real mean curves",
