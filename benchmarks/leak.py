@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from training.simulation import brightness, constants, extent, noise, population
 from training.simulation.instrument import BANDS, FloatArray
+from training.simulation.seen import amplitude
 
 COUNT = 40_000
 
@@ -66,7 +67,7 @@ def nuisances_of_sizes(redshift: FloatArray, rng: np.random.Generator) -> dict[s
     )
     own = np.column_stack([held["BP"] / held["RP"], _observation(count, rng)])
     share = np.hstack([np.sqrt(values) for values in smear.values()])
-    flux = magnitude - 2.5 * np.log10(held["RP"])
+    flux = magnitude - 2.5 * np.log10(held["RP"] * amplitude(redshift)[:, None])
     return {
         "transits, excess of noise, position, background": own[:, 1:],
         "balance of the bands": own[:, :1],

@@ -55,9 +55,11 @@ def to_watts(
     total = host @ passed
     total[active] += nucleus @ passed
     zero = size_constants.AB_ZERO_W_M2_HZ.value * constants.LIGHT_SPEED_M_S.value / (effective * 1e-9) ** 2 * 1e-9
-    flux = (
-        zero
-        * 10 ** (-0.4 * seen.apparent)
-        * np.exp(np.interp(redshift, constants.PEAK_REDSHIFT.value, np.log(size_constants.AMPLITUDE.value)))
-    )
+    flux = zero * 10 ** (-0.4 * seen.apparent) * amplitude(redshift)
     return np.asarray((flux / total).astype(np.float32)[:, None])
+
+
+def amplitude(redshift: FloatArray) -> FloatArray:
+    """Return flux over what magnitudes and sizes say, which holds the mean amplitude of real galaxies at a redshift."""
+    known = np.log(size_constants.AMPLITUDE.value)
+    return np.asarray(np.exp(np.interp(redshift, constants.PEAK_REDSHIFT.value, known)))

@@ -96,7 +96,7 @@ CORE_LIMIT = Constant(
     "r of a core that Gaia keeps in half of all cases, and softness: real mean curves at z > .4",
 )
 AMPLITUDE = Constant(
-    (0.78, 0.84, 0.71, 0.745, 0.965, 1.08),
+    (0.765, 0.84, 0.71, 0.745, 0.975, 1.1),
     "",
     "measured",
     "flux over what magnitudes and sizes say, at `PEAK_REDSHIFT`: holds the amplitudes of the six real mean curves",
