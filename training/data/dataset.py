@@ -28,7 +28,7 @@ ORIGIN = {
 }
 """By `Dataset.simulated`."""
 
-_PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
+_PROVENANCE = ("simulated", "simulator_version", "sky", "grid_id", "seed", "count", "redshift_distribution")
 
 
 @dataclass(frozen=True, slots=True)
