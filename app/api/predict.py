@@ -130,7 +130,9 @@ async def predict(request: Request) -> Response:
     model, asked, predictions = await _answer(request.scope, batch, options)
     if reply_type == ARROW:
         return await _off_loop(
-            request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
+            request,
+            len(body),
+            lambda: binary.arrow_reply(predictions, model.predictor.about(asked, corrected=predictions.corrected)),
         )
     content = await _off_loop(request, len(body), lambda: write_json(model, asked, predictions))
     return Response(content, media_type=JSON)
@@ -185,12 +187,14 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return batch.in_samples(options.unit), options
 
 
-def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
+def reply_head(model: Model, asked: AnswerOptions, *, corrected: bool) -> dict[str, object]:
     """Return the fields of a JSON reply other than its predictions."""
     head: dict[str, object] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
         "prior": name_of(asked.prior),
     }
+    if corrected:
+        head["corrected_to_ebv"] = model.manifest.ebv
     if asked.pdf:
         head["bin_edges"] = model.manifest.bin_edges
     return head
@@ -198,7 +202,7 @@ def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
 
 def write_json(model: Model, asked: AnswerOptions, predictions: Predictions) -> bytes:
     """Return a JSON reply."""
-    content = {**reply_head(model, asked), "predictions": reply_rows(predictions)}
+    content = {**reply_head(model, asked, corrected=predictions.corrected), "predictions": reply_rows(predictions)}
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -252,13 +256,14 @@ async def predict_csv(
             if media_type(request.headers) == "multipart/form-data":
                 asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
-            if reply_type == JSON:
-                draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             dense = pdf or asked.prior == "sample"
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if dense else settings.max_rows
             table = await asyncio.to_thread(open_csv, file)
             found = await asyncio.to_thread(recognise, table)
             own = unit_of_columns(table, found, unit)
+            if reply_type == JSON:
+                head = reply_head(chosen, asked, corrected=found.ebv is not None)
+                draft.file.write(orjson.dumps(head)[:-1] + b',"predictions":[')
             if asked.prior == "sample":
                 every = (batch.in_samples(own) for batch in read_spectra(table, found))
                 asked = AnswerOptions(

@@ -88,7 +88,6 @@ async def predict_table(
             if kind == "multipart/form-data":
                 asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
-            about = chosen.predictor.about(asked)
             with ExitStack() as stack:
                 table = await in_thread(lambda: read_part(lambda: stack.enter_context(opened(file, media_type=kind))))
                 dense = pdf or asked.prior == "sample"
@@ -97,6 +96,7 @@ async def predict_table(
                 grid = chosen.predictor.bundle.grid
                 found = await in_thread(lambda: read_part(lambda: recognise(table, grid)))
                 check_readable(found, grid, chosen.manifest.id)
+                about = chosen.predictor.about(asked, corrected=found.ebv is not None)
                 await in_thread(lambda: read_part(lambda: settle(table, found, written)))
                 own = unit_of_columns(table, found, unit)
                 if asked.prior == "sample":

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.kinds import KINDS, Kind
-from training.simulation import constants, contaminants, galaxies, noise, parts, population
+from training.simulation import constants, contaminants, extinction, galaxies, noise, parts, population
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
@@ -106,10 +106,19 @@ class Simulator:
         self.forward = _forward(release)
 
     def clean(
-        self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+        self,
+        redshift: FloatArray,
+        parent: NDArray[np.int64],
+        rng: np.random.Generator,
+        ebv: FloatArray | None = None,
     ) -> dict[Band, SingleArray]:
-        """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness."""
-        host, active, nucleus = galaxies.make(redshift, parent, rng)
+        """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness.
+
+        Dust of a given colour excess `ebv`, shape (n,), also dims; that of SDSS's galaxies, drawn if absent, is in the
+        brightnesses that are drawn.
+        """
+        of_dust = None if ebv is None else extinction.in_r(ebv)
+        host, active, nucleus = galaxies.make(redshift, parent, rng, of_dust)
         mean = host.mean(axis=1, keepdims=True)
         host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
@@ -128,6 +137,8 @@ class Simulator:
         )
         # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
         scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP", self.release))
+        if ebv is not None:
+            scale = scale * extinction.dimming(ebv, host, self.forward["RP"].sum(axis=1))
         return {band: flux * scale for band, flux in window.items()}
 
     def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
