@@ -183,11 +183,6 @@ class Predictor:
     def check(self, asked: AnswerOptions) -> None:
         """Check that the model supports the options, before anything is predicted.
 
-        Parameters
-        ----------
-        asked : AnswerOptions
-            Prior, and whether densities are wanted.
-
         Raises
         ------
         UnsupportedByModelError
@@ -226,17 +221,8 @@ class Predictor:
     def about(self, asked: AnswerOptions, *, corrected: bool = False) -> dict[str, str]:
         """Return the metadata of a file of predictions.
 
-        Parameters
-        ----------
-        asked : AnswerOptions
-            Prior, and whether densities are wanted.
-        corrected : bool
-            Whether spectra with an E(B-V) are corrected for the Milky Way's extinction.
-
-        Returns
-        -------
-        dict of str
-            ``model``, ``prior``; with densities ``bin_edges``; with a correction ``corrected_to_ebv``, what is left.
+        ``model`` and ``prior``; with densities ``bin_edges``; if spectra are corrected for extinction
+        ``corrected_to_ebv``, the E(B-V) that is left in them.
         """
         about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
         if corrected:

@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -55,6 +55,8 @@ class Recipe:
     """Name of the file whose spectrum is observed instead of galaxies; then the redshifts are given, not drawn."""
     release: str = RELEASE
     """Of Gaia, whose instrument is simulated."""
+    ebv: tuple[float, float] | None = None
+    """E(B-V) in front of galaxies, mag, uniform in this range; if None, galaxies have the dust of SDSS's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Block:
     """Shape (n, coefficients), e-/s; empty unless asked for."""
     variance: dict[Band, SingleArray]
     """The detector noise behind them, shape (n, window); empty unless asked for."""
+    ebv: SingleArray | None = None
+    """E(B-V) in front of galaxies, mag, NaN elsewhere; None unless a range was asked for."""
 
     def __len__(self) -> int:
         return len(self.redshift)
@@ -151,15 +155,23 @@ class Simulator:
         return {band: flux / peak for band, flux in window.items()}
 
     def everything(
-        self, kind: NDArray[np.int8], redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+        self,
+        kind: NDArray[np.int8],
+        redshift: FloatArray,
+        parent: NDArray[np.int64],
+        rng: np.random.Generator,
+        ebv: FloatArray | None = None,
     ) -> dict[Band, SingleArray]:
-        """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero."""
+        """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero.
+
+        `ebv` is as for `clean`, for galaxies and those in blends.
+        """
         window = {band: np.zeros((len(kind), len(WINDOW_PX)), dtype=np.float32) for band in BANDS}
         galaxy, star, quasar, blend = (
             np.flatnonzero(kind == KINDS.index(name)) for name in ("galaxy", "star", "quasar", "blend")
         )
         extended = np.sort(np.concatenate([galaxy, blend]))
-        own = self.clean(redshift[extended], parent[extended], rng)
+        own = self.clean(redshift[extended], parent[extended], rng, None if ebv is None else ebv[extended])
         somewhere = population.draw_redshift(len(kind), "survey", rng)
         brightness = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
         stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
@@ -184,8 +196,9 @@ class Simulator:
         parent = galaxies.choose_parents(redshift, rng)
         parent_id, part = galaxies.parents().parent_id[parent], parts.parent_parts()[parent]
         kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
+        ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
         if recipe.kinds == ("galaxy",):
-            window = self.clean(redshift, parent, rng)
+            window = self.clean(redshift, parent, rng, ebv)
         else:
             kind = np.array([KINDS.index(name) for name in recipe.kinds], dtype=np.int8)
             kind = kind[rng.integers(len(recipe.kinds), size=count)]
@@ -194,8 +207,9 @@ class Simulator:
             redshift = np.where(alone, np.where(kind == KINDS.index("quasar"), far, np.nan), redshift)
             parent_id = np.where(alone, -1, parent_id).astype(np.int32)
             part = np.where(alone, parts.draw(count, rng), part).astype(np.int8)
-            window = self.everything(kind, redshift, parent, rng)
-        return self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
+            window = self.everything(kind, redshift, parent, rng, ebv)
+        made = self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
+        return made if ebv is None else replace(made, ebv=extinction.of_galaxies(ebv, kind))
 
     def observed(
         self,

@@ -3,7 +3,9 @@
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from training.data.kinds import KINDS
 from training.simulation import constants, galaxies
 from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
 
@@ -32,6 +34,18 @@ def in_r(ebv: FloatArray) -> FloatArray:
 def survey_ebv() -> float:
     """Return the mean E(B-V) in front of the galaxies that the simulation descends from, mag."""
     return float(galaxies.parents().extinction_r.mean() / per_ebv(constants.EXTINCTION_PIVOT_NM.value))
+
+
+def draw(limits: tuple[float, float], count: int, seed: int, block: int) -> FloatArray:
+    """Draw E(B-V), mag, uniform between limits, apart from all else that is drawn for a block: shape (count,)."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(block, 1)))
+    return np.asarray(rng.uniform(*limits, count))
+
+
+def of_galaxies(ebv: FloatArray, kind: NDArray[np.int8]) -> SingleArray:
+    """Return E(B-V) with NaN for kinds that are not behind it: stars, quasars and sky; shape (n,)."""
+    dusty = np.isin(kind, [KINDS.index("galaxy"), KINDS.index("blend")])
+    return np.where(dusty, ebv, np.nan).astype(np.float32)
 
 
 def dimming(ebv: FloatArray, light: SingleArray, photons: SingleArray) -> SingleArray:

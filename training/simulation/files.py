@@ -73,6 +73,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("snr_rp", pa.float32()),
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
+        *([] if recipe.ebv is None else [pa.field("ebv", pa.float32())]),
     ]
     metadata = {
         "simulated": "true",
@@ -83,6 +84,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
+        **({} if recipe.ebv is None else {"ebv": "{:g} {:g}".format(*recipe.ebv)}),
     }
     return pa.schema(fields, metadata=metadata)
 
@@ -133,5 +135,6 @@ def _table(blocks: list[Block], recipe: Recipe, suffix: str) -> pa.Table:
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
         pa.array(column("transits")),
         words(column("kind"), KINDS),
+        *([] if recipe.ebv is None else [pa.array(column("ebv"), from_pandas=True)]),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
