@@ -84,7 +84,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
-        **({} if recipe.ebv is None else {"ebv": "{:g} {:g}".format(*recipe.ebv)}),
+        **({} if recipe.ebv is None else {"ebv_range": "{:g} {:g}".format(*recipe.ebv)}),
     }
     return pa.schema(fields, metadata=metadata)
 
