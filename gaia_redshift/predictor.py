@@ -16,7 +16,6 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.beyond import name_problems, without_beyond
-from gaia_redshift.interpretation.dust import Corrected
 from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
@@ -108,8 +107,7 @@ class Predictor:
             Unit of the fluxes, e-/s per sample or per pixel, as GaiaXPy's `convert` gives them; a sample is 0.33342
             pixels wide in BP and 0.35680 in RP. If absent, the unit that the table declares, else per sample.
         ebv : float or array_like, shape (n,), optional
-            E(B-V) of the Milky Way's dust in front, in mag from 0 to 1, NaN where unknown: the fluxes are corrected for
-            it. If absent, the table's column ``ebv``, else there is no correction.
+            E(B-V) of the Milky Way's dust to correct for, in mag, NaN for none; the column ``ebv`` if absent.
 
         Returns
         -------
@@ -183,6 +181,10 @@ class Predictor:
     def check(self, asked: AnswerOptions) -> None:
         """Check that the model supports the options, before anything is predicted.
 
+        Parameters
+        ----------
+        asked : AnswerOptions
+
         Raises
         ------
         UnsupportedByModelError
@@ -221,8 +223,15 @@ class Predictor:
     def about(self, asked: AnswerOptions, *, corrected: bool = False) -> dict[str, str]:
         """Return the metadata of a file of predictions.
 
-        ``model`` and ``prior``; with densities ``bin_edges``; if spectra are corrected for extinction
-        ``corrected_to_ebv``, the E(B-V) that is left in them.
+        Parameters
+        ----------
+        asked : AnswerOptions
+        corrected : bool
+            Whether spectra with an E(B-V) are corrected for extinction; ``corrected_to_ebv`` then is what is left.
+
+        Returns
+        -------
+        dict of str
         """
         about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
         if corrected:
@@ -253,15 +262,10 @@ class Predictor:
         """
         self.check_grid(batch)
         prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
-        corrected = self.corrected(batch.usable_flux(), batch.ebv)
+        corrected = self.bundle.corrected(batch.usable_flux(), batch.ebv)
         priors = [] if prior == "survey" else [(len(corrected), prior)]
         found = corrected.together(self.answer(corrected.flux, priors, pdf=asked.pdf))
         return name_problems(batch, found, self.manifest.redshift_range)
-
-    def corrected(self, flux: FloatArray, ebv: NDArray[np.float64] | None) -> Corrected:
-        """Return spectra for `answer`, corrected for extinction by their E(B-V), shape (n,); raises as `Corrected`."""
-        highest = self.manifest.redshift_range[1] if self.bundle.bins is None else float(self.bundle.bins.edges[-1])
-        return Corrected(flux, ebv, self.bundle.grid, left=self.manifest.ebv, highest=highest)
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
         """Return the redshifts of spectra on the model's grid, NaN where a spectrum cannot be used.

@@ -75,7 +75,7 @@ class Model:
         flux = batch.flux[usable] if batch.problems else batch.flux
         prior = asked.prior
         ebv = batch.ebv[usable] if batch.ebv is not None else None
-        corrected = self.predictor.corrected(flux, ebv)
+        corrected = self.bundle.corrected(flux, ebv)
         if prior == "sample":  # the batch is the whole sample
             prior = await self._sample_prior(corrected)
             patient = True

@@ -26,7 +26,7 @@ class Corrected:
     Parameters
     ----------
     flux : ndarray of float32, shape (n, samples)
-        e-/s per sample.
+        In e-/s per sample.
     ebv : ndarray, shape (n,), or None
         E(B-V), mag; NaN where a spectrum is not to be corrected. None is NaN throughout.
     grid : Grid

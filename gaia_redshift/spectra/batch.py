@@ -67,7 +67,13 @@ class SpectrumBatch:
         return SpectrumBatch(flux, source_id, problems, batches[0].grid, None, ebv)
 
     def part(self, start: int, stop: int) -> "SpectrumBatch":
-        """Return the rows from `start` to `stop`."""
+        """Return consecutive rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one behind the last.
+        """
         return replace(
             self,
             flux=self.flux[start:stop],
@@ -78,7 +84,13 @@ class SpectrumBatch:
         )
 
     def behind(self, ebv: NDArray[np.float64]) -> "SpectrumBatch":
-        """Return the batch with these E(B-V), shape (n,); a row whose value is wrong gets a problem."""
+        """Return the batch with the E(B-V) of its rows; a row whose value is wrong gets a problem.
+
+        Parameters
+        ----------
+        ebv : ndarray, shape (n,)
+            In mag; NaN where it is not known.
+        """
         wrong = np.flatnonzero(wrong_ebv(ebv))
         found = {int(row): ebv_problem(ebv[row]) for row in wrong}
         known = np.where(wrong_ebv(ebv), np.nan, ebv)

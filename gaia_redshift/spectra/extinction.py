@@ -65,7 +65,7 @@ def deredden(
     Parameters
     ----------
     flux : ndarray of float32, shape (n, samples)
-        e-/s per sample.
+        In e-/s per sample.
     ebv : ndarray, shape (n,)
         E(B-V) in front of each, mag.
     grid : Grid

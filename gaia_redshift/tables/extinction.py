@@ -75,7 +75,7 @@ def behind(batches: Iterator[SpectrumBatch], ebv: Any) -> Iterator[SpectrumBatch
     ----------
     batches : iterator of SpectrumBatch
     ebv : float or array_like, shape (n,), optional
-        mag; NaN or masked where it is not known. None leaves the batches as they are.
+        In mag; NaN or masked where it is not known. None leaves the batches as they are.
 
     Raises
     ------
