@@ -112,11 +112,12 @@ async def predict(request: Request) -> Response:
     A wrong type or length refuses the whole request and names the place; with `rows` `lenient` it gives an error
     in its own row. A well-formed but unusable spectrum (all zero, constant, another unit) has `status: error`, and
     the others get their redshift. A density model also takes a `prior`, and returns the density with `pdf`; a
-    point model refuses them (422, `unsupported_by_model`).
+    point model refuses them (422, `unsupported_by_model`). A spectrum with `ebv`, the E(B-V) of the Milky Way's dust
+    in front in mag, is corrected for it; `corrected_to_ebv` in the reply is what is left.
 
     `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow
-    stream has the list column `flux`, or `bp` and `rp`, and optionally `source_id`. For many spectra both are much
-    faster; they are lenient unless `rows=strict`, and their options are in the query.
+    stream has the list column `flux`, or `bp` and `rp`, and optionally `source_id` and `ebv`. For many spectra both are
+    much faster; they are lenient unless `rows=strict`, and their options are in the query.
     """
     kind = media_type(request.headers)
     if kind not in {JSON, NPY, ARROW}:
@@ -229,10 +230,10 @@ async def predict_csv(
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
     is optional, and may be called `designation`, `objid` and the like: `X-Recognised` names the columns used for it
-    and for the fluxes. Other columns are ignored. Fluxes are in e-/s per sample, blue to red; for those of GaiaXPy's
-    `convert` give `unit=per_pixel`. The answer has a row for each row: a bad one has `status` `error` and the reason,
-    the others their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header `X-Bin-Edges` has the
-    edges of their bins.
+    and for the fluxes. By a column `ebv` the fluxes are corrected for dust. Other columns are ignored. Fluxes are
+    in e-/s per sample, blue to red; for those of GaiaXPy's `convert` give `unit=per_pixel`. The answer has a row
+    for each row: a bad one has `status` `error` and the reason, the others their redshift. With `pdf=true` the last
+    columns are `pdf_0..`, and the header `X-Bin-Edges` has the edges of their bins.
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)

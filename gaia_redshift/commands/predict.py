@@ -71,7 +71,7 @@ def predict(
         bool,
         typer.Option(
             "--stamp",
-            help="Add the columns model and prior, the same in every row.",
+            help="Add the columns model and prior, and corrected_to_ebv if there is ebv, the same in every row.",
             rich_help_panel="The answer",
         ),
     ] = False,
