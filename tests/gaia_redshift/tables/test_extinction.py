@@ -1,6 +1,7 @@
 """The column ebv of tables in files and in memory."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from gaia_redshift.errors import InvalidInputError, InvalidTableError
 from gaia_redshift.spectra import DR3, SpectrumBatch, Unit
 from gaia_redshift.tables.csv import open_csv
 from gaia_redshift.tables.dataframes import read_blocks
+from gaia_redshift.tables.formats import opened
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
+from training.simulation.cli import simulate
 
 FLUX = np.random.default_rng(1).uniform(1, 9, (5, DR3.samples)).astype(np.float32)
 NAN = float("nan")
@@ -96,3 +99,23 @@ def test_a_predictor_corrects_and_says_to_what() -> None:
     every = predictor(FLUX, ebv=0.3, pdf=True)
     assert every["pdf"].shape == (5, len(predictor.bin_edges) - 1)
     assert every["redshift"][2:].tolist() == half["redshift"][2:].tolist()
+
+
+@pytest.mark.parametrize("carry", [True, False])
+def test_the_archives_coefficients_and_their_signal_to_noise_are_read_beside_it(tmp_path: Path, carry: bool) -> None:
+    path = tmp_path / "xp_continuous.csv"
+    simulate(path, count=4, seed=1, workers=1)
+    frame = pd.read_csv(path, dtype=str).assign(ebv=["0.1", "9", "", "0.2"])
+
+    def read(content: pd.DataFrame) -> SpectrumBatch:
+        with opened(io.BytesIO(content.to_csv(index=False).encode()), path.name) as table:
+            found = recognise(table)
+            table.settle(found.others)
+            return next(iter(read_spectra(table, found, carry=carry, errors=True)))
+
+    plain, dusty = read(frame.drop(columns="ebv")), read(frame)
+    np.testing.assert_array_equal(plain.flux, dusty.flux)
+    np.testing.assert_allclose(dusty.ebv, [0.1, NAN, NAN, 0.2])
+    assert list(dusty.problems) == [1]
+    for name in ("snr_bp", "snr_rp"):
+        assert plain.carried[name][3].as_py() == dusty.carried[name][3].as_py()
