@@ -65,7 +65,7 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
 
 
 _LARGE_BYTES = 128 << 10
-_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * DR3.bp.samples + 2}
+_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 4, ord(","): 2 * DR3.bp.samples + 2}
 """Most occurrences of each character that one spectrum can have, outside of strings."""
 _OPTIONS = 2 * MOST_NODES + 16
 """The same for the rest of a request; the largest part is a prior's table."""

@@ -264,3 +264,8 @@ def test_a_wrong_ebv_is_refused_at_its_position_or_lenient_in_its_row(value: Any
     assert [at for at, _ in refusal(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}))] == ["spectra[1].ebv"]
     batch, _ = read_request(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}, rows="lenient"), 10)
     assert {row: problem.code for row, problem in batch.problems.items()} == {1: "invalid_ebv"}
+
+
+def test_as_many_spectra_as_are_allowed_may_all_have_every_key() -> None:
+    whole = {"source_id": 1, "bp": [1] * 120, "rp": [1] * 120, "ebv": 0.1}
+    reading._refuse_bomb(body(*[whole] * 4100), 4100)  # more than what the rest of a request may hold
