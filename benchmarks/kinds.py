@@ -117,7 +117,7 @@ def own(count: int, seed: int, ebv: float | None = None, *, told: bool = False, 
     with ExitStack() as stack:
         if change is not None:
             change(stack)
-        window = simulator().clean(redshift, parent, rng, dust)
+        window = simulator().clean(redshift, parent, rng, ebv=dust)
         block: Block = simulator().observed(
             Recipe(count, seed), window, rng, redshift=redshift, parent_id=parent, part=none, kind=none
         )

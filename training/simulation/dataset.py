@@ -122,7 +122,7 @@ class Simulator:
         brightnesses that are drawn.
         """
         of_dust = None if ebv is None else extinction.in_r(ebv)
-        host, active, nucleus = galaxies.make(redshift, parent, rng, of_dust)
+        host, active, nucleus = galaxies.make(redshift, parent, rng, extinction_r=of_dust)
         mean = host.mean(axis=1, keepdims=True)
         host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
@@ -171,7 +171,7 @@ class Simulator:
             np.flatnonzero(kind == KINDS.index(name)) for name in ("galaxy", "star", "quasar", "blend")
         )
         extended = np.sort(np.concatenate([galaxy, blend]))
-        own = self.clean(redshift[extended], parent[extended], rng, None if ebv is None else ebv[extended])
+        own = self.clean(redshift[extended], parent[extended], rng, ebv=None if ebv is None else ebv[extended])
         somewhere = population.draw_redshift(len(kind), "survey", rng)
         brightness = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
         stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
@@ -198,7 +198,7 @@ class Simulator:
         kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
         ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
         if recipe.kinds == ("galaxy",):
-            window = self.clean(redshift, parent, rng, ebv)
+            window = self.clean(redshift, parent, rng, ebv=ebv)
         else:
             kind = np.array([KINDS.index(name) for name in recipe.kinds], dtype=np.int8)
             kind = kind[rng.integers(len(recipe.kinds), size=count)]
@@ -207,7 +207,7 @@ class Simulator:
             redshift = np.where(alone, np.where(kind == KINDS.index("quasar"), far, np.nan), redshift)
             parent_id = np.where(alone, -1, parent_id).astype(np.int32)
             part = np.where(alone, parts.draw(count, rng), part).astype(np.int8)
-            window = self.everything(kind, redshift, parent, rng, ebv)
+            window = self.everything(kind, redshift, parent, rng, ebv=ebv)
         made = self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
         return made if ebv is None else replace(made, ebv=extinction.of_galaxies(ebv, kind))
 

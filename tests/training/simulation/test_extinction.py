@@ -43,7 +43,7 @@ def test_dust_moves_the_light_of_the_same_galaxies_to_the_red_and_dims_it() -> N
         rng = np.random.default_rng(1)
         redshift = np.full(50, 0.1)
         parent = galaxies.choose_parents(redshift, rng)
-        window = dataset.simulator().clean(redshift, parent, rng, np.full(50, ebv))
+        window = dataset.simulator().clean(redshift, parent, rng, ebv=np.full(50, ebv))
         flux.append([window[band].sum(axis=1) for band in ("BP", "RP")])
     (blue, red), (dusty_blue, dusty_red) = flux
     np.testing.assert_allclose(-2.5 * np.log10(dusty_red / red) / 0.27, 1.95, atol=0.1)

@@ -22,7 +22,7 @@ def mean_spectrum(simulator: Simulator, ebv: float) -> FloatArray:
     rng = np.random.default_rng(SEED)
     redshift = population.draw_redshift(COUNT, "survey", rng)
     parent = galaxies.choose_parents(redshift, rng)
-    window = simulator.clean(redshift, parent, rng, np.full(COUNT, ebv))
+    window = simulator.clean(redshift, parent, rng, ebv=np.full(COUNT, ebv))
     samples = [
         window[band].mean(axis=0) @ fit_matrix(band, simulator.release) @ kept_matrix(band, simulator.release)
         for band in BANDS
