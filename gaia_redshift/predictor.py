@@ -23,6 +23,7 @@ from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, va
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
+from gaia_redshift.tables.extinction import behind
 
 
 class Predictor:
@@ -81,7 +82,13 @@ class Predictor:
         return self.bundle.manifest
 
     def __call__(
-        self, table: object, *, prior: WantedPrior = "survey", pdf: bool = False, unit: str | None = None
+        self,
+        table: object,
+        *,
+        prior: WantedPrior = "survey",
+        pdf: bool = False,
+        unit: str | None = None,
+        ebv: object = None,
     ) -> Any:
         """Predict the redshifts of spectra in memory.
 
@@ -99,6 +106,8 @@ class Predictor:
         unit : {"per_sample", "per_pixel"}, optional
             Unit of the fluxes, e-/s per sample or per pixel, as GaiaXPy's `convert` gives them; a sample is 0.33342
             pixels wide in BP and 0.35680 in RP. If absent, the unit that the table declares, else per sample.
+        ebv : float or array_like, shape (n,), optional
+            E(B-V) of the Milky Way's dust to correct for, in mag, NaN for none; the column ``ebv`` if absent.
 
         Returns
         -------
@@ -111,7 +120,7 @@ class Predictor:
         Raises
         ------
         InvalidInputError, InvalidTableError
-            If there are no spectra in it, its identifiers are floats, or its unit is not read.
+            If there are no spectra in it, its identifiers are floats, its unit is not read, or `ebv` does not fit.
         InvalidRequestError
             If the prior is ``sample`` and the table has too few galaxies.
         UnsupportedByModelError
@@ -121,10 +130,12 @@ class Predictor:
         self.check(asked)
         said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
-            return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
+            (batch,) = behind(iter([table.in_samples(said)]), ebv)
+            return pyarrow.Table.from_batches([to_arrow(self.predict(batch, asked))])
+        grid = self.bundle.grid
         if asked.prior == "sample":
-            asked = AnswerOptions(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
-        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
+            asked = AnswerOptions(self.sample_prior(read_blocks(table, grid, said, ebv)), pdf)
+        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, grid, said, ebv)]
         return add_columns(table, pyarrow.Table.from_batches(answers))
 
     def sample_prior(self, batches: Iterable[SpectrumBatch]) -> SamplePrior:
@@ -173,7 +184,6 @@ class Predictor:
         Parameters
         ----------
         asked : AnswerOptions
-            Prior, and whether densities are wanted.
 
         Raises
         ------
@@ -210,20 +220,22 @@ class Predictor:
                 f"{self.bundle.grid.release} on {self.bundle.grid.name}"
             )
 
-    def about(self, asked: AnswerOptions) -> dict[str, str]:
+    def about(self, asked: AnswerOptions, *, corrected: bool = False) -> dict[str, str]:
         """Return the metadata of a file of predictions.
 
         Parameters
         ----------
         asked : AnswerOptions
-            Prior, and whether densities are wanted.
+        corrected : bool
+            Whether spectra with an E(B-V) are corrected for extinction; ``corrected_to_ebv`` then is what is left.
 
         Returns
         -------
         dict of str
-            ``model``, ``prior`` and, with densities, ``bin_edges``.
         """
         about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
+        if corrected:
+            about["corrected_to_ebv"] = f"{self.manifest.ebv:g}"
         if asked.pdf:
             about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
         return about
@@ -250,8 +262,9 @@ class Predictor:
         """
         self.check_grid(batch)
         prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
-        priors = [] if prior == "survey" else [(len(batch), prior)]
-        found = self.answer(batch.usable_flux(), priors, pdf=asked.pdf)
+        corrected = self.bundle.corrected(batch.usable_flux(), batch.ebv)
+        priors = [] if prior == "survey" else [(len(corrected), prior)]
+        found = corrected.together(self.answer(corrected.flux, priors, pdf=asked.pdf))
         return name_problems(batch, found, self.manifest.redshift_range)
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:

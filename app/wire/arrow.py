@@ -14,6 +14,7 @@ from app.wire.arrays import broken, refuse_not_finite, too_many
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join, read_batch
+from gaia_redshift.tables.extinction import find_ebv, with_ebv
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.readers.claims import claims
 
@@ -68,7 +69,15 @@ def _read_strictly(batch: pyarrow.RecordBatch, first_row: int) -> SpectrumBatch:
     if wrong:
         raise broken(len(wrong), wrong[:MAX_DETAILS])
     refuse_not_finite({band: samples.values for band, samples in bands.items()}, first_row)
-    return SpectrumBatch(join(bands), identifiers_of(batch))
+    read = SpectrumBatch(join(bands), identifiers_of(batch))
+    dust = find_ebv(batch.schema)
+    if dust is None:
+        return read
+    read = with_ebv(read, batch.column(dust))
+    wrong = [Detail(f"spectra[{first_row + row}].ebv", one.message) for row, one in sorted(read.problems.items())]
+    if wrong:
+        raise broken(len(wrong), wrong[:MAX_DETAILS])
+    return read
 
 
 def _refuse_long_names(batch: pyarrow.RecordBatch, first_row: int) -> None:

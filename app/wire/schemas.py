@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gaia_redshift.client.messages import ModelVersion, PredictOptions, Wire
-from gaia_redshift.spectra import DR3, FLUX_UNIT
+from gaia_redshift.spectra import DR3, EBV, FLUX_UNIT, LARGEST_EBV
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 SourceId = Annotated[int, Field(ge=-(2**63), lt=2**64)] | Annotated[str, Field(max_length=256)]
@@ -46,6 +46,8 @@ class Spectrum(Wire):
         fail_fast=True,
         description=f"RP fluxes, blue to red: {DR3.rp.count}, or all {DR3.rp.samples}, which the service truncates",
     )
+
+    ebv: Annotated[float, Field(ge=0, le=LARGEST_EBV, allow_inf_nan=False)] | None = Field(None, description=EBV)
 
     @model_validator(mode="after")
     def _one_form(self) -> "Spectrum":

@@ -77,11 +77,11 @@ class Predicting:
         """Predict one file; see `Task`."""
         predictor = _loaded(self.predictor)
         outcome = Outcome()
-        about = predictor.about(self.asked)
         with opened(source, name) as table:
             found = recognise(table, predictor.bundle.grid)
             check_readable(found, predictor.bundle.grid, predictor.manifest.id)
             found = self._narrowed(table, found)
+            about = predictor.about(self.asked, corrected=found.ebv is not None)
             table.settle(found.others)
             unit = unit_of_columns(table, found, self.unit)
             writer = ParquetWriter(target, about)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ def ask(
     prior: object,
     pdf: bool,
     unit: str | None,
+    ebv: object,
     rows: Rows,
 ) -> Question:
     """Read spectra given as arrays or as a table; raises ValueError if they cannot be read."""
@@ -53,8 +54,9 @@ def ask(
     try:
         ids = None if source_id is None else read_identifiers(source_id)
         if set(given) == {"flux"} and (isinstance(flux, SpectrumBatch) or _is_table(flux)):
-            return _of_table(flux, ids, options, rows)
-        return _of_arrays(given, ids, options, rows)
+            return _of_table(flux, ids, options, rows, ebv)
+        question = _of_arrays(given, ids, options, rows)
+        return question if ebv is None else _behind(question, ebv)
     except RedshiftError as error:
         details = "".join(f"\n  {one.at}: {one.message}" for one in error.details)
         raise ValueError(f"{error.message}{details}") from None
@@ -107,19 +109,33 @@ def _is_table(values: object) -> bool:
     return structured or (not isinstance(values, np.ndarray | list | tuple) and is_table(values))
 
 
-def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows) -> Question:
+def _behind(question: Question, ebv: object) -> Question:
+    from gaia_redshift.tables.extinction import behind
+
+    spectra = question.spectra
+    (known,) = behind(iter([SpectrumBatch(np.empty((len(spectra), DR3.samples), np.float32))]), ebv)
+    if known.problems:
+        row, problem = min(known.problems.items())
+        raise ValueError(f"row {row}: {problem.message}")
+    return replace(question, spectra=replace(spectra, ebv=known.ebv))
+
+
+def _of_table(
+    table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows, ebv: object
+) -> Question:
     from gaia_redshift.tables.dataframes import read_blocks
+    from gaia_redshift.tables.extinction import behind
     from gaia_redshift.tables.kinds import identifiers
 
     unit = options.pop("unit", None)  # converted here, where the units of the columns are known
     named_by = None if ids is None else "source_id"
     if isinstance(table, SpectrumBatch):
-        batch = table.in_samples(unit)
+        (batch,) = behind(iter([table.in_samples(unit)]), ebv)
         ids = batch.source_id if ids is None else ids
     else:
         if ids is None:
             named_by, ids = identifiers(table)
-        batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit)))
+        batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit, ebv)))
     if rows == "strict" and batch.problems:
         row, problem = min(batch.problems.items())
         raise ValueError(f"row {row}: {problem.code}: {problem.message} ({len(batch.problems)} such rows in all)")
@@ -129,7 +145,7 @@ def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, A
     if batch.problems:
         mask = np.zeros(flux.shape, np.bool_)
         mask[list(batch.problems)] = True
-    return Question(Spectra({"flux": flux}, {"flux": mask}), options, ids, named_by, batch.problems)
+    return Question(Spectra({"flux": flux}, {"flux": mask}, batch.ebv), options, ids, named_by, batch.problems)
 
 
 def _of_arrays(

@@ -25,7 +25,11 @@ _WORDS = {
     "status": ("ok, or error where there is no redshift", "meta.code.status"),
     "error": ("Why there is no redshift", "meta.code.error"),
 }
-_STAMP = {"model": "Model that answered, with its version", "prior": "Prior on redshift that it took"}
+_STAMP = {
+    "model": "Model that answered, with its version",
+    "prior": "Prior on redshift that it took",
+    "corrected_to_ebv": "E(B-V) that the correction for extinction leaves, that of the model's training, in mag",
+}
 _DENSITY = ("Probability density of the redshift per bin", f"stat.probability;{_REDSHIFT}")
 
 
@@ -109,10 +113,11 @@ def beside(
 
 
 def stamped(rows: pyarrow.RecordBatch, about: Mapping[str, str]) -> pyarrow.RecordBatch:
-    """Return rows with two columns more, ``model`` and ``prior``: so that they say it where files are joined."""
-    fields = [field.with_name(f"{field.name}_input") if field.name in _STAMP else field for field in rows.schema]
-    fields += [described(name, pyarrow.string(), "", description, "meta.note") for name, description in _STAMP.items()]
-    columns = [*rows.columns, *(pyarrow.repeat(about[name], len(rows)) for name in _STAMP)]
+    """Return rows with columns more, ``model``, ``prior`` and so on: so that they say it where files are joined."""
+    stamp = {name: description for name, description in _STAMP.items() if name in about}
+    fields = [field.with_name(f"{field.name}_input") if field.name in stamp else field for field in rows.schema]
+    fields += [described(name, pyarrow.string(), "", description, "meta.note") for name, description in stamp.items()]
+    columns = [*rows.columns, *(pyarrow.repeat(about[name], len(rows)) for name in stamp)]
     return pyarrow.RecordBatch.from_arrays(columns, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
 
 

@@ -9,12 +9,13 @@ import pyarrow
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
 from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.extinction import find_ebv, with_ebv
 from gaia_redshift.tables.identifiers import find_identifier, identifier_column
 from gaia_redshift.tables.samples import Samples, from_arrays, from_columns
 
 
 def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
-    """Return the names of the columns to read: those of the samples, and that of the identifiers if there is one.
+    """Return the names of the columns to read: of the samples, and of identifiers and E(B-V) if there are such.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
                 f"column {name[:40]} has the type {str(kind)[:40]}",
                 [Detail(name[:80], "needs numbers, or lists of them")],
             )
-    return chosen
+    dust = find_ebv(schema)
+    return chosen if dust is None else [*chosen, schema.names[dust]]
 
 
 def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
@@ -61,7 +63,9 @@ def read_batch(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> SpectrumBatch:
     problems: dict[int, Problem] = {}
     for samples in bands.values():
         problems = {row: problem for row, (_, problem) in samples.problems.items()} | problems
-    return SpectrumBatch(join(bands, grid), identifiers_of(batch), problems, grid)
+    read = SpectrumBatch(join(bands, grid), identifiers_of(batch), problems, grid)
+    dust = find_ebv(batch.schema)
+    return read if dust is None else with_ebv(read, batch.column(dust))
 
 
 def join(bands: dict[str, Samples], grid: Grid = DR3) -> FloatArray:

@@ -25,6 +25,7 @@ from gaia_redshift.spectra import (
 )
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.arrow import choose_columns, read_batch
+from gaia_redshift.tables.extinction import behind, ebv_name
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
@@ -37,7 +38,7 @@ _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
 
 
-def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
+def read_blocks(table: Table, grid: Grid, unit: Unit | None = None, ebv: object = None) -> Iterator[SpectrumBatch]:
     """Read spectra from a table in memory, some ten thousand at a time; a table without rows gives one empty batch.
 
     Parameters
@@ -49,6 +50,8 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
     grid : Grid
     unit : {"per_sample", "per_pixel"}, optional
         Of the fluxes, in e-/s; what the table's columns declare if absent, else per sample.
+    ebv : float or array_like, shape (n,), optional
+        E(B-V) in front of the sources, mag, NaN where it is not known; the table's column ``ebv`` if absent.
 
     Yields
     ------
@@ -58,10 +61,13 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
     Raises
     ------
     InvalidInputError
-        If it is none of these, an array has the wrong shape, or the unit is none that is read.
+        If it is none of these, an array has the wrong shape, the unit is none that is read, or `ebv` does not fit.
     InvalidTableError
         If the columns do not make spectra, or its identifiers are floats.
     """
+    if ebv is not None:
+        yield from behind(read_blocks(table, grid, unit), ebv)
+        return
     kind = kind_of(table)
     if kind == "products":
         for product in products(table):
@@ -139,7 +145,8 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
         if any(_SAMPLES.fullmatch(name) for name in table.schema.names):
             raise
         raise refusal(_sight(table, list(table.schema.names), grid)) from None
-    declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema]
+    dust = ebv_name(chosen.schema.names)
+    declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema if field.name != dust]
     unit = agreed(unit, declared)
     chosen = chosen.cast(pyarrow.schema([field.remove_metadata() for field in chosen.schema]))
     batches = chosen.to_batches()
@@ -209,6 +216,8 @@ def _to_arrow(table: Table, start: int, stop: int, grid: Grid) -> pyarrow.Table:
     naming = named_by(table)
     if naming is not None and naming in names and naming.strip().lower() == SOURCE_ID:
         wanted.append(naming)
+    if (dust := ebv_name(names)) is not None:
+        wanted.append(dust)
     if kind_of(table) == "polars":
         return table.select(wanted).slice(start, stop - start).to_arrow()
     if kind_of(table) == "pandas":

@@ -16,6 +16,7 @@ from gaia_redshift.spectra.releases import named_release, release_of_grid
 from gaia_redshift.tables.calibrated import refuse_calibrated_arrays, refuse_calibrated_columns
 from gaia_redshift.tables.coefficients import find_coefficients, refuse_duplicates
 from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.extinction import find_ebv, told
 from gaia_redshift.tables.identifiers import identifier_column, named_ids
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
@@ -62,8 +63,11 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     source_id = identifier_column(schema)
     spectrum = _spectrum_columns(names, found)
     others = tuple(position for position in range(len(names)) if position not in spectrum)
-    sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{named_ids(schema.names, source_id)}"
-    return replace(found, source_id=source_id, others=others, sentence=sentence)
+    ebv = find_ebv(schema)
+    sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{told(ebv)}"
+    return replace(
+        found, source_id=source_id, others=others, sentence=sentence + named_ids(schema.names, source_id), ebv=ebv
+    )
 
 
 def _not_read(schema: pyarrow.Schema, names: Sequence[str], found: Recognised) -> str:

@@ -34,6 +34,8 @@ class Recognised:
         What was recognised, in words.
     basis_ids : mapping
         Of coefficients: ``bp`` and ``rp`` to the columns that name their bases, where they are there.
+    ebv : int, optional
+        The column with the E(B-V) to correct for.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class Recognised:
     others: tuple[int, ...]
     sentence: str
     basis_ids: Mapping[str, int] = field(default_factory=dict)
+    ebv: int | None = None
 
     @property
     def header(self) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
 from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
+from gaia_redshift.tables.extinction import with_ebv
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
@@ -58,12 +59,15 @@ def read_spectra(
     """
     basis = _basis(found)
     others = found.others if carry else ((found.source_id,) if found.source_id is not None else ())
+    dust = () if found.ebv is None or found.ebv in others else (found.ebv,)
     parts = _error_columns(found) if errors else ()
-    columns = with_basis_ids(found, [*found.columns, *others, *parts])
+    columns = with_basis_ids(found, [*found.columns, *others, *dust, *parts])
     total = 0
     for block in table.blocks(columns, [*found.columns, *parts]):
         total += len(block.columns)
         batch = _batch(block, found, basis, others=others, errors=errors)
+        if found.ebv is not None:
+            batch = with_ebv(batch, block.columns.column(columns.index(found.ebv)))
         if unknown := unknown_bases(found, columns, block):
             batch = replace(batch, problems={**unknown, **batch.problems})
         yield replace(batch, carried=_as_it_was(batch.carried, table, others)) if carry else batch
@@ -201,7 +205,8 @@ def _batch(
         flux = spread
     after = first + len(others)
     if errors and basis is not None:
-        snr = _signal_to_noise(bands, basis, columns[after:], names[after:], problems)
+        parts = slice(after + (found.ebv is not None and found.ebv not in others), None)
+        snr = _signal_to_noise(bands, basis, columns[parts], names[parts], problems)
     identifiers = None
     if found.source_id is not None:
         identifiers = _identifiers(columns[first + list(others).index(found.source_id)])

@@ -105,7 +105,7 @@ def read_table(
         flux: list[FloatArray] = []
         pieces: dict[str, list[NDArray[np.generic]]] = {name: [] for name in places}
         row = 0
-        for batch in read_spectra(table, replace(found, others=others), carry=True):
+        for batch in read_spectra(table, replace(found, others=others, ebv=None), carry=True):
             flux.append(_whole(path, batch.in_samples(unit), row))
             for name, place in places.items():
                 column = batch.carried.column(others.index(place)) if batch.carried is not None else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidInputError
-from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
+from gaia_redshift.spectra import DR3, GRIDS, TRAINING_EBV, FloatArray, Grid
 from training.data.columns import read_columns
 from training.data.unusable import unusable
 
@@ -28,7 +28,9 @@ ORIGIN = {
 }
 """By `Dataset.simulated`."""
 
-_PROVENANCE = ("simulated", "simulator_version", "sky", "grid_id", "seed", "count", "redshift_distribution")
+_PROVENANCE = (
+    "simulated", "simulator_version", "sky", "grid_id", "seed", "count", "redshift_distribution", "ebv_range",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.redshift)
+
+    @property
+    def ebv(self) -> float:
+        """Mean E(B-V) in front of the galaxies, mag: that of the range that was simulated, else of SDSS's."""
+        said = [float(end) for end in self.provenance.get("ebv_range", "").split() if self.simulated]
+        return sum(said) / len(said) if said else TRAINING_EBV
 
     def left_out(self) -> list[str]:
         """Return how many rows were left out for each reason, in words."""

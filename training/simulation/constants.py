@@ -120,6 +120,7 @@ NUCLEUS_LINES = Constant(
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
 EXTINCTION_PIVOT_NM = Constant(617.0, "nm", "published", "the catalogue's extinction is that of SDSS r")
+TOTAL_TO_SELECTIVE = Constant(3.1, "", "published", "A(V) / E(B-V) of the Milky Way's diffuse dust, Gordon et al. 2023")
 
 # --- the survey ---
 REDSHIFT_BIN_PERCENT = Constant(

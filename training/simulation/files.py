@@ -74,6 +74,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("snr_rp", pa.float32()),
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
+        *([] if recipe.ebv is None else [pa.field("ebv", pa.float32())]),
         *(pa.field(name, pa.float32()) for name in (TRUTH if recipe.sky == "sizes" else ())),
     ]
     metadata = {
@@ -85,6 +86,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
+        **({} if recipe.ebv is None else {"ebv_range": "{:g} {:g}".format(*recipe.ebv)}),
         **({"sky": recipe.sky} if recipe.sky != "fitted" else {}),
     }
     return pa.schema(fields, metadata=metadata)
@@ -136,6 +138,7 @@ def _table(blocks: list[Block], recipe: Recipe, suffix: str) -> pa.Table:
         pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
         pa.array(column("transits")),
         words(column("kind"), KINDS),
+        *([] if recipe.ebv is None else [pa.array(column("ebv"), from_pandas=True)]),
         *(pa.array(np.concatenate([block.truth[name] for block in blocks])) for name in blocks[0].truth),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -185,10 +185,11 @@ def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
     return observed
 
 
-def _ln_dust(count: int, rng: np.random.Generator) -> FloatArray:
-    known = parents().extinction_r
-    extinction = known[rng.integers(len(known), size=count)][:, None]
-    return np.asarray(-0.4 * np.log(10) * extinction * extinction_curve())
+def _ln_dust(count: int, rng: np.random.Generator, extinction_r: FloatArray | None = None) -> FloatArray:
+    if extinction_r is None:
+        known = parents().extinction_r
+        extinction_r = known[rng.integers(len(known), size=count)]
+    return np.asarray(-0.4 * np.log(10) * extinction_r[:, None] * extinction_curve())
 
 
 def dust(count: int, rng: np.random.Generator) -> SingleArray:
@@ -196,12 +197,14 @@ def dust(count: int, rng: np.random.Generator) -> SingleArray:
     return np.asarray(np.exp(_ln_dust(count, rng)).astype(np.float32) @ _refine())
 
 
-def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
-    """Draw the parent's residuals, a tilt and the Milky Way's dust: factors, shape (n, wavelengths)."""
+def smooth_factor(
+    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator, extinction_r: FloatArray | None = None
+) -> SingleArray:
+    """Draw the parent's residuals, a tilt and, unless given, the Milky Way's dust: factors, shape (n, wavelengths)."""
     known = parents()
     coarse = coarse_wavelength_nm()
     tilt = rng.normal(*constants.TILT.value, (len(redshift), 1))
-    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng)
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng, extinction_r)
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])
@@ -210,9 +213,15 @@ def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.rando
 
 
 def make(
-    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator, shares: FloatArray | None = None
+    redshift: FloatArray,
+    parent: NDArray[np.int64],
+    rng: np.random.Generator,
+    shares: FloatArray | None = None,
+    extinction_r: FloatArray | None = None,
 ) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
-    """Make galaxies at `redshift` descending from `parent`, with nuclei of the given shares of light or of drawn ones.
+    """Make galaxies at `redshift` descending from `parent`.
+
+    With nuclei of the given shares of light, or drawn ones, behind this extinction in SDSS r or, if absent, SDSS's own.
 
     Returns the observed light of stars and gas, which is extended, on `WAVELENGTH_NM`, shape (n, w), proportional to
     W m-2 nm-1; the rows of those with an active nucleus, shape (k,); and the nuclei's light, which comes from points,
@@ -223,5 +232,5 @@ def make(
     at_500 = rest[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))]
     rest[active] *= (1 - share).astype(np.float32)[:, None]
     nucleus *= (share * at_500).astype(np.float32)[:, None]
-    factor = smooth_factor(redshift, parent, rng)
+    factor = smooth_factor(redshift, parent, rng, extinction_r)
     return (to_observer(rest, redshift) * factor, active, to_observer(nucleus, redshift[active]) * factor[active])

@@ -249,3 +249,23 @@ def test_the_usual_mistakes_are_told_the_way_out(document: Any, at: str, message
         read_request(orjson.dumps(document), 10)
     details = {detail.at: detail.message for detail in caught.value.details}
     assert message in details[at]
+
+
+def test_the_ebv_of_each_spectrum_arrives_and_none_is_none() -> None:
+    batch, _ = read_request(body({"flux": GOOD, "ebv": 0.3}, {"flux": GOOD}, {"flux": GOOD, "ebv": None}), 10)
+    np.testing.assert_array_equal(batch.ebv, [0.3, np.nan, np.nan])
+    bands = {"bp": GOOD[:80], "rp": GOOD[80:]}
+    np.testing.assert_array_equal(read_request(body({**bands, "ebv": 1}, bands), 10)[0].ebv, [1, np.nan])
+    assert read_request(body({"flux": GOOD}, {"flux": GOOD, "ebv": None}), 10)[0].ebv is None
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "0.1", True, [0.1], 10**400])
+def test_a_wrong_ebv_is_refused_at_its_position_or_lenient_in_its_row(value: Any) -> None:
+    assert [at for at, _ in refusal(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}))] == ["spectra[1].ebv"]
+    batch, _ = read_request(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}, rows="lenient"), 10)
+    assert {row: problem.code for row, problem in batch.problems.items()} == {1: "invalid_ebv"}
+
+
+def test_as_many_spectra_as_are_allowed_may_all_have_every_key() -> None:
+    whole = {"source_id": 1, "bp": [1] * 120, "rp": [1] * 120, "ebv": 0.1}
+    reading._refuse_bomb(body(*[whole] * 4100), 4100)  # more than what the rest of a request may hold
