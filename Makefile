@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: serve workshop docs test coverage test-docs lint format wheel wheel-test container-test container-test-gpu \
 	release-check pin-images train-default \
-	train-dissertation-cnn accuracy limit bench peers realism \
+	train-dissertation-cnn accuracy limit bench peers realism kinds \
 	reliability jobs-test archive-test soak browser-test fuzz cluster-test scale audit sbom lock clean
 
 serve: .venv/serve.done  ## Start the service with the shipped model on port 8000
@@ -98,8 +98,13 @@ peers: .venv/dev.done  ## Install the other servers that `make bench` compares w
 	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
-realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, docs/validation.md)
-	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
+SKY := fitted
+realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, SKY=sizes, docs/validation.md)
+	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE) --sky $(SKY)
+
+CACHE := $(HOME)/.cache/gaia-redshift-kinds
+kinds: .venv/dev.done  ## Show the shipped models kinds of galaxies that no training has seen (downloads templates to CACHE)
+	$(BIN)/python benchmarks/kinds.py --cache $(CACHE)
 
 RESULTS := docs/reliability
 reliability: .venv/dev.done  ## Test the service under overload, crashes and a full disk, and draw the figures (ten minutes)

@@ -51,6 +51,8 @@ def _name(location: tuple[int | str, ...]) -> str:
 def _what(problem: ErrorDetails) -> str:
     if problem["loc"][0] in {"api_keys", "admin_keys"} and problem["type"] == "string_pattern_mismatch":
         return "is not the SHA-256 of a key: `gaia-redshift key NAME` prints one"
+    if problem["loc"][0] == "archive_url":
+        return "is no address: it begins with https:// or http://"
     return problem["msg"]
 
 
@@ -72,6 +74,11 @@ def _check(settings: Settings) -> None:
     names = {name for bundle in found.bundles for name in (bundle.manifest.name, bundle.manifest.id)}
     for error in found.refused.values() if settings.default_model not in names else ():
         raise error  # the likeliest reason why the default model is missing
+    if not names and (settings.models / "manifest.json").is_file():
+        parent = settings.models.resolve().parent
+        raise InvalidInputError(
+            f"{settings.models} is a bundle itself: give the folder that holds it, --models {parent}"
+        )
     if not names:
         raise InvalidInputError(
             f"there is no bundle in {settings.models}: --models (GAIA_REDSHIFT_MODELS) names the folder that holds them"

@@ -36,6 +36,7 @@ from app.serving.limits import Limits
 from app.serving.registry import Models
 from app.serving.sample import Inferred
 from app.serving.security import Access, Guard
+from app.serving.share import LoopShare
 from app.serving.start_up import TellWhy
 from app.serving.turns import Turns
 from app.settings import Settings
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.settings = settings or Settings()
     app.state.ready, app.state.ready_since, app.state.when_loaded = False, None, when_loaded
     app.state.jobs = None
-    app.state.large_bodies = asyncio.Semaphore(1)
+    app.state.large_bodies, app.state.decoding = asyncio.Semaphore(1), LoopShare()
     app.state.samples = asyncio.Semaphore(1)
     app.state.inferred = Inferred(_INFERRED)
     app.state.tables = Turns(app.state.settings.workers)

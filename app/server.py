@@ -31,6 +31,7 @@ from app.main import UNREADY, create_app
 from app.serving import logs, memory, metrics_files
 from app.serving.fast_path import FastPath
 from app.serving.http import arrivals, surplus
+from app.serving.http.listener import Listener
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
 
@@ -144,12 +145,30 @@ def _within(files: int, settings: Settings) -> Settings:
     return settings.model_copy(update={"max_connections": room})
 
 
+_BACKLOG = 4096
+"""Connections that wait to be accepted; Linux allows no more by default. Further ones try again after a second."""
+
+
 class Server(uvicorn.Server):
     """The server of one process."""
 
     def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
         super().__init__(config)
         self._drain_seconds = drain_seconds
+        self._listener: Listener | None = None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start the application, then listen."""
+        await super().startup([])
+        protocol: Any = self.config.http_protocol_class
+        make_protocol = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._listener = Listener(sockets or (), make_protocol, _BACKLOG)
+        self.servers.append(self._listener)  # type: ignore[arg-type] # what uvicorn closes
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Report not ready at once, and stop after `drain_seconds`; a second signal stops immediately."""
@@ -169,6 +188,8 @@ class Server(uvicorn.Server):
         if self.config.workers == 1:  # else the workers share the port, and the supervisor closes it
             arrivals.take_no_more(sockets or ())
         await arrivals.accept_waiting(sockets or ())
+        if self._listener is not None:
+            await self._listener.settled()
         await super().shutdown(sockets)
         self._captured_signals.clear()
 

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
     )
 
     archive_url: str | None = Field(
-        None, title="DataLink service for /predict/sources, such as that of Gaia's archive; unset: the endpoint is off"
+        None,
+        pattern="^https?://",
+        title="DataLink service for /predict/sources, such as that of Gaia's archive; unset: the endpoint is off",
     )
 
     jobs_folder: Path | None = Field(

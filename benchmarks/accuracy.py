@@ -1,9 +1,9 @@
-"""The shipped models on one simulated test, against the targets they were made for: accuracy, honesty, cost.
+"""Compare the shipped models with their targets on one simulated test: accuracy, calibration, flags, cost.
 
     python benchmarks/accuracy.py SURVEY.parquet UNIFORM.parquet OTHERS.parquet [--reference DIR] [--figures DIR]
 
 takes the test parts of `gaia-redshift simulate`'s files (galaxies as the survey's, uniform in redshift, and stars,
-quasars, sky and blends), whose parent galaxies no model has seen, and prints the tables of docs/validation.md.
+quasars, sky and blends), whose parent galaxies were not used in training, and prints the tables of docs/validation.md.
 """
 
 import argparse
@@ -35,9 +35,9 @@ POINT, DENSITY = "dissertation-cnn", "default"
 FAR_QUASAR, FAR_GALAXY = 0.7, 0.4
 ROUNDS = 5
 MOST = 100_000
-"""Galaxies of the test part: of more, the parents would still be the same."""
+"""Galaxies of the test part; more would come from the same parents."""
 REFUSED = ("out_of_distribution", "stellar_like", "low_signal")
-"""Any of these tells that a spectrum is no ordinary galaxy's."""
+"""Flags of spectra that are not of ordinary galaxies."""
 
 
 class Table:
@@ -91,8 +91,8 @@ def test_rows(dataset: Dataset) -> np.ndarray:
 
 
 def accuracy(table: Table, point: Predicted, density: Predicted, bright: np.ndarray) -> None:
-    """Compare errors under the survey's prior, of all and by brightness, and with what the densities expect."""
-    one, other = measure(point.true, point.point).as_dict(), measure(density.true, density.point).as_dict()
+    """Compare errors under the survey's prior, in all and by brightness, with those that the densities expect."""
+    one, other = measure(point.true, point.point), measure(density.true, density.point)
     table.add("test galaxies", f"{len(point.true):,}", f"{len(density.true):,}")
     for name, label, gain in (("mae", "MAE", 0.15), ("nmad", "NMAD", 0.20)):
         better = 1 - other[name] / one[name]
@@ -115,7 +115,7 @@ def quartiles(bright: np.ndarray) -> np.ndarray:
 
 
 def expected(found: Predicted) -> float:
-    """Return the mean distance from the median that the densities hold."""
+    """Return the mean absolute error of the median that the densities expect."""
     densities, centre = density_of(found)
     return float(np.mean([d @ np.abs(centre - z) for d, z in zip(densities, found.point, strict=True)]))
 
@@ -154,7 +154,7 @@ def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarr
         shown = [f"{each[:, column].min():.1%} to {each[:, column].max():.1%}" for each in spread]
         met = bool((np.abs(spread[1][:, column] - level) <= slack).all())
         goal = f"{level:.0%} ± {slack:.1%}"
-        table.add(f"{level:.0%} interval holds, over bins and brightness quartiles", *shown, goal, met)
+        table.add(f"coverage of the {level:.0%} interval, over bins and brightness quartiles", *shown, goal, met)
     if density.density is None or density.bin_edges is None:
         raise SystemExit(f"{DENSITY} gives no density")
     distance = kolmogorov_smirnov(pit(density.density, density.bin_edges, density.true))
@@ -174,7 +174,7 @@ def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
 def flags(
     table: Table, models: tuple[Predictor, Predictor], galaxies: np.ndarray, far_galaxies: np.ndarray, others: Path
 ) -> None:
-    """Compare how often each kind of source is refused."""
+    """Compare how often each kind of source is flagged."""
     found = [answers(model, galaxies) for model in models]
     ood = [share_of(each, ("out_of_distribution",)) for each in found]
     table.add("galaxies flagged out_of_distribution", *[f"{each:.1%}" for each in ood], "<= 3%", ood[1] <= 0.03)
@@ -203,7 +203,7 @@ def flags(
 
 
 def damages(flux: np.ndarray) -> dict[str, np.ndarray]:
-    """Return spectra that something happened to."""
+    """Return damaged spectra by the kind of damage."""
     random = np.random.default_rng(3)
     spiked = flux.copy()
     spiked[np.arange(len(flux)), random.integers(DR3.samples, size=len(flux))] += 3 * flux.max(axis=1)
@@ -219,7 +219,7 @@ def damages(flux: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def real(table: Table, models: tuple[Predictor, Predictor], reference: Path) -> None:
-    """Ask of the real stars and the real galaxy, where they are at hand."""
+    """Test the real stars and the real galaxy, if their files are there."""
     if not reference.is_dir():
         return
     stars: dict[str, dict[str, np.ndarray]] = {}
@@ -259,7 +259,7 @@ def cost(table: Table, point: Predictor, density: Predictor, flux: np.ndarray) -
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the processor time that `work` takes: other programs do not count."""
+    """Return the processor time that `work` takes, which other programs hardly change."""
     start = time.process_time()
     work()
     return time.process_time() - start

@@ -1,4 +1,4 @@
-"""Models beside what needs no network: a constant, nearest neighbours, and the numbers published on real spectra.
+"""Compare models with a constant, nearest neighbours, and published results for real spectra.
 
     python benchmarks/accuracy_baselines.py DATA.parquet --model dissertation-cnn --model models/mine
 
@@ -27,20 +27,20 @@ from training.evaluation.predicted import Predicted, load_model, predict
 COMPONENTS = 20
 NEIGHBOURS = (5, 10, 20, 40, 80)
 CHOSEN_ON = 5000
-"""Validation spectra that choose the neighbours; more would change nothing."""
+"""Validation spectra that choose the neighbours."""
 
 COLUMNS = ("mae", "rms", "bias_mean", "nmad", "outliers_15", "outliers_05", "coverage_68", "coverage_95")
 HEADS = ("MAE", "RMS", "mean dz", "NMAD", "abs(dz) > .15", "abs(dz) > .05", "in 68%", "in 95%")
 
 
 def shape_and_brightness(flux: np.ndarray) -> np.ndarray:
-    """Return spectra divided by their mean RP flux, and its logarithm beside them."""
+    """Return spectra divided by their mean RP flux, and its logarithm as a further column."""
     brightness = np.maximum(flux[:, DR3.bp.count :].mean(axis=1, keepdims=True), 0.05)
     return np.hstack([flux / brightness, np.log(brightness)])
 
 
 def nearest_neighbours(dataset: Dataset, parts: Split) -> tuple[str, np.ndarray]:
-    """Return what was chosen, in words, and the redshifts of the test part."""
+    """Return a description of the chosen neighbours, and the redshifts of the test part."""
     flux, redshift = dataset.flux, dataset.redshift
     some = parts.validation[np.linspace(0, len(parts.validation) - 1, CHOSEN_ON, dtype=int)]
     tried = {}
@@ -50,7 +50,7 @@ def nearest_neighbours(dataset: Dataset, parts: Split) -> tuple[str, np.ndarray]
         train = components.transform(prepare(flux[parts.train]))
         for count in NEIGHBOURS:
             found = KNeighborsRegressor(count, weights="distance").fit(train, redshift[parts.train])
-            error = measure(redshift[some], found.predict(components.transform(prepare(flux[some])))).mae
+            error = measure(redshift[some], found.predict(components.transform(prepare(flux[some]))))["mae"]
             tried[error] = (
                 f"{count} nearest neighbours, {COMPONENTS} components of {words}",
                 found,
@@ -62,7 +62,7 @@ def nearest_neighbours(dataset: Dataset, parts: Split) -> tuple[str, np.ndarray]
 
 
 def without_intervals(dataset: Dataset, rows: np.ndarray, point: np.ndarray) -> Predicted:
-    """Return predictions of something that knows no intervals."""
+    """Return predictions without intervals."""
     unknown = dict.fromkeys(("lower68", "upper68", "lower95", "upper95"), np.full(len(rows), np.nan))
     family = rows if dataset.parent is None else dataset.parent[rows]
     return Predicted(true=dataset.redshift[rows].astype(float), point=point.astype(float), family=family, **unknown)
@@ -80,7 +80,7 @@ def row(name: str, galaxies: Predicted) -> str:
 
 
 def published() -> list[str]:
-    """Return what others published on real spectra, as far as their tables go."""
+    """Return published results for real spectra."""
     mean, sigma, percent = np.array(PUBLISHED).T
     rms = np.sqrt((percent * (mean**2 + sigma**2)).sum() / percent.sum())
     unknown = " | -" * (len(COLUMNS) - 2)

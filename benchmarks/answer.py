@@ -1,9 +1,9 @@
-"""What the answer behind the network costs: the network alone, with NumPy behind it, and one graph of both.
+"""Measure the cost of intervals and flags: the network alone, with the answer in NumPy, and one graph of both.
 
     python -m benchmarks.answer [--model FOLDER] [--rounds N] [--batches N ...]
 
-All three run on one thread of ONNX Runtime, in turn. The least time of all rounds is shown: what else the machine does
-only ever adds. NumPy's answer is the definition that the graph is tested against (`tests/reference/`).
+All three run on one thread of ONNX Runtime, in turn. The least time of all rounds is shown, since other work only adds
+time. The answer in NumPy is the definition that the graph is tested against (`tests/reference/`).
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def ways(bundle: Bundle) -> dict[str, Work]:
-    """Return the three by their names."""
+    """Return the three variants by name."""
     network, graph = one_thread(network_alone(bundle)), one_thread(bundle.read(ONNX_FILE))
     names = [output.name for output in network.get_outputs()]
     reference = Reference(bundle.manifest, bundle.calibration)

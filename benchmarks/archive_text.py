@@ -1,4 +1,4 @@
-"""The archive's gzipped text: rates of each step, of bulk and convert, and what single precision does to redshifts.
+"""Measure rates of reading the archive's gzipped text, of bulk and convert, and the effect of single precision.
 
     python -m benchmarks.archive_text [--rows 20000] [--folder runs/archive]
 

@@ -1,10 +1,10 @@
-"""Tables of many rows, end to end: the command `predict` and the service, against the network's own time.
+"""Predict tables of many rows, by the command and by the service, compared with the network's time.
 
     python benchmarks/bulk.py [--model FOLDER] [--rows N ...] [--no-http]
 
-Simulated galaxies, 20,000 of them over and over, are written as CSV and Parquet into ``runs/bulk``. For each table a
-process of its own runs `gaia-redshift predict`; another serves, and the table is uploaded to it. Memory is the highest
-resident set of the process that predicts. Every answer is checked: all rows, in order, each its own redshift.
+20,000 simulated galaxies, repeated, are written as CSV and Parquet into ``runs/bulk``. For each table a process runs
+`gaia-redshift predict`; another is a service to which the table is uploaded. Memory is the highest resident set of the
+process that predicts. Every answer is checked: all rows, in order, with the right redshifts.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def rows_of(path: Path) -> Iterator[tuple[int, float]]:
 
 
 def check(path: Path, rows: int, expected: list[float]) -> str:
-    """Say whether an answer has every row, in order, with its own redshift."""
+    """Return whether an answer has every row, in order, with the right redshift."""
     count = 0
     for number, redshift in rows_of(path):
         truth = expected[number % len(expected)]
@@ -107,7 +107,7 @@ def check(path: Path, rows: int, expected: list[float]) -> str:
 
 
 def by_command(source: Path, target: Path, bundle: Bundle) -> tuple[float, float]:
-    """Run the command in a process of its own; return seconds and the most MB it held."""
+    """Run the command in its own process; return seconds and peak MB."""
     command = [sys.executable, "-m", "gaia_redshift", "predict", str(source), "-o", str(target)]
     command += ["--models", str(bundle.folder.parent), "--model", bundle.manifest.id]
     environment = {**os.environ, "GAIA_REDSHIFT_DEFAULT_MODEL": bundle.manifest.id, "GAIA_REDSHIFT_ENGINE": "onnx"}
@@ -126,9 +126,9 @@ def by_command(source: Path, target: Path, bundle: Bundle) -> tuple[float, float
 
 
 def most_resident_mb(pid: int) -> float:
-    """Return the highest resident set of a process so far; 0 where it has ended.
+    """Return the highest resident set of a process so far; 0 if it has ended.
 
-    The kernel's own answer for a child counts what its parent held before the child began its program.
+    The kernel's number for a child includes its parent's memory before the child started its program.
     """
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     _, found, rest = status.partition("VmHWM:")
@@ -136,7 +136,7 @@ def most_resident_mb(pid: int) -> float:
 
 
 def by_upload(source: Path, target: Path, bundle: Bundle) -> tuple[float, float]:
-    """Upload the table to a service of its own; return seconds and the most MB it held."""
+    """Upload the table to a new service; return seconds and peak MB."""
     port = free_port()
     command = [
         sys.executable,
@@ -200,7 +200,7 @@ def main() -> None:
                 alone = (time.perf_counter() - started) * rows / len(flux)
                 target = FOLDER / f"answer{extension}"
                 seconds, megabytes = run(source, target, bundle)
-                if expected is None:  # from a small table: the large ones must say the same, over and over
+                if expected is None:  # from a small table, which the large ones repeat
                     by_command(
                         write_table(FOLDER / f"{len(flux)}.parquet", flux, len(flux)), FOLDER / "few.csv", bundle
                     )

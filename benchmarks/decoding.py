@@ -1,4 +1,4 @@
-"""Reading requests and writing answers, without a network: milliseconds on one core.
+"""Measure reading requests and writing answers, without a network: milliseconds on one core.
 
 python benchmarks/decoding.py [--rounds N]
 """
@@ -87,14 +87,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    spare_the_collector()  # as the service does: thousands of spectra are many new objects
+    spare_the_collector()  # as in the service: thousands of spectra are many new objects
     cells: dict[str, list[str]] = {}
     for rows in ROWS:
         for name, (read, body) in readers(rows).items():
             cells.setdefault(name, []).append(f"{milliseconds(lambda r=read, b=body: r(b), rounds):.3g}")
         for name, write in writers(rows).items():
             cells.setdefault(name, []).append(f"{milliseconds(write, rounds):.3g}")
-    print(f"{machine()}\n\n| ms for so many spectra | {' | '.join(f'{rows:,}' for rows in ROWS)} |")
+    print(f"{machine()}\n\n| ms, by number of spectra | {' | '.join(f'{rows:,}' for rows in ROWS)} |")
     print(f"|---|{'---|' * len(ROWS)}")
     for name, values in cells.items():
         print(f"| {name} | {' | '.join(values)} |")

@@ -1,10 +1,9 @@
-"""Engines side by side: spectra per second at several batch sizes, against the processor's own matrix product.
+"""Compare engines: spectra per second at several batch sizes, relative to the processor's matrix product.
 
     python benchmarks/engine.py [--models FOLDER] [--engines onnx keras] [--chunks N ...] [--rounds N]
 
-``--chunks`` compares sizes of the chunks that ONNX Runtime is given, at batch 1024, instead of the engines. All engines
-run in this process on the same cores, in turn within each round, and the median round is shown: machines are noisy,
-ratios within one run are not.
+``--chunks`` compares sizes of ONNX Runtime's chunks, at batch 1024, instead of the engines. All engines run in this
+process on the same cores, in turn within each round, and the median round is shown, since the machine's speed varies.
 """
 
 import argparse
@@ -87,16 +86,16 @@ def sgemm_rate() -> float:
 
 
 def multiply_adds(graph: bytes) -> int:
-    """Count the multiply-adds of one spectrum by the network's definition, which is what engines are compared by.
+    """Count the multiply-adds of one spectrum by the network's definition, with which engines are compared.
 
-    A graph that needs fewer (`training.release.shorten`) can so reach more than the matrix product's rate.
+    A graph that needs fewer (`training.release.shorten`) can exceed the matrix product's rate.
     """
     held = {entry.key: entry.value for entry in onnx.load_from_string(graph).metadata_props}
     return graph_multiply_adds(graph) + int(held.get(SPARED, 0))
 
 
 def graph_multiply_adds(graph: bytes) -> int:
-    """Count the multiply-adds that the graph does for one spectrum: of its convolutions and its matrix products."""
+    """Count the multiply-adds of the graph for one spectrum, in its convolutions and matrix products."""
     network = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph)).graph
     shapes = {
         value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]

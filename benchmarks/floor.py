@@ -1,6 +1,6 @@
-"""The bare ASGI application that the service is measured against: it decodes the same JSON and answers one number.
+"""A bare ASGI application to compare the service with: it decodes the same JSON and returns one number.
 
-``uvicorn floor:application`` is what Python over HTTP costs before anything is predicted (benchmarks/server.py).
+``uvicorn floor:application`` measures the cost of Python over HTTP without a prediction (benchmarks/server.py).
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

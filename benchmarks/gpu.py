@@ -1,12 +1,11 @@
-"""On an NVIDIA GPU: spectra per second by batch size, against the card's own matrix product, and through the service.
+"""Measure an NVIDIA GPU: spectra per second by batch size, relative to its matrix product, and through the service.
 
     python benchmarks/gpu.py [--models FOLDER] [--rounds N] [--engine-only]
 
 ``KERAS_BACKEND`` chooses TensorFlow or JAX. Without a GPU it says so and ends with 0. The peak is what a large single-
-precision matrix product reaches on the card in the same run (with TensorFloat-32 where the backend uses it for the
-network too), divided by the multiply-adds of a spectrum. Beside it stand the same machine's processor, and how far the
-card's redshifts are from the processor's: TensorFloat-32 has 10 bits, and ``JAX_DEFAULT_MATMUL_PRECISION=highest`` does
-without.
+precision matrix product reaches on the card in the same run (with TensorFloat-32 if the backend uses it for the network
+too), divided by the multiply-adds of a spectrum. The machine's processor is measured too, and the difference of the
+redshifts: TensorFloat-32 has 10 bits; ``JAX_DEFAULT_MATMUL_PRECISION=highest`` switches it off.
 """
 
 import argparse
@@ -40,7 +39,7 @@ REQUESTS, CLIENTS, SPECTRA = 64, 8, 10_000
 
 
 def card() -> str | None:
-    """Return the GPU's name, memory and driver, or None where there is none."""
+    """Return the GPU's name, memory and driver, or None if there is no GPU."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines()[0]
@@ -49,7 +48,7 @@ def card() -> str | None:
 
 
 def product() -> Callable[[], object]:
-    """Return a matrix product on the card, by the backend that runs the network."""
+    """Return a matrix product on the card, with the network's backend."""
     if os.environ["KERAS_BACKEND"] == "jax":
         import jax
 
@@ -80,7 +79,7 @@ def table(engine: Engine, flux: FloatArray, operations: int, rounds: int) -> Non
 
 
 def beside_the_processor(card: Predictor, processor: Predictor, flux: FloatArray) -> None:
-    """Print what ONNX Runtime makes of this machine's cores, and how far the two engines' redshifts are apart."""
+    """Print the rate of ONNX Runtime on this machine's cores, and the difference of the engines' redshifts."""
     rate = len(flux) * repeat(lambda: processor.engine(flux))
     ours, theirs = (answers(model, flux).redshift for model in (card, processor))
     apart = np.abs(ours - theirs)
@@ -131,7 +130,7 @@ def through_the_service(bundle: Bundle, flux: FloatArray) -> float:
 
 
 def main() -> None:
-    """Print one table per model, and what the service makes of the card."""
+    """Print one table per model, and the rate through the service."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=SHIPPED_MODELS)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,6 +1,6 @@
-"""Bias and coverage of a density model by predicted redshift, with errors that know families of galaxies.
+"""Bias and coverage of a density model by predicted redshift, with errors that account for families of galaxies.
 
-Part of `accuracy.py`. Galaxies simulated from one parent share its oddities: a bin is as sure as its parents are many.
+Part of `accuracy.py`. Galaxies simulated from one parent are not independent, so errors count the parents.
 """
 
 from itertools import pairwise
@@ -16,9 +16,9 @@ from training.evaluation.metrics import BIN_EDGES
 from training.evaluation.predicted import Predicted, predict
 
 FULL_BIN = 500
-"""Galaxies from which on a bin's coverage is held against its target."""
+"""Least number of galaxies in a bin whose coverage is compared with its target."""
 FEWEST = 100
-"""The same of its bias, and of being shown."""
+"""The same for its bias, and for being shown."""
 FOLDS = 5
 MOST_HELD_OUT = 400_000
 
@@ -59,10 +59,10 @@ def density_of(found: Predicted) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cross_fitted(model: Predictor, survey: Dataset) -> tuple[Predicted, tuple[np.ndarray, np.ndarray]]:
-    """Return galaxies of all parents not trained on, and whether intervals learnt without their parent hold them.
+    """Return galaxies of all held-out parents, and whether intervals fitted without their parent contain them.
 
-    The test part's parents are few at high redshift, and siblings share their oddities. Here every held-out parent is
-    tested, validation and test part together: the tables of each fifth of the parents come from the other four.
+    The test part has few parents at high redshift. Here all held-out parents are tested, of validation and test part
+    together: the interval tables for each fifth of the parents are fitted on the other four.
     """
     rows = np.flatnonzero(survey.part != "train")[:MOST_HELD_OUT]
     found, flux = predict(model, survey, rows)[0], survey.flux[rows]
@@ -82,7 +82,7 @@ def cross_fitted(model: Predictor, survey: Dataset) -> tuple[Predicted, tuple[np
 
 
 def clustered(values: np.ndarray, family: np.ndarray) -> tuple[float, float]:
-    """Return a mean and its standard error, families taken as one draw each."""
+    """Return a mean and its standard error, with each family as one draw."""
     _, member = np.unique(family, return_inverse=True)
     mean = float(values.mean())
     return mean, float(np.sqrt(np.square(np.bincount(member, values - mean)).sum()) / len(values))

@@ -1,8 +1,8 @@
-"""One spectrum a request while a job runs in the same service, and while none does, on this machine.
+"""Measure requests with one spectrum, with and without a job running in the same service.
 
     python benchmarks/jobs.py [--model NAME] [--rounds N] [--seconds S] [--clients N ...]
 
-One service, `wrk` (Debian: ``apt-get install wrk``), round after round with a job and without; the median round is
+One service and `wrk` (Debian: ``apt-get install wrk``), alternately with a job and without; the median round is
 shown.
 """
 
@@ -30,7 +30,7 @@ ROWS = 400_000
 
 
 def table() -> bytes:
-    """Return a table of spectra that take a job longer than a round."""
+    """Return a table of spectra for a job that takes longer than a round."""
     flux = np.random.default_rng(1).uniform(0.1, 0.9, (ROWS, DR3.samples)).astype(np.float32)
     columns = {"flux": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flux.ravel()), DR3.samples)}
     file = io.BytesIO()

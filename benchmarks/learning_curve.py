@@ -1,10 +1,10 @@
-"""How the density network's error falls with what it is trained on: one training for each size, one test for all.
+"""Measure the density network's error by the size of the training set, with one test for all sizes.
 
     python benchmarks/learning_curve.py SURVEY.parquet UNIFORM.parquet OTHERS.parquet [--sizes N ...]
 
-trains the `density` recipe on so many spectra, two thirds from the survey and one third uniform in redshift, and
+trains the `density` recipe on each number of spectra, two thirds from the survey and one third uniform in redshift, and
 prints the table of docs/explanation/density-network.md; ``--model`` shows a shipped model beside them. It takes minutes
-for each million spectra and epoch; ONEDNN_DEFAULT_FPMATH_MODE=BF16 halves that where the processor knows bfloat16.
+for each million spectra and epoch; ONEDNN_DEFAULT_FPMATH_MODE=BF16 halves that on processors with bfloat16.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import numpy as np
 from training.data.dataset import read
 from training.data.material import Galaxies, Material, gather
 from training.data.split import split
-from training.evaluation.metrics import Metrics, measure
+from training.evaluation.metrics import measure
 from training.evaluation.predicted import load_model, predict
 from training.recipes.density import DensityRecipe
 from training.trainer.fit import Fitted, fit
 
 SIZES = (25_000, 50_000, 100_000, 200_000, 400_000)
 SEEN = 1_200_000
-"""Spectra, repeated ones included, that each training sees, in as many epochs as that takes but for the limits."""
+"""Spectra in each training, including repetitions; it sets the number of epochs, within limits."""
 EPOCHS = (3, 12)
 
 
@@ -49,16 +49,16 @@ def main() -> None:
             errors(fitted, material, material.survey.parts.test),
             errors(fitted, material, left_over(some, material)),
         )
-        print(f"| {size:,} | {epochs} | {unseen.mae:.4f} | {unseen.nmad:.4f} | {known.mae:.4f} |", flush=True)
+        print(f"| {size:,} | {epochs} | {unseen['mae']:.4f} | {unseen['nmad']:.4f} | {known['mae']:.4f} |", flush=True)
     if options.model:
         model = load_model(options.model)
         found = predict(model, survey, material.survey.parts.test)[0]
         unseen, size = measure(found.true, found.point), model.manifest.training.spectra["train"]
-        print(f"| {size:,}, `{model.manifest.id}` | | {unseen.mae:.4f} | {unseen.nmad:.4f} | |", flush=True)
+        print(f"| {size:,}, `{model.manifest.id}` | | {unseen['mae']:.4f} | {unseen['nmad']:.4f} | |", flush=True)
 
 
 def part_of(material: Material, size: int) -> Material:
-    """Return the same with fewer spectra to train on, the shares kept; validation and test stay."""
+    """Return the material with fewer training spectra, in the same shares; validation and test are unchanged."""
     whole = material.counts()["train"]
     share = size / whole
     if share >= 1:
@@ -76,12 +76,12 @@ def part_of(material: Material, size: int) -> Material:
 
 
 def left_over(some: Material, material: Material) -> np.ndarray:
-    """Return as many galaxies as the test has, of the training's parents but not trained on."""
+    """Return as many galaxies as in the test, of the training's parents but not used in training."""
     return material.survey.parts.train[len(some.survey.parts.train) :][-len(material.survey.parts.test) :]
 
 
-def errors(fitted: Fitted, material: Material, rows: np.ndarray) -> Metrics:
-    """Return what the network's medians miss by, under the survey's prior."""
+def errors(fitted: Fitted, material: Material, rows: np.ndarray) -> dict[str, float]:
+    """Return the errors of the network's medians under the survey's prior."""
     survey = material.survey.dataset
     return measure(survey.redshift[rows], survey_medians(fitted, material, survey.flux[rows]))
 

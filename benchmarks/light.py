@@ -1,9 +1,9 @@
-"""How much of the error is noise: the same galaxies simulated with less noise and with more, a network trained on each.
+"""Measure how much of the error comes from noise: a network for each of several noise levels of the same galaxies.
 
     python benchmarks/light.py [--spectra N] [--levels 0 0.5 1 2] [--epochs N]
 
 For each level the simulator draws the same galaxies with its noise times that factor, the `density` recipe is trained
-on their training part, and the medians are tested on parents that it has not seen: a table of
+on their training part, and the medians are tested on parents not used in training: a table of
 docs/explanation/density-network.md. Some minutes a level; ONEDNN_DEFAULT_FPMATH_MODE=BF16 helps as for `train`.
 """
 
@@ -21,7 +21,7 @@ from training.data.dataset import Dataset
 from training.data.material import Galaxies, gather
 from training.data.parts import PARTS
 from training.data.split import split
-from training.evaluation.metrics import Metrics, measure
+from training.evaluation.metrics import measure
 from training.recipes.density import DensityRecipe
 from training.simulation import noise
 from training.simulation.dataset import BLOCK_ROWS, Recipe, Simulator
@@ -40,10 +40,11 @@ def main() -> None:
     print("| noise | MAE | NMAD | MAE, faintest quarter | brightest quarter |\n|---|---|---|---|---|", flush=True)
     for level in options.levels:
         found, quarters = error(level, options.spectra, DensityRecipe().changed({"epochs": options.epochs}))
-        print(f"| {level:g} | {found.mae:.4f} | {found.nmad:.4f} | {quarters[0]:.4f} | {quarters[1]:.4f} |", flush=True)
+        cells = " | ".join(f"{value:.4f}" for value in (found["mae"], found["nmad"], *quarters))
+        print(f"| {level:g} | {cells} |", flush=True)
 
 
-def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tuple[float, float]]:
+def error(level: float, count: int, recipe: DensityRecipe) -> tuple[dict[str, float], tuple[float, float]]:
     """Return the error of a network trained and tested at one level of noise, of all and of extreme brightnesses."""
     survey, uniform = simulated("survey", level, count), simulated("uniform", level, count // 2)
     material = gather(*(Galaxies(each, split(each, recipe.seed)) for each in (survey, uniform)))
@@ -53,11 +54,12 @@ def error(level: float, count: int, recipe: DensityRecipe) -> tuple[Metrics, tup
     point = survey_medians(fitted, material, flux)
     bright = brightness(flux)
     low, high = np.quantile(bright, [0.25, 0.75])
-    return measure(true, point), tuple(measure(true[rows], point[rows]).mae for rows in (bright < low, bright > high))
+    quarters = bright < low, bright > high
+    return measure(true, point), tuple(measure(true[rows], point[rows])["mae"] for rows in quarters)
 
 
 def simulated(distribution: str, level: float, count: int) -> Dataset:
-    """Return galaxies whose noise is `level` times what Gaia's is; their light does not depend on it."""
+    """Return galaxies with `level` times Gaia's noise; their light does not depend on it."""
     recipe = Recipe(count, SEEDS[distribution], distribution)
     drawn = noise.draw_coefficients
     with mock.patch.object(noise, "draw_coefficients", lambda *what: np.float32(level) * drawn(*what)):

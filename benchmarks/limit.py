@@ -1,16 +1,16 @@
-"""How well redshifts of these spectra can be known at all: the simulator's own galaxies as an exact posterior.
+"""Compute the least possible redshift error of simulated spectra, from an exact posterior.
 
     python benchmarks/limit.py [--models NAME ...] [--galaxies N] [--library N] [--workers N]
 
-The simulator is its own likelihood. Of each test galaxy (parents that no model has seen) the covariance of its noise is
-known exactly, and a library of noise-free galaxies of the training part's parents, drawn as the survey's, is weighed by
-how likely it would have been observed like this: the weighted redshifts are the posterior, without any network. The
-brightness is not drawn but integrated over (Laplace's method), so that each library galaxy stands for all brightnesses.
+For each test galaxy (of parents not used in training) the covariance of the noise is known exactly. A library of
+noise-free galaxies of the training part's parents, distributed as the survey's, is weighted by the likelihood of the
+observed spectrum: the weighted redshifts are the posterior, without a network. The brightness is integrated over
+(Laplace's method), so that each library galaxy represents all brightnesses.
 
-With few library galaxies near a spectrum the posterior is too narrow, and its median errs more than it need. So the
-error that the posterior expects and the error that it makes enclose the least possible one, and close in on it as the
-library grows. The posterior is told the size of each spectrum's noise, which a network must guess: that can only make
-the bound lower. Prints the tables of docs/explanation/density-network.md. On a GPU (``KERAS_BACKEND=jax``) the defaults
+With few library galaxies near a spectrum the posterior is too narrow, and its median is less accurate than possible. So
+the least possible error is between the error that the posterior expects and the error that it has, and both converge as
+the library grows. The posterior uses the noise level of each spectrum, which a network must estimate: that can only
+lower the bound. Prints the tables of docs/explanation/density-network.md. On a GPU (``KERAS_BACKEND=jax``) the defaults
 take three minutes; in that time two cores compare a thousand galaxies with a library of a million.
 """
 
@@ -40,13 +40,13 @@ from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, S
 
 SEEDS = {"library": 51, "test": 52}
 DIRECTIONS = 75
-"""Of the 186 samples: the others hold next to no independent noise (see the recipe's `whitened`), nor light."""
+"""Directions of the 186 samples; the others have hardly any independent noise or light (see `whitened`)."""
 BINS = 600
 EDGES = np.linspace(0, population.REDSHIFT_LIMIT, BINS + 1)
 CHUNK = 1 << 18
-"""Library galaxies weighed at a time."""
+"""Library galaxies weighted at a time."""
 POINT = "dissertation-cnn"
-"""The model that the target is set by."""
+"""The model that sets the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Clean:
 
 
 def clean(part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]:
-    """Return the `index`-th block of a part's galaxies, and the generator for what happens to them."""
+    """Return the `index`-th block of a part's galaxies, and the generator for their observation."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     redshift = population.draw_redshift(BLOCK_ROWS, "survey", rng)
     parent = galaxies.choose_parents(redshift, rng)
@@ -81,7 +81,7 @@ def shapes(onto: FloatArray, index: int) -> tuple[SingleArray, SingleArray]:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Galaxies to find the redshift of; arrays of n rows."""
+    """Test galaxies; arrays of n rows."""
 
     redshift: FloatArray
     flux: SingleArray
@@ -91,7 +91,7 @@ class Tests:
 
 
 def observe(count: int) -> Tests:
-    """Return galaxies of the test part as Gaia would see them, and what their errors are."""
+    """Return galaxies of the test part as observed by Gaia, and the covariances of their errors."""
     recipe = Recipe(BLOCK_ROWS, SEEDS["test"], coefficients=True)
     redshift, flux, covariance = [], [], []
     index = 0
@@ -109,7 +109,7 @@ def observe(count: int) -> Tests:
 
 
 def sample_covariance(window: dict[Band, SingleArray], variance: dict[Band, SingleArray]) -> FloatArray:
-    """Return the covariance of what `Simulator.observed` adds, shape (n, 186, 186): noise, background, calibration."""
+    """Return the covariance of the errors of `Simulator.observed`, (n, 186, 186): noise, background, calibration."""
     count, bounds = len(window["RP"]), np.cumsum([0, *(kept_matrix(band).shape[1] for band in BANDS)])
     total = np.zeros((count, bounds[-1], bounds[-1]))
     for band, start, stop in zip(BANDS, bounds, bounds[1:], strict=False):
@@ -117,7 +117,7 @@ def sample_covariance(window: dict[Band, SingleArray], variance: dict[Band, Sing
         level = constants.BACKGROUND_OFFSET.value * fit_matrix(band).sum(axis=0)
         inner = noise.coefficient_covariance(band, variance[band]) + np.outer(level, level)
         for cycles in constants.CALIBRATION_CYCLES.value:
-            for wave in (np.cos, np.sin):  # of random phase: as likely as any mixture of the two
+            for wave in (np.cos, np.sin):  # a random phase is a random mixture of the two
                 swing = wave(2 * np.pi * cycles * WINDOW_PX) * constants.CALIBRATION_WIGGLE.value / np.sqrt(2)
                 error = (window[band] * swing) @ fit_matrix(band)
                 inner += error[:, :, None] * error[:, None, :]
@@ -150,7 +150,7 @@ def library(count: int, workers: int, onto: FloatArray) -> Iterator[tuple[Single
 
 
 def weigher() -> Any:
-    """Return the function that weighs one chunk of the library for every test galaxy."""
+    """Return the function that weights one chunk of the library for every test galaxy."""
     import keras
     from keras import ops
 
@@ -162,7 +162,7 @@ def weigher() -> Any:
             white = ops.matmul(shape, whiten)
             power = ops.sum(ops.square(white), axis=1)
             level = ops.maximum(ops.matmul(white, wanted[:, None])[:, 0] / power, 1e-6)
-            # From the residuals and not from sums of squares, whose difference single precision would lose.
+            # From residuals: the difference of sums of squares would lose precision.
             misfit = ops.sum(ops.square(wanted - level[:, None] * white), axis=1)
             ln_level, scatter = ops.log(level), constants.PEAK_SCATTER.value
             prior = -0.5 * ops.square((ln_level - mean) / scatter) - ln_level
@@ -184,7 +184,7 @@ def weigher() -> Any:
 
 
 class Posterior:
-    """What the library says so far of each test galaxy; arrays of n rows."""
+    """The posterior of each test galaxy from the library so far; arrays of n rows."""
 
     def __init__(self, count: int) -> None:
         self.largest = np.full(count, -np.inf)
@@ -200,14 +200,14 @@ class Posterior:
         self.largest = top
 
     def medians(self) -> tuple[FloatArray, FloatArray]:
-        """Return the median redshifts, and how far from them the posterior expects the truth, both of shape (n,)."""
+        """Return the median redshifts, and their absolute errors as expected by the posterior, both of shape (n,)."""
         density = self.weight / self.weight.sum(axis=1, keepdims=True)
         point = quantile(density, EDGES, 0.5)
         centre = (EDGES[1:] + EDGES[:-1]) / 2
         return point, (density * np.abs(centre - point[:, None])).sum(axis=1)
 
     def effective(self) -> FloatArray:
-        """Return how many library galaxies of equal weight would say as much, shape (n,)."""
+        """Return the effective number of library galaxies, shape (n,)."""
         return np.asarray(self.weight.sum(axis=1) ** 2 / self.squares)
 
 
@@ -255,7 +255,7 @@ def main() -> None:
 
 
 def row(name: str, tests: Tests, point: FloatArray, quarter: NDArray[np.intp], known: Posterior | None = None) -> None:
-    """Print how well redshifts are known, and of a posterior also how well it says they are."""
+    """Print the errors of redshifts, and for a posterior also those that it expects."""
     found, error = measure(tests.redshift, point), np.abs(point - tests.redshift)
     cells = ["", "", ""]
     if known is not None:
@@ -263,7 +263,7 @@ def row(name: str, tests: Tests, point: FloatArray, quarter: NDArray[np.intp], k
         typical = quarters(known.effective(), quarter, np.median, "{:,.0f}")
         cells = [typical, f"{expected.mean():.4f}", quarters(expected, quarter)]
     print(
-        f"| {name} | {cells[0]} | {cells[1]} | {found.mae:.4f} | {found.nmad:.4f} | {cells[2]} | "
+        f"| {name} | {cells[0]} | {cells[1]} | {found['mae']:.4f} | {found['nmad']:.4f} | {cells[2]} | "
         f"{quarters(error, quarter)} |",
         flush=True,
     )
@@ -275,12 +275,12 @@ def quarters(
     summary: Callable[[FloatArray], Any] = np.mean,
     style: str = "{:.4f}",
 ) -> str:
-    """Return the mean, or what else sums them up, of each quarter in brightness, the faintest first."""
+    """Return the mean, or another summary, of each quarter in brightness, the faintest first."""
     return ", ".join(style.format(summary(values[quarter == one])) for one in range(4))
 
 
 def draw(folder: Path, curve: list[tuple[int, float, float]], errors: dict[str, float]) -> None:
-    """Draw how the posterior's error closes in on the least possible one, and where the models are."""
+    """Draw the posterior's errors against the size of the library, with the models' errors."""
     from matplotlib.ticker import NullFormatter
 
     size, expected, found = zip(*curve, strict=True)

@@ -1,9 +1,9 @@
-"""Parquet to Parquet in one thread: its rate over the graph's own, and where the rest of the time goes.
+"""Measure Parquet to Parquet in one thread, stage by stage, relative to the graph alone.
 
     python -m benchmarks.parquet_share [--rows 200000] [--folder runs/scale] [--rounds 7]
 
 Processor time, in turn: the graph alone, reading alone, reading and predicting, all that `bulk` does with a file. The
-shares are medians over rounds, since a shared machine moves by a tenth within minutes.
+shares are medians over rounds, since the speed of a shared machine changes by a tenth within minutes.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Servers in processes of their own: start one, wait until it answers, weigh it, stop it."""
+"""Starting a server in its own process, waiting for it, measuring its memory, stopping it."""
 
 import os
 import platform
@@ -22,14 +22,14 @@ JSON = "application/json"
 
 
 def machine() -> str:
-    """Return one line about this machine: timings mean nothing without it."""
+    """Return one line about this machine, to be shown with timings."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     name = model[1] if model else platform.processor()
     return f"{name}, {available_cores()} cores, Python {platform.python_version()}"
 
 
 def free_port() -> int:
-    """Return the first of three neighbouring ports that nobody listens on now (MLServer takes three)."""
+    """Return the first of three neighbouring free ports (MLServer takes three)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -68,7 +68,7 @@ class Serving:
 
 
 def answers(url: str, body: bytes, content_type: str = JSON) -> bool:
-    """Say whether a request is answered with 200."""
+    """Return whether a request is answered with 200."""
     request = urllib.request.Request(url, body, {"Content-Type": content_type})  # noqa: S310 - our own address
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
@@ -88,7 +88,7 @@ def serving(
     seconds: float = 90,
     **environment: str,
 ) -> Iterator[Serving]:
-    """Run a server until the block ends; it is there when `body` is answered."""
+    """Run a server until the block ends; it is ready when `body` is answered."""
     began = time.perf_counter()
     with log.open("wb") as output:
         process = psutil.Popen(

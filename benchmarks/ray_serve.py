@@ -1,11 +1,11 @@
-"""What Ray Serve adds around the unchanged application: latency of one spectrum, with it and without.
+"""Measure the unchanged application on Ray Serve and alone: latency of one spectrum.
 
     python3 -m venv runs/ray && runs/ray/bin/pip install --require-hashes -r requirements/serve.txt
     runs/ray/bin/pip install --no-deps --editable . --editable app
     runs/ray/bin/pip install 'ray[serve]'
     python benchmarks/ray_serve.py --python runs/ray/bin/python [--rounds 5] [--seconds 5]
 
-Both run in that environment at the same time; `wrk` asks one after the other, round after round, on loopback. The
+Both run in that environment at the same time; `wrk` sends requests to one after the other, in rounds, on loopback. The
 median round is shown, memory is that of all processes.
 """
 

@@ -1,4 +1,4 @@
-"""Hold simulated spectra against real ones: the measurements behind docs/validation.md. Imports the simulator.
+"""Compare simulated spectra with real ones: the measurements of docs/validation.md. Imports the simulator.
 
 Real data are read from a directory with ``real_mean_flux.csv``, ``real_flux_range.csv`` and ``gaia_xp/*.csv``;
 docs/validation.md says what they are.
@@ -42,7 +42,7 @@ REAL_HIGH_PASS = {"BP": 0.156, "RP": 0.170}
 """Median over six real galaxy spectra, e-/s per sample."""
 
 REAL_CORRELATION = 0.86
-"""Of the errors of neighbouring samples, mean over archive spectra of real stars in both bands."""
+"""Correlation of the errors of neighbouring samples, mean over archive spectra of real stars in both bands."""
 
 
 _FAINT_W_M2_NM = 1e-17
@@ -51,7 +51,7 @@ _FAINT_W_M2_NM = 1e-17
 
 @dataclass(frozen=True, slots=True)
 class MeanFlux:
-    """How one range's simulated mean compares with the real one."""
+    """Comparison of a redshift range's simulated mean with the real one."""
 
     count: int
     shape_percent: float
@@ -111,7 +111,7 @@ def neighbour_correlation(covariance: FloatArray, band: Band) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Star:
-    """One band of a real star, as the archive has it."""
+    """One band of a real star in the archive."""
 
     source_id: str
     band: Band

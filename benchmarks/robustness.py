@@ -1,4 +1,4 @@
-"""What noise, shifted samples and another flux scale do to the errors of two models. Part of `accuracy.py`."""
+"""Errors of two models with more noise, shifted samples and scaled fluxes. Part of `accuracy.py`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from training.simulation.noise import noise_fit
 
 
 def answers(model: Predictor, flux: np.ndarray) -> Redshifts:
-    """Return what a model says of spectra, as the service would."""
+    """Return a model's redshifts of spectra."""
     return model.predict(SpectrumBatch(flux.astype(np.float32)), AnswerOptions()).redshifts
 
 
@@ -44,7 +44,7 @@ def robustness(
     }
     curves = {}
     for name, (values, change) in changes.items():
-        errors = [[measure(true, answers(model, change(x)).redshift).mae for x in values] for model in models]
+        errors = [[measure(true, answers(model, change(x)).redshift)["mae"] for x in values] for model in models]
         curves[name] = (values, errors)
         print(f"\n| {name} | {' | '.join(f'{x:g}' for x in values)} |\n|---|{'---|' * len(values)}")
         for model, line in zip(models, errors, strict=True):
@@ -53,7 +53,7 @@ def robustness(
 
 
 def gaia_noise() -> np.ndarray:
-    """Return what turns white noise on the detector into noise of the 186 samples: a fit of 55 bases for each band."""
+    """Return the matrix from white noise on the detector to noise of the 186 samples: a fit of 55 bases per band."""
     bands = [noise_fit(band) @ kept_matrix(band) for band in ("BP", "RP")]
     return block_diag(*bands)
 

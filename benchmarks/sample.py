@@ -1,4 +1,4 @@
-"""The redshift distribution of samples that are not the survey's, and their galaxies under it: docs/validation.md.
+"""Infer the redshift distributions of samples unlike the survey, and use them as priors: docs/validation.md.
 
     python benchmarks/sample.py [--galaxies 20000]
 
@@ -38,7 +38,7 @@ def galaxies(wanted: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weights(kind: str, redshift: np.ndarray, density: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return how likely each galaxy is in a sample of this kind."""
+    """Return the weight of each galaxy in a sample of this kind."""
     survey = np.interp(redshift, centres, density)
     cluster = (np.abs(redshift - 0.12) < 0.006).astype(float)
     made = {

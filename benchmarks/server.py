@@ -1,4 +1,4 @@
-"""One spectrum a request: this service against what one would use instead, on this machine.
+"""Compare this service with other servers, with one spectrum per request, on this machine.
 
     python benchmarks/peers/install.py          # once: an environment for each peer
     python benchmarks/server.py [--model FOLDER] [--rounds N] [--seconds S] [--only NAME ...]
@@ -41,12 +41,12 @@ class Figures:
     p99_ms: float
     errors: float
     processor_ms: float
-    """Processor time a request: unlike the rest, other work on the machine hardly touches it."""
+    """Processor time per request; other work on the machine hardly changes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How a server is started and asked; ``{port}`` stands for its port."""
+    """How a server is started and called; ``{port}`` is replaced by its port."""
 
     command: list[str]
     path: str
@@ -54,7 +54,7 @@ class Contestant:
 
 
 def contestants(bundle: Bundle) -> dict[str, Contestant]:
-    """Return our service and every peer whose environment is there."""
+    """Return our service and every installed peer."""
     flux = np.random.default_rng(1).uniform(0.1, 20, 186).round(6).tolist()
     plain = json.dumps({"spectra": [flux]}).encode()
     ours = json.dumps({"spectra": [{"flux": flux}]}).encode()
@@ -112,7 +112,7 @@ def ask(serving_: Serving, body: bytes, clients: int, seconds: int, folder: Path
 
 
 def wait_until_idle(serving_: Serving, most_seconds: float = 6) -> None:
-    """Wait for a server that still works for clients that are gone: the next one must not pay for it."""
+    """Wait until a server no longer works for clients that have left, so that it does not slow the next one."""
     end = time.monotonic() + most_seconds
     while time.monotonic() < end:
         before = serving_.processor_seconds()
@@ -143,7 +143,7 @@ def show(figures: dict[tuple[str, int], list[Figures]], memory: dict[str, float]
 
 
 def main() -> None:
-    """Start all, ask each in turn, print the table."""
+    """Start all servers, measure each in turn, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=SHIPPED_MODELS / "dissertation-cnn", help="a bundle's folder")
     parser.add_argument("--rounds", type=int, default=3)

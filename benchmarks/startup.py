@@ -1,4 +1,4 @@
-"""From process start to the first prediction served, and the memory then; and what each further worker takes.
+"""Measure the time from process start to the first prediction, the memory then, and the memory of further workers.
 
 python benchmarks/startup.py [--models FOLDER] [--engines onnx keras] [--rounds N] [--workers N]
 

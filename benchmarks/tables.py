@@ -1,4 +1,4 @@
-"""Tables in and out through ``gaia-redshift predict``: rows a second, processor time, the graph's share, peak memory.
+"""Predict tables of each format: rows a second, processor time, the graph's share, peak memory.
 
 ``python -m benchmarks.tables --rows 200000 --large 1000000``. Every run is a process of its own. The graph's share is
 the processor time of `Predictor.predict` on the same spectra in memory over that of the command, start-up included.
@@ -39,7 +39,7 @@ _PIECE = 20_000
 
 
 def spectra(rows: int) -> np.ndarray:
-    """Return noisy spectra that no compression shortens, shape (rows, 186)."""
+    """Return noisy spectra that do not compress, shape (rows, 186)."""
     random = np.random.default_rng(rows)
     shape = 10 + 5 * np.sin(np.linspace(0, 9, DR3.samples)) + random.uniform(0, 3, (rows, 1))
     return (shape + random.normal(0, 0.5, (rows, DR3.samples))).astype(np.float32)
@@ -73,7 +73,7 @@ atexit.register(lambda: open(report, "w").write(
 sys.argv[0] = "gaia-redshift"
 runpy.run_module("gaia_redshift", run_name="__main__")
 """
-"""The command, which at last writes its peak memory: what `wait4` says is no less than the memory of its parent."""
+"""The command, which writes its peak memory at the end; `wait4` would include its parent's memory."""
 
 
 def run(folder: Path, *arguments: str) -> tuple[float, float, float]:
@@ -131,7 +131,7 @@ def _graph(flux: Path, model: str) -> float:
 
 
 def _repeated(source: Path, target: Path, rows: int) -> Path:
-    """Write the rows of a file of the archive again and again, each with an identifier of its own."""
+    """Write the rows of a file of the archive repeatedly, each with its own identifier."""
     header, *known = source.read_text().splitlines()
     place = header.split(",").index("source_id")
     with gzip.open(target, "wt", compresslevel=1) as file:
@@ -158,7 +158,7 @@ def _measure(title: str, rows: int, source: Path, target: Path, graphs: tuple[fl
 
 
 def _measure_tabledata(source: Path, rows: int, where: Path, graphs: tuple[float, float]) -> None:
-    """Measure the same VOTable with its numbers as text, which only others write."""
+    """Measure the same VOTable with its numbers as text, a serialisation that we do not write."""
     from gaia_redshift.tables.formats import opened
 
     target = where / "tabledata.vot"

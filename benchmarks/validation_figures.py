@@ -22,7 +22,7 @@ SHOWN = 60_000
 
 
 def in_bands(axes, values: np.ndarray, **style) -> None:  # noqa: ANN001, ANN003  # matplotlib axes and styles
-    """Plot 186 values against wavelength, the two bands apart."""
+    """Plot 186 values against wavelength, each band separately."""
     label = style.pop("label", None)
     axes.plot(DR3.wavelength_nm[: DR3.bp.count], values[: DR3.bp.count], label=label, **style)
     axes.plot(DR3.wavelength_nm[DR3.bp.count :], values[DR3.bp.count :], **style)
@@ -55,7 +55,7 @@ def extremes(directory: Path, real: np.ndarray, flux: np.ndarray) -> None:
 
 
 def compactness(directory: Path, real: np.ndarray, redshift: np.ndarray, flux: np.ndarray) -> None:
-    """How much of the light at 620 nm RP shows beside BP: the less, the more compact the galaxies."""
+    """Light at 620 nm in RP relative to BP, which is less for more compact galaxies."""
     red, blue = 83, 76
     middle = [(low + high) / 2 for low, high in realism.RANGES]
     means = [flux[(redshift >= low) & (redshift < high)].mean(axis=0) for low, high in realism.RANGES]

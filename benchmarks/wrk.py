@@ -1,4 +1,4 @@
-"""`wrk` (Debian: ``apt-get install wrk``), which posts one JSON body again and again."""
+"""`wrk` (Debian: ``apt-get install wrk``), which posts one JSON body repeatedly."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ end
 
 
 def write_script(folder: Path, body: bytes) -> Path:
-    """Write what wrk is to send; return the path."""
+    """Write wrk's script with the request; return its path."""
     script = folder / "body.lua"
     script.write_text(_SCRIPT.replace("{body}", body.decode()), encoding="ascii")
     return script
@@ -30,6 +30,6 @@ def run_wrk(url: str, script: Path, clients: int, seconds: int) -> tuple[float, 
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+)", output)
     if result is None:
-        raise RuntimeError(f"wrk says nothing of use:\n{output}")
+        raise RuntimeError(f"wrk gave no usable output:\n{output}")
     rate, p50, p99, errors = map(float, result.groups())
     return rate, p50, p99, errors

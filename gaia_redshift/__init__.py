@@ -63,7 +63,13 @@ def load(model: str | Path = "default") -> "Predictor":
 
 
 def predict(
-    table: object, *, model: str | Path = "default", prior: Any = "survey", pdf: bool = False, unit: str | None = None
+    table: object,
+    *,
+    model: str | Path = "default",
+    prior: Any = "survey",
+    pdf: bool = False,
+    unit: object = None,
+    ebv: object = None,
 ) -> Any:
     """Return the table with redshifts added; see `Predictor.__call__` for the errors raised.
 
@@ -73,11 +79,11 @@ def predict(
         Spectra in e-/s per sample, in any form that `Predictor.__call__` takes.
     model : str or Path
         As for `load`.
-    prior, pdf, unit
+    prior, pdf, unit, ebv
         As for `Predictor.__call__`.
 
     Returns
     -------
     the same kind of table
     """
-    return load(model)(table, prior=prior, pdf=pdf, unit=unit)
+    return load(model)(table, prior=prior, pdf=pdf, unit=unit, ebv=ebv)

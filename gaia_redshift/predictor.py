@@ -16,13 +16,15 @@ from gaia_redshift.bundle import SHIPPED_MODELS, Bundle, Manifest, find_bundle
 from gaia_redshift.engine import Engine, load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, UnsupportedByModelError
 from gaia_redshift.interpretation.beyond import name_problems, without_beyond
-from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, WantedPrior, name_of
+from gaia_redshift.interpretation.prior import Prior, PriorTable, SamplePrior, name_of, prior_of
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions, Redshifts
 from gaia_redshift.interpretation.sample import Likelihoods
 from gaia_redshift.spectra import FloatArray, SpectrumBatch, Unit, find_unit, validate
 from gaia_redshift.tables.added import add_columns
 from gaia_redshift.tables.answers import to_arrow
 from gaia_redshift.tables.dataframes import read_blocks
+from gaia_redshift.tables.extinction import behind
+from gaia_redshift.tables.kinds import refuse_float_identifiers
 
 
 class Predictor:
@@ -81,7 +83,13 @@ class Predictor:
         return self.bundle.manifest
 
     def __call__(
-        self, table: object, *, prior: WantedPrior = "survey", pdf: bool = False, unit: str | None = None
+        self,
+        table: object,
+        *,
+        prior: object = "survey",
+        pdf: bool = False,
+        unit: object = None,
+        ebv: object = None,
     ) -> Any:
         """Predict the redshifts of spectra in memory.
 
@@ -91,14 +99,17 @@ class Predictor:
             An array has shape (n, 186), or (n, 240) untruncated, or is one spectrum: BP and then RP, both blue to red,
             in e-/s per sample. A Series holds an array in each row. A table has array columns ``flux``, or ``bp`` and
             ``rp``, or columns ``flux_0`` and so on. Masked values are missing; a declared unit is used.
-        prior : {"survey", "flat", "sample"} or PriorTable
-            Prior on redshift; ``sample`` is the redshift distribution of the table itself, inferred first, which needs
-            at least 200 galaxies. A point model takes only ``survey``.
+        prior : {"survey", "flat", "sample"}, or a mapping or table
+            Prior on redshift; a table holds ``redshift`` nodes and the ``density`` at each. ``sample`` is the redshift
+            distribution of the spectra themselves, inferred first, which needs at least 200 galaxies. A point model
+            takes only ``survey``.
         pdf : bool
             Add the probability density per bin of `bin_edges`; density models only.
-        unit : {"per_sample", "per_pixel"}, optional
+        unit : {"per_sample", "per_pixel"} or a unit of astropy, optional
             Unit of the fluxes, e-/s per sample or per pixel, as GaiaXPy's `convert` gives them; a sample is 0.33342
             pixels wide in BP and 0.35680 in RP. If absent, the unit that the table declares, else per sample.
+        ebv : float or array_like, shape (n,), optional
+            E(B-V) of the Milky Way's dust to correct for, in mag, NaN for none; the column ``ebv`` if absent.
 
         Returns
         -------
@@ -111,20 +122,27 @@ class Predictor:
         Raises
         ------
         InvalidInputError, InvalidTableError
-            If there are no spectra in it, its identifiers are floats, or its unit is not read.
+            If there are no spectra in it, its identifiers are floats, its unit or the prior is not read, or `ebv` does
+            not fit.
         InvalidRequestError
             If the prior is ``sample`` and the table has too few galaxies.
         UnsupportedByModelError
             If a density is requested from a point model.
         """
-        asked = AnswerOptions(prior, pdf)
+        try:
+            asked = AnswerOptions(prior_of(prior), pdf)
+            said: Unit | None = None if unit is None else find_unit(str(unit))
+        except ValueError as error:
+            raise InvalidInputError(str(error)) from None
         self.check(asked)
-        said = None if unit is None else _unit(unit)
         if isinstance(table, SpectrumBatch):
-            return pyarrow.Table.from_batches([to_arrow(self.predict(table.in_samples(said), asked))])
+            (batch,) = behind(iter([table.in_samples(said)]), ebv)
+            return pyarrow.Table.from_batches([to_arrow(self.predict(batch, asked))])
+        refuse_float_identifiers(table)
+        grid = self.bundle.grid
         if asked.prior == "sample":
-            asked = AnswerOptions(self.sample_prior(read_blocks(table, self.bundle.grid, said)), pdf)
-        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, self.bundle.grid, said)]
+            asked = AnswerOptions(self.sample_prior(read_blocks(table, grid, said, ebv)), pdf)
+        answers = [to_arrow(self.predict(batch, asked)) for batch in read_blocks(table, grid, said, ebv)]
         return add_columns(table, pyarrow.Table.from_batches(answers))
 
     def sample_prior(self, batches: Iterable[SpectrumBatch]) -> SamplePrior:
@@ -173,7 +191,6 @@ class Predictor:
         Parameters
         ----------
         asked : AnswerOptions
-            Prior, and whether densities are wanted.
 
         Raises
         ------
@@ -210,20 +227,22 @@ class Predictor:
                 f"{self.bundle.grid.release} on {self.bundle.grid.name}"
             )
 
-    def about(self, asked: AnswerOptions) -> dict[str, str]:
+    def about(self, asked: AnswerOptions, *, corrected: bool = False) -> dict[str, str]:
         """Return the metadata of a file of predictions.
 
         Parameters
         ----------
         asked : AnswerOptions
-            Prior, and whether densities are wanted.
+        corrected : bool
+            Whether spectra with an E(B-V) are corrected for extinction; ``corrected_to_ebv`` then is what is left.
 
         Returns
         -------
         dict of str
-            ``model``, ``prior`` and, with densities, ``bin_edges``.
         """
         about = {"model": self.manifest.id, "prior": name_of(asked.prior)}
+        if corrected:
+            about["corrected_to_ebv"] = f"{self.manifest.ebv:g}"
         if asked.pdf:
             about["bin_edges"] = orjson.dumps(self.manifest.bin_edges).decode()
         return about
@@ -250,8 +269,9 @@ class Predictor:
         """
         self.check_grid(batch)
         prior = self.sample_prior([batch]) if asked.prior == "sample" else asked.prior
-        priors = [] if prior == "survey" else [(len(batch), prior)]
-        found = self.answer(batch.usable_flux(), priors, pdf=asked.pdf)
+        corrected = self.bundle.corrected(batch.usable_flux(), batch.ebv)
+        priors = [] if prior == "survey" else [(len(corrected), prior)]
+        found = corrected.together(self.answer(corrected.flux, priors, pdf=asked.pdf))
         return name_problems(batch, found, self.manifest.redshift_range)
 
     def answer(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
@@ -278,10 +298,3 @@ class Predictor:
     def _within(self, found: Redshifts) -> Redshifts:
         """Return redshifts without those far outside the training range; a density is zero outside its bins."""
         return without_beyond(found, self.manifest.redshift_range) if self.bundle.bins is None else found
-
-
-def _unit(text: str) -> Unit:
-    try:
-        return find_unit(text)
-    except ValueError as error:
-        raise InvalidInputError(str(error)) from None

@@ -15,7 +15,7 @@ from tests.tiny import write_tiny_bundle
 
 pytest_plugins = ["tests.server", "tests.app.jobs.fixtures"]
 
-# Shared machines stall now and then, and a failure must be the same failure next time.
+# Shared machines stall now and then, and failures must be reproducible.
 hypothesis_settings.register_profile("project", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("project")
 

@@ -23,7 +23,7 @@ _ADDRESSES = {
     _VR: "VOResource-v1.1.xsd",
     _VS: "VODataService-v1.2.xsd",
 }
-"""Where schemas import each other from, and what the jar calls that."""
+"""Addresses from which schemas import each other, and their names in the jar."""
 
 
 @cache

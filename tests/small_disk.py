@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Make a folder on a disk of its own, of so many bytes (``128k``); skip the test where none may be mounted."""
+    """Make a folder on a separate disk of so many bytes (``128k``); skip the test without the right to mount."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:

@@ -22,15 +22,15 @@ from gaia_redshift.spectra import DR3, FloatArray
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 ANSWERS = {kind: Path(__file__).parent / "data" / f"tiny_{kind}_answer.onnx" for kind in ("point", "density")}
-"""What follows the tiny networks; they take the network's output as further inputs."""
+"""Graphs of the answer after the tiny networks; the network's output is an additional input."""
 SHIPPED = Path(__file__).parents[1] / "models"
 
 WEIGHTS = np.linspace(0.0, 1.0, DR3.samples, dtype=np.float32) / DR3.samples
-"""The tiny network's redshift is the weighted sum of the fluxes: it tells every sample from every other."""
+"""Weights of the fluxes, whose sum is the tiny network's redshift: all samples have different weights."""
 
 
 def tiny_redshift(flux: FloatArray) -> FloatArray:
-    """Return what the tiny network answers, computed without it."""
+    """Return the tiny network's redshifts, computed without it."""
     return (flux.astype(np.float64) @ WEIGHTS.astype(np.float64)).astype(np.float32)
 
 
@@ -39,7 +39,7 @@ Part = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
 
 def tiny_network(layers: int = 0) -> Part:
-    """Return the tiny network; each layer adds 4.2 million multiplications that leave the answer as it is."""
+    """Return the tiny network; each layer adds 4.2 million multiplications that do not change the answer."""
     nodes = [helper.make_node("MatMul", ["flux", "weights"], ["sum"])]
     tensors = [numpy_helper.from_array(WEIGHTS[:, None], "weights")]
     if layers:
@@ -66,7 +66,7 @@ SURVEY_PRIOR = np.linspace(2, 0.1, 60) / np.linspace(2, 0.1, 60).sum()
 
 
 def tiny_density(flux: FloatArray) -> FloatArray:
-    """Return what the tiny density network answers: a Gaussian around the tiny redshift, shape (n, 60)."""
+    """Return the tiny density network's densities: Gaussians around the tiny redshifts, shape (n, 60)."""
     centres = (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2
     weight = np.exp(-0.5 * ((centres - tiny_redshift(flux)[:, None]) / TINY_WIDTH) ** 2)
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -94,7 +94,7 @@ def tiny_density_network() -> Part:
 
 
 def tiny_graph(*, density: bool = False, layers: int = 0) -> onnx.ModelProto:
-    """Return the tiny network with the answer behind it, which `tests.tiny_answers` has traced."""
+    """Return the tiny network with the graph of the answer, traced by `tests.tiny_answers`."""
     model = onnx.load(ANSWERS["density" if density else "point"])
     nodes, tensors = tiny_density_network() if density else tiny_network(layers)
     answer = [*model.graph.node]

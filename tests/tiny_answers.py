@@ -10,7 +10,7 @@ from training.release.convert import describe, inputs_of, make_answer, trace
 
 
 def tiny_answer(*, density: bool) -> onnx.ModelProto:
-    """Return the answer as a graph from fluxes, what the tiny network gives, and priors."""
+    """Return the answer as a graph of fluxes, the tiny network's output, and priors."""
     manifest, calibration = tiny_manifest(density=density), tiny_calibration(density=density)
     answer = make_answer(manifest, calibration)
     flux, *priors = inputs_of(manifest)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from gaia_redshift.interpretation.prior import Prior, name_of
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.media import JSON
-from gaia_redshift.spectra import FloatArray, SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch
 
 router = APIRouter(
     tags=["jobs"],
@@ -152,12 +153,13 @@ async def get_row(request: Request, caller: CurrentCaller, id: str, number: int)
     model = _model(request, job)
     grid = model.bundle.grid
 
-    def look() -> tuple[dict[str, Any], FloatArray, NDArray[np.float64] | None]:
+    def look() -> tuple[dict[str, Any], SpectrumBatch, NDArray[np.float64] | None]:
         rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
         (row,) = rows.rows(np.array([number]))
-        return row, rows.spectra(np.array([number]))[0], errors_of_row(job, caller.desk.files, grid, number)
+        return row, rows.spectra(np.array([number])), errors_of_row(job, caller.desk.files, grid, number)
 
-    row, flux, error = await caller.desk.do(look)
+    row, batch, error = await caller.desk.do(look)
+    flux = batch.flux[0]
     content = {
         "row": row,
         "model": model.manifest.id,
@@ -166,7 +168,7 @@ async def get_row(request: Request, caller: CurrentCaller, id: str, number: int)
         "flux": None if np.isnan(flux).any() else flux,
         "error": error,
         "bin_edges": model.manifest.bin_edges,
-        "answers": await _answers(model, job, flux),
+        "answers": await _answers(model, job, replace(batch, grid=grid)),
     }
     return _json(content)
 
@@ -176,9 +178,9 @@ def _model(request: Request, job: Job) -> Model:
     return models.get(job.asked_for.model)
 
 
-async def _answers(model: Model, job: Job, flux: FloatArray) -> list[dict[str, Any]]:
+async def _answers(model: Model, job: Job, batch: SpectrumBatch) -> list[dict[str, Any]]:
     """Return the answers for a spectrum under each prior: the model's, and the job's own."""
-    if np.isnan(flux).any():
+    if np.isnan(batch.flux).any():
         return []
     bins = model.bundle.bins is not None
     priors: list[Prior] = ["survey", "flat"] if bins else ["survey"]
@@ -187,7 +189,6 @@ async def _answers(model: Model, job: Job, flux: FloatArray) -> list[dict[str, A
     answers = []
     with model:
         for prior in priors:
-            batch = SpectrumBatch(flux[None], None, {}, model.bundle.grid)
             found = (await model.predict_merged(batch, AnswerOptions(prior, bins))).redshifts
             if np.isnan(found.redshift[0]):
                 return []

@@ -1,5 +1,6 @@
 """What a page shows of all rows of a job together, n(z) among it; and the rows as a table of any format."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from app.wire.spooled import Draft
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.interpretation.result import AnswerOptions
 from gaia_redshift.media import JSON
-from gaia_redshift.spectra import FloatArray, SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.formats import FORMATS, QP, check_densities
 
 router = APIRouter(
@@ -48,23 +49,23 @@ async def get_summary(request: Request, caller: CurrentCaller, id: str, filter: 
     if not job.rows_done:
         raise WrongPhaseError(f"job {id} is {job.phase} and has no rows that are done yet: ask again")
 
-    def look() -> tuple[Summary, FloatArray | None]:
+    def look() -> tuple[Summary, SpectrumBatch | None]:
         rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
         found = summarise(rows, _conditions(filter))
         return found, rows.spectra(found.stacked) if len(found.stacked) else None
 
-    found, flux = await caller.desk.do(look)
+    found, stacked = await caller.desk.do(look)
     content = {
         "rows_total": job.rows_total,
         "rows_done": job.rows_done,
         "rows_matched": found.matched,
         **found.counts,
-        "stacked": None if flux is None else await _stack(request, job, flux),
+        "stacked": None if stacked is None else await _stack(request, job, stacked),
     }
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
 
 
-async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any] | None:
+async def _stack(request: Request, job: Job, batch: SpectrumBatch) -> dict[str, Any] | None:
     """Return the mean density of spectra under the job's prior; None where its model has none, or is gone."""
     models: Models = request.app.state.models
     try:
@@ -74,12 +75,12 @@ async def _stack(request: Request, job: Job, flux: FloatArray) -> dict[str, Any]
     if model.bundle.bins is None:
         return None
     with model:
-        batch = SpectrumBatch(flux, None, {}, model.bundle.grid)
+        batch = replace(batch, grid=model.bundle.grid)
         found = await model.predict_merged(batch, AnswerOptions(job.asked_for.prior, True))
     density = found.redshifts.pdf
     if density is None:
         return None
-    return {"rows": len(flux), "bin_edges": model.manifest.bin_edges, "density": np.nanmean(density, axis=0)}
+    return {"rows": len(batch), "bin_edges": model.manifest.bin_edges, "density": np.nanmean(density, axis=0)}
 
 
 @router.get(
@@ -108,13 +109,13 @@ async def get_nz(
     model = models.get(job.asked_for.model)
     gathered = model.predictor.likelihoods()
 
-    def look() -> FloatArray:
+    def look() -> SpectrumBatch:
         rows = Rows(caller.desk.files, job.id, caller.desk.store.parts(job))
         chosen = sample(rows)
-        return rows.spectra(chosen) if len(chosen) else np.empty((0, model.bundle.grid.samples), np.float32)
+        return rows.spectra(chosen) if len(chosen) else SpectrumBatch(np.empty((0, model.bundle.grid.samples), "f4"))
 
     async def infer() -> Distribution:
-        batch = SpectrumBatch(await caller.desk.do(look), None, {}, model.bundle.grid)
+        batch = replace(await caller.desk.do(look), grid=model.bundle.grid)
         with model:
             found = (await model.predict_merged(batch, AnswerOptions("flat", pdf=True))).redshifts
         if found.pdf is not None:

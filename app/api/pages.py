@@ -78,6 +78,7 @@ async def docs() -> HTMLResponse:
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
     )
     content = bytes(page.body).replace(b"<html>", b'<html lang="en">', 1)
+    content = content.replace(b"<title>", b'<link rel="stylesheet" href="static/page/docs.css">\n    <title>', 1)
     return HTMLResponse(content, headers={"Content-Security-Policy": _page_policy(content)})
 
 

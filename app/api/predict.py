@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BeforeValidator
 from starlette.types import Scope
 
-from app.errors import UnsupportedMediaTypeError
+from app.errors import OverloadedError, UnsupportedMediaTypeError
 from app.serving.http.exchange import IN_SERVICE
 from app.serving.registry import Model, Models
 from app.serving.rows import answer_blocks, refuse_many
@@ -82,11 +82,12 @@ _CSV_BODY: dict[str, object] = {
 
 
 async def _off_loop(request: Request, size: int, work: Callable[[], _Result]) -> _Result:
-    """Run `work` in a thread if its input of about `size` bytes is large, else directly.
+    """Run `work` in a thread if its input of about `size` bytes is large, else in the event loop, in its turn.
 
     Large bodies are decoded one at a time: in parallel they would be no faster and need more memory.
     """
     if size <= _IN_THREAD_BYTES:
+        await request.app.state.decoding.turn()
         return work()
     async with request.app.state.large_bodies:
         return await asyncio.to_thread(work)
@@ -112,11 +113,12 @@ async def predict(request: Request) -> Response:
     A wrong type or length refuses the whole request and names the place; with `rows` `lenient` it gives an error
     in its own row. A well-formed but unusable spectrum (all zero, constant, another unit) has `status: error`, and
     the others get their redshift. A density model also takes a `prior`, and returns the density with `pdf`; a
-    point model refuses them (422, `unsupported_by_model`).
+    point model refuses them (422, `unsupported_by_model`). A spectrum with `ebv`, the E(B-V) of the Milky Way's dust
+    in front in mag, is corrected for it; `corrected_to_ebv` in the reply is what is left.
 
     `application/x-npy` is one array of shape (n, 186), or (n, 240) untruncated, float32 or float64. An Arrow
-    stream has the list column `flux`, or `bp` and `rp`, and optionally `source_id`. For many spectra both are much
-    faster; they are lenient unless `rows=strict`, and their options are in the query.
+    stream has the list column `flux`, or `bp` and `rp`, and optionally `source_id` and `ebv`. For many spectra both are
+    much faster; they are lenient unless `rows=strict`, and their options are in the query.
     """
     kind = media_type(request.headers)
     if kind not in {JSON, NPY, ARROW}:
@@ -124,13 +126,20 @@ async def predict(request: Request) -> Response:
     reply_type = negotiate(request, (JSON, ARROW))
     settings: Settings = request.app.state.settings
     models: Models = request.app.state.models
-    models.refuse_if_full()
+    _refuse_if_full(request.app)
     body = await whole_body(request)
-    batch, options = await _off_loop(request, len(body), lambda: _read(request, kind, body, settings.max_spectra))
+
+    def read() -> tuple[SpectrumBatch, PredictOptions]:
+        models.refuse_if_full()  # it may be by now
+        return _read(request, kind, body, settings.max_spectra)
+
+    batch, options = await _off_loop(request, len(body), read)
     model, asked, predictions = await _answer(request.scope, batch, options)
     if reply_type == ARROW:
         return await _off_loop(
-            request, len(body), lambda: binary.arrow_reply(predictions, model.predictor.about(asked))
+            request,
+            len(body),
+            lambda: binary.arrow_reply(predictions, model.predictor.about(asked, corrected=predictions.corrected)),
         )
     content = await _off_loop(request, len(body), lambda: write_json(model, asked, predictions))
     return Response(content, media_type=JSON)
@@ -149,6 +158,18 @@ async def _answer(
         return model, asked, await model.predict_merged(batch, asked, alone=alone)
 
 
+_LONGEST_WAIT = 1.0
+"""Seconds for which a body may wait to be decoded before others are refused."""
+
+
+def _refuse_if_full(app: FastAPI) -> None:
+    """Raise OverloadedError if a body would wait for long, to be decoded or to be predicted."""
+    app.state.models.refuse_if_full()
+    waited = app.state.decoding.waited
+    if waited > _LONGEST_WAIT:
+        raise OverloadedError("many bodies are already waiting: try again in a moment", waited)
+
+
 _FEW_BYTES = 64 << 10
 _FEW_ROWS = 1024
 
@@ -159,7 +180,7 @@ class SmallRequests:
     path = "/predict"
 
     def __init__(self, app: FastAPI) -> None:
-        self._state = app.state
+        self._app, self._state = app, app.state
         settings: Settings = app.state.settings
         self._max_spectra = settings.max_spectra
         self.largest = min(_FEW_BYTES, settings.max_json_bytes)
@@ -168,8 +189,21 @@ class SmallRequests:
         """Return whether more spectra are waiting than can be predicted in a fraction of a second."""
         return any(model.batcher.queued_rows > _FEW_ROWS for model in self._state.models)
 
+    def full(self) -> bool:
+        """Return whether every request is refused."""
+        try:
+            self.refuse_if_full()
+        except OverloadedError:
+            return True
+        return False
+
+    def refuse_if_full(self) -> None:
+        """Raise OverloadedError then."""
+        _refuse_if_full(self._app)
+
     async def answer(self, scope: Scope, body: bytes) -> bytes:
         """Return the reply's JSON."""
+        await self._state.decoding.turn()
         batch, options = read_request(body, self._max_spectra)
         return write_json(*await _answer(scope, batch.in_samples(options.unit), options))
 
@@ -185,12 +219,14 @@ def _read(request: Request, kind: str, body: bytes, max_spectra: int) -> tuple[S
     return batch.in_samples(options.unit), options
 
 
-def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
+def reply_head(model: Model, asked: AnswerOptions, *, corrected: bool) -> dict[str, object]:
     """Return the fields of a JSON reply other than its predictions."""
     head: dict[str, object] = {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
         "prior": name_of(asked.prior),
     }
+    if corrected:
+        head["corrected_to_ebv"] = model.manifest.ebv
     if asked.pdf:
         head["bin_edges"] = model.manifest.bin_edges
     return head
@@ -198,7 +234,7 @@ def reply_head(model: Model, asked: AnswerOptions) -> dict[str, object]:
 
 def write_json(model: Model, asked: AnswerOptions, predictions: Predictions) -> bytes:
     """Return a JSON reply."""
-    content = {**reply_head(model, asked), "predictions": reply_rows(predictions)}
+    content = {**reply_head(model, asked, corrected=predictions.corrected), "predictions": reply_rows(predictions)}
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -225,10 +261,10 @@ async def predict_csv(
 
     Columns: `flux_0` to `flux_185`, or `bp_0..` (80 or 120) and `rp_0..` (106 or 120), in any order; `source_id`
     is optional, and may be called `designation`, `objid` and the like: `X-Recognised` names the columns used for it
-    and for the fluxes. Other columns are ignored. Fluxes are in e-/s per sample, blue to red; for those of GaiaXPy's
-    `convert` give `unit=per_pixel`. The answer has a row for each row: a bad one has `status` `error` and the reason,
-    the others their redshift. With `pdf=true` the last columns are `pdf_0..`, and the header `X-Bin-Edges` has the
-    edges of their bins.
+    and for the fluxes. By a column `ebv` the fluxes are corrected for dust. Other columns are ignored. Fluxes are
+    in e-/s per sample, blue to red; for those of GaiaXPy's `convert` give `unit=per_pixel`. The answer has a row
+    for each row: a bad one has `status` `error` and the reason, the others their redshift. With `pdf=true` the last
+    columns are `pdf_0..`, and the header `X-Bin-Edges` has the edges of their bins.
     """
     settings: Settings = request.app.state.settings
     chosen: Model = request.app.state.models.get(model)
@@ -252,13 +288,14 @@ async def predict_csv(
             if media_type(request.headers) == "multipart/form-data":
                 asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
-            if reply_type == JSON:
-                draft.file.write(orjson.dumps(reply_head(chosen, asked))[:-1] + b',"predictions":[')
             dense = pdf or asked.prior == "sample"
             max_rows = min(settings.max_rows, settings.max_pdf_rows) if dense else settings.max_rows
             table = await asyncio.to_thread(open_csv, file)
             found = await asyncio.to_thread(recognise, table)
             own = unit_of_columns(table, found, unit)
+            if reply_type == JSON:
+                head = reply_head(chosen, asked, corrected=found.ebv is not None)
+                draft.file.write(orjson.dumps(head)[:-1] + b',"predictions":[')
             if asked.prior == "sample":
                 every = (batch.in_samples(own) for batch in read_spectra(table, found))
                 asked = AnswerOptions(

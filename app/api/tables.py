@@ -62,14 +62,15 @@ async def predict_table(
     prior: Annotated[PriorChoice, Query(description=PRIOR)] = "survey",
     pdf: Annotated[bool, Query(description="Also return the density per bin (density models only)")] = False,
     snr: Annotated[bool, Query(description="Also return `snr_bp` and `snr_rp`, from the archive's errors")] = False,
-    stamp: Annotated[bool, Query(description="Also return `model` and `prior`, the same in every row")] = False,
+    stamp: Annotated[bool, Query(description="Also return `model`, `prior` and so on, the same in every row")] = False,
     unit: Annotated[Unit, BeforeValidator(find_unit), Query(description=f"Of the fluxes: {FLUX_UNIT}")] = UNITS[0],
     format: Annotated[FormatName | None, Query(description="Format of the answer; overrides Accept")] = None,  # noqa: A002
 ) -> Response:
     """Predict every row of a table, sent as a multipart upload (part `file`) or as the body; gzip, zstd and zip too.
 
     The format is recognised by its content. Spectra are columns `flux_0..`, arrays `flux` or `bp` and `rp`, or the
-    coefficients of Gaia's archive; `X-Recognised` says what was recognised. The table is returned with its other
+    coefficients of Gaia's archive; by a column `ebv` the fluxes are corrected for dust. `X-Recognised` says what was
+    recognised. The table is returned with its other
     columns unchanged, followed by the redshifts. The answer has a row for each row; a bad one has `status` `error` and
     the reason.
     """
@@ -88,7 +89,6 @@ async def predict_table(
             if kind == "multipart/form-data":
                 asked = AnswerOptions(prior_of_form(request.state.form, prior), pdf)
                 chosen.predictor.check(asked)
-            about = chosen.predictor.about(asked)
             with ExitStack() as stack:
                 table = await in_thread(lambda: read_part(lambda: stack.enter_context(opened(file, media_type=kind))))
                 dense = pdf or asked.prior == "sample"
@@ -97,6 +97,7 @@ async def predict_table(
                 grid = chosen.predictor.bundle.grid
                 found = await in_thread(lambda: read_part(lambda: recognise(table, grid)))
                 check_readable(found, grid, chosen.manifest.id)
+                about = chosen.predictor.about(asked, corrected=found.ebv is not None)
                 await in_thread(lambda: read_part(lambda: settle(table, found, written)))
                 own = unit_of_columns(table, found, unit)
                 if asked.prior == "sample":

@@ -1,6 +1,8 @@
 """The jobs' database: SQLite in a file, or PostgreSQL. Imports `schema`, `settings` and `errors`."""
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -50,6 +52,8 @@ class Database:
         self._writes = self._reads.execution_options(gaia_redshift_writes=True)
         # SQLite has no queue of writers; this lock makes the threads of one process take turns.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        self.refused = -math.inf
+        """When it last did not answer, by the monotonic clock."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -59,14 +63,22 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Begin a read transaction; raises DatabaseUnavailableError."""
-        with _told(), self._reads.begin() as connection:
+        with self._told(), self._reads.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Begin a write transaction, in SQLite one at a time; raises DatabaseUnavailableError."""
-        with self._turn, _told(), self._writes.begin() as connection:
+        with self._turn, self._told(), self._writes.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            self.refused = time.monotonic()
+            raise DatabaseUnavailableError(f"the jobs' database does not answer: {_reason(error)}") from error
 
     def prepare(self) -> None:
         """Create or migrate the database; other processes wait meanwhile.
@@ -145,14 +157,6 @@ def _upgrade(connection: Connection) -> None:
         raise InvalidInputError(
             f"the jobs' database is of another version of the service: {error}; use that version, or another database"
         ) from None
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise DatabaseUnavailableError(f"the jobs' database does not answer: {_reason(error)}") from error
 
 
 def _reason(error: DBAPIError) -> str:

@@ -103,7 +103,7 @@ class Files:
         if self._local:
             shutil.rmtree(folder, ignore_errors=True)
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):  # the packages of stores have errors of their own
             self._fs.rm(folder, recursive=True)
 
     def _clear_scratch(self, job: str) -> None:
@@ -118,9 +118,22 @@ class Files:
                 self._fs.rm_file(path)
 
     def jobs(self) -> set[str]:
-        """Return which jobs have files."""
+        """Return which jobs have files; raises OSError."""
         self._fs.invalidate_cache()
-        return {path.rstrip("/").rpartition("/")[2] for path in self._fs.ls(self._root, detail=False)}
+        try:
+            found = self._fs.ls(self._root, detail=False)
+        except FileNotFoundError:  # many stores have no empty folders
+            return set()
+        except Exception as error:  # the packages of stores have errors of their own
+            raise OSError(f"the jobs' files cannot be listed: {error}") from error
+        return {path.rstrip("/").rpartition("/")[2] for path in found}
+
+    def answer(self) -> bool:
+        """Return whether the store answers; a local disk does."""
+        try:
+            return self._local or self.jobs() is not None
+        except OSError:
+            return False
 
     def free_bytes(self) -> int | None:
         """Return the free space of the disk; None if unknown."""

@@ -85,7 +85,10 @@ class _Kept:
         if self._process.exitcode:
             _log.error("a job worker ended with exit code %d and is replaced", self._process.exitcode)
         time.sleep(_AGAIN_SECONDS)
-        self._start()
+        try:
+            self._start()
+        except OSError as error:  # no memory or no process left; `look` tries again
+            _log.error("no job worker can be started: %s", error)
 
     def tell(self, sig: signal.Signals) -> None:
         """Send a signal."""

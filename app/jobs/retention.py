@@ -1,5 +1,6 @@
 """Destroying expired jobs, and files without a job. Imports its neighbours."""
 
+import logging
 import time
 
 from sqlalchemy import delete, select
@@ -7,6 +8,8 @@ from sqlalchemy import delete, select
 from app.jobs.database import Database
 from app.jobs.files import Files
 from app.jobs.schema import JOBS
+
+_log = logging.getLogger("gaia_redshift")
 
 _SWEEP_SECONDS = 30.0
 _ORPHAN_SECONDS = 3600.0
@@ -28,13 +31,16 @@ class Retention:
         self._orphans: dict[str, float] = {}
 
     def sweep(self) -> None:
-        """Destroy expired jobs and orphaned files, unless this was done recently."""
+        """Destroy expired jobs and orphaned files, unless this was done recently; an error of the store is logged."""
         now = time.monotonic()
         if self._swept is not None and now - self._swept < _SWEEP_SECONDS:
             return
         self.destroy_due()
-        self.remove_orphans(now)
         self._swept = now
+        try:
+            self.remove_orphans(now)
+        except OSError as error:
+            _log.warning("files without a job are not looked for: %s", error)
 
     def destroy_due(self) -> list[str]:
         """Destroy expired jobs and return their identifiers; one transaction each, so that others can write between."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow
@@ -18,7 +18,7 @@ from pyarrow import compute, types
 from app.jobs.files import Files
 from app.jobs.job import Part
 from gaia_redshift.errors import Detail, InvalidRequestError, suggestion
-from gaia_redshift.spectra import FloatArray
+from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.table import DESCRIPTION, UCD, UNIT, about
 
@@ -113,16 +113,17 @@ class Rows:
                 rows[number] = {**_told(values), ROW: number}
         return [rows[number] for number in numbers.tolist()]
 
-    def spectra(self, numbers: NDArray[np.int64]) -> FloatArray:
-        """Return the spectra of rows, ascending or descending, shape (rows, samples); NaN for unreadable spectra."""
+    def spectra(self, numbers: NDArray[np.int64]) -> SpectrumBatch:
+        """Return the spectra of rows, ascending or descending, without their names; NaN for unreadable spectra."""
         firsts = np.array([part.first_row for part in self._parts])
         places = np.searchsorted(firsts, numbers, side="right") - 1
         found = []
         for place in dict.fromkeys(places.tolist()):
-            with self._files.open(self._job, self._parts[place].flux) as file:
-                found.append(np.load(file, allow_pickle=False)[numbers[places == place] - firsts[place]])
-        flux: FloatArray = np.concatenate(found)
-        return flux
+            own, part = numbers[places == place] - firsts[place], self._parts[place]
+            with self._files.open(self._job, part.flux) as file:
+                flux = np.load(file, allow_pickle=False)[own]
+                found.append(SpectrumBatch(flux, ebv=None if (ebv := _rest(file)) is None else ebv[own]))
+        return SpectrumBatch.join(found)
 
     def _schema(self) -> pyarrow.Schema:
         with self._files.open(self._job, self._parts[0].table) as file, pyarrow.ipc.open_file(file) as stored:
@@ -187,6 +188,14 @@ class Rows:
         places = compute.array_sort_indices(together, order=order, null_placement="at_end").to_numpy()
         ordered: NDArray[np.int64] = found[places]
         return ordered
+
+
+def _rest(file: IO[bytes]) -> NDArray[np.float64] | None:
+    """Return the E(B-V) behind the fluxes of a part; None if there are none."""
+    try:
+        return np.asarray(np.load(file, allow_pickle=False), np.float64)
+    except EOFError:
+        return None
 
 
 @lru_cache(maxsize=1024)

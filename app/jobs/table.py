@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -38,10 +38,12 @@ class Input:
     written: Format
     """Format of the result."""
     batches: Iterator[SpectrumBatch]
+    part_rows: int
+    """Rows per part."""
     file: IO[bytes] | None = None
     bytes: int = 0
-    part_rows: int = PART_ROWS
-    """Rows per part."""
+    corrected: bool = False
+    """Whether its spectra are corrected for extinction."""
 
     def fraction(self, done: int) -> float:
         """Return the approximate fraction of the table that `done` rows are."""
@@ -78,7 +80,8 @@ def open_input(job: Job, files: Files, predictor: Predictor, settings: Settings)
             unit = unit_of_columns(table, found, asked.unit)
             batches = (batch.in_samples(unit) for batch in read_spectra(table, found, carry=True, errors=asked.snr))
             left = _behind(_bounded(batches, settings), job.rows_done)
-            yield Input(found.sentence, table.rows, written, left, file, job.input_bytes)
+            dusty = found.ebv is not None
+            yield Input(found.sentence, table.rows, written, left, PART_ROWS, file, job.input_bytes, corrected=dusty)
 
 
 def format_of_result(job: Job, own: str) -> Format:
@@ -101,7 +104,7 @@ def _sources(job: Job, file: IO[bytes], predictor: Predictor, settings: Settings
         for first in range(job.rows_done, len(ids), _IDS_AT_ONCE):
             yield fetch_batch(url, predictor.bundle.grid, ids[first : first + _IDS_AT_ONCE])
 
-    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), part_rows=_IDS_AT_ONCE)
+    return Input(sentence, len(ids), format_of_result(job, "csv"), batches(), _IDS_AT_ONCE)
 
 
 def _refuse_many(rows: int, settings: Settings) -> None:
@@ -123,19 +126,8 @@ def _behind(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBat
         if rows >= len(batch):
             rows -= len(batch)
         else:
-            yield cut(batch, rows, len(batch)) if rows else batch
+            yield batch.part(rows, len(batch)) if rows else batch
             rows = 0
-
-
-def cut(batch: SpectrumBatch, start: int, stop: int) -> SpectrumBatch:
-    """Return the rows of a batch from `start` to `stop`."""
-    return replace(
-        batch,
-        flux=batch.flux[start:stop],
-        source_id=None if batch.source_id is None else batch.source_id[start:stop],
-        problems={row - start: problem for row, problem in batch.problems.items() if start <= row < stop},
-        carried=None if batch.carried is None else batch.carried.slice(start, stop - start),
-    )
 
 
 def errors_of_row(job: Job, files: Files, grid: Grid, row: int) -> NDArray[np.float64] | None:

@@ -13,11 +13,11 @@ from app.jobs.files import INPUT, Files
 from app.jobs.job import Part
 from app.jobs.patience import patiently
 from app.jobs.queue import Lease
-from app.jobs.table import Input, cut, open_input
+from app.jobs.table import Input, open_input
 from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray, SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import Format
 
@@ -81,6 +81,7 @@ class Work:
                     recognised=table.recognised, rows_total=table.rows, model_sha256=self._predictor.bundle.sha256
                 )
             )
+            self._about = self._predictor.about(self._asked.asked, corrected=table.corrected)
             self._step()
             number = len(parts)
             # After crashes use smaller parts, so that some progress is saved before the next crash.
@@ -116,7 +117,7 @@ class Work:
             tables.append(beside(batch.carried, predictions, self._about))
         rows = sum(len(table) for table in tables)
         part = Part(number, first, rows, failed, self._job.token, 0)
-        written = {part.table: _arrow(tables), part.flux: _npy([batch.usable_flux() for batch in batches])}
+        written = {part.table: _arrow(tables), part.flux: _npy(SpectrumBatch.join(batches))}
         for name, content in written.items():
             self._files.put(self._job.id, name, content)
         part = Part(number, first, rows, failed, self._job.token, sum(map(len, written.values())))
@@ -177,9 +178,12 @@ def _arrow(tables: list[pyarrow.RecordBatch]) -> bytes:
     return content
 
 
-def _npy(spectra: list[FloatArray]) -> bytes:
+def _npy(batch: SpectrumBatch) -> bytes:
+    """Return the fluxes as an array file, and behind it, if there are any, the E(B-V) as another."""
     file = io.BytesIO()
-    np.save(file, np.concatenate(spectra), allow_pickle=False)
+    np.save(file, batch.usable_flux(), allow_pickle=False)
+    if batch.ebv is not None:
+        np.save(file, batch.ebv, allow_pickle=False)
     return file.getvalue()
 
 
@@ -187,7 +191,7 @@ def _cut(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[SpectrumBatch]
     """Yield batches of at most `rows` rows."""
     for batch in batches:
         for start in range(0, len(batch), rows):
-            yield batch if len(batch) <= rows else cut(batch, start, min(len(batch), start + rows))
+            yield batch if len(batch) <= rows else batch.part(start, min(len(batch), start + rows))
 
 
 def _grouped(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[list[SpectrumBatch]]:

@@ -30,7 +30,7 @@ _log = logging.getLogger("gaia_redshift")
 _LOOK_SECONDS = 0.5
 """Seconds between two searches for a job."""
 _FULL_SECONDS = 15.0
-"""A job is left alone so long after the disk had no room for it."""
+"""A job is left alone so long after the store of its files was full or away."""
 HUNG = 70
 """Exit code of a worker that hangs (EX_SOFTWARE)."""
 
@@ -54,6 +54,7 @@ class Worker:
         self._retention = Retention(self._database, self._files)
         self._webhooks = Webhooks(self._database, settings)
         self._ending = threading.Event()
+        self._over = threading.Event()
         self._full: dict[int, float] = {}
         self._lease: Lease | None = None
         self._lost = threading.Event()
@@ -69,14 +70,18 @@ class Worker:
 
     def run(self) -> None:
         """Work until `end` is called."""
+        threading.Thread(target=self._live, name="pulse", daemon=True).start()
         threading.Thread(target=self._beat, name="beats", daemon=True).start()
-        patiently(self._database.prepare, self._ending.is_set)
-        while not self._ending.is_set():
-            self._step()
-            if not patiently(self.work_once, self._ending.is_set):
-                patiently(self._retention.sweep, self._ending.is_set)
-                self._webhooks.deliver()
-                self._ending.wait(_LOOK_SECONDS)
+        try:
+            patiently(self._database.prepare, self._ending.is_set)
+            while not self._ending.is_set():
+                self._step()
+                if not patiently(self.work_once, self._ending.is_set):
+                    patiently(self._retention.sweep, self._ending.is_set)
+                    self._webhooks.deliver()
+                    self._ending.wait(_LOOK_SECONDS)
+        finally:
+            self._over.set()
 
     def work_once(self) -> bool:
         """Take a job and carry it out; return False if there is none."""
@@ -110,26 +115,28 @@ class Worker:
         except LeaseLostError:
             _log.info("job %s was taken over, aborted or destroyed", job.id)
             self._clear(lease)
-        except RedshiftError as error:
-            self._fail(lease, error)
         except OSError as error:
-            self._leave(lease, job, error)
-        except Exception:
-            _log.exception("job %s: unexpected error", job.id)
-            self._fail(lease, JobFailedError("an unexpected error: see the service's log"))
+            self._leave(lease, job, error, away=error.errno in NO_ROOM or not self._files.answer())
+        except Exception as error:
+            if not self._files.answer():  # the packages of stores have errors of their own
+                self._leave(lease, job, error, away=True)
+            elif isinstance(error, RedshiftError):
+                self._fail(lease, error)
+            else:
+                _log.exception("job %s: unexpected error", job.id)
+                self._fail(lease, JobFailedError("an unexpected error: see the service's log"))
 
     def _fail(self, lease: Lease, error: RedshiftError) -> None:
         _log.info("job %s failed: %s", lease.job.id, error.message)
         with contextlib.suppress(LeaseLostError):
             patiently(lambda: lease.fail(error))
 
-    def _leave(self, lease: Lease, job: Job, error: OSError) -> None:
-        """Give up a job's lease after an error of the disk or the file store."""
+    def _leave(self, lease: Lease, job: Job, error: Exception, *, away: bool) -> None:
+        """Give up a job's lease after an error of the file store; it is no attempt if the store is full or away."""
         _log.warning("job %s waits: %s", job.id, error)
-        seconds = _FULL_SECONDS if error.errno in NO_ROOM else 2.0
-        self._full[job.number] = time.monotonic() + seconds
+        self._full[job.number] = time.monotonic() + (_FULL_SECONDS if away else 2.0)
         with contextlib.suppress(LeaseLostError):
-            patiently(lease.release if error.errno in NO_ROOM else lease.put_back)
+            patiently(lease.release if away else lease.put_back)
 
     def _clear(self, lease: Lease) -> None:
         """Remove the files of a job that was destroyed meanwhile."""
@@ -142,20 +149,22 @@ class Worker:
         if self._lost.is_set():
             raise LeaseLostError
 
-    def _beat(self) -> None:
-        """Show signs of life as long as there is progress; end a process that hangs."""
-        every = min(1.0, self._settings.jobs_lease_seconds / 4)
-        since = 0.0
-        while True:
-            time.sleep(every)
-            since += every
-            if time.monotonic() - self._stepped > self._settings.jobs_step_seconds:
+    def _live(self) -> None:
+        """Tell the keeper every second that this process lives; end it if it hangs.
+
+        A worker whose database does not answer does not hang, so nothing here waits for the database.
+        """
+        while not self._over.wait(min(1.0, self._settings.jobs_lease_seconds / 4)):
+            if time.monotonic() - max(self._stepped, self._database.refused) > self._settings.jobs_step_seconds:
                 _log.error("a worker hangs and ends itself")
                 os._exit(HUNG)
             self._pulse()
+
+    def _beat(self) -> None:
+        """Tell the other workers, through the database, that this process still has its job."""
+        while not self._over.wait(self._settings.jobs_lease_seconds / 4):
             lease = self._lease
-            if lease is not None and since >= self._settings.jobs_lease_seconds / 4:
-                since = 0.0
+            if lease is not None:
                 self._beat_of(lease)
 
     def _beat_of(self, lease: Lease) -> None:

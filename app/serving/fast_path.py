@@ -39,6 +39,14 @@ class Endpoint(Protocol):
         """Return whether so much is waiting that a request needs a time limit."""
         ...
 
+    def full(self) -> bool:
+        """Return whether so much is waiting that every request is refused, its body unread."""
+        ...
+
+    def refuse_if_full(self) -> None:
+        """Raise OverloadedError then."""
+        ...
+
     def answer(self, scope: Scope, body: bytes) -> Awaitable[bytes]:
         """Return the JSON of the answer; raises the endpoint's exceptions."""
         ...
@@ -65,7 +73,9 @@ class FastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        body = self._body(scope) if WHOLE_BODY in scope else None
+        body = None
+        if WHOLE_BODY in scope and self._asks(scope):
+            body = b"" if self._endpoint.full() else self._body(scope)
         if body is None:
             await self._app(scope, receive, send)
             return
@@ -75,19 +85,18 @@ class FastPath:
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send) -> None:
         self._access.check(scope)
+        self._endpoint.refuse_if_full()  # without its body
         answer = await self._endpoint.answer(scope, scope[WHOLE_BODY])
         headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
+    def _asks(self, scope: Scope) -> bool:
+        return bool(scope["path"] == self._route.path and scope["method"] == "POST")
+
     def _body(self, scope: Scope) -> bytes | None:
         """Return the body of a request that can take the fast path, else None."""
-        if (
-            scope["path"] != self._route.path
-            or scope["method"] != "POST"
-            or scope["query_string"]
-            or self._endpoint.busy()
-        ):
+        if scope["query_string"] or self._endpoint.busy():
             return None
         kind = b""
         for name, value in scope["headers"]:

@@ -15,7 +15,8 @@ from uvicorn.config import Config
 from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import as_answer, record_refusal
 from app.serving.http import patience, surplus
-from app.serving.http.arrivals import unread_bytes
+from app.serving.http.arrivals import drop_unread, unread_bytes
+from app.serving.http.entrance import HEALTH, entrance_for
 from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
 from app.serving.http.framing import Body, Head, body_of, find_head
 from app.serving.http.patience import Patience, ReaderPatience
@@ -55,8 +56,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._body: Body | None = None
-        self._reading = True
-        self._dropped = 0
+        self._reading, self._dropped = True, 0
         self._ending = False
         """Whether the service is shutting down; the next request is then the last."""
         self._over = False
@@ -72,11 +72,11 @@ class ImpatientProtocol(asyncio.Protocol):
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
         self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
-        if len(self._state.connections) <= self.settings.max_connections:
+        if surplus.room(self._state, self.settings.max_connections) >= 0:
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
-            return
-        self._patience.wait(surplus.SECONDS, self._one_too_many)
-        surplus.add(self._state, self)
+        else:
+            self._patience.wait(surplus.SECONDS, self._one_too_many)
+            surplus.add(self._state, self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Stop the work for a client that disconnected."""
@@ -194,9 +194,9 @@ class ImpatientProtocol(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Let the application answer a request."""
         if surplus.holds(self._state, self):
-            if len(self._state.connections) <= self.settings.max_connections:  # others have closed
+            if surplus.room(self._state, self.settings.max_connections) > 0:  # others have closed
                 surplus.discard(self._state, self)
-            elif head.path.startswith("/health/"):
+            elif head.path.startswith(HEALTH):
                 head.keep_alive = False
             else:
                 raise self._too_many()
@@ -205,9 +205,9 @@ class ImpatientProtocol(asyncio.Protocol):
         self._patience.end()
         scope = head.scope(self._root_path)
         scope.update(server=self._server, client=self._client, state=self._app_state.copy())
-        scope[IN_SERVICE] = self._state.tasks
-        exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head)
-        scope[WHOLE_BODY] = exchange.whole_body
+        entrance = entrance_for(head.path, self._state)
+        exchange = self._exchange = Exchange(scope, self, self._state.default_headers, head, entrance)
+        scope[IN_SERVICE], scope[WHOLE_BODY] = self._state.tasks, exchange.whole_body
         body = body_of(head, self.settings.max_head_bytes, self.settings.largest_body)
         if body.complete:
             exchange.complete()
@@ -266,6 +266,7 @@ class ImpatientProtocol(asyncio.Protocol):
     def give_up(self) -> None:
         """Refuse and close now, to make room for newer connections."""
         self._one_too_many()
+        drop_unread(self.transport)
         self.transport.close()
 
     def _one_too_many(self) -> None:

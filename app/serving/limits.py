@@ -1,4 +1,4 @@
-"""Middleware that limits the size of a request's body and its duration. Imports `errors` and `settings`.
+"""Middleware that limits the size of a request's body and its duration. Imports `errors`, `settings` and `memory`.
 
 A body is refused if it is too large, announced or chunked; if it arrives too slowly, measured every few seconds; and if
 the bodies of all requests together would fill the memory or the disk. In the last case bodies that are slow for their
@@ -19,6 +19,7 @@ from app.errors import (
     UnsupportedMediaTypeError,
     WaitedTooLongError,
 )
+from app.serving.memory import Return
 from app.settings import Settings
 from app.wire.media import media_type
 from gaia_redshift.errors import RedshiftError
@@ -87,6 +88,7 @@ class Limits:
         self.memory = _Allowance(settings.max_json_bytes, settings.max_json_bytes_held)
         self.table = _Allowance(settings.max_body_bytes, settings.max_body_bytes_held)
         self.job = _Allowance(settings.jobs_max_body_bytes, settings.jobs_max_bytes)
+        self.memory_return = Return()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `receive` that counts."""
@@ -161,6 +163,8 @@ class _Body:
         """Stop counting the body."""
         self.allowance.arriving.pop(self, None)
         self.allowance.held -= self.received
+        if self.received > _SMALL_BYTES:
+            self._limits.memory_return.soon()
         self.received = 0
 
     def seconds_to_resend(self) -> float:

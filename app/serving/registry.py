@@ -13,10 +13,11 @@ from gaia_redshift.bundle import Bundle, Manifest
 from gaia_redshift.engine import available_cores
 from gaia_redshift.errors import InvalidBundleError, RedshiftError, UnknownModelError, suggestion
 from gaia_redshift.interpretation.beyond import name_problems
+from gaia_redshift.interpretation.dust import Corrected
 from gaia_redshift.interpretation.prior import SamplePrior
 from gaia_redshift.interpretation.result import AnswerOptions, Predictions
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray, SpectrumBatch
+from gaia_redshift.spectra import SpectrumBatch
 
 _log = logging.getLogger("gaia_redshift")
 
@@ -73,13 +74,16 @@ class Model:
         usable = batch.usable()
         flux = batch.flux[usable] if batch.problems else batch.flux
         prior = asked.prior
+        ebv = batch.ebv[usable] if batch.ebv is not None else None
+        corrected = self.bundle.corrected(flux, ebv)
         if prior == "sample":  # the batch is the whole sample
-            prior = await self._sample_prior(flux)
+            prior = await self._sample_prior(corrected)
             patient = True
         if len(flux):
-            found = await self.batcher.submit(flux, prior, pdf=asked.pdf, patient=patient, alone=alone)
+            found = await self.batcher.submit(corrected.flux, prior, pdf=asked.pdf, patient=patient, alone=alone)
         else:
             found = self.predictor.answer(flux, pdf=asked.pdf)
+        found = corrected.together(found)
         if batch.problems:
             found = found.spread(usable)
         training_range = self.manifest.redshift_range
@@ -91,8 +95,9 @@ class Model:
             count_problems(self.bundle, predictions.problems)
         return predictions
 
-    async def _sample_prior(self, flux: FloatArray) -> SamplePrior:
-        found = await self.batcher.submit(flux, "flat", pdf=True)
+    async def _sample_prior(self, corrected: Corrected) -> SamplePrior:
+        found = await self.batcher.submit(corrected.flux, "flat", pdf=True)
+        found = corrected.together(found)
         gathered = self.predictor.likelihoods()
 
         def infer() -> SamplePrior:

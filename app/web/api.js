@@ -1,4 +1,4 @@
-// Asking the service: JSON, errors in their one shape, and server-sent events that can carry a key.
+// Requests to the service: JSON, its errors, and server-sent events with an API key.
 
 const KEY = "gaia-redshift-key";
 
@@ -26,7 +26,7 @@ export async function ask(address, options = {}) {
     reply = await fetch(address, { ...options, headers: headers({ Accept: "application/json", ...options.headers }) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServiceError(0, { code: "unreachable", message: "The service does not answer: is it running, and the network there?" });
+    throw new ServiceError(0, { code: "unreachable", message: "The service does not answer. Is it running, and is the network up?" });
   }
   if (reply.ok) return reply;
   const body = await reply.json().catch(() => ({}));
@@ -43,7 +43,7 @@ export function withQuery(address, query) {
 }
 
 export async function save(address, options) {
-  // Through a blob where a key must go with the request; a plain link streams to the disk.
+  // A request with a key goes through a blob; without one, a plain link streams to the disk.
   if (!sessionStorage.getItem(KEY) && !options) {
     saveAs(address, "");
     return new Headers();
@@ -63,7 +63,7 @@ export function saveAs(address, name) {
   link.click();
 }
 
-// EventSource sends no key, so the stream is read by hand. Ends when the job is over; asks again when a stream breaks.
+// Read with fetch, since EventSource cannot send a key. Ends when the job is over; reconnects if the stream breaks.
 export async function follow(address, heard, signal) {
   let pause = 500;
   while (!signal.aborted) {

@@ -1,11 +1,11 @@
-// Charts in SVG: two axes, and what lies between them. Each has a sentence that says what it shows, its numbers as a
-// table on demand, and can be saved. Colours come from the stylesheet.
+// Charts in SVG. Each has a sentence that describes it, a table of its numbers on demand, and can be saved. Colours come
+// from the stylesheet.
 
 import { html, svg } from "./dom.js";
 import { saveAs } from "./api.js";
 
 const LEFT = 52, RIGHT = 20, BOTTOM = 40;
-const LETTER = 6.9; // px of a letter of 12 px, at most on average
+const LETTER = 6.9; // px: upper bound of the average width of a letter of 12 px
 
 export class Chart {
   // draw(chart) is called with the chart whenever its width or its data change; `numbers` gives tables, each [header, ...rows].
@@ -66,7 +66,7 @@ export class Chart {
     this.svg.append(svg("path", { class: `band ${style}`, d: `M${[...up, ...down].join("L")}Z` }));
   }
 
-  // A function of bins: flat in each.
+  // A function that is constant in each bin.
   steps(edges, heights, style, filled = false) {
     const places = heights.map((height, at) => `H${this.x(edges[at]).toFixed(1)}V${this.y(height).toFixed(1)}H${this.x(edges[at + 1]).toFixed(1)}`);
     const close = filled ? `V${this.y(0)}Z` : "";
@@ -91,7 +91,7 @@ export class Chart {
     return [place(answer.redshift_lower95), place(answer.redshift_upper95)];
   }
 
-  // Vertical marks with names above them: a name that would lie on another goes one tier up.
+  // Vertical marks with names above them; a name that would overlap another is moved one tier up.
   labelled(marks, tiers, group = this.svg) {
     const ends = Array(tiers).fill(-Infinity), names = [];
     for (const { at, name, style } of [...marks].sort((one, other) => one.at - other.at)) {
@@ -99,14 +99,14 @@ export class Chart {
       const middle = Math.min(Math.max(x, LEFT + half), this.width - RIGHT - half);
       const tier = ends.findIndex((end) => end + 4 < middle - half);
       group.append(svg("path", { class: `mark ${style}`, d: `M${x} ${tier < 0 ? this.top : 16 + 14 * tier}V${this.height - BOTTOM}` }));
-      if (tier < 0) continue; // no room: the mark stays, and the sentence below has its name
+      if (tier < 0) continue; // no room for the name: the mark is drawn, and the sentence below names it
       ends[tier] = middle + half;
       names.push(svg("text", { class: `name ${style}`, x: middle, y: 12 + 14 * tier, "text-anchor": "middle" }, name));
     }
     group.append(...names);
   }
 
-  // In the margin above, where nothing is drawn; before the axes, whose top it moves down if it needs more lines.
+  // Drawn in the margin above, before the axes: it moves their top down if it needs more lines.
   legend(entries) {
     let x = LEFT, y = 10;
     for (const [name, style] of entries) {
@@ -118,7 +118,7 @@ export class Chart {
     this.top = this.above + y - 10;
   }
 
-  // Measured values with their standard errors, each of an interval of x.
+  // Measured values with standard errors, each for an interval of x.
   measured(intervals, style) {
     for (const { from, to, y, error } of intervals) {
       const middle = this.x((from + to) / 2), place = (value) => this.y(Math.min(this.domain.y[1], Math.max(this.domain.y[0], value))).toFixed(1);
@@ -127,7 +127,7 @@ export class Chart {
     }
   }
 
-  // Dragging selects; what was selected is told in the chart's own numbers.
+  // Dragging selects a range in the chart's units.
   listen() {
     const place = (event) => {
       const frame = this.svg.getBoundingClientRect();
@@ -196,7 +196,7 @@ function text(x, y, words, anchor) {
   return svg("text", { x, y, "text-anchor": anchor }, words);
 }
 
-// Round numbers within a range, at most so many.
+// Round numbers within a range, up to a maximum count.
 export function ticks([low, high], most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);

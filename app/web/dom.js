@@ -1,4 +1,4 @@
-// Elements of the page, and new ones. Text is always text: nothing of an answer is read as HTML.
+// Finding and making elements. Strings are added as text, never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -22,7 +22,7 @@ export const count = (number) => number.toLocaleString("en");
 
 export const on = (form, work) => $(form).addEventListener("submit", (event) => { event.preventDefault(); work(); });
 
-// Whatever goes wrong is told in one place, until the next thing that the reader asks for.
+// Errors are shown in one place, until the user's next action.
 export async function guarded(work, { asked = true } = {}) {
   if (asked) $("problem").hidden = true;
   try {

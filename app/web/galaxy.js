@@ -1,4 +1,4 @@
-// One galaxy: its spectrum with lines at a redshift that can be moved, and p(z) under each prior with both intervals.
+// One galaxy: its spectrum with spectral lines at a redshift set by a slider, and p(z) under each prior with both intervals.
 
 import { Chart, extent } from "./chart.js";
 import { html, round, svg } from "./dom.js";
@@ -110,7 +110,7 @@ export class Galaxy {
     chart.show(`${sentence.join("; ")}. Bars: thick 68%, thin 95%.`);
   }
 
-  // Beside its bar, on the side that has more room.
+  // The name is beside its bar, on the side with more room.
   nameIntervals(chart, prior, [left, right], y) {
     const after = chart.width - right > left;
     chart.svg.append(svg("text", { class: `name ${prior}`, x: after ? right + 8 : left - 8, y: y + 4, "text-anchor": after ? "start" : "end" }, NAMES[prior]));

@@ -1,4 +1,4 @@
-// Making jobs of what is given: a table, or source ids.
+// Submitting a table or source ids as a job.
 
 import { $ } from "./dom.js";
 import { askJson, save, ServiceError, withQuery } from "./api.js";
@@ -8,7 +8,7 @@ export function options() {
   return { model: $("model").value, prior: prior === "own" ? $("own-prior").value : prior, unit: $("unit").value };
 }
 
-// Parquet keeps the columns' types; any other format is made of it when it is saved.
+// Parquet keeps the columns' types; other formats are made from it when they are saved.
 export async function submitTable(blob, name) {
   const form = new FormData();
   for (const [key, value] of Object.entries({ ...options(), format: "parquet", PHASE: "RUN" })) if (value) form.append(key, value);
@@ -19,13 +19,13 @@ export async function submitTable(blob, name) {
 export async function submitSources(text) {
   const source_ids = text.split(/[\s,;]+/).filter(Boolean);
   const wrong = source_ids.find((one) => !/^\d+$/.test(one));
-  if (wrong) throw new ServiceError(0, { message: `“${wrong}” is no source id: they are whole numbers.` });
+  if (wrong) throw new ServiceError(0, { message: `“${wrong}” is not a source id: source ids are whole numbers.` });
   const form = new URLSearchParams({ format: "parquet", PHASE: "RUN", source_ids: source_ids.join(",") });
   for (const [key, value] of Object.entries(options())) if (value && key !== "unit") form.append(key, value);
   return askJson("jobs", { method: "POST", body: form });
 }
 
-// Without jobs: the table goes out, and comes back as a download.
+// Without jobs, the table of redshifts is downloaded.
 export async function predictAtOnce(blob, name) {
   const { prior, ...query } = options();
   const form = new FormData();

@@ -1,4 +1,4 @@
-// Strong features of galaxies' spectra, rest wavelengths in nm (in vacuum, as Gaia's are).
+// Strong features of galaxies' spectra: rest wavelengths in vacuum, in nm.
 
 export const LINES = [
   { name: "[O II]", nm: 372.8, emission: true },

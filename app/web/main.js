@@ -1,4 +1,4 @@
-// The page as it opens: what is given becomes a job. What shows a job is loaded behind it.
+// The start of the page: submits input as a job. The modules that show a job are loaded afterwards.
 
 import { askJson, ServiceError, setKey } from "./api.js";
 import { $, guarded, html, on } from "./dom.js";
@@ -7,12 +7,12 @@ import { predictAtOnce, submitSources, submitTable } from "./jobs.js";
 const HAS = Object.fromEntries(["jobs", "archive", "keys", "guide"].map((name) => [name, document.body.dataset[name] === "true"]));
 let defaultModel = "default";
 
-// A module that is needed only later; the browser keeps it.
+// Load a module on demand; the browser caches it.
 async function part(name) {
   try {
     return await import(`./${name}.js`);
   } catch {
-    throw new ServiceError(0, { message: "A part of this page does not load: is the service running? Then load the page again." });
+    throw new ServiceError(0, { message: "A part of this page could not be loaded. Check that the service is running, then reload the page." });
   }
 }
 
@@ -25,7 +25,7 @@ function submit(make, blob, name) {
     try {
       if (!HAS.jobs) {
         const recognised = await predictAtOnce(await blob(), name);
-        $("no-jobs").replaceChildren(`The table with redshifts was saved. It was taken for: ${recognised}`);
+        $("no-jobs").replaceChildren(`The table of redshifts was saved. The input was read as: ${recognised}`);
         return;
       }
       const job = await make();
@@ -95,7 +95,7 @@ $("by-source").hidden = !(HAS.jobs && HAS.archive);
 $("key-form").hidden = !HAS.keys;
 $("guide").hidden = !HAS.guide;
 $("no-guide").hidden = HAS.guide;
-if (HAS.keys) { // other programs have no key
+if (HAS.keys) { // other programs cannot send the key
   for (const id of ["topcat", "table-address"]) $(id).hidden = true;
   document.querySelector('label[for="table-address"]').hidden = true;
 }
@@ -103,4 +103,4 @@ listen();
 document.body.classList.add("ready");
 performance.mark("interactive");
 guarded(start);
-if (HAS.jobs) part("shown").catch(() => {}); // it will be wanted next
+if (HAS.jobs) part("shown").catch(() => {}); // in advance: it is needed next

@@ -1,4 +1,4 @@
-// The galaxies of a job together: n(z), flags, brightness against redshift. All rows in grey, those that are selected on top.
+// All galaxies of a job: n(z), flags, brightness against redshift. All rows are grey, the selected ones are drawn over them.
 
 import { Chart, extent } from "./chart.js";
 import { count, html, round } from "./dom.js";
@@ -28,7 +28,7 @@ export class Overview {
     this.showFlags(all, chosen);
   }
 
-  // What GET /jobs/{id}/nz answered, or why it did not; null while it is not known.
+  // The answer of GET /jobs/{id}/nz, or the reason why there is none; null until it is known.
   showInferred(inferred, why) {
     this.inferred = inferred;
     this.why = why;
@@ -49,11 +49,11 @@ export class Overview {
   inferredWords() {
     const { inferred, why } = this;
     if (!inferred) return why ? ` No n(z) was inferred: ${why}.` : "";
-    const mean = inferred.redshift_mean === null ? ", which tell no mean" : `: mean z ${round(inferred.redshift_mean)} ± ${round(inferred.redshift_mean_error)}`;
-    return ` Points with standard errors: n(z) inferred of ${count(inferred.galaxies)} galaxies${mean}${this.chosen ? "; it is that of all rows, whatever is selected" : ""}.`;
+    const mean = inferred.redshift_mean === null ? ", which do not constrain the mean" : `: mean z ${round(inferred.redshift_mean)} ± ${round(inferred.redshift_mean_error)}`;
+    return ` Points with standard errors: n(z) inferred from ${count(inferred.galaxies)} galaxies${mean}${this.chosen ? "; it is for all rows, not for the selection" : ""}.`;
   }
 
-  // Galaxies per bin of the histogram, in the intervals where the sample tells them: scaled from the galaxies that were looked at.
+  // Galaxies per bin of the histogram, in intervals where n(z) is known; scaled from the galaxies that were used.
   inferredIntervals(width) {
     const { galaxies, left_out: leftOut, intervals } = this.inferred ?? { intervals: [] };
     const scale = (sum(this.all.histogram.counts) / (galaxies + leftOut)) * width;
@@ -112,8 +112,8 @@ export class Overview {
     };
     const flags = Object.entries(all.flags).filter(([name]) => name);
     const rows = flags.map(([name, number]) => bar(name, FLAGS[name] ?? "", number, chosen?.flags[name] ?? 0, `quality~${name}`));
-    rows.push(bar("no flag", "Nothing was found to distrust.", all.flags[""] ?? 0, chosen?.flags[""] ?? 0, "quality=;status=ok"));
-    for (const [code, number] of Object.entries(all.errors)) rows.push(bar(code, "No redshift: the reason stands in the table.", number, chosen?.errors[code] ?? 0, `error~${code}`));
+    rows.push(bar("no flag", "No check raised a flag.", all.flags[""] ?? 0, chosen?.flags[""] ?? 0, "quality=;status=ok"));
+    for (const [code, number] of Object.entries(all.errors)) rows.push(bar(code, "No redshift: the table gives the reason.", number, chosen?.errors[code] ?? 0, `error~${code}`));
     this.flags.replaceChildren(html("ul", {}, rows));
   }
 }

@@ -1,8 +1,8 @@
-// What was pasted, as a table of CSV: spectra on lines, BP and RP on two lines, or JSON; a table with a header is one already.
+// Makes CSV from pasted text: spectra on one line or on two (BP, RP), or JSON. A table with a header is sent unchanged.
 
 import { ServiceError } from "./api.js";
 
-const BANDS = { bp: [80, 120], rp: [106, 120] }; // truncated, and all
+const BANDS = { bp: [80, 120], rp: [106, 120] }; // truncated, or all samples
 const WHOLE = [BANDS.bp[0] + BANDS.rp[0], BANDS.bp[1] + BANDS.rp[1]];
 const NEEDED = `a spectrum has ${WHOLE[0]} fluxes or all ${WHOLE[1]}; BP alone ${BANDS.bp[0]} or ${BANDS.bp[1]}, RP ${BANDS.rp[0]} or ${BANDS.rp[1]}`;
 
@@ -16,7 +16,7 @@ function refuse(message) {
   throw new ServiceError(0, { message });
 }
 
-// Spectra as JSON has them, or Python prints them: {bp, rp} or {flux}, a list of these, or {spectra: [...]}. Null: it is no JSON.
+// Reads JSON, or Python's print of it: {bp, rp} or {flux}, a list of these, or {spectra: [...]}. Returns null if it is not JSON.
 function fromJson(text) {
   let found;
   try {
@@ -24,7 +24,7 @@ function fromJson(text) {
     const quoted = text.replaceAll("'", '"').replace(/([{,]\s*)(source_id|bp|rp|flux|spectra)\s*:/g, '$1"$2":');
     found = JSON.parse(quoted.replace(/("source_id"\s*:\s*)(\d+)/g, '$1"$2"').replace(/\bnan\b/gi, '"nan"'));
   } catch (error) {
-    if (/^\s*{[^\n]*\b(bp|rp|flux)\b/.test(text) && !/}\s*\n\s*{/.test(text)) refuse(`That is no JSON: ${error.message}. It should be {"bp": [...], "rp": [...]}.`);
+    if (/^\s*{[^\n]*\b(bp|rp|flux)\b/.test(text) && !/}\s*\n\s*{/.test(text)) refuse(`That is not JSON: ${error.message}. It should be {"bp": [...], "rp": [...]}.`);
     return null; // numbers in brackets, or JSON lines
   }
   const all = found?.spectra ?? found;
@@ -43,7 +43,7 @@ function checked(one, where) {
     const sizes = BANDS[name] ?? WHOLE;
     if (!sizes.includes(values.length)) refuse(`${where}${name} has ${values.length} numbers: it needs ${sizes[0]}, or all ${sizes[1]}.`);
     const wrong = values.findIndex((value) => !isNumber(value));
-    if (wrong >= 0) refuse(`${where}${name}[${wrong}] is “${String(values[wrong]).slice(0, 40)}”, which is no number.`);
+    if (wrong >= 0) refuse(`${where}${name}[${wrong}] is “${String(values[wrong]).slice(0, 40)}”, which is not a number.`);
   }
   return { id: one.source_id, ...(one.flux && one.flux.length === WHOLE[1] ? { bp: one.flux.slice(0, BANDS.bp[1]), rp: one.flux.slice(BANDS.bp[1]) } : parts) };
 }
@@ -56,7 +56,7 @@ function ofLines(lines) {
   const sizes = lines.map((line) => line.length);
   lines.forEach((line, at) => {
     const wrong = line.find((word) => !isNumber(word));
-    if (wrong !== undefined) refuse(`“${String(wrong).slice(0, 40)}” in line ${at + 1} is no number.`);
+    if (wrong !== undefined) refuse(`“${String(wrong).slice(0, 40)}” in line ${at + 1} is not a number.`);
   });
   const whole = (flux) => checked({ flux }, "");
   if (sizes.every((size) => WHOLE.includes(size))) return lines.map(whole);
@@ -73,7 +73,7 @@ function table(spectra) {
   const columns = (one) => Object.entries(one).flatMap(([name, values]) => (Array.isArray(values) ? values.map((_, at) => `${name}_${at}`) : []));
   const header = columns(spectra[0]).join(",");
   const other = spectra.findIndex((one) => columns(one).join(",") !== header);
-  if (other > 0) refuse(`Spectrum ${other + 1} has other numbers of fluxes than the first: all must be alike.`);
+  if (other > 0) refuse(`Spectrum ${other + 1} has another number of fluxes than the first: all must have the same.`);
   const named = spectra.some((one) => one.id !== undefined);
   const rows = spectra.map(({ id, flux, bp = [], rp = [] }) => [...(named ? [String(id ?? "").replace(/[",\n]/g, " ")] : []), ...(flux ?? [...bp, ...rp])].join(","));
   return new Blob([[named ? `source_id,${header}` : header, ...rows].join("\n"), "\n"], { type: "text/csv" });

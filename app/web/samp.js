@@ -25,7 +25,7 @@ export async function sendTable(address, name) {
   try {
     registered = await call("register", { "samp.name": "gaia-redshift" });
   } catch (error) {
-    if (error instanceof TypeError) throw new Error("No SAMP hub answers on this machine: start TOPCAT, or load the table by its address.");
+    if (error instanceof TypeError) throw new Error("No SAMP hub answers on this machine. Start TOPCAT, or load the table by its address.");
     throw new Error(`The SAMP hub refused this page: ${error.message}`);
   }
   const members = [...registered.querySelectorAll("member")];

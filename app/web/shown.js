@@ -1,4 +1,4 @@
-// A job on the page: its progress, its rows, its charts, a galaxy of it. The address says all that is shown, so that it can be kept.
+// A job on the page: its progress, rows, charts and one galaxy. The page's address holds the whole view, so that it can be bookmarked.
 
 import { ask, askJson, follow, save, withQuery } from "./api.js";
 import { $, count, guarded, html, on } from "./dom.js";
@@ -16,7 +16,7 @@ const galaxy = new Galaxy($("row"));
 const table = new RowTable($("table"), {
   onOpen: (row) => guarded(() => openRow(row)),
   onSort: (sort) => { shown.sort = sort; guarded(refresh); },
-  onLoaded: (page) => { $("matched").replaceChildren(`${matchedText(page)}.`, page.rows_matched ? html("span", { class: "screen-only" }, " A click on a row, or Enter, shows its spectrum.") : ""); },
+  onLoaded: (page) => { $("matched").replaceChildren(`${matchedText(page)}.`, page.rows_matched ? html("span", { class: "screen-only" }, " Click a row, or press Enter, to show its spectrum.") : ""); },
 });
 
 const address = (part = "") => `jobs/${encodeURIComponent(shown.job)}${part}`;
@@ -53,13 +53,13 @@ function showProgress(job) {
   $("abort").hidden = over;
   const rows = `${count(done)}${total && !over ? ` of ${count(total)}` : ""} rows`;
   const bad = failed ? `, ${count(failed)} without a redshift` : "";
-  const phase = { PENDING: "waits to be run", QUEUED: "waits for its turn", EXECUTING: "works", COMPLETED: "done", ERROR: "failed", ABORTED: "aborted" }[job.phase];
+  const phase = { PENDING: "not started", QUEUED: "queued", EXECUTING: "running", COMPLETED: "done", ERROR: "failed", ABORTED: "aborted" }[job.phase];
   const until = job.phase === "EXECUTING" && job.quote ? `, until ${new Date(job.quote).toLocaleTimeString()}` : "";
   $("progress-text").textContent = `${phase}: ${rows}${bad}${until}`;
   $("table-address").value = tableAddress();
 }
 
-// As rows are done they appear, every few seconds: those of a large job are looked through each time.
+// New rows are shown every few seconds, not at once: the service reads all rows of the job each time.
 async function showRows(job) {
   const done = job.progress.rows_done, now = performance.now();
   if (done && done !== shown.done && (shown.fresh || OVER.includes(job.phase) || now - shown.asked > REFRESH)) {
@@ -73,7 +73,7 @@ async function showRows(job) {
   if (job.error) throw Object.assign(new Error(`The job failed: ${job.error.message}`), { details: job.error.details });
 }
 
-// Behind all else: it takes the service up to some seconds.
+// Asked for last: it takes the service some seconds.
 async function showInferred(signal) {
   try {
     overview.showInferred(await askJson(address("/nz"), { signal }));
@@ -82,7 +82,7 @@ async function showInferred(signal) {
   }
 }
 
-// All that depends on the filters and the order.
+// Shows everything that depends on the filters and the order.
 async function refresh(how = {}) {
   keepAddress();
   showFilters();
@@ -120,7 +120,7 @@ function setFilters(filters) {
     try {
       await refresh();
     } catch (error) {
-      shown.filters = before; // the last ones that were understood
+      shown.filters = before; // the last valid ones
       showFilters();
       keepAddress();
       throw error;
@@ -167,7 +167,7 @@ $("abort").addEventListener("click", () => guarded(() => ask(address("/phase"), 
 $("download").addEventListener("click", () => guarded(() => save(withQuery(address("/table"), { format: $("format").value, filter: filter() }))));
 $("topcat").addEventListener("click", () => guarded(async () => {
   const before = $("progress-text").textContent;
-  $("progress-text").textContent = "The SAMP hub is asked; TOPCAT wants to know whether to let this page in.";
+  $("progress-text").textContent = "Waiting for the SAMP hub: allow this page to connect in TOPCAT.";
   try {
     await sendTable(tableAddress(), $("job-title").textContent);
   } catch (error) {
@@ -177,8 +177,8 @@ $("topcat").addEventListener("click", () => guarded(async () => {
   $("progress-text").textContent = "The table was sent to all programs of the SAMP hub.";
 }));
 $("copy-link").addEventListener("click", () => guarded(async () => {
-  if (!navigator.clipboard) throw new Error(`Browsers copy for pages of https alone: copy the address of this page, ${location.href}`);
+  if (!navigator.clipboard) throw new Error(`Browsers allow copying on https pages only. Copy this address by hand: ${location.href}`);
   await navigator.clipboard.writeText(location.href);
-  $("progress-text").textContent = "The link to what is shown was copied.";
+  $("progress-text").textContent = "The link to this view was copied.";
 }));
 $("table-address").addEventListener("focus", (event) => event.target.select());

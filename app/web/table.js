@@ -1,11 +1,11 @@
-// A table of which only the rows in sight are there: the service sorts and filters, and gives them in blocks.
+// A table that holds only its visible rows; the service sorts, filters and sends rows in blocks.
 
 import { askJson, withQuery } from "./api.js";
 import { count, html } from "./dom.js";
 import { FLAGS } from "./quality.js";
 
 const ROW = 30, BLOCK = 200, BLOCKS = 30;
-const TALLEST = 15e6; // px; browsers end near 30 million
+const TALLEST = 15e6; // px; browsers allow about 30 million
 const FIRST = ["row", "source_id", "redshift", "redshift_lower", "redshift_upper", "quality", "error", "redshift_lower95", "redshift_upper95", "status"];
 const TITLES = { redshift_lower: "68% from", redshift_upper: "68% to", redshift_lower95: "95% from", redshift_upper95: "95% to", quality: "flags" };
 
@@ -33,7 +33,7 @@ export class RowTable {
     this.waiting = new AbortController();
   }
 
-  // Show a job's rows under a query {sort, filter}; rows that are there stay until the new ones have come.
+  // Show a job's rows for a query {sort, filter}; the old rows stay until the new ones arrive.
   async show(address, query, { keepPlace = false } = {}) {
     this.waiting?.abort();
     this.waiting = new AbortController();
@@ -83,7 +83,7 @@ export class RowTable {
   schedule() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (!matchMedia("print").matches) this.draw(); // on paper nothing is scrolled
+      if (!matchMedia("print").matches) this.draw(); // no scrolling in print
     });
   }
 
@@ -107,7 +107,7 @@ export class RowTable {
     const rows = [];
     for (let at = first; at < until; at += 1) rows.push(this.drawRow(at));
     this.body.replaceChildren(...rows);
-    this.printed.textContent = `Printed: ${count(rows.length)} of ${count(this.rows)} rows, those that were in sight.`;
+    this.printed.textContent = `Printed: ${count(rows.length)} of ${count(this.rows)} rows, those that were visible.`;
     this.grid.setAttribute("aria-rowcount", this.rows + 1);
     this.grid.setAttribute("aria-activedescendant", this.active >= first && this.active < until ? `r${this.active}` : "");
     for (const block of new Set([Math.floor(first / BLOCK), Math.floor(Math.max(first, until - 1) / BLOCK)])) {
@@ -178,4 +178,4 @@ function cell(name, value, type) {
 
 const numeric = (type) => (type === "number" || type === "integer" ? "number" : "");
 
-export const matchedText = (page) => (page.rows_matched === page.rows_done ? `${count(page.rows_done)} rows` : `${count(page.rows_matched)} of ${count(page.rows_done)} rows fit the filters`);
+export const matchedText = (page) => (page.rows_matched === page.rows_done ? `${count(page.rows_done)} rows` : `${count(page.rows_matched)} of ${count(page.rows_done)} rows match the filters`);

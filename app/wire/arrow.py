@@ -12,8 +12,9 @@ import pyarrow
 
 from app.wire.arrays import broken, refuse_not_finite, too_many
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, InvalidTableError, MalformedBodyError
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import FLOAT_IDS, SpectrumBatch, is_float_text
 from gaia_redshift.tables.arrow import bands_of, choose_columns, identifiers_of, join, read_batch
+from gaia_redshift.tables.extinction import find_ebv, with_ebv
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.readers.claims import claims
 
@@ -52,7 +53,7 @@ def read_arrow(body: bytes, max_spectra: int, *, lenient: bool = False) -> Spect
         raise InvalidRequestError("the stream holds no spectrum", [Detail("spectra", "at least 1 item")])
     parts, row = [], 0
     for batch in batches:
-        _refuse_long_names(batch, row)
+        _check_names(batch, row)
         parts.append(read_batch(batch) if lenient else _read_strictly(batch, row))
         row += len(batch)
     return SpectrumBatch.join(parts)
@@ -68,14 +69,27 @@ def _read_strictly(batch: pyarrow.RecordBatch, first_row: int) -> SpectrumBatch:
     if wrong:
         raise broken(len(wrong), wrong[:MAX_DETAILS])
     refuse_not_finite({band: samples.values for band, samples in bands.items()}, first_row)
-    return SpectrumBatch(join(bands), identifiers_of(batch))
+    read = SpectrumBatch(join(bands), identifiers_of(batch))
+    dust = find_ebv(batch.schema)
+    if dust is None:
+        return read
+    read = with_ebv(read, batch.column(dust))
+    wrong = [Detail(f"spectra[{first_row + row}].ebv", one.message) for row, one in sorted(read.problems.items())]
+    if wrong:
+        raise broken(len(wrong), wrong[:MAX_DETAILS])
+    return read
 
 
-def _refuse_long_names(batch: pyarrow.RecordBatch, first_row: int) -> None:
+def _check_names(batch: pyarrow.RecordBatch, first_row: int) -> None:
+    """Raise for an identifier that is too long, or a float written as text."""
     for row, name in enumerate(identifiers_of(batch) or ()):
-        if isinstance(name, str) and len(name) > _IDENTIFIER_LENGTH:
-            at = f"spectra[{first_row + row}].{SOURCE_ID}"
+        if not isinstance(name, str):
+            continue
+        at = f"spectra[{first_row + row}].{SOURCE_ID}"
+        if len(name) > _IDENTIFIER_LENGTH:
             raise broken(1, [Detail(at, f"at most {_IDENTIFIER_LENGTH} characters")])
+        if is_float_text(name):
+            raise InvalidTableError(FLOAT_IDS, [Detail(at, f"{name[:40]} is a float")])
 
 
 def _record_batches(body: bytes, max_spectra: int) -> Iterator[pyarrow.RecordBatch]:

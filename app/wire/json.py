@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.wire.keys import STRING, refuse_duplicate_keys
-from app.wire.lenient import as_text, numbers, plain_identifier, read_leniently
+from app.wire.lenient import as_text, numbers, plain_identifier, read_ebv, read_leniently
 from app.wire.schemas import PredictRequest, Spectrum
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import MAX_DETAILS, Detail, InvalidRequestError, MalformedBodyError, suggestion
 from gaia_redshift.interpretation.prior import MOST_NODES
-from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch, narrow
+from gaia_redshift.spectra import DR3, FLOAT_IDS, FloatArray, SpectrumBatch, is_float_text, narrow, wrong_ebv
 from gaia_redshift.spectra.shapes import wrong_shape
 
 
@@ -55,16 +55,17 @@ def read_request(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictO
         return _judge(body, max_spectra)
     flux = _flux_fast(spectra)
     identifiers = [spectrum.get("source_id") for spectrum in spectra] if flux is not None else []
-    if flux is None or not all(map(plain_identifier, identifiers)):
+    ebv = read_ebv(spectra) if flux is not None else None
+    if flux is None or not all(map(plain_identifier, identifiers)) or (ebv is not None and wrong_ebv(ebv).any()):
         return _judge(body, max_spectra)
     nested = document.get("prior")
     keys = 1 + len(document) + sum(map(len, spectra)) + (len(nested) if isinstance(nested, dict) else 0)
     refuse_duplicate_keys(body, keys)
-    return SpectrumBatch(flux, as_text(identifiers)), options
+    return SpectrumBatch(flux, as_text(identifiers), ebv=ebv), options
 
 
 _LARGE_BYTES = 128 << 10
-_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 3, ord(","): 2 * DR3.bp.samples + 2}
+_MOST = {ord("["): 2, ord("{"): 1, ord(":"): 4, ord(","): 2 * DR3.bp.samples + 2}
 """Most occurrences of each character that one spectrum can have, outside of strings."""
 _OPTIONS = 2 * MOST_NODES + 16
 """The same for the rest of a request; the largest part is a prior's table."""
@@ -96,16 +97,16 @@ def holds_more(body: bytes, most: Mapping[int, int]) -> bool:
 _DEFAULTS = PredictOptions()
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _NUMBERS = frozenset({float, int})
-_FLUX_KEYS = ({"flux"}, {"flux", "source_id"})
+_FLUX_KEYS = frozenset({"flux", "source_id", "ebv"})
 
 
 def _flux_fast(spectra: list[object]) -> FloatArray | None:
-    """Return fluxes of shape (n, 186) if every spectrum has only `flux`, of finite numbers; else None."""
+    """Return fluxes of shape (n, 186) if every spectrum has `flux`, of finite numbers, and no bands; else None."""
     rows = []
     for spectrum in spectra:
-        if type(spectrum) is not dict or spectrum.keys() not in _FLUX_KEYS:
+        if type(spectrum) is not dict or not spectrum.keys() <= _FLUX_KEYS:
             return None
-        row = spectrum["flux"]
+        row = spectrum.get("flux")
         if type(row) is not list or len(row) != DR3.samples or not _NUMBERS.issuperset(map(type, row)):
             return None
         rows.append(row)
@@ -141,11 +142,12 @@ def _judge(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, PredictOptions
         else DR3.assemble(numbers(spectrum.bp), numbers(spectrum.rp))
         for spectrum in request.spectra
     ]
-    return SpectrumBatch(np.stack(rows), as_text([s.source_id for s in request.spectra])), request
+    ebv = read_ebv([{"ebv": spectrum.ebv} for spectrum in request.spectra])
+    return SpectrumBatch(np.stack(rows), as_text([s.source_id for s in request.spectra]), ebv=ebv), request
 
 
 def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = error.errors(include_url=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         return MalformedBodyError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
     messages: dict[str, str] = {}
@@ -155,7 +157,8 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
             messages[at] = ""  # counted only
             continue
         message = _message(problem)
-        messages[at] = f"{messages[at]}, or: {message}" if at in messages else message
+        both = at in messages and message != messages[at]
+        messages[at] = f"{messages[at]}, or: {message}" if both else message
     places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
     details = [Detail(at, message) for at, message in messages.items() if message]
     return InvalidRequestError(f"the request breaks the schema in {places}", details)
@@ -165,18 +168,22 @@ def _message(problem: ErrorDetails) -> str:
     """Return the message for one place, with advice if there is some."""
     message = problem["msg"]
     place = problem["loc"]
+    if place[:1] == ("spectra",) and place[2:3] == ("source_id",) and _is_float(problem["input"]):
+        return FLOAT_IDS
     if problem["type"] == "extra_forbidden" and len(place) == 1 and place[0] in Spectrum.model_fields:
         return f'{message}: give it in a spectrum, {{"spectra": [{{"{place[0]}": ...}}]}}'
     if problem["type"] in {"too_short", "too_long"} and len(place) == 3 and place[0] == "spectra":
-        return f"{message}: {_length(str(place[2]), message)}"
+        return _length(str(place[2]), message)
     if problem["type"] == "model_type" and len(place) == 2:
         return f'{message}: {{"flux": [...]}}, or {{"bp": [...], "rp": [...]}}'
     if problem["type"] == "extra_forbidden":
         known = (Spectrum if problem["loc"][0] == "spectra" else PredictRequest).model_fields
         return f"{message}: {suggestion(str(problem['loc'][-1])[:80], known)}"
-    if problem["type"] in {"int_from_float", "int_type"} and problem["loc"][2:3] == ("source_id",):
-        return f"{message}; a float cannot hold Gaia's 64-bit ids"
     return message.removeprefix("Value error, ")
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, str) and is_float_text(value))
 
 
 _COUNT = re.compile(r"not (\d+)$")

@@ -5,13 +5,14 @@ is left to the schema, which refuses the request.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from app.wire.arrays import too_many
 from app.wire.keys import count_keys, refuse_duplicate_keys
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.spectra import DR3, FloatArray, Problem, SpectrumBatch, narrow
+from gaia_redshift.spectra import DR3, LARGEST_EBV, FloatArray, Problem, SpectrumBatch, is_float_text, narrow
 
 _NUMBERS = frozenset({float, int})
 _BANDS = ("flux", "bp", "rp")
@@ -59,15 +60,30 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
             problems[row] = found
         else:
             flux[row] = found
-    return SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems), options
+    read = SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems)
+    ebv = read_ebv(spectra)
+    return (read if ebv is None else read.behind(ebv)), options
 
 
 def _well_formed(spectrum: object) -> bool:
     """Return whether the schema accepts a spectrum's keys and identifier."""
-    if type(spectrum) is not dict or not spectrum.keys() <= {"source_id", *_BANDS}:
+    if type(spectrum) is not dict or not spectrum.keys() <= {"source_id", "ebv", *_BANDS}:
         return False
     both = spectrum.get("flux") is not None and (spectrum.get("bp") is not None or spectrum.get("rp") is not None)
     return plain_identifier(spectrum.get("source_id")) and not both
+
+
+def read_ebv(spectra: list[dict[str, object]]) -> NDArray[np.float64] | None:
+    """Return the E(B-V) of n spectra, NaN for none, infinite for what is no number; None if no spectrum has one."""
+    if not any(spectrum.get("ebv") is not None for spectrum in spectra):
+        return None
+    return np.array([_ebv(spectrum.get("ebv")) for spectrum in spectra])
+
+
+def _ebv(value: object) -> float:
+    if isinstance(value, float | int) and type(value) in _NUMBERS:
+        return float(value) if abs(value) < LARGEST_EBV * 2 else np.inf
+    return np.nan if value is None else np.inf
 
 
 def _read(spectrum: dict[str, object]) -> FloatArray | Problem:
@@ -113,7 +129,7 @@ def plain_identifier(value: object) -> bool:
     """Return whether the schema accepts this as an identifier, or as None."""
     if type(value) is int:
         return -(2**63) <= value < 2**64
-    return value is None or (type(value) is str and len(value) <= 256)
+    return value is None or (type(value) is str and len(value) <= 256 and not is_float_text(value))
 
 
 def as_text(identifiers: list[object]) -> list[str | None] | None:

@@ -5,10 +5,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gaia_redshift.client.messages import ModelVersion, PredictOptions, Wire
-from gaia_redshift.spectra import DR3, FLUX_UNIT
+from gaia_redshift.spectra import DR3, EBV, FLOAT_IDS, FLUX_UNIT, LARGEST_EBV, is_float_text
+
+
+def _no_float(name: int | str | None) -> int | str | None:
+    if isinstance(name, str) and is_float_text(name):
+        raise ValueError(FLOAT_IDS)
+    return name
+
 
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 SourceId = Annotated[int, Field(ge=-(2**63), lt=2**64)] | Annotated[str, Field(max_length=256)]
@@ -24,7 +31,9 @@ MOST_SPECTRA = 100_000
 class Spectrum(Wire):
     """One spectrum: either `flux`, or `bp` and `rp`."""
 
-    source_id: SourceId | None = Field(None, description="Gaia source_id or any name; returned as a string")
+    source_id: Annotated[SourceId | None, AfterValidator(_no_float)] = Field(
+        None, description="Gaia source_id or any name; returned as a string"
+    )
     flux: list[FiniteNumber] | None = Field(
         None,
         min_length=DR3.samples,
@@ -46,6 +55,8 @@ class Spectrum(Wire):
         fail_fast=True,
         description=f"RP fluxes, blue to red: {DR3.rp.count}, or all {DR3.rp.samples}, which the service truncates",
     )
+
+    ebv: Annotated[float, Field(ge=0, le=LARGEST_EBV, allow_inf_nan=False)] | None = Field(None, description=EBV)
 
     @model_validator(mode="after")
     def _one_form(self) -> "Spectrum":

@@ -148,9 +148,9 @@ async def _upload(request: Request, accepted: Sequence[str]) -> AsyncIterator[IO
             file.seek(0)
             yield file
     else:
+        found = f"the Content-Type {kind!r} is not read" if kind else "there is no Content-Type"
         raise UnsupportedMediaTypeError(
-            f"the Content-Type {kind or 'missing'!r} is not read; send multipart/form-data with a part 'file', "
-            f"or the table itself as {' or '.join(accepted)}"
+            f"{found}; send multipart/form-data with a part 'file', or the table itself as {' or '.join(accepted)}"
         )
 
 

@@ -11,7 +11,7 @@ from app.main import create_app
 @serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
 @serve.ingress(create_app)
 class Redshift:
-    """A replica holds the whole service, its batching and its limits among it."""
+    """The whole service, with its batching and its limits."""
 
 
 if __name__ == "__main__":

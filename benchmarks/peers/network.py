@@ -1,4 +1,4 @@
-"""The one function that every peer serves: the bundle's ONNX graph on ONNX Runtime, with our own engine's settings.
+"""The function that every peer serves: the bundle's ONNX graph on ONNX Runtime, with our engine's settings.
 
 It is imported in each peer's environment and may need nothing but numpy and onnxruntime. ``NETWORK`` names the graph's
 file and ``THREADS`` the threads, the same for all.
@@ -9,11 +9,11 @@ import os
 import numpy as np
 
 CHUNK = 64
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report to its maker
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # no reports to its maker
 
 
 class Network:
-    """Raw fluxes in, one number per spectrum out: the redshift, or the fullest bin of a density."""
+    """From raw fluxes to one number per spectrum: the redshift, or the most probable bin of a density."""
 
     def __init__(self) -> None:
         import onnxruntime

@@ -16,11 +16,11 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
 nb_execution_mode = "force"
-# Where the workshop's libraries are not installed, as in the image's build, its notebook is shown and not run.
+# Without the training packages, as in the image's build, the training notebook is shown and not run.
 _TRAINS = "notebooks/training"
 _CANNOT_TRAIN = find_spec("tensorflow") is None
 nb_execution_excludepatterns = [f"{_TRAINS}.md"] if _CANNOT_TRAIN else []
-nb_execution_timeout = 3600  # of a cell; a busy machine is no error
+nb_execution_timeout = 3600  # per cell: enough for a busy machine
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
@@ -39,7 +39,7 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Any) -> None:
-    """Say on a notebook that it was not run here."""
+    """Add a note to a notebook that was not run."""
     app.connect("source-read", _say_not_run)
 
 

@@ -1,4 +1,4 @@
-"""Pages of the reference that the code writes: HTTP from its OpenAPI document, commands from typer, the Python face."""
+"""Reference pages made from the code: HTTP from the OpenAPI document, commands from typer, the Python interface."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from gaia_redshift.bundle import SHIPPED_MODELS
 
 _METHODS = ("get", "post")
 _LONGEST = 2_000
-"""Examples beyond so many characters are cut; the whole is at /openapi.json of the service."""
+"""Longer examples are cut; they are complete in the service's /openapi.json."""
 
 
 def pages() -> dict[str, str]:
@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
 
 
 def examples() -> str:
-    """Return the page that counts the examples, and lists those that the tests do not run."""
+    """Return the page with the number of examples and a list of those that the tests do not run."""
     blocks, rows, later = 0, [], 0
     for page in stage.pages():
         text = (stage.ROOT / page).read_text(encoding="utf-8")
@@ -36,15 +36,15 @@ def examples() -> str:
             line = text[: left_out.start()].count("\n") + 2
             rows.append(f"| `{page}`, line {line} | {left_out[1]} |")
     return (
-        f"# Examples that are run\n\nThe pages hold {blocks} blocks of `sh`, `python` and `console`. The tests run all "
-        f"but {len(rows)}; {later} of them by `make test-docs` alone, since they take minutes, and one where its file "
-        "is there. Each must do, and print, what its page says. Notebooks are run where the site is built. Not run:\n\n"
+        f"# Tested examples\n\nThe pages have {blocks} blocks of `sh`, `python` and `console`. The tests run all but "
+        f"{len(rows)}, and check their output; {later} of them only by `make test-docs`, since they take minutes, and "
+        "one only if its file is there. Notebooks are run when the site is built. Not run:\n\n"
         "| where | why |\n|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 
 def classes() -> str:
-    """Return the page of the library's face, whose docstrings numpydoc reads."""
+    """Return the page of the library's interface, whose docstrings numpydoc reads."""
     parts = [
         "# Python: every class and function\n\nMade from the docstrings; [how to use them](../how-to/python.md).\n",
         "## What `import gaia_redshift` gives\n",
@@ -68,14 +68,14 @@ def _indented(options: str) -> str:
 
 
 def options() -> str:
-    """Return the page of the commands with every option, as the command line itself knows them."""
+    """Return the page of the commands with all their options."""
     import typer
 
     from gaia_redshift.commands.main import build
 
     group: Any = typer.main.get_command(build())
     parts = [
-        "# Commands: every option\n\nMade from the commands themselves, which show the same with `--help`; "
+        "# Commands: every option\n\nMade from the commands, which show the same with `--help`; "
         "[what each is for](commands.md).\n"
     ]
     for name, command in group.commands.items():
@@ -99,16 +99,16 @@ def _parameters(command: Any) -> Iterator[str]:
 
 
 def endpoints() -> str:
-    """Return the page of the HTTP interface, every endpoint and field, from the service's own OpenAPI document."""
+    """Return the page of the HTTP interface with all endpoints and fields, from the service's OpenAPI document."""
     from app.main import create_app
     from app.settings import Settings
 
     everything = {"archive_url": "https://example.org/datalink", "admin_keys": {"admin": "0" * 64}}
     document = create_app(Settings(**everything)).openapi()  # type: ignore[arg-type]
     parts = [
-        "# HTTP: every endpoint\n\nMade from the service's OpenAPI document, which it shows at `/openapi.json` and, to "
-        "be tried, at `/docs`; [the short of it](http.md). `/models/reload` is there where admin keys are, and "
-        "`/predict/sources` where `GAIA_REDSHIFT_ARCHIVE_URL` is set.\n"
+        "# HTTP: every endpoint\n\nMade from the service's OpenAPI document (`/openapi.json`, interactive at `/docs`); "
+        "[a summary](http.md). `/models/reload` needs admin keys in the settings, and `/predict/sources` needs "
+        "`GAIA_REDSHIFT_ARCHIVE_URL`.\n"
     ]
     parts += [
         _endpoint(path, method.upper(), methods[method])
@@ -116,7 +116,7 @@ def endpoints() -> str:
         for method in _METHODS
         if method in methods
     ]
-    parts.append("## The bodies\n")
+    parts.append("## Bodies\n")
     parts += [_schema(name, schema) for name, schema in document["components"]["schemas"].items()]
     return "\n".join(parts)
 

@@ -1,7 +1,7 @@
-"""The Markdown of the repository as the source of a site: pages in their places, links led there.
+"""The repository's Markdown as the source of a site, with pages and links in their places.
 
-The pages stay as a code host shows them; what only the site has (the cards of its front page, the side bar) is added to
-the copies. Imports the standard library alone.
+The pages are written for a code host; what only the site has (the cards of its front page, the side bar) is added to
+copies. Imports the standard library alone.
 """
 
 import os
@@ -21,7 +21,7 @@ ELSEWHERE = {
     "SECURITY.md": "project/security.md",
     "CODE_OF_CONDUCT.md": "project/conduct.md",
 }
-"""Pages that are in another place of the site than below `docs`; the models' cards are too."""
+"""Pages with another place in the site than below `docs`, besides the models' cards."""
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
@@ -67,7 +67,7 @@ def front(text: str, generated: Iterable[str]) -> str:
     text : str
         The list of pages, by sections.
     generated : iterable of str
-        Places of pages that are not in the list; each stands in the section of its folder.
+        Places of pages that are not in the list; each is added to the section of its folder.
     """
     trees = []
     for caption, entries in _SECTION.findall(text):
@@ -84,7 +84,7 @@ def _cards() -> Iterator[Path]:
 
 
 def _led(page: str, text: str) -> str:
-    """Return a page with its links led to the places in the site; a file that is no page is named without a link."""
+    """Return a page with links to places in the site; a file that is not a page is named without a link."""
     places = pages()
     here = PurePosixPath(places[page]).parent
 

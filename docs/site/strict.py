@@ -1,8 +1,7 @@
-"""A site that Sphinx made, as a strict content policy wants it: no script and no style inline, nothing remote.
+"""Make Sphinx's site fit a strict content security policy: no inline scripts or styles, nothing remote.
 
-Scripts and style sheets that a page brings become files beside the others, and style attributes become classes. What
-would be fetched from elsewhere is an error, for the site is read without a network. Two things that the theme leaves to
-be wanted by those who use a keyboard or a screen reader are added.
+Inline scripts and style sheets become files, and style attributes become classes. A remote file is an error, since the
+site must work without a network. Two things that the theme lacks for keyboards and screen readers are added.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ _ATTRIBUTES = "guide-inline.css"
 
 
 class RemoteAssetError(Exception):
-    """A page would fetch something from another place than the site."""
+    """A page would fetch something from outside the site."""
 
 
 def harden(site: Path) -> None:
@@ -25,7 +24,7 @@ def harden(site: Path) -> None:
     Raises
     ------
     RemoteAssetError
-        For the first page that would fetch something from elsewhere.
+        For the first page that would fetch something from outside.
     """
     static = site / "_static"
     rules: dict[str, str] = {}
@@ -66,7 +65,7 @@ def _to_class(tag: Tag, rules: dict[str, str]) -> None:
 
 
 def _reach(soup: BeautifulSoup) -> None:
-    """Let the keyboard scroll what is wider than the page, and give headings of the side bar their level."""
+    """Let the keyboard scroll wide content, and give the headings of the side bar their level."""
     for tag in soup.select("div.highlight pre, .table-wrapper"):
         tag["tabindex"] = "0"
     for tag in soup.select('[role="heading"]:not([aria-level])'):

@@ -1,4 +1,4 @@
-"""Files of the archive to Parquet files of coefficients, a fortieth of their size. Imports `tables`."""
+"""Converting the archive's files to Parquet files of coefficients, a fortieth of their size. Imports `tables`."""
 
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -24,11 +24,11 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Converting:
-    """Keeps the identifiers and the coefficients in single precision; a row that cannot be read has none."""
+    """Keeps identifiers and coefficients, in single precision; a row that cannot be read has no coefficients."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that an output depends on beside its input."""
+        """Everything that an output depends on, besides its input."""
         return {"task": "convert", "coefficients": "float32"}
 
     def run(self, source: IO[bytes], name: str, target: IO[bytes], note: Note) -> Outcome:
@@ -119,7 +119,7 @@ def _integers(column: pyarrow.Array) -> pyarrow.Array:
     try:
         return column.cast(pyarrow.int64())
     except pyarrow.ArrowInvalid as error:
-        raise InvalidTableError(f"source_id holds something else than Gaia's integers: {error}") from error
+        raise InvalidTableError(f"source_id holds values that are not Gaia's integers: {error}") from error
 
 
 def _single(samples: Samples, lost: Any) -> pyarrow.Array:

@@ -22,7 +22,7 @@ class Task(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that an output depends on beside its input; plain enough for JSON."""
+        """Everything that an output depends on, besides its input; serialisable as JSON."""
         ...
 
     def run(self, source: IO[bytes], name: str, target: IO[bytes], note: "Note") -> Outcome:

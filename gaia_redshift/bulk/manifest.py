@@ -1,4 +1,4 @@
-"""What a run leaves to read: ``manifest.json`` and ``summary.html`` beside the outputs. Imports its neighbours."""
+"""A run's ``manifest.json`` and ``summary.html`` beside the outputs. Imports its neighbours."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe(run: "Run", settings: Mapping[str, Any], shard: Shard) -> dict[str, Any]:
-    """Return all that is known of a run.
+    """Return the content of the manifest.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What became of a job. Imports nothing of the project."""
+"""The outcome of a job. Imports nothing of the project."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Outcome:
             self.named.append({"row": row, **known, "code": code, "message": message})
 
     def note(self) -> dict[str, Any]:
-        """Return what the output's metadata keep."""
+        """Return what the output's metadata store."""
         return {
             "rows": self.rows,
             "failed": self.failed,
@@ -67,6 +67,6 @@ class Outcome:
 
     @classmethod
     def of_note(cls, note: Mapping[str, Any]) -> "Outcome":
-        """Return what a note says; raises KeyError, TypeError or ValueError if it is none."""
+        """Return the outcome in a note; raises KeyError, TypeError or ValueError if it is not a note."""
         redshifts = Counter({int(place): int(count) for place, count in note["redshifts"].items()})
         return cls(int(note["rows"]), int(note["failed"]), list(note["named"]), redshifts, Counter(note["flags"]))

@@ -36,7 +36,7 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What tells its manifest from those of other shards."""
+        """Suffix of its manifest's name; empty for a single shard."""
         return "" if self.count == 1 else f"-{self.number}-of-{self.count}"
 
 
@@ -88,7 +88,7 @@ def plan(inputs: Sequence[str], output: str, shard: Shard) -> list[Job]:
 
 
 def _is_table(one: storage.Found, given: str, output: str) -> bool:
-    """Say whether a file that was found by searching is meant: a visible one with the name of a table."""
+    """Return whether a file in a searched folder is an input: a visible table outside the output folder."""
     parts = PurePosixPath(one.name).parts
     if any(part.startswith((".", "_")) for part in parts) or format_of_name(one.name) is None:
         return False

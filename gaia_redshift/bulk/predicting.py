@@ -28,7 +28,7 @@ from gaia_redshift.tables.writers.arrow import ParquetWriter
 
 @lru_cache(maxsize=2)
 def _loaded(pickled: bytes) -> Predictor:
-    """Return the predictor once for all jobs of a process; its bundle is checked where it is loaded."""
+    """Return the predictor, loaded once for all jobs of a process."""
     return cast("Predictor", pickle.loads(pickled))  # noqa: S301 - our own, on its way to a worker
 
 
@@ -64,7 +64,7 @@ class Predicting:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that an output depends on beside its input."""
+        """Everything that an output depends on, besides its input."""
         prior: Any = self.asked.prior
         if isinstance(prior, PriorTable):
             prior = f"sha256:{hashlib.sha256(prior.model_dump_json().encode()).hexdigest()}"
@@ -77,11 +77,11 @@ class Predicting:
         """Predict one file; see `Task`."""
         predictor = _loaded(self.predictor)
         outcome = Outcome()
-        about = predictor.about(self.asked)
         with opened(source, name) as table:
             found = recognise(table, predictor.bundle.grid)
             check_readable(found, predictor.bundle.grid, predictor.manifest.id)
             found = self._narrowed(table, found)
+            about = predictor.about(self.asked, corrected=found.ebv is not None)
             table.settle(found.others)
             unit = unit_of_columns(table, found, self.unit)
             writer = ParquetWriter(target, about)
@@ -94,7 +94,7 @@ class Predicting:
         return outcome
 
     def _narrowed(self, table: Table, found: Recognised) -> Recognised:
-        """Return what was recognised, with the identifiers and the columns to keep as the only others."""
+        """Return what was recognised with only the identifiers and the columns to keep as other columns."""
         names = [name.strip().lower() for name in table.schema.names]
         kept = []
         for name in self.keep:
@@ -108,7 +108,7 @@ class Predicting:
 
 
 def _count(outcome: Outcome, predictions: Predictions) -> None:
-    """Add a block to what is known of a file."""
+    """Add a block to a file's outcome."""
     for row, problem in sorted(predictions.problems.items()):
         identity = None if predictions.source_id is None else predictions.source_id[row]
         outcome.name(outcome.rows + row, identity, problem.code, problem.message)

@@ -11,7 +11,7 @@ from gaia_redshift.bulk.outcome import Failure, Outcome
 from gaia_redshift.bulk.plan import Job, Shard, plan
 
 Engine = Callable[[Task, Sequence[Job]], Iterator[tuple[Job, Outcome]]]
-"""Does jobs wherever it can, and gives each back with its outcome in the order in which they end."""
+"""Does jobs, and yields each with its outcome in the order in which they end."""
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Run:
     jobs : list of Job
         By name.
     outcomes : dict
-        Job's name to what became of it.
+        Job's name to its outcome.
     earlier : set of str
         Names of the jobs that an earlier run had finished.
     swept : int
@@ -81,7 +81,7 @@ def run(
     engine : callable
     shard : Shard, optional
     begun, done : callable
-        Told when the plan stands, and of each job that ends.
+        Called with the planned jobs, and with each job that ends.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def run(
     Raises
     ------
     InvalidInputError
-        If the inputs cannot be planned, or the output folder holds something else.
+        If the inputs cannot be planned, or the output folder holds other outputs.
     """
     shard = shard or Shard()
     output = storage.whole(output)
@@ -104,11 +104,11 @@ def run(
         for job, outcome in engine(task, [job for job in jobs if job.name not in made.earlier]):
             made.outcomes[job.name] = _verified(job, task, outcome)
             done(job, outcome)
-    finally:  # what was done until it was stopped is written down too
+    finally:  # a run that is stopped writes its manifest too
         made.seconds = time.monotonic() - clock
         try:
             manifest.write(made, task.settings, output, shard)
-        except OSError as error:  # a full disk: what was done stands
+        except OSError as error:  # a full disk: the outputs are kept
             made.unwritten = storage.reason(error)
     return made
 
@@ -119,5 +119,5 @@ def _verified(job: Job, task: Task, outcome: Outcome) -> Outcome:
         return outcome
     again = finished.read_note(job, task.settings)
     if again is None or (again.rows, again.failed) != (outcome.rows, outcome.failed):
-        return Outcome(failure=Failure("output_lost", f"{storage.shown(job.output)} is not what was written there"))
+        return Outcome(failure=Failure("output_lost", f"{storage.shown(job.output)} does not contain what was written"))
     return outcome

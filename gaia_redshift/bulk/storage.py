@@ -26,7 +26,7 @@ _WILD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that was found, and what tells it from another one of its name.
+    """A file that was found, with what distinguishes its versions.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ def file_system(place: str) -> tuple[Any, str]:
     Raises
     ------
     InvalidInputError
-        If nothing knows such an address.
+        If there is no file system for such an address.
     MissingDependencyError
-        If what knows it is not installed.
+        If its file system is not installed.
     """
     if not is_remote(place):
         return fs.LocalFileSystem(), str(Path(place).absolute())
@@ -208,10 +208,10 @@ def remove(place: str) -> None:
 
 
 def _remove(system: Any, path: str) -> None:
-    with suppress(OSError):  # it never came to be, or the next start sweeps it
+    with suppress(OSError):  # it was never made, or the next run removes it
         system.delete_file(path)
 
 
 def reason(error: Exception) -> str:
-    """Return why the system refused, in one line."""
+    """Return the system's reason in one line."""
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0][:300]

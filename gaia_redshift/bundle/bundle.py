@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -19,8 +20,9 @@ from gaia_redshift.bundle.signature import SIGNATURE, verify
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import Calibration
+from gaia_redshift.interpretation.dust import Corrected
 from gaia_redshift.interpretation.quality import possible_flags
-from gaia_redshift.spectra import GRIDS
+from gaia_redshift.spectra import GRIDS, FloatArray
 
 ONNX_FILE = "model.onnx"
 KERAS_FILE = "model.keras"
@@ -92,6 +94,11 @@ class Bundle:
     def read(self, name: str) -> bytes:
         """Return a listed file's bytes after they have matched the manifest."""
         return read_listed(self.folder, name, self.manifest)
+
+    def corrected(self, flux: FloatArray, ebv: NDArray[np.float64] | None) -> Corrected:
+        """Return spectra for the model, corrected for extinction by their E(B-V), shape (n,); raises as `Corrected`."""
+        highest = self.manifest.redshift_range[1] if self.bins is None else float(self.bins.edges[-1])
+        return Corrected(flux, ebv, self.grid, left=self.manifest.ebv, highest=highest)
 
 
 def read_listed(folder: Path, name: str, manifest: Manifest) -> bytes:

@@ -1,4 +1,4 @@
-"""The contents of ``manifest.json``. Imports `interpretation` for the base class of a bundle's JSON files."""
+"""The contents of ``manifest.json``. Imports `interpretation` for the base class of JSON files, and `spectra`."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gaia_redshift.interpretation.calibration import Strict, increase
+from gaia_redshift.spectra import LARGEST_EBV, TRAINING_EBV
 
 MANIFEST = "manifest.json"
 
@@ -49,6 +50,8 @@ class Manifest(Strict):
     """Edges of a density's bins; None for a point model."""
     redshift_range: tuple[float, float]
     """Range of the training redshifts; the model can predict no others."""
+    ebv: float = Field(TRAINING_EBV, ge=0, le=LARGEST_EBV)
+    """Mean E(B-V) in front of the training galaxies, mag; a spectrum with an E(B-V) is corrected to it."""
     training: TrainingRecord
     metrics: dict[str, float]
     """Measured on the test part; details are in the model card."""

@@ -99,7 +99,8 @@ class Client(JobsClient):
         model: str | None = None,
         prior: object = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
+        ebv: object = None,
         rows: Rows = "lenient",
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays or as a table, however many.
@@ -119,22 +120,22 @@ class Client(JobsClient):
         model : str, optional
             Name of a model; the service's default if absent.
         prior : {"survey", "flat", "sample"}, or a mapping or table, optional
-            Prior on redshift. A table holds ``redshift`` nodes and the ``density`` at each. ``sample`` first infers
-            the redshift distribution of these spectra, which must be at least 200 galaxies and fit into one request.
-            Point models take only ``survey``.
+            Prior on redshift. A table holds ``redshift`` nodes and the ``density`` at each. ``sample`` is inferred from
+            these spectra, at least 200 galaxies in one request. Point models take only ``survey``.
         pdf : bool
             Also return each spectrum's probability density; density models only.
-        unit : {"per_sample", "per_pixel"}, optional
+        unit : {"per_sample", "per_pixel"} or a unit of astropy, optional
             Unit of the fluxes, e-/s per sample (the default) or per pixel, as GaiaXPy's `convert` gives them; a sample
             is 0.33342 pixels wide in BP and 0.35680 in RP.
+        ebv : float or array_like, shape (n,), optional
+            E(B-V) of the Milky Way's dust to correct for, in mag; the table's column ``ebv`` if absent, else none.
         rows : {"lenient", "strict"}
             Whether a spectrum that cannot be used gives an error in its row, or refuses the whole request.
 
         Returns
         -------
         Predictions
-            A sequence of Prediction in input order, with the model, the prior and the bin edges; ``to_pandas()`` and
-            ``to_table()`` convert it to a table.
+            A sequence of Prediction in input order; ``to_pandas()`` and ``to_table()`` convert it to a table.
 
         Raises
         ------
@@ -143,7 +144,7 @@ class Client(JobsClient):
         ValueError
             If the spectra cannot be read: shapes that do not match, float identifiers, an unknown unit.
         """
-        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
+        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, ebv=ebv, rows=rows)
         return self._hold(conversation.predictions(question, self._known))
 
     def predict_csv(
@@ -153,7 +154,7 @@ class Client(JobsClient):
         model: str | None = None,
         prior: Any = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
     ) -> Predictions:
         """Upload a CSV table and return its predictions in the order of its rows.
 
@@ -248,17 +249,18 @@ class AsyncClient(AsyncJobsClient):
         model: str | None = None,
         prior: object = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
+        ebv: object = None,
         rows: Rows = "lenient",
     ) -> Predictions:
         """Predict the redshifts of spectra given as arrays or as a table; see `Client.predict`.
 
         Parameters
         ----------
-        flux, bp, rp, source_id, model, prior, pdf, unit, rows
+        flux, bp, rp, source_id, model, prior, pdf, unit, ebv, rows
             As for `Client.predict`.
         """
-        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, rows=rows)
+        question = ask(flux, bp, rp, source_id, model=model, prior=prior, pdf=pdf, unit=unit, ebv=ebv, rows=rows)
         return await self._hold(conversation.predictions(question, self._known))
 
     async def predict_csv(
@@ -268,7 +270,7 @@ class AsyncClient(AsyncJobsClient):
         model: str | None = None,
         prior: Any = "survey",
         pdf: bool = False,
-        unit: str | None = None,
+        unit: object = None,
     ) -> Predictions:
         """Upload a CSV table and return its predictions; see `Client.predict_csv`.
 

@@ -5,7 +5,7 @@
 
 import re
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from gaia_redshift.client.failures import ServiceError, checked, not_understood
 from gaia_redshift.client.predictions import Piece, Predictions, from_arrow, from_json
 from gaia_redshift.client.questions import Question, open_table, read_options
 from gaia_redshift.media import ARROW, JSON
-from gaia_redshift.spectra import Identifier
+from gaia_redshift.spectra import whole_numbers
 
 _Result = TypeVar("_Result")
 
@@ -133,7 +133,7 @@ def _progress(rows: int, most: int) -> Generator[Any]:
         yield lambda count: bar.advance(task, count)
 
 
-def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, unit: str | None) -> Talk[Predictions]:
+def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, unit: object) -> Talk[Predictions]:
     """Upload a CSV table."""
     params = read_options(model=model, prior=prior, pdf=pdf, unit=unit)
     form = {}
@@ -163,19 +163,10 @@ def predictions_of_csv(table: Any, *, model: str | None, prior: Any, pdf: bool, 
         way = f"{error.message}; or read it here, predict(gaia_redshift.read({name!r}))"
         raise ServiceError(error.status, error.code, way, error.details) from None
     named = _IDENTIFIERS.search(reply.headers.get("x-recognised", ""))
-    return Predictions([piece], _as_numbers(piece.source_id), named[1] if named else None)
+    return Predictions([piece], whole_numbers(piece.source_id), named[1] if named else None)
 
 
 _IDENTIFIERS = re.compile(r"; identifiers from (.*)$")
-_WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,18}")
-
-
-def _as_numbers(names: Sequence[Identifier] | None) -> Sequence[Identifier] | None:
-    """Return identifiers read as text as integers if all of them are, as other readers of the table return them."""
-    there = [str(name) for name in names or () if name is not None]
-    if names is None or not there or not all(map(_WHOLE_NUMBER.fullmatch, there)):
-        return names
-    return [None if name is None else int(name) for name in names]
 
 
 def models() -> Talk[list[dict[str, object]]]:

@@ -27,6 +27,8 @@ class Spectra:
     """``flux``, or ``bp`` and ``rp``, each with n rows."""
     masks: Mapping[str, NDArray[np.bool_] | None]
     """Which numbers are masked, in the same shapes; None where none is."""
+    ebv: NDArray[np.float64] | None = None
+    """E(B-V) to correct for, shape (n,), NaN for none."""
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -34,7 +36,8 @@ class Spectra:
     def part(self, rows: slice) -> "Spectra":
         """Return some of the spectra."""
         masks = {name: None if mask is None else mask[rows] for name, mask in self.masks.items()}
-        return Spectra({name: array[rows] for name, array in self.arrays.items()}, masks)
+        ebv = None if self.ebv is None else self.ebv[rows]
+        return Spectra({name: array[rows] for name, array in self.arrays.items()}, masks, ebv)
 
     @property
     def plain(self) -> bool:
@@ -60,7 +63,7 @@ def write_request(spectra: Spectra, options: Mapping[str, object]) -> dict[str, 
     if not spectra.plain or not _flat(options) or (len(spectra) < _BINARY_FROM_ROWS and finite):
         return _as_json(spectra, options)
     params = {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
-    if whole and set(spectra.arrays) == {"flux"}:
+    if whole and set(spectra.arrays) == {"flux"} and spectra.ebv is None:
         return {"content": _as_npy(spectra.arrays["flux"]), "headers": {"Content-Type": NPY}, "params": params}
     return {"content": as_arrow(spectra), "headers": {"Content-Type": ARROW}, "params": params}
 
@@ -80,7 +83,11 @@ def _as_json(spectra: Spectra, options: Mapping[str, object]) -> dict[str, objec
             arrays["rp"] = np.ascontiguousarray(values[:, DR3.bp.samples :])
         else:
             arrays[name] = values
-    rows = [{name: array[row] for name, array in arrays.items()} for row in range(len(spectra))]
+    rows: list[dict[str, object]] = [
+        {name: array[row] for name, array in arrays.items()} for row in range(len(spectra))
+    ]
+    for row, value in enumerate(() if spectra.ebv is None else spectra.ebv.tolist()):
+        rows[row]["ebv"] = value  # NaN is written as null
     if not spectra.plain:  # wrong for the array as a whole, so strict whatever `rows` says
         options = {name: value for name, value in options.items() if name != "rows"}
     content = orjson.dumps({"spectra": rows, **options}, option=orjson.OPT_SERIALIZE_NUMPY, default=_as_text)
@@ -111,6 +118,8 @@ def as_arrow(spectra: Spectra, source_id: Sequence[Identifier] | None = None) ->
         mask = spectra.masks.get(name)
         values = pyarrow.array(_float(array).ravel(), mask=None if mask is None else mask.ravel())
         columns[name] = pyarrow.FixedSizeListArray.from_arrays(values, array.shape[1])
+    if spectra.ebv is not None:
+        columns["ebv"] = pyarrow.array(spectra.ebv)
     batch = pyarrow.RecordBatch.from_pydict(columns)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as stream:

@@ -164,8 +164,9 @@ class JobsClient(ABC):
             that the service may fetch; or source identifiers, whole numbers in one dimension, of spectra that it
             fetches from the archive.
         **options
-            ``model``, ``prior``, ``pdf``, ``unit`` and ``rows`` as for `Client.predict`; ``source_id`` for an array;
-            ``format``, ``snr``, ``runid``, ``executionduration``, ``destruction`` and ``notify`` as for ``POST /jobs``.
+            ``model``, ``prior``, ``pdf``, ``unit`` and ``rows`` as for `Client.predict`; for arrays
+            ``source_id`` and ``ebv``; ``format``, ``snr``, ``runid``, ``executionduration``, ``destruction`` and
+            ``notify`` as for ``POST /jobs``.
 
         Returns
         -------

@@ -72,7 +72,8 @@ def submit(given: object, options: Mapping[str, Any]) -> Talk[tuple[JobReply, Gi
             return _read_job((yield _upload("table", file if file.seekable() else _Pipe(file), "", sent))), None
         with Path(given).open("rb") as opened:  # type: ignore[arg-type]
             return _read_job((yield _upload(Path(given).name, opened, "", sent))), None  # type: ignore[arg-type]
-    defaults = {"model": None, "prior": "survey", "pdf": False, "unit": None, "rows": "lenient", "source_id": None}
+    defaults = {"model": None, "prior": "survey", "pdf": False, "unit": None, "ebv": None, "rows": "lenient"}
+    defaults["source_id"] = None
     known = {name: options.get(name, default) for name, default in defaults.items()}
     question = ask(given, None, None, known.pop("source_id"), **known)
     others = {name: value for name, value in options.items() if name not in defaults}

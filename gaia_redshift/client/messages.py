@@ -125,5 +125,8 @@ class PredictReply(Wire):
     prior: Literal["survey", "flat", "table", "sample"] = Field(
         description="The prior used; table was sent with the request, sample was inferred from its spectra"
     )
+    corrected_to_ebv: float | None = Field(
+        None, description="E(B-V) of the model's training, which is left in spectra that were corrected for `ebv`"
+    )
     bin_edges: list[float] | None = Field(None, description="Edges of the bins of each pdf, one more than bins")
     predictions: list[Prediction]

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gaia_redshift.client.encoding import Spectra
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.errors import RedshiftError
-from gaia_redshift.interpretation.prior import PriorTable
+from gaia_redshift.errors import RedshiftError, counted
+from gaia_redshift.interpretation.prior import prior_of
 from gaia_redshift.spectra import DR3, Identifier, Problem, SpectrumBatch, read_identifiers
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 
@@ -44,7 +44,8 @@ def ask(
     model: str | None,
     prior: object,
     pdf: bool,
-    unit: str | None,
+    unit: object,
+    ebv: object,
     rows: Rows,
 ) -> Question:
     """Read spectra given as arrays or as a table; raises ValueError if they cannot be read."""
@@ -53,8 +54,9 @@ def ask(
     try:
         ids = None if source_id is None else read_identifiers(source_id)
         if set(given) == {"flux"} and (isinstance(flux, SpectrumBatch) or _is_table(flux)):
-            return _of_table(flux, ids, options, rows)
-        return _of_arrays(given, ids, options, rows)
+            return _of_table(flux, ids, options, rows, ebv)
+        question = _of_arrays(given, ids, options, rows)
+        return question if ebv is None else _behind(question, ebv)
     except RedshiftError as error:
         details = "".join(f"\n  {one.at}: {one.message}" for one in error.details)
         raise ValueError(f"{error.message}{details}") from None
@@ -68,30 +70,14 @@ def read_options(**given: Any) -> dict[str, object]:
     ValueError
         If the service would refuse one.
     """
-    prior = given.get("prior")
-    if not isinstance(prior, str | PriorTable):
-        given["prior"] = read_prior(prior)
+    if not isinstance(given.get("prior"), str):
+        given["prior"] = prior_of(given.get("prior"))
+    if given.get("unit") is not None:
+        given["unit"] = str(given["unit"])  # astropy's units too
     try:
         return PredictOptions(**given).model_dump(exclude_defaults=True)
     except ValidationError as error:
         raise ValueError(_first(error)) from None
-
-
-def read_prior(table: Any) -> PriorTable:
-    """Read a prior from a mapping or a table with the columns ``redshift`` and ``density``; raises ValueError."""
-    try:
-        nodes = {name: np.asarray(table[name], np.float64).tolist() for name in ("redshift", "density")}
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise ValueError(
-            "prior: give survey, flat, sample, or a table with the columns redshift and density, both of numbers"
-        ) from None
-    unknown = [str(name) for name in table if name not in nodes] if isinstance(table, Mapping) else []
-    if unknown:
-        raise ValueError(f"prior: unknown column {unknown[0]}; a prior has redshift and density")
-    try:
-        return PriorTable(**nodes)
-    except ValidationError as error:
-        raise ValueError(f"prior: {_first(error)}") from None
 
 
 def _first(error: ValidationError) -> str:
@@ -107,29 +93,46 @@ def _is_table(values: object) -> bool:
     return structured or (not isinstance(values, np.ndarray | list | tuple) and is_table(values))
 
 
-def _of_table(table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows) -> Question:
+def _behind(question: Question, ebv: object) -> Question:
+    from gaia_redshift.tables.extinction import behind
+
+    spectra = question.spectra
+    (known,) = behind(iter([SpectrumBatch(np.empty((len(spectra), DR3.samples), np.float32))]), ebv)
+    if known.problems:
+        row, problem = min(known.problems.items())
+        raise ValueError(f"row {row}: {problem.message}")
+    return replace(question, spectra=replace(spectra, ebv=known.ebv))
+
+
+def _of_table(
+    table: Any, ids: Sequence[Identifier] | None, options: dict[str, Any], rows: Rows, ebv: object
+) -> Question:
     from gaia_redshift.tables.dataframes import read_blocks
+    from gaia_redshift.tables.extinction import behind
     from gaia_redshift.tables.kinds import identifiers
 
     unit = options.pop("unit", None)  # converted here, where the units of the columns are known
     named_by = None if ids is None else "source_id"
     if isinstance(table, SpectrumBatch):
-        batch = table.in_samples(unit)
+        (batch,) = behind(iter([table.in_samples(unit)]), ebv)
         ids = batch.source_id if ids is None else ids
     else:
         if ids is None:
             named_by, ids = identifiers(table)
-        batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit)))
+        batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit, ebv)))
     if rows == "strict" and batch.problems:
         row, problem = min(batch.problems.items())
-        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({len(batch.problems)} such rows in all)")
+        count = counted(len(batch.problems), "such row", "such rows")
+        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({count} in all)")
+    if not len(batch):
+        raise ValueError("there are no spectra: the table has no rows")
     if ids is not None and len(ids) != len(batch):
         raise ValueError(f"there are {len(ids)} identifiers for {len(batch)} spectra: give one for each")
     flux, mask = batch.flux, None
     if batch.problems:
         mask = np.zeros(flux.shape, np.bool_)
         mask[list(batch.problems)] = True
-    return Question(Spectra({"flux": flux}, {"flux": mask}), options, ids, named_by, batch.problems)
+    return Question(Spectra({"flux": flux}, {"flux": mask}, batch.ebv), options, ids, named_by, batch.problems)
 
 
 def _of_arrays(
@@ -144,6 +147,8 @@ def _of_arrays(
     counts = {len(array) for array, _ in read.values()} | ({len(ids)} if ids is not None else set())
     if set(read) not in ({"flux"}, {"bp", "rp"}) or len(counts) != 1:
         raise ValueError("give flux, or bp and rp, with as many rows as source_id")
+    if not any(counts):
+        raise ValueError("there are no spectra: the arrays have no rows")
     spectra = Spectra(
         {name: array for name, (array, _) in read.items()}, {name: mask for name, (_, mask) in read.items()}
     )
@@ -181,7 +186,20 @@ def _array(name: str, value: Any) -> tuple[NDArray[np.generic], NDArray[np.bool_
     advice = "" if fits else wrong_shape(array.shape)
     if array.ndim > 2 or (name == "flux" and array.ndim == 2 and advice):
         raise ValueError(f"{name} has shape {array.shape}: give {_shapes(name)}{'; ' if advice else ''}{advice}")
-    return np.atleast_2d(np.ascontiguousarray(array)), None if mask is None else np.atleast_2d(mask)
+    whole = np.atleast_2d(np.ascontiguousarray(array))
+    return (whole, None) if mask is None else _with_edges_unmasked(name, whole, np.atleast_2d(mask))
+
+
+def _with_edges_unmasked(
+    name: str, array: NDArray[np.generic], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+    """Return zeros, unmasked, for the masked samples of an untruncated array that no model reads."""
+    bands = [band for band in (DR3.bp, DR3.rp) if name in ("flux", band.name.lower())]
+    if array.shape[1] != sum(band.samples for band in bands):
+        return array, mask
+    kept = np.concatenate([np.isin(np.arange(band.samples), np.arange(band.samples)[band.kept]) for band in bands])
+    wanted = mask & kept
+    return np.where(mask & ~kept, array.dtype.type(0), array), wanted if wanted.any() else None
 
 
 def _shapes(name: str) -> str:

@@ -1,11 +1,15 @@
 """The command ``gaia-redshift`` and the sub-commands that need the library alone.
 
-SIGHUP is blocked here, before anything else is imported: without a handler it would end the process. The service
-installs its handler and unblocks the signal once it has loaded.
+What a service does with signals while it starts is decided here, before anything else is imported. SIGTERM ends it with
+0, as later. SIGHUP is blocked, since without a handler it would end the process; the service installs its handler and
+unblocks the signal once it has loaded.
 """
 
 import signal
 import sys
+from contextlib import suppress
 
 if sys.argv[1:2] == ["serve"] and hasattr(signal, "pthread_sigmask"):
+    with suppress(ValueError):  # only the main thread can
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))

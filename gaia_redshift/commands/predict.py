@@ -71,7 +71,7 @@ def predict(
         bool,
         typer.Option(
             "--stamp",
-            help="Add the columns model and prior, the same in every row.",
+            help="Add the columns model and prior, and corrected_to_ebv if there is ebv, the same in every row.",
             rich_help_panel="The answer",
         ),
     ] = False,
@@ -102,7 +102,8 @@ def predict(
     IN has a row for each spectrum: columns flux_0 to flux_185, 80 BP samples and then 106 RP samples; or bp_0.. (80
     or 120) and rp_0.. (106 or 120); or array columns flux, or bp and rp. Both bands run from blue to red. Fluxes are
     in e-/s per sample: not in W m-2 nm-1, and not per pixel unless --unit says so. IN can also be a file of Gaia's
-    archive (XP_CONTINUOUS), whose coefficients are converted to fluxes. The recognised columns are reported.
+    archive (XP_CONTINUOUS), whose coefficients are converted to fluxes. The recognised columns are reported. By a
+    column ebv, E(B-V) in mag from 0 to 1, the fluxes are corrected for the Milky Way's extinction.
 
     OUT has the other columns of IN unchanged, then redshift, redshift_lower and redshift_upper (68%),
     redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (the reason).
@@ -122,13 +123,13 @@ def predict(
     rows = failed = mismatched = 0
     reasons: Counter[str] = Counter()
     first = ""
-    about = chosen.about(asked)
     say = Console(stderr=True, highlight=False, soft_wrap=True).print
     name = "standard input" if table == STANDARD else table.name
     with open_input(table) as source, opened(source, named(table).name) as content, replacing(output) as target:
         found = recognise(content, chosen.bundle.grid)
         say(f"{name}: {found.sentence}", markup=False)
         check_readable(found, chosen.bundle.grid, chosen.manifest.id)
+        about = chosen.about(asked, corrected=found.ebv is not None)
         settle(content, found, written)
         unit_found = unit_of_columns(content, found, said)
         if asked.prior == "sample":

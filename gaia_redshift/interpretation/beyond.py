@@ -46,7 +46,7 @@ def name_problems(batch: SpectrumBatch, found: Redshifts, training_range: tuple[
     """
     missing = np.isnan(found.redshift)
     if not missing.any():
-        return Predictions(found, batch.source_id, dict(batch.problems))
+        return Predictions(found, batch.source_id, dict(batch.problems), batch.ebv is not None)
     batch = batch.checked()
     problems = dict(batch.problems)
     low, high = training_range
@@ -57,4 +57,4 @@ def name_problems(batch: SpectrumBatch, found: Redshifts, training_range: tuple[
     )
     for row in np.flatnonzero(missing).tolist():
         problems.setdefault(row, beyond)
-    return Predictions(found, batch.source_id, problems)
+    return Predictions(found, batch.source_id, problems, batch.ebv is not None)

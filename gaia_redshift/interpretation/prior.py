@@ -1,11 +1,12 @@
 """Priors on redshift: the two built into every density model, and tables supplied by the user. Imports `errors`."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gaia_redshift.errors import Detail, InvalidRequestError
 
@@ -92,3 +93,32 @@ def name_of(prior: WantedPrior) -> Literal["survey", "flat", "table", "sample"]:
     if isinstance(prior, SamplePrior):
         return "sample"
     return "table" if isinstance(prior, PriorTable) else prior
+
+
+def prior_of(wanted: Any) -> WantedPrior:
+    """Return the prior that a caller means by a name, or by a mapping or table of ``redshift`` and ``density``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(wanted, PriorTable):
+        return wanted
+    if isinstance(wanted, str) and wanted in get_args(PriorChoice):
+        return cast("PriorChoice", wanted)
+    try:
+        nodes = {name: np.asarray(wanted[name], np.float64).tolist() for name in ("redshift", "density")}
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise ValueError(
+            "prior: give survey, flat, sample, or a table with the columns redshift and density, both of numbers"
+        ) from None
+    unknown = [str(name) for name in wanted if name not in nodes] if isinstance(wanted, Mapping) else []
+    if unknown:
+        raise ValueError(f"prior: unknown column {unknown[0]}; a prior has redshift and density")
+    try:
+        return PriorTable(**nodes)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        at = [str(part) for part in problem["loc"]]
+        raise ValueError(": ".join(["prior", *at, problem["msg"].removeprefix("Value error, ")])) from None

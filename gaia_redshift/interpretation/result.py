@@ -110,6 +110,8 @@ class Predictions:
     redshifts: Redshifts
     source_id: Sequence[str | None] | None
     problems: dict[int, Problem]
+    corrected: bool = False
+    """Whether spectra with an E(B-V) were corrected for extinction."""
 
     def __len__(self) -> int:
         return len(self.redshifts)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.spectra.checks import Problem, describe, validate
+from gaia_redshift.spectra.extinction import ebv_problem, wrong_ebv
 from gaia_redshift.spectra.grid import DR3, FloatArray, Grid
 from gaia_redshift.spectra.units import Unit, per_sample
 
@@ -28,6 +29,8 @@ class SpectrumBatch:
         Where the spectra are sampled.
     carried : pyarrow.RecordBatch, optional
         The input's other columns.
+    ebv : ndarray, shape (n,), optional
+        E(B-V) of the Milky Way's dust, which the flux is not yet corrected for, mag; NaN where none was given.
     """
 
     flux: FloatArray
@@ -35,6 +38,7 @@ class SpectrumBatch:
     problems: Mapping[int, Problem] = field(default_factory=dict)
     grid: Grid = DR3
     carried: Any = None
+    ebv: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -56,7 +60,41 @@ class SpectrumBatch:
             first += len(batch)
         named = batches[0].source_id is not None
         source_id = [name for batch in batches for name in batch.source_id or ()] if named else None
-        return SpectrumBatch(np.concatenate([batch.flux for batch in batches]), source_id, problems, batches[0].grid)
+        flux = np.concatenate([batch.flux for batch in batches])
+        ebv = None
+        if any(batch.ebv is not None for batch in batches):
+            ebv = np.concatenate([np.full(len(one), np.nan) if one.ebv is None else one.ebv for one in batches])
+        return SpectrumBatch(flux, source_id, problems, batches[0].grid, None, ebv)
+
+    def part(self, start: int, stop: int) -> "SpectrumBatch":
+        """Return consecutive rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one behind the last.
+        """
+        return replace(
+            self,
+            flux=self.flux[start:stop],
+            source_id=None if self.source_id is None else self.source_id[start:stop],
+            problems={row - start: problem for row, problem in self.problems.items() if start <= row < stop},
+            carried=None if self.carried is None else self.carried.slice(start, stop - start),
+            ebv=None if self.ebv is None else self.ebv[start:stop],
+        )
+
+    def behind(self, ebv: NDArray[np.float64]) -> "SpectrumBatch":
+        """Return the batch with the E(B-V) of its rows; a row whose value is wrong gets a problem.
+
+        Parameters
+        ----------
+        ebv : ndarray, shape (n,)
+            In mag; NaN where it is not known.
+        """
+        wrong = np.flatnonzero(wrong_ebv(ebv))
+        found = {int(row): ebv_problem(ebv[row]) for row in wrong}
+        known = np.where(wrong_ebv(ebv), np.nan, ebv)
+        return replace(self, ebv=known, problems={**found, **self.problems} if len(wrong) else self.problems)
 
     def in_samples(self, unit: Unit | None) -> "SpectrumBatch":
         """Return the batch converted to e-/s per sample.

@@ -102,6 +102,8 @@ class Grid:
     bp, rp : Band
     file : Path
         CSV file of the positions: band, index, pseudo_wavelength, wavelength_nm.
+    extinction : Path, optional
+        CSV file of the Milky Way's extinction of the samples that a model reads: band, index, per_ebv, per_ebv2.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Grid:
     bp: Band
     rp: Band
     file: Path
+    extinction: Path | None = None
 
     @property
     def samples(self) -> int:
@@ -180,6 +183,7 @@ DR3 = Grid(
     bp=Band("BP", samples=120, kept=slice(34, 114), coefficients=55, pixels=0.33342),
     rp=Band("RP", samples=120, kept=slice(4, 110), coefficients=55, pixels=0.35680),
     file=Path(__file__).parent / "data" / "smsgen_grid.csv",
+    extinction=Path(__file__).parent / "data" / "smsgen_extinction.csv",
 )
 
 GRIDS = {grid.name: grid for grid in (DR3,)}

@@ -32,6 +32,9 @@ _PIXELS = {"pix", "pixel", "pixels"}
 _SAMPLES = {"sample", "samples", "bin", "bins"}
 _CALIBRATED = {"w", "watt", "erg", "j", "joule", "jy", "mjy", "ujy", "mag", "ab"}
 
+_SCALE = re.compile(r"\s*(10\s*(?:\*\*|\^)\s*\(?[-+]?\d+\)?|10[-+]\d+|\d+\.?\d*(?:[eE][-+]?\d+)?)")
+"""A number in front of a unit, as in ``1000 electron / s`` or ``10+3 e-/s``."""
+
 
 def find_unit(text: str) -> Unit:
     """Return the unit that an option names, ``per_sample`` or ``per_pixel``; spaces or hyphens are accepted too.
@@ -63,6 +66,11 @@ def declared_unit(text: str) -> Unit | None:
     words = set(_words(text)) - {"per", "dimensionless", "unitless"}
     if not words:
         return None
+    if (scale := _SCALE.match(text)) and scale[1] not in {"1", "1.", "1.0"}:
+        raise ValueError(
+            f"the unit {text.strip()[:40]!r} is not read, because it is scaled by {scale[1]}: convert the fluxes to "
+            f"e-/s, {' or '.join(UNITS)}"
+        )
     if words & _CALIBRATED:
         raise ValueError(f"the unit {text.strip()[:40]} is not read. {FROM_CALIBRATED}")
     if words & _ELECTRONS and words & _SECONDS and words <= _ELECTRONS | _SECONDS | _PIXELS | _SAMPLES:

@@ -1,6 +1,6 @@
-"""Redshifts added to a table that a user holds in memory, which stays of its kind. Imports its neighbours.
+"""Adding redshifts to a table in memory; the result is a table of the same library. Imports its neighbours.
 
-Tables are known by what they are, not by import: nothing here makes a user install any of their libraries.
+Tables are recognised by their type: pandas, polars and astropy are not imported.
 """
 
 import sys
@@ -15,12 +15,14 @@ from gaia_redshift.tables.kinds import Table, identifiers, kind_of
 
 
 def add_columns(table: object, answers: pyarrow.Table) -> Table:
-    """Return a table of the same kind with the columns of `answers` added, or in place of those of their names.
+    """Return a table of the same library with the columns of `answers`; columns of the same name are replaced.
 
-    Of an array it is a structured array of the answers alone, of a Series a DataFrame of them with its index, of a dict
-    a pyarrow Table of them with its identifiers.
+    An array gives a structured array of the answers alone, a Series a DataFrame of the answers with its index, a dict a
+    pyarrow Table of the answers with its identifiers. A table's own identifiers are kept.
     """
-    return _ADD[kind_of(table)](table, answers)
+    kind = kind_of(table)
+    own = SOURCE_ID in answers.column_names and kind in {"pyarrow", "pandas", "polars", "astropy"}
+    return _ADD[kind](table, answers.drop_columns(SOURCE_ID) if own else answers)
 
 
 def _plain(answers: pyarrow.Table) -> dict[str, NDArray[np.generic]]:
@@ -57,7 +59,7 @@ def _to_pyarrow(table: Table, answers: pyarrow.Table) -> Table:
 
 
 def _to_pandas(table: Table, answers: pyarrow.Table) -> Table:
-    """Add all columns at once: pandas warns of a table like a CSV file's, of 187 columns, that grows one by one."""
+    """Add all columns at once: pandas warns where many columns are added one by one."""
     library = sys.modules["pandas"]  # also for classes derived from its own, such as LSDB's
     columns = {name: list(values) if values.ndim > 1 else values for name, values in _plain(answers).items()}
     replaced = {name: columns.pop(name) for name in list(columns) if name in table.columns}

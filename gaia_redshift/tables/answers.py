@@ -1,4 +1,4 @@
-"""Predictions as Arrow's columns, alone or behind the columns of the input. Imports `interpretation` of the project."""
+"""Predictions as Arrow columns, alone or after the columns of the input. Imports `interpretation` of the project."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Predictions
+from gaia_redshift.tables.buffers import from_numbers, from_texts, from_truths
 from gaia_redshift.tables.identifiers import SOURCE_ID, SOURCE_ID_UCD
 from gaia_redshift.tables.table import DESCRIPTION, UCD, described
 
@@ -21,20 +22,25 @@ _INTERVALS = {
     "redshift_upper95": ("Upper end of the 95% interval of the redshift", f"{_REDSHIFT};stat.max"),
 }
 _WORDS = {
-    "quality": ("What to distrust in the redshift: flags joined by |", "meta.code.qual"),
+    "quality": ("Quality flags of the redshift, joined by |", "meta.code.qual"),
     "status": ("ok, or error where there is no redshift", "meta.code.status"),
     "error": ("Why there is no redshift", "meta.code.error"),
 }
-_STAMP = {"model": "Model that answered, with its version", "prior": "Prior on redshift that it took"}
+_STAMP = {
+    "model": "Model and its version",
+    "prior": "Prior on redshift",
+    "corrected_to_ebv": "E(B-V) after the correction for extinction, that of the model's training, in mag",
+}
 _DENSITY = ("Probability density of the redshift per bin", f"stat.probability;{_REDSHIFT}")
 
 
 def answer_schema(
     identifiers: pyarrow.DataType | None, bins: int = 0, about: Mapping[str, str] | None = None
 ) -> pyarrow.Schema:
-    """Return an answer's columns: with identifiers of the input's type, with densities where they were asked for.
+    """Return the schema of predictions.
 
-    `about` goes into the metadata: which model answered, with which prior.
+    `identifiers` is their type, None for none; `bins` the number of bins of the densities, 0 for none; `about`, the
+    model and the prior, goes into the metadata.
     """
     columns = [pyarrow.field(SOURCE_ID, identifiers)] if identifiers else []
     for name, (description, ucd) in _INTERVALS.items():
@@ -47,30 +53,31 @@ def answer_schema(
 
 
 def to_arrow(predictions: Predictions, about: Mapping[str, str] | None = None) -> pyarrow.RecordBatch:
-    """Return the predictions, a row per spectrum: null for what a row without a redshift has not."""
+    """Return one row per spectrum; a row without a redshift has nulls and its error."""
     redshifts, problems = predictions.redshifts, predictions.problems
     bins = 0 if redshifts.pdf is None else redshifts.pdf.shape[1]
     identifiers = None if predictions.source_id is None else identifier_array(predictions.source_id)
     schema = answer_schema(None if identifiers is None else identifiers.type, bins, about)
     columns = [] if identifiers is None else [identifiers]
-    columns += [pyarrow.array(column, from_pandas=True) for column in np.ascontiguousarray(redshifts.values.T)]
+    columns += [from_numbers(column, ~np.isnan(column)) for column in np.ascontiguousarray(redshifts.values.T)]
     missing = np.zeros(len(predictions), np.bool_)
     missing[list(problems)] = True
-    errors = np.full(len(predictions), None)
+    errors: list[str | None] = [None] * len(predictions)
     for row, problem in problems.items():
         errors[row] = f"{problem.code}: {problem.message}"
     columns += [
         _words(redshifts.flags),
-        pyarrow.array(["ok", "error"]).take(pyarrow.array(missing.astype(np.int8))),
-        pyarrow.array(errors, pyarrow.string()),
+        from_texts(["ok", "error"]).take(from_numbers(missing.astype(np.int8))),
+        from_texts(errors) if problems else pyarrow.nulls(len(predictions), pyarrow.string()),
     ]
     if redshifts.pdf is not None:
-        columns.append(pyarrow.FixedSizeListArray.from_arrays(redshifts.pdf.ravel(), bins, mask=pyarrow.array(missing)))
+        flat = from_numbers(redshifts.pdf.ravel())
+        columns.append(pyarrow.FixedSizeListArray.from_arrays(flat, bins, mask=from_truths(missing)))
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def identifier_array(values: Sequence[int | str | None]) -> pyarrow.Array:
-    """Return identifiers as 64-bit integers where they came as such, so that tables can be joined, else as text."""
+    """Return identifiers as 64-bit integers if all are integers that fit, for joining tables; else as text."""
     numbers = [value for value in values if type(value) is int]
     if numbers and all(value is None or type(value) is int for value in values):
         low, high = min(numbers), max(numbers)
@@ -82,20 +89,20 @@ def identifier_array(values: Sequence[int | str | None]) -> pyarrow.Array:
 
 
 def _words(flags: NDArray[np.int32]) -> pyarrow.StringArray:
-    """Return each row's flags joined by ``|``: there are few combinations, so each is written once."""
+    """Return each row's flags joined by ``|``; each combination is made once, since there are few."""
     kinds, rows = np.unique(flags, return_inverse=True)
-    return pyarrow.array(["|".join(flag_names(kind)) for kind in kinds.tolist()], pyarrow.string()).take(rows)
+    return from_texts(["|".join(flag_names(kind)) for kind in kinds.tolist()]).take(from_numbers(rows))
 
 
 def beside(
     carried: pyarrow.RecordBatch | None, predictions: Predictions, about: Mapping[str, str]
 ) -> pyarrow.RecordBatch:
-    """Return the input's other columns and behind them the predictions.
+    """Return the input's other columns, followed by the predictions.
 
     Parameters
     ----------
     carried : RecordBatch, optional
-        Unchanged, in their order and types; one whose name an answer has gets ``_input`` behind it.
+        Kept in their order and types; ``_input`` is added to a name that the predictions have too.
     predictions : Predictions
     about : mapping
         Goes into the schema's metadata.
@@ -109,15 +116,16 @@ def beside(
 
 
 def stamped(rows: pyarrow.RecordBatch, about: Mapping[str, str]) -> pyarrow.RecordBatch:
-    """Return rows with two columns more, ``model`` and ``prior``: so that they say it where files are joined."""
-    fields = [field.with_name(f"{field.name}_input") if field.name in _STAMP else field for field in rows.schema]
-    fields += [described(name, pyarrow.string(), "", description, "meta.note") for name, description in _STAMP.items()]
-    columns = [*rows.columns, *(pyarrow.repeat(about[name], len(rows)) for name in _STAMP)]
+    """Return rows with the columns ``model``, ``prior`` and so on of `about`, for files that will be joined."""
+    stamp = {name: description for name, description in _STAMP.items() if name in about}
+    fields = [field.with_name(f"{field.name}_input") if field.name in stamp else field for field in rows.schema]
+    fields += [described(name, pyarrow.string(), "", description, "meta.note") for name, description in stamp.items()]
+    columns = [*rows.columns, *(pyarrow.repeat(about[name], len(rows)) for name in stamp)]
     return pyarrow.RecordBatch.from_arrays(columns, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
 
 
 def _apart(field: pyarrow.Field, taken: list[str]) -> pyarrow.Field:
-    """Return a carried column under a name that no answer has, the identifiers with their UCD."""
+    """Rename a carried column whose name is taken, and give identifiers their UCD."""
     if field.name.strip().lower() == SOURCE_ID and not (field.metadata or {}).get(UCD):
         known = {DESCRIPTION: "Gaia's identifier of the source, unique within a release", UCD: SOURCE_ID_UCD}
         return field.with_metadata({**known, **(field.metadata or {})})

@@ -1,4 +1,4 @@
-"""Spectra in Arrow's columns, whatever file or stream they come from. Imports `spectra`, `errors` and its neighbours.
+"""Spectra in Arrow columns, from any file or stream. Imports `spectra`, `errors` and its neighbours.
 
 A column of lists (`flux`, or `bp` and `rp`) holds one spectrum a row; a table with a column for each sample is read as
 CSV is.
@@ -9,12 +9,20 @@ import pyarrow
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, FloatArray, Grid, Problem, SpectrumBatch, narrow
 from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.extinction import find_ebv, with_ebv
 from gaia_redshift.tables.identifiers import find_identifier, identifier_column
-from gaia_redshift.tables.samples import Samples, from_arrays, from_columns
+from gaia_redshift.tables.samples import Samples, from_arrays, from_columns, is_text
 
 
-def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
-    """Return the names of the columns to read: those of the samples, and that of the identifiers if there is one.
+def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3, *, as_text: bool = False) -> list[str]:
+    """Return the names of the columns to read: those of the samples, and of identifiers and E(B-V) if there are any.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    grid : Grid
+    as_text : bool
+        Whether numbers, or arrays of them, may also be text, as in a table that pandas read from CSV.
 
     Raises
     ------
@@ -30,7 +38,9 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
     elif lists in (["flux"], ["bp", "rp"]):
         samples = [given[band] for band in lists]
     else:
-        raise InvalidTableError("give either the column flux, or bp and rp", [Detail(lists[0], "does not stand alone")])
+        raise InvalidTableError(
+            "give either the column flux, or bp and rp", [Detail(lists[0], f"found {', '.join(lists)}")]
+        )
     place = identifier_column(schema)
     identifier = None if place is None else schema.names[place]
     chosen = samples if identifier is None else [*samples, identifier]
@@ -38,12 +48,13 @@ def choose_columns(schema: pyarrow.Schema, grid: Grid = DR3) -> list[str]:
         if names.count(name.strip().lower()) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])
         kind = schema.field(name).type
-        if name != identifier and not _holds_numbers(kind, bool(lists)):
+        if name != identifier and not _holds_numbers(kind, bool(lists)) and not (as_text and is_text(kind)):
             raise InvalidTableError(
                 f"column {name[:40]} has the type {str(kind)[:40]}",
                 [Detail(name[:80], "needs numbers, or lists of them")],
             )
-    return chosen
+    dust = find_ebv(schema)
+    return chosen if dust is None else [*chosen, schema.names[dust]]
 
 
 def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
@@ -56,12 +67,14 @@ def _holds_numbers(kind: pyarrow.DataType, in_lists: bool) -> bool:
 
 
 def read_batch(batch: pyarrow.RecordBatch, grid: Grid = DR3) -> SpectrumBatch:
-    """Read a record batch of the columns that `choose_columns` chose; lenient: a bad row stays with its reason."""
+    """Read a record batch of the columns that `choose_columns` chose; a bad row is kept, with its problem."""
     bands = bands_of(batch, grid)
     problems: dict[int, Problem] = {}
     for samples in bands.values():
         problems = {row: problem for row, (_, problem) in samples.problems.items()} | problems
-    return SpectrumBatch(join(bands, grid), identifiers_of(batch), problems, grid)
+    read = SpectrumBatch(join(bands, grid), identifiers_of(batch), problems, grid)
+    dust = find_ebv(batch.schema)
+    return read if dust is None else with_ebv(read, batch.column(dust))
 
 
 def join(bands: dict[str, Samples], grid: Grid = DR3) -> FloatArray:

@@ -1,6 +1,6 @@
-"""Whether coefficients are those of the bases that this version has. Imports its neighbours.
+"""Checking that coefficients belong to the bases that this version has. Imports its neighbours.
 
-The archive names the bases of each row. Coefficients of others would become spectra of nothing without a sign of it.
+The archive names the basis of each row. Coefficients of another basis would give wrong spectra without any sign of it.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ _BANDS = ("bp", "rp")
 
 
 def with_basis_ids(found: Recognised, columns: Sequence[int]) -> list[int]:
-    """Return columns to read, and behind them those that name the bases, unless they are among them."""
+    """Return the columns to read, followed by those that name the bases if they are not among them."""
     return [*columns, *(place for place in found.basis_ids.values() if place not in columns)]
 
 
 def unknown_bases(found: Recognised, columns: Sequence[int], block: Block) -> dict[int, Problem]:
-    """Return the rows of a block whose coefficients are of other bases than their release's.
+    """Return the problems of rows whose coefficients belong to another basis than their release's.
 
     Parameters
     ----------
     found : Recognised
     columns : sequence of int
-        Those of the block, from `with_basis_ids`.
+        Columns of the block, from `with_basis_ids`.
     block : Block
     """
     known = RELEASES[found.release].basis_ids if found.basis_ids else None

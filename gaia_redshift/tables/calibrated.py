@@ -1,41 +1,40 @@
-"""Spectra after Gaia's external calibration, in W m-2 nm-1, which are refused. Imports its neighbours."""
+"""Refusing externally calibrated spectra, in W m-2 nm-1. Imports its neighbours."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow
 
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import RELEASES
-from gaia_redshift.tables.samples import lengths_of
-from gaia_redshift.tables.table import UNIT, Table, about
+from gaia_redshift.tables.table import UNIT, about
 
 CALIBRATED_SAMPLES = 343
-"""Of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm every 2 nm."""
+"""Samples of ``XP_SAMPLED`` and of ``gaiaxpy.calibrate``: 336 to 1020 nm in steps of 2 nm."""
 
 _CALIBRATED_UNIT = re.compile(r"\bW\b.*nm|erg", re.IGNORECASE)
 _WAVELENGTH = ("wavelength", "lambda", "wl")
 
 
 def refuse_calibrated_columns(schema: pyarrow.Schema, names: Sequence[str]) -> None:
-    """Refuse calibrated spectra that stand one number a row, or a column for each wavelength."""
+    """Refuse calibrated spectra with one wavelength per row, or one column per wavelength."""
     numbered = sum(name.startswith("flux_") and name[5:].isdecimal() for name in names)
     if numbered == CALIBRATED_SAMPLES or ("flux" in names and any(name in names for name in _WAVELENGTH)):
         raise _calibrated()
     fluxes = [place for place, name in enumerate(names) if name.startswith(("flux", "bp", "rp"))]
-    if any(_CALIBRATED_UNIT.search(about(schema.field(place), UNIT)) for place in fluxes):
+    refuse_calibrated_unit(schema, fluxes)
+
+
+def refuse_calibrated_unit(schema: pyarrow.Schema, places: Sequence[int]) -> None:
+    """Refuse calibrated spectra by the unit of their arrays."""
+    if any(_CALIBRATED_UNIT.search(about(schema.field(place), UNIT)) for place in places):
         raise _calibrated()
 
 
-def refuse_calibrated_arrays(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse calibrated spectra by their unit, or by the lengths of the first arrays."""
-    positions = [position for (position,) in bands.values()]
-    if any(_CALIBRATED_UNIT.search(about(table.schema.field(position), UNIT)) for position in positions):
+def refuse_calibrated_length(lengths: set[int]) -> None:
+    """Refuse calibrated spectra by the lengths of some arrays."""
+    if CALIBRATED_SAMPLES in lengths:
         raise _calibrated()
-    for block in table.blocks(positions, positions):
-        if any(CALIBRATED_SAMPLES in lengths_of(column) for column in block.columns.columns):
-            raise _calibrated()
-        return
 
 
 def _calibrated() -> InvalidTableError:

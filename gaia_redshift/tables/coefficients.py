@@ -1,4 +1,4 @@
-"""The archive's coefficients among the columns of a table, and the release that they are of. Imports its neighbours."""
+"""Finding the archive's coefficients in a table, and their release. Imports its neighbours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,7 +29,7 @@ def find_coefficients(table: Table, names: Sequence[str]) -> Recognised | None:
     Raises
     ------
     InvalidTableError
-        If a band is missing or duplicate, or the coefficients are those of no release.
+        If a band is missing or duplicate, or no release has so many coefficients.
     """
     for columns in dict.fromkeys(release.coefficient_columns for release in RELEASES.values()):
         there = {band: name for band, name in zip(("bp", "rp"), columns, strict=True) if name in names}
@@ -74,8 +74,8 @@ def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | No
     kinds = [table.schema.field(position).type for (position,) in bands.values()]
     if all(is_number(kind) and not pyarrow.types.is_null(kind) for kind in kinds):
         raise InvalidTableError(
-            "the coefficients stand one below the other: download the spectra with DATA_STRUCTURE=RAW, which gives one "
-            "row for each source",
+            "the table has one coefficient per row: download the spectra with DATA_STRUCTURE=RAW, which gives one row "
+            "per source",
             [Detail(table.schema.field(position).name, "one number a row") for (position,) in bands.values()],
         )
     found: list[int | None] = [None, None]
@@ -89,7 +89,7 @@ def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | No
                 )
             lengths = [length for length in lengths_of(column) if length > 0]
             known = {release.coefficients[index] for release in RELEASES.values()}
-            # A damaged row must not decide for all: a length that some release has comes first.
+            # The first row may be damaged: prefer a length that a release has.
             best = next((length for length in lengths if length in known), lengths[0] if lengths else None)
             found[index] = found[index] or best
         if all(found):
@@ -98,7 +98,7 @@ def _sizes(table: Table, bands: Mapping[str, tuple[int, ...]]) -> tuple[int | No
 
 
 def refuse_duplicates(names: Sequence[str], wanted: Iterable[str]) -> None:
-    """Raise InvalidTableError if several columns have one of some names."""
+    """Raise InvalidTableError if a wanted column is duplicate."""
     for name in wanted:
         if names.count(name) > 1:
             raise InvalidTableError(f"duplicate column {name}", [Detail(name, "duplicate")])

@@ -1,4 +1,4 @@
-"""Which columns, one for each sample, make a table's spectra. Imports `spectra` and `errors` of the project."""
+"""Finding spectra that have one column per sample. Imports `spectra` and `errors` of the project."""
 
 import re
 from collections import Counter
@@ -39,15 +39,15 @@ def find_layout(names: Sequence[str], grid: Grid = DR3) -> Layout:
     ----------
     names : sequence of str
         ``flux_0`` to ``flux_185``, or ``bp_0..`` (80 or 120) and ``rp_0..`` (106 or 120); ``source_id`` is
-        optional, see `IDENTIFIERS`; every other column, ``z`` among them, is left alone. Where there are both kinds of
-        fluxes, ``flux`` goes before the bands if it is complete.
+        optional, see `IDENTIFIERS`; all other columns, ``z`` among them, are ignored. Where there are both kinds of
+        fluxes, ``flux`` is read if it is complete.
     grid : Grid
-        Says how many samples there are.
+        Gives the numbers of samples.
 
     Raises
     ------
     InvalidTableError
-        If no complete set is there, or a column that matters is duplicate.
+        If there is no complete set, or one of its columns is duplicate.
     """
     lowered = _plain_names(names, grid)
     position = {name: index for index, name in reversed(list(enumerate(lowered)))}
@@ -67,7 +67,7 @@ def find_layout(names: Sequence[str], grid: Grid = DR3) -> Layout:
 
 
 def wanted_columns(grid: Grid) -> str:
-    """Return which columns of single samples make a spectrum, for messages."""
+    """Return the names of the columns that a spectrum needs, for messages."""
     blue, red = (" or ".join(map(str, each.lengths)) for each in (grid.bp, grid.rp))
     return f"flux_0 to flux_{grid.samples - 1}, or bp_0.. ({blue}) and rp_0.. ({red})"
 
@@ -75,7 +75,7 @@ def wanted_columns(grid: Grid) -> str:
 def _plain_names(names: Sequence[str], grid: Grid) -> list[str]:
     """Return the names in lower case, those of samples without leading zeros and counted from zero.
 
-    Columns that are named by their numbers alone are fluxes where they are as many as a spectrum has.
+    Columns named by numbers alone are fluxes if there are as many as a spectrum has.
     """
     plain = [name.strip().lower() for name in names]
     if sum(name.isdecimal() for name in plain) == grid.samples:

@@ -24,9 +24,9 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
     Parameters
     ----------
     file : binary file that can seek
-        UTF-8 text; see `recognise` for the columns, `read_head` for what may stand before them.
+        UTF-8 text; see `recognise` for the columns, `read_head` for the lines that may come before the header.
     block_bytes : int
-        About how much is read at a time.
+        Approximate size of the parts that are read.
 
     Yields
     ------
@@ -45,7 +45,7 @@ def read_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Spectr
 
 
 def open_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable | ArchiveText:
-    """Open CSV, or the ECSV that it may be: then its columns have units.
+    """Open CSV or ECSV; the columns of ECSV have units.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def open_csv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable | Arch
 
 
 def _is_ecsv(file: IO[bytes]) -> bool:
-    """Say whether it is ECSV; refuse a packed file, or a table of another format, by its name."""
+    """Return whether a file is ECSV; refuse compressed files and tables of other formats."""
     start = file.read(BEGIN_BYTES)
     file.seek(0)
     form = format_of_content(start)

@@ -1,7 +1,7 @@
-"""Tables that a user holds in memory: spectra out of them, redshifts into them. Imports `spectra` and its neighbours.
+"""Spectra from tables in memory. Imports `spectra` and its neighbours.
 
-Known by what they are, not by import: pyarrow RecordBatch and Table, pandas and polars DataFrame, a Series of arrays,
-astropy Table, and NumPy arrays. Masks and units are honoured. Nothing here makes a user install any of them.
+These are pyarrow RecordBatch and Table, pandas and polars DataFrame, a Series of arrays, astropy Table, and NumPy
+arrays, with their masks and units. They are recognised by their type: pandas, polars and astropy are not imported.
 """
 
 import re
@@ -25,6 +25,7 @@ from gaia_redshift.spectra import (
 )
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 from gaia_redshift.tables.arrow import choose_columns, read_batch
+from gaia_redshift.tables.extinction import behind, ebv_name
 from gaia_redshift.tables.identifiers import SOURCE_ID
 from gaia_redshift.tables.kinds import Table, column_names, kind_of, named_by, products
 from gaia_redshift.tables.memory import UNIT, agreed, split_mask, to_arrow_column, unit_of
@@ -37,7 +38,7 @@ _BLOCK_ROWS = 1 << 16
 _SAMPLES = re.compile(r"\s*(flux|bp|rp)(_\d+|_coefficients)?\s*", re.IGNORECASE)
 
 
-def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[SpectrumBatch]:
+def read_blocks(table: Table, grid: Grid, unit: Unit | None = None, ebv: object = None) -> Iterator[SpectrumBatch]:
     """Read spectra from a table in memory, some ten thousand at a time; a table without rows gives one empty batch.
 
     Parameters
@@ -45,10 +46,12 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
     table : array, Series, RecordBatch, Table, DataFrame or dict
         An array has shape (n, samples) or (n, untruncated), or is one spectrum; blue to red. A Series holds an array in
         each row. A dict holds columns, or the tables of astroquery's DataLink. A table has the columns ``flux``, or
-        ``bp`` and ``rp``, of arrays, or a column for each sample. What is masked is missing.
+        ``bp`` and ``rp``, of arrays, or a column for each sample. Masked values are missing.
     grid : Grid
     unit : {"per_sample", "per_pixel"}, optional
-        Of the fluxes, in e-/s; what the table's columns declare if absent, else per sample.
+        Of the fluxes, in e-/s. Default: the unit of the table's columns, or per sample if they have none.
+    ebv : float or array_like, shape (n,), optional
+        E(B-V) in front of the sources, mag, NaN where it is not known. Default: the table's column ``ebv``, if any.
 
     Yields
     ------
@@ -58,10 +61,13 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
     Raises
     ------
     InvalidInputError
-        If it is none of these, an array has the wrong shape, or the unit is none that is read.
+        If the table is of another kind, an array has the wrong shape, the unit cannot be read, or `ebv` does not fit.
     InvalidTableError
-        If the columns do not make spectra, or its identifiers are floats.
+        If the columns of spectra are incomplete, or the identifiers are floats.
     """
+    if ebv is not None:
+        yield from behind(read_blocks(table, grid, unit), ebv)
+        return
     kind = kind_of(table)
     if kind == "products":
         for product in products(table):
@@ -87,7 +93,7 @@ def read_blocks(table: Table, grid: Grid, unit: Unit | None = None) -> Iterator[
 
 
 def _whole(array: Any, grid: Grid) -> tuple[Any, Any]:
-    """Return an array's numbers, shape (n, length), and which are masked; None where none is."""
+    """Return an array's numbers, shape (n, length), and its mask of that shape or None."""
     try:
         values, mask = split_mask(array)
         if values.dtype.kind in "cbMmV":
@@ -121,7 +127,7 @@ def _from_array(values: Any, mask: Any, grid: Grid) -> SpectrumBatch:
 
 
 def _without(flux: FloatArray, hidden: Any) -> FloatArray:
-    """Return the fluxes with zero for what is masked: whatever lies below a mask, nobody shall compute with it."""
+    """Return the fluxes with zero for masked values: the numbers below a mask have no meaning."""
     return np.where(hidden, np.float32(0), flux)
 
 
@@ -129,17 +135,18 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
     for field in table.schema:
         if field.name.strip().lower() == SOURCE_ID and pyarrow.types.is_floating(field.type):
             raise InvalidTableError(FLOAT_IDS, [Detail(field.name, "floats")])
-        if _SAMPLES.fullmatch(field.name):  # before the columns are: XP_SAMPLED's are of another shape
+        if _SAMPLES.fullmatch(field.name):  # before the columns: XP_SAMPLED has another shape
             agreed(None, [(field.metadata or {}).get(UNIT, b"").decode()])
     if any(name.strip().lower().endswith("_coefficients") for name in table.schema.names):
         return _from_coefficients(table, grid)
     try:
-        chosen = table.select(choose_columns(table.schema, grid)).combine_chunks()
+        chosen = table.select(choose_columns(table.schema, grid, as_text=True)).combine_chunks()
     except InvalidTableError:
         if any(_SAMPLES.fullmatch(name) for name in table.schema.names):
             raise
         raise refusal(_sight(table, list(table.schema.names), grid)) from None
-    declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema]
+    dust = ebv_name(chosen.schema.names)
+    declared = [(field.metadata or {}).get(UNIT, b"").decode() for field in chosen.schema if field.name != dust]
     unit = agreed(unit, declared)
     chosen = chosen.cast(pyarrow.schema([field.remove_metadata() for field in chosen.schema]))
     batches = chosen.to_batches()
@@ -148,7 +155,7 @@ def _from_arrow(table: pyarrow.Table, grid: Grid, unit: Unit | None) -> Spectrum
 
 
 def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
-    """Read the archive's coefficients, as files of them are read."""
+    """Read the archive's coefficients as from a file."""
 
     def blocks(columns: Sequence[int], _numbers: Sequence[int]) -> Iterator[Block]:
         for batch in table.select(columns).combine_chunks().to_batches():
@@ -162,7 +169,7 @@ def _from_coefficients(table: pyarrow.Table, grid: Grid) -> SpectrumBatch:
 
 
 def _named_samples(table: Table, grid: Grid) -> Table:
-    """Return a DataFrame that was made of an array, whose columns are numbers, with names for them."""
+    """Name the columns of a DataFrame that was made from an array: they are numbers."""
     numbers = [name for name in table.columns if isinstance(name, int)]
     if numbers == list(range(grid.samples)):
         return table.rename(columns={number: f"flux_{number}" for number in numbers})
@@ -173,7 +180,7 @@ def _named_samples(table: Table, grid: Grid) -> Table:
 
 
 def _sight(table: Table, names: list[object], grid: Grid) -> Sight:
-    """Look at a table that has no columns of spectra by their names."""
+    """Look at a table without columns of spectra, for the message."""
     fields: list[pyarrow.Field] = []
     columns: list[pyarrow.Array] = []
     for name in names:
@@ -198,7 +205,7 @@ def _first_rows(column: Table) -> pyarrow.Array:
 
 
 def _to_arrow(table: Table, start: int, stop: int, grid: Grid) -> pyarrow.Table:
-    """Return some rows of the columns that may hold spectra, or name them."""
+    """Return some rows of the columns that may hold spectra or identifiers."""
     if kind_of(table) == "pyarrow":
         part = table.slice(start, stop - start)
         return part if isinstance(part, pyarrow.Table) else pyarrow.Table.from_batches([part])
@@ -209,6 +216,8 @@ def _to_arrow(table: Table, start: int, stop: int, grid: Grid) -> pyarrow.Table:
     naming = named_by(table)
     if naming is not None and naming in names and naming.strip().lower() == SOURCE_ID:
         wanted.append(naming)
+    if (dust := ebv_name(names)) is not None:
+        wanted.append(dust)
     if kind_of(table) == "polars":
         return table.select(wanted).slice(start, stop - start).to_arrow()
     if kind_of(table) == "pandas":

@@ -1,7 +1,7 @@
-"""From a table of predictions to its densities, and from their sample's distribution to a table. Imports neighbours.
+"""Densities from a table of predictions, and the redshift distribution of a sample as a table. Imports its neighbours.
 
-Densities mean something under the prior that they were made with, in the bins of the model that made them. Most formats
-say both in their metadata; from the others the columns that ``predict --stamp`` adds, or whoever asks, must say it.
+A density holds under the prior and in the bins that it was made with. Most formats name the model and the prior in
+their metadata; for the others, the columns that ``predict --stamp`` adds or the caller must name them.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _DENSITY, _CELL = "pdf", "pdf_"
 _NAMES = ("model", "prior", "quality")
 _NAMED: dict[str, Prior] = {"survey": "survey", "flat": "flat"}
 _SUM = 0.02
-"""By how much the integral of a density may differ from one: of its digits, not of its kind."""
+"""How far rounding may take the integral of a density from one."""
 
 FindBundle = Callable[[str | None], Bundle]
 """Returns the bundle of a name, ``name@version``, or the default one for None."""
@@ -56,17 +56,16 @@ def gather(
         With the column ``pdf`` of arrays, or columns ``pdf_0..``.
     find : callable
     model : str, optional
-        Where the table does not say it, or goes before what it says.
+        Overrides the table's own.
     prior : Prior, optional
-        The same; a table of predictions that were made under a prior of the user's needs it.
+        Overrides the table's own; needed where the predictions were made with a user's prior.
     check_rows : callable
         Called with the number of rows so far; raises where there are too many.
 
     Raises
     ------
     InvalidTableError
-        If there are no densities, their number of bins is not the model's, or it is not known under which prior they
-        hold.
+        If there are no densities, their number of bins is not the model's, or their prior is not known.
     UnsupportedByModelError
         If the model is a point model.
     UnknownModelError, InvalidRequestError
@@ -120,13 +119,13 @@ def _is_cell(name: str) -> bool:
 
 
 def _only(name: str, column: pyarrow.Array | None, before: str) -> str:
-    """Return what a column says, and has said before; raises InvalidTableError where rows differ."""
+    """Return the one value of a column in this block and before; raises InvalidTableError where rows differ."""
     values = [before] if before else []
     values += [str(value) for value in ([] if column is None else column.unique().to_pylist()) if value]
     if len(set(values)) > 1:
         first, other = list(dict.fromkeys(values))[:2]
         raise InvalidTableError(
-            f"the column {name} names {first[:80]} and {other[:80]}: a sample is of one model and one prior"
+            f"the column {name} names {first[:80]} and {other[:80]}: a sample needs one model and one prior"
         )
     return values[0] if values else ""
 
@@ -149,13 +148,13 @@ def _prior(bundle: Bundle, wanted: Prior | None, said: str | None) -> tuple[str,
         return said, _Weights(bins.edges, bins.prior(_NAMED[said]))
     if said is None:
         raise InvalidTableError(
-            "the table does not say under which prior its densities hold: name it (--prior survey or flat; over HTTP "
+            "the table does not name the prior of its densities: name it (--prior survey or flat; over HTTP "
             "?prior=flat), or predict with --stamp",
             [Detail("prior", "missing")],
         )
     raise InvalidTableError(
-        f"the densities hold under the prior {said[:40]!r}, which the table does not hold: predict with --prior flat, "
-        "or give the table of that prior",
+        f"the densities were made with the prior {said[:40]!r}, which the table does not contain: predict with --prior "
+        "flat, or give the table of that prior",
         [Detail("prior", "not survey or flat")],
     )
 
@@ -181,15 +180,15 @@ def _matrix(columns: list[pyarrow.Array], bins: int, model: str, before: int) ->
 
 
 def _refuse_other_numbers(pdf: NDArray[np.float64], edges: NDArray[np.float64], before: int) -> None:
-    """Refuse what is no density in these bins: its integral is not one, or it is negative."""
+    """Refuse numbers that are not a density in these bins: negative ones, or those whose integral is not one."""
     with np.errstate(invalid="ignore", over="ignore"):
         wrong = (np.abs(pdf @ np.diff(edges) - 1) > _SUM) | (pdf < 0).any(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InvalidTableError(
-            f"row {before + row}: the numbers in pdf are no probability density in the model's bins, whose integral is "
-            "one: name the model that made them, or give the table as predict wrote it",
-            [Detail(f"row {before + row}", "no density")],
+            f"row {before + row}: the numbers in pdf are not a probability density in the model's bins, whose integral "
+            "is one: name the model that made them, or give the table as predict wrote it",
+            [Detail(f"row {before + row}", "not a density")],
         )
 
 
@@ -223,9 +222,7 @@ def distribution_table(found: SampleDistribution, width: float, about: Mapping[s
             described(
                 "z_high", pyarrow.float64(), "", "Upper end of the interval of redshift", "src.redshift;stat.max"
             ),
-            described(
-                "n", pyarrow.float64(), "", "Galaxies of the sample in it; none where it is not known", "meta.number"
-            ),
+            described("n", pyarrow.float64(), "", "Galaxies of the sample in the interval, if known", "meta.number"),
             described("error", pyarrow.float64(), "", "Standard error of n", "stat.error;meta.number"),
         ],
         metadata={**about, **summary(found)},
@@ -235,7 +232,7 @@ def distribution_table(found: SampleDistribution, width: float, about: Mapping[s
 
 
 def summary(found: SampleDistribution) -> dict[str, str]:
-    """Return what a table says of the sample as a whole."""
+    """Return the metadata on the whole sample: its size, the mean redshift and its error."""
     known = {"galaxies": str(found.rows)}
     if found.constrained:
         known |= {"redshift_mean": f"{found.mean:.6f}", "redshift_mean_error": f"{found.mean_error:.6f}"}
@@ -243,14 +240,14 @@ def summary(found: SampleDistribution) -> dict[str, str]:
 
 
 def ensemble(found: SampleDistribution, about: Mapping[str, str]) -> tuple[pyarrow.RecordBatch, dict[str, str]]:
-    """Return the distribution as a density, and behind it those of samples drawn again, for a file of qp.
+    """Return the distribution and its bootstrap replicas as densities, for a qp file.
 
     Returns
     -------
     RecordBatch
         The columns ``kind``, ``estimate`` or ``bootstrap``, and ``pdf``.
     dict
-        What its writer is told, the edges of the bins among it.
+        Metadata for the writer, with the edges of the bins.
     """
     widths = np.diff(found.edges)
     densities = np.vstack([found.probability[None], found.replicas]) / widths

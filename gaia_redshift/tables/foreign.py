@@ -1,4 +1,4 @@
-"""Files that are no table of a format that is read, known by how they begin. Imports its neighbours."""
+"""Refusing files of other formats, recognised by their first bytes. Imports its neighbours."""
 
 import re
 
@@ -18,7 +18,7 @@ _BYTES = {
     b"SQLite format 3": "a database (SQLite): write the table as CSV or Parquet",
     b"Obj\x01": "Avro: write the table as Parquet or CSV",
     b"ORC": "ORC: write the table as Parquet or CSV",
-    b"FEA1": "Feather of version 1: write it anew (pandas.read_feather and to_feather), or as Parquet",
+    b"FEA1": "Feather of version 1: write it again (pandas.read_feather and to_feather), or as Parquet",
     b"RDX": "data of R: write the table with write.csv",
     b"RDA": "data of R: write the table with write.csv",
     b"$FL": "data of SPSS: write the table as CSV",
@@ -31,7 +31,7 @@ _BYTES = {
     b"\x80\x04": "a pickle, which is not read: write the table as Parquet, FITS or CSV (in pandas, to_parquet)",
     b"\x80\x05": "a pickle, which is not read: write the table as Parquet, FITS or CSV (in pandas, to_parquet)",
 }  # fmt: skip
-"""What begins so, and what to do with it."""
+"""First bytes, what such a file is, and what to do with it."""
 
 _TAR = (b"ustar\x0000", b"ustar  \x00")
 _TAR_PLACE = 257
@@ -43,7 +43,7 @@ _LATEX = (r"\begin", r"\documentclass", r"\hline", r"\startdata", r"\table")
 
 
 def refuse_foreign(start: bytes) -> None:
-    """Refuse what is known and not read.
+    """Refuse a file of a known format that is not read.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def refuse_foreign(start: bytes) -> None:
     MalformedBodyError
         The message says what it is, and what to do with it.
     """
-    # What begins with letters may be the name of a column: it needs bytes that no text has.
+    # A mark made of letters may be the name of a column: the start must also hold bytes that text does not have.
     for mark, what in _BYTES.items():
         if start.startswith(mark) and (not mark[:1].isalpha() or b"\0" in start or b"1AY&SY" in start[:10]):
             raise MalformedBodyError(f"the file is not CSV or any other table that is read, it is {what}")
@@ -68,13 +68,13 @@ def refuse_foreign(start: bytes) -> None:
 
 
 def _text(text: str) -> str:
-    """Return what text is that is no delimited table; empty if it may be one."""
+    """Return what a text is that is not a delimited table; empty if it may be one."""
     lowered = text[:4096].lower()
     lines = [line.rstrip() for line in text.splitlines()[:12] if line.strip()]
     first, second = (*lines, "", "")[:2]
     kinds = {
         _markup(text, lowered): text.startswith("<"),
-        f"JSON, and no JSON lines: {HOW_TO_WRITE}": text.startswith(("[", "{")),
+        f"JSON, but not JSON lines: {HOW_TO_WRITE}": text.startswith(("[", "{")),
         _written("LaTeX", "latex"): text.startswith("\\") and any(mark in lowered for mark in _LATEX),
         _written("a table of IPAC", "ipac"): text.startswith("\\")
         or (second.startswith("|") and second.split("|")[1].strip().lower() in _IPAC_TYPES),
@@ -90,14 +90,14 @@ def _written(what: str, form: str) -> str:
 
 
 def _markup(text: str, lowered: str) -> str:
-    """Return what a text is that begins with ``<`` and is no VOTable."""
+    """Return what a text is that begins with ``<`` and is not a VOTable."""
     if "<html" in lowered or lowered.startswith(("<!doctype html", "<head", "<body", "<table", "<div", "<p>", "<h1")):
         title = _TITLE.search(text[:4096])
         named = f", {title[1][:60]!r}" if title else ""
         if "<table" in text.lower():
             return _written(f"a web page with a table (HTML{named})", "html")
         return (
-            f"a web page (HTML{named}), as a server sends where a download fails or one has to log in: open it in a "
+            f"a web page (HTML{named}), such as a server sends when a download fails or needs a login: open it in a "
             "browser, and download the table again"
         )
-    return "XML, and no VOTable: download or write the table as VOTable, FITS or CSV"
+    return "XML, but not a VOTable: download or write the table as VOTable, FITS or CSV"

@@ -1,4 +1,4 @@
-"""The formats of tables, and how a file's is found: by its content, then its name, then its media type.
+"""The formats of tables. A file's format is found by its content, then its name, then its media type.
 
 Imports its neighbours; a format's reader and writer are loaded when they are first used.
 """
@@ -103,7 +103,7 @@ QP = Format("qp", "FITS of qp", (".qp.fits",), ("application/fits",), writes="wr
 """Densities as an ensemble of the package qp (qp-prob): written only, and only with densities."""
 
 WRITTEN = tuple(extension for one in FORMATS.values() if one.writes for extension in one.extensions[:1])
-"""The usual extensions of what can be written."""
+"""The usual extensions of the formats that can be written."""
 
 PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
 
@@ -126,14 +126,14 @@ def format_of_content(start: bytes) -> Format | None:
 
 
 def format_of_name(name: str) -> Format | None:
-    """Return the format that a file's name tells of, such as ``spectra.csv.gz``."""
+    """Return the format of a file's name, such as ``spectra.csv.gz``."""
     path = PurePath(name.lower())
     suffix = PurePath(path.stem).suffix if path.suffix in PACKED else path.suffix
     return next((one for one in FORMATS.values() if suffix in one.extensions), None)
 
 
 def format_of_media_type(media_type: str) -> Format | None:
-    """Return the format that a media type without parameters stands for."""
+    """Return the format of a media type without parameters."""
     return next((one for one in FORMATS.values() if media_type.lower() in one.media_types), None)
 
 
@@ -153,15 +153,15 @@ def format_to_write(name: str) -> Format:
 
 
 def check_densities(written: Format, pdf: bool) -> None:
-    """Refuse a file of densities without densities; raises InvalidInputError."""
+    """Raise InvalidInputError if a qp file was asked for without densities."""
     if written is QP and not pdf:
         raise InvalidInputError("a qp file holds densities: ask for them too (--pdf, or pdf=true)")
 
 
 def settle(table: Table, found: Recognised, written: Format) -> None:
-    """Find the types of the columns that pass through a table, where what is written needs them.
+    """Find the types of the carried columns if the output's format needs them.
 
-    From CSV to CSV every cell stays the text that it is.
+    From CSV to CSV every cell is copied as text.
     """
     if written.name != "csv" or not table.format.startswith("csv"):
         table.settle(found.others)
@@ -169,7 +169,7 @@ def settle(table: Table, found: Recognised, written: Format) -> None:
 
 @contextmanager
 def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Table]:
-    """Open a table of whatever format, packed or not.
+    """Open a table of any format that is read, compressed or not.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def opened(file: IO[bytes], name: str = "", media_type: str = "") -> Iterator[Ta
     Raises
     ------
     InvalidTableError, MalformedBodyError
-        If it is empty, damaged or of no format that is read.
+        If it is empty, damaged or of another format.
     """
     source = file if file.seekable() else spooled(file)
     content: IO[bytes] = source
@@ -209,7 +209,7 @@ def _format_name(name: str) -> str:
 
 
 def _opened(content: IO[bytes], name: str, media_type: str = "") -> Table:
-    """Open a table that is not packed."""
+    """Open a table that is not compressed."""
     start = content.read(BEGIN_BYTES)
     content.seek(0)
     if not start:
@@ -217,7 +217,7 @@ def _opened(content: IO[bytes], name: str, media_type: str = "") -> Table:
     found = format_of_content(start)
     if found is None:
         refuse_foreign(start)
-        found = FORMATS["csv"]  # whatever its name: no other format begins like this
+        found = FORMATS["csv"]  # with any name: no other format begins like this
     table = found.open(content)
     said = format_of_name(name) or format_of_media_type(media_type)
     if found.name == "csv" and said is not None and said.name not in ("csv", "ecsv"):

@@ -1,4 +1,4 @@
-"""Which column of a table names its spectra, whatever program named the column. Imports `spectra` and `errors`."""
+"""Finding the column that identifies a table's spectra. Imports `spectra` and `errors`."""
 
 import re
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ IDENTIFIERS = (
     SOURCE_ID, "sourceid", "gaia_source_id", "gaia_dr3_source_id", "dr3_source_id", "source_id_dr3", "designation",
     "gaia_designation", "objid", "obj_id", "object_id", "objectid", "id",
 )  # fmt: skip
-"""What columns of identifiers are called, without regard to case, to blanks and hyphens for underscores, and to a mark
-of comments in front; the first that is there is taken."""
+"""Names of identifier columns; the first that a table has is used. Case, a comment mark in front, and blanks or hyphens
+instead of underscores do not matter."""
 
 
 def source_id_field(description: str = "Gaia's identifier of the source") -> pyarrow.Field:
@@ -36,7 +36,7 @@ def find_identifier(names: Sequence[str]) -> int | None:
         If there are two columns ``source_id``.
     """
     plain = [re.sub(r"[ -]", "_", name.strip().lower().lstrip("#!%").strip(" '\"")) for name in names]
-    # The plain name itself goes before one with a mark; a name that several columns have says nothing, but for Gaia's.
+    # The exact name has priority over one with a mark; any other name must be unique.
     exact = [place for place, name in enumerate(names) if name.strip().lower() == SOURCE_ID]
     if len(exact) > 1:
         raise InvalidTableError(f"duplicate column {SOURCE_ID}", [Detail(SOURCE_ID, "duplicate")])
@@ -52,7 +52,7 @@ def named_ids(names: Sequence[str], place: int | None) -> str:
 def identifier_column(schema: pyarrow.Schema) -> int | None:
     """Return the position of the column that names the spectra.
 
-    None where no column does, or the one of another name than ``source_id`` has a type that names nothing.
+    None if there is none, or if a column other than ``source_id`` has a type that cannot hold identifiers.
 
     Raises
     ------

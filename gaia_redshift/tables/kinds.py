@@ -1,6 +1,6 @@
-"""Which library a table belongs to, its columns, and what names its rows. Imports `spectra`, `errors`, `columns`.
+"""A table's library, its columns and its identifiers. Imports `spectra`, `errors` and its neighbours.
 
-Known by what they are, not by import: nothing here makes a user install any of these libraries.
+Tables are recognised by their type: pandas, polars and astropy are not imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
-from gaia_redshift.spectra import Identifier, read_identifiers
+from gaia_redshift.spectra import FLOAT_IDS, Identifier, read_identifiers
 from gaia_redshift.tables.identifiers import find_identifier
 
 Table: TypeAlias = Any
@@ -19,7 +19,7 @@ _LIBRARIES = ("pyarrow", "pandas", "polars", "astropy")
 
 
 def is_table(table: object) -> bool:
-    """Say whether this is a table or a Series of another library, and not an array."""
+    """Return whether this is a table or a Series, not an array."""
     try:
         return kind_of(table) != "numpy"
     except InvalidInputError:
@@ -39,11 +39,18 @@ def kind_of(table: object) -> str:
     kind = next((base.__module__.partition(".")[0] for base in type(table).__mro__ if _is_table(base)), None)
     if kind is None:
         name = type(table).__name__
-        way_out = {"LazyFrame": " (collect() makes it one)", "Row": " (table[:1] is one)"}.get(name, "")
+        way_out = _WAYS_OUT.get(name, "")
         raise InvalidInputError(
-            f"{name} is no table{way_out}: give an array of spectra, or a table of pyarrow, pandas, polars or astropy"
+            f"{name} is not a table{way_out}: give an array of spectra or a table of pyarrow, pandas, polars or astropy"
         )
     return kind
+
+
+_WAYS_OUT = {
+    "LazyFrame": " (collect() makes it one)",
+    "Row": " (table[:1] is one)",
+    **dict.fromkeys(("str", "PosixPath", "WindowsPath"), " (gaia_redshift.read(path) reads one)"),
+}
 
 
 def _is_table(base: type) -> bool:
@@ -51,7 +58,7 @@ def _is_table(base: type) -> bool:
 
 
 def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
-    """Return what a table's rows are called, each in its own type, and the column that says so; None where none does.
+    """Return the name of the identifier column and the identifiers, each in its own type; None, None without one.
 
     Raises
     ------
@@ -66,15 +73,31 @@ def identifiers(table: Table) -> tuple[str | None, Sequence[Identifier] | None]:
     name = named_by(table)
     if name is None:
         return None, None
-    column = table[name] if name in column_names(table) else table.index
     try:
-        return name, read_identifiers(column)
+        return name, read_identifiers(_naming_column(table, name))
     except ValueError as error:
-        raise InvalidTableError(str(error), [Detail(name, "no identifiers")]) from None
+        raise InvalidTableError(str(error), [Detail(name, "needs integers or text")]) from None
+
+
+def refuse_float_identifiers(table: Table) -> None:
+    """Raise InvalidTableError if what names the rows of a table are floats, as text too."""
+    kind = kind_of(table)
+    name = None if kind in {"numpy", "series", "products"} else named_by(table)
+    if name is None or getattr(getattr(_naming_column(table, name), "dtype", None), "kind", "") in {"i", "u"}:
+        return
+    try:
+        identifiers(table)
+    except InvalidTableError as error:
+        if error.message == FLOAT_IDS:
+            raise
+
+
+def _naming_column(table: Table, name: str) -> Any:
+    return table[name] if name in column_names(table) else table.index
 
 
 def column_names(table: Table) -> list[object]:
-    """Return the names of a table's columns; none of an array or a Series."""
+    """Return the names of a table's columns; an array or a Series has none."""
     kind = kind_of(table)
     if kind in {"numpy", "series"}:
         return []
@@ -86,7 +109,7 @@ def column_names(table: Table) -> list[object]:
 
 
 def named_by(table: Table) -> str | None:
-    """Return the column that names the rows, or pandas' index where it is called so; None where none does."""
+    """Return the name of the identifier column, or of pandas' index if that holds them; None if there is none."""
     names = [name for name in column_names(table) if isinstance(name, str)]
     index = getattr(getattr(table, "index", None), "name", None)
     if isinstance(index, str) and index.strip().lower() not in {name.strip().lower() for name in names}:
@@ -96,7 +119,7 @@ def named_by(table: Table) -> str | None:
 
 
 def products(table: Mapping[str, Any]) -> list[Any]:
-    """Return the tables that astroquery's DataLink gives, by product; none of a dict of columns."""
+    """Return the tables in a dict of astroquery's DataLink; an empty list for a dict of columns."""
     found = [one for value in table.values() for one in (value if isinstance(value, list | tuple) else [value])]
     tables = [one.to_table() if hasattr(one, "to_table") else one for one in found]
     return tables if tables and all(hasattr(one, "colnames") for one in tables) else []

@@ -43,7 +43,7 @@ def opened_zip(file: IO[bytes], open_table: Open, format_of: Callable[[str], str
     Raises
     ------
     InvalidTableError, MalformedBodyError
-        If it is damaged, holds other things than tables of one format and the same columns, or unpacks too far.
+        If it is damaged, its tables differ in format or columns, or it unpacks to far more than its size.
     """
     try:
         with zip_archive(file) as archive:
@@ -98,7 +98,7 @@ def _named(member: zipfile.ZipInfo) -> str:
 
 
 class ZipTable:
-    """The members of an archive, one behind the other: a table whose columns are those of the first.
+    """The members of an archive as one table, with the columns of the first.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class ZipTable:
 
     @contextmanager
     def _opened(self, member: zipfile.ZipInfo) -> Iterator[Table]:
-        """Open a member; what is wrong with it is said with its name."""
+        """Open a member; errors name it."""
         try:
             with unpacked_member(self._archive, member, self._members, self._size) as content:
                 yield self._open(content, _base(member))

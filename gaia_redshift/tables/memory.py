@@ -1,7 +1,7 @@
-"""Columns of NumPy, pandas, astropy and polars as Arrow's: what is masked becomes null, a unit goes into the metadata.
+"""Columns of NumPy, pandas, astropy and polars as Arrow's: masked values become null, units go into the metadata.
 
-Known by what they can do, not by import: nothing here makes a user install any of these libraries. Imports `spectra`
-and `errors` of the project.
+They are recognised by their attributes: pandas, astropy and polars are not imported. Imports `spectra` and `errors` of
+the project.
 """
 
 from typing import Any
@@ -14,17 +14,17 @@ from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import Unit, declared_unit
 
 UNIT = b"unit"
-"""Of a column, in the metadata of its field."""
+"""Key of a column's unit in the metadata of its field."""
 
 
 def unit_of(values: object) -> str:
-    """Return the unit that a column or an array says it has, as text; empty if it says none."""
+    """Return the unit of a column or an array as text; empty if it has none."""
     unit = getattr(values, "unit", None)
     return "" if unit is None else str(unit)
 
 
 def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
-    """Return the unit of the fluxes from what the caller says and what the columns declare."""
+    """Return the unit of the fluxes from the caller's option and the units of the columns."""
     try:
         said = {found for text in declared if (found := declared_unit(text)) is not None}
     except ValueError as error:
@@ -32,13 +32,13 @@ def agreed(unit: Unit | None, declared: list[str]) -> Unit | None:
     wanted = said if unit is None else said | {unit}
     if len(wanted) > 1:
         raise InvalidInputError(
-            f"the fluxes are said to be {' and '.join(sorted(wanted))}: convert one band, or take the wrong unit off"
+            f"the fluxes have the units {' and '.join(sorted(wanted))}: convert one band, or remove the wrong unit"
         )
     return next(iter(said), unit)
 
 
 def split_mask(values: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Return the numbers of an array or column without unit, and which are masked; None where none is.
+    """Return the numbers of an array or column without unit, and their mask or None.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def _is_masked(value: object) -> bool:
 
 
 def to_arrow_column(values: object) -> pyarrow.Array:
-    """Return a column of numbers, text, or arrays; a row that is an array may have a mask of its own.
+    """Return a column of numbers, text, or arrays; a row that is an array may have its own mask.
 
-    A list stands for a column of objects.
+    A list is a column of objects.
 
     Raises
     ------
@@ -95,10 +95,13 @@ def _mask(data: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> NDArray[
 
 
 def _objects(rows: list[object]) -> pyarrow.Array:
-    """Return what stands in a column of objects: arrays of any lengths, numbers, text."""
+    """Return a column of objects: arrays of any lengths, numbers or text."""
+    cells = [_object(row) for row in rows]
     try:
-        return pyarrow.array([_object(row) for row in rows], from_pandas=True)
+        return pyarrow.array(cells, from_pandas=True)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
+        if all(cell is None or isinstance(cell, str | int | float | np.number) for cell in cells):
+            return pyarrow.array([cell if cell is None else str(cell) for cell in cells])  # as pandas reads a bad cell
         kinds = sorted({type(row).__name__ for row in rows if row is not None})
         raise ValueError(f"a column holds {', '.join(kinds[:4])}, which cannot be read as one type") from error
 

@@ -1,7 +1,7 @@
-"""Which columns of a table make its spectra, how, and of which release of Gaia. Imports its neighbours.
+"""Finding a table's spectra: their columns, their kind and their Gaia release. Imports its neighbours.
 
-Columns are known by their names without regard to case, by the lengths of the arrays in them, and by their units. What
-was recognised is said in a sentence, so that nothing is guessed in silence.
+Columns are recognised by their names, in any case, by the lengths of their arrays, and by their units. A sentence tells
+the user what was recognised.
 """
 
 import re
@@ -13,9 +13,14 @@ import pyarrow
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.spectra import DR3, GRIDS, Grid, Release
 from gaia_redshift.spectra.releases import named_release, release_of_grid
-from gaia_redshift.tables.calibrated import refuse_calibrated_arrays, refuse_calibrated_columns
+from gaia_redshift.tables.calibrated import (
+    refuse_calibrated_columns,
+    refuse_calibrated_length,
+    refuse_calibrated_unit,
+)
 from gaia_redshift.tables.coefficients import find_coefficients, refuse_duplicates
 from gaia_redshift.tables.columns import find_layout
+from gaia_redshift.tables.extinction import find_ebv, told
 from gaia_redshift.tables.identifiers import identifier_column, named_ids
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
@@ -34,13 +39,13 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     ----------
     table : Table
     grid : Grid, optional
-        Of the model that will read them: whose samples a table without any mark is taken for; DR3's by default.
+        The model's, for a table that does not name its own; DR3's by default.
 
     Raises
     ------
     InvalidTableError
-        If there are none, they are calibrated ones, a column that matters is duplicate, or what the table says of its
-        release contradicts its columns.
+        If there are none, they are externally calibrated, one of their columns is duplicate, or the table names another
+        release than its columns have.
     """
     schema = table.schema
     names = [name.strip().lower() for name in schema.names]
@@ -62,12 +67,15 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     source_id = identifier_column(schema)
     spectrum = _spectrum_columns(names, found)
     others = tuple(position for position in range(len(names)) if position not in spectrum)
-    sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{named_ids(schema.names, source_id)}"
-    return replace(found, source_id=source_id, others=others, sentence=sentence)
+    ebv = find_ebv(schema)
+    sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{told(ebv)}"
+    return replace(
+        found, source_id=source_id, others=others, sentence=sentence + named_ids(schema.names, source_id), ebv=ebv
+    )
 
 
 def _not_read(schema: pyarrow.Schema, names: Sequence[str], found: Recognised) -> str:
-    """Return the end of a sentence about other columns of fluxes than those that are read; empty where none are."""
+    """Return the end of a sentence that names columns of fluxes that are not read; empty if there are none."""
     used = set(found.columns)
     others = [
         match[1] + (match[2] and "_..")
@@ -77,7 +85,7 @@ def _not_read(schema: pyarrow.Schema, names: Sequence[str], found: Recognised) -
         and (match[2] or is_array(schema.field(place).type))
     ]
     named = [kind for kind in dict.fromkeys(others) if not kind.endswith("..") or others.count(kind) > 1]
-    return f"; {' and '.join(named)} are there too, and not read" if named else ""
+    return f"; {' and '.join(named)} are not read" if named else ""
 
 
 def _named_by(table: Table) -> Release | None:
@@ -88,7 +96,7 @@ def _named_by(table: Table) -> Release | None:
 
 
 def _grid(table: Table, says: Release | None, otherwise: Grid) -> Grid:
-    """Return the grid that a table of samples says it is on, or the one that is expected where it says nothing."""
+    """Return the grid that a table of samples names, or else the expected one."""
     said = table.said.get("grid_id")
     if said is not None and said not in GRIDS:
         raise InvalidTableError(
@@ -120,22 +128,26 @@ def _arrays(table: Table, names: Sequence[str], grid: Grid) -> Recognised | None
             [Detail(_BAND, "a row for each band")],
         )
     if found not in (["flux"], ["bp", "rp"]):
-        raise InvalidTableError("give either the column flux, or bp and rp", [Detail(found[0], "does not stand alone")])
+        raise InvalidTableError(
+            "give either the column flux, or bp and rp", [Detail(found[0], f"found {', '.join(found)}")]
+        )
     refuse_duplicates(names, found)
     bands = {band: (names.index(band),) for band in found}
-    refuse_calibrated_arrays(table, bands)
-    _refuse_single_values(table, bands)
+    _refuse_by_content(table, bands)
     lengths = " and ".join(f"{band} of {' or '.join(map(str, grid.lengths[band]))} samples" for band in found)
     sentence = f"{grid.release} samples in e-/s, from the array column{'s' * (len(found) > 1)} {lengths}"
     return Recognised("arrays", bands, _release(grid), grid, None, {}, (), sentence)
 
 
-def _refuse_single_values(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse columns of text that turn out to hold a number in each row, by the first rows."""
+def _refuse_by_content(table: Table, bands: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse calibrated spectra, and columns of text that hold a number in each row, by their unit and first rows."""
     positions = [position for (position,) in bands.values()]
+    refuse_calibrated_unit(table.schema, positions)
     first = next(iter(table.blocks(positions, positions)), None)
     for band, column in zip(bands, () if first is None else first.columns.columns, strict=False):
-        if (found := lengths_of(column)) <= {0, 1} and 1 in found and is_number(column.type):
+        found = lengths_of(column)
+        refuse_calibrated_length(found)
+        if found <= {0, 1} and 1 in found and is_number(column.type):
             raise _single_values(band)
 
 
@@ -148,12 +160,12 @@ def _single_values(band: str) -> InvalidTableError:
 
 
 def _has_samples(names: Sequence[str]) -> bool:
-    """Say whether there are columns for single samples: then one named `bp` is a magnitude rather than an array."""
+    """Return whether there are columns for single samples: then a column `bp` is a magnitude, not an array."""
     return sum(name.startswith(("flux_", "bp_", "rp_")) and name[3:].lstrip("x_").isdecimal() for name in names) > 1
 
 
 def _samples(table: Table, grid: Grid) -> Recognised:
-    """Recognise a column for each sample."""
+    """Recognise spectra with one column per sample."""
     schema = table.schema
     try:
         layout = find_layout(schema.names, grid)
@@ -179,7 +191,7 @@ def _release(grid: Grid) -> str:
 
 
 def _spectrum_columns(names: Sequence[str], found: Recognised) -> set[int]:
-    """Return the columns that are of the spectrum: the fluxes or coefficients, their errors and correlations."""
+    """Return the columns of the spectrum: the fluxes or coefficients, their errors and correlations."""
     if found.kind != "coefficients":
         return set(found.columns)
     parts = ("coefficients", "coefficient_errors", "coefficient_correlations", "coefficient_covariances")

@@ -1,4 +1,4 @@
-"""What was found of a table's spectra: their columns, their release, their grid. Imports `spectra` of the project."""
+"""The spectra found in a table: their columns, release and grid. Imports `spectra` of the project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +34,8 @@ class Recognised:
         What was recognised, in words.
     basis_ids : mapping
         Of coefficients: ``bp`` and ``rp`` to the columns that name their bases, where they are there.
+    ebv : int, optional
+        The column with the E(B-V) to correct for.
     """
 
     kind: Kind
@@ -45,10 +47,11 @@ class Recognised:
     others: tuple[int, ...]
     sentence: str
     basis_ids: Mapping[str, int] = field(default_factory=dict)
+    ebv: int | None = None
 
     @property
     def header(self) -> str:
-        """The sentence as a header of HTTP holds it."""
+        """The sentence as the value of an HTTP header."""
         text = self.sentence.encode("ascii", "replace").decode()[:_HEADER_CHARACTERS]
         return "".join(mark if mark.isprintable() else "?" for mark in text)
 

@@ -1,6 +1,6 @@
-"""Columns of numbers or of arrays, whatever they are made of, as matrices. Imports `spectra` and `text` of the project.
+"""Columns of numbers, of arrays or of text as matrices. Imports `spectra` and its neighbours.
 
-What is wrong in a row is found for all rows at once; only the reason of a bad row is put into words one by one.
+All rows are checked at once; only the messages on bad rows are made one by one.
 """
 
 import re
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from gaia_redshift.spectra import Problem
 from gaia_redshift.tables import text
+from gaia_redshift.tables.buffers import numbers, valid
 
 types = pyarrow.types
 
 
 @dataclass(slots=True)
 class Samples:
-    """The samples of one band: values of shape (n, length), and what is wrong in which row."""
+    """The samples of one band: values of shape (n, length), and the problems of rows."""
 
     values: NDArray[np.generic]
     problems: dict[int, tuple[str, Problem]] = field(default_factory=dict)
-    """Row number to where in the row, such as ``flux[3]``, and what."""
+    """Row number to the place in the row, such as ``flux[3]``, and the problem."""
 
 
 def is_array(kind: pyarrow.DataType) -> bool:
@@ -74,9 +75,9 @@ def from_columns(names: Sequence[str], columns: Sequence[pyarrow.Array], *, deci
             values[:, index], missing[:, index], wrong[:, index] = found.values, found.missing, found.wrong
             continue
         plain = column.cast(pyarrow.float64()) if types.is_decimal(column.type) else column
-        values[:, index] = plain.to_numpy(zero_copy_only=False)
+        values[:, index] = numbers(plain)
         if column.null_count:
-            missing[:, index] = column.is_null().to_numpy(zero_copy_only=False)
+            missing[:, index] = ~valid(column)
     samples = Samples(values)
     bad = missing | wrong
     for row in np.flatnonzero(bad.any(axis=1)).tolist():
@@ -97,16 +98,16 @@ _UNITS = re.compile(
 
 
 def _kind_of_row(name: str, cell: str) -> str:
-    """Return what a row is in which no flux is a number, as the end of a sentence."""
+    """Return the end of a sentence that says what a row without any number may be."""
     if cell.lower() == name.lower():
-        return ": the header stands here once more, take the row out"
+        return ": the header is repeated here, remove the row"
     if _UNITS.fullmatch(cell):
-        return ": a row of units or types? Take it out, and say the unit with --unit or unit="
-    return ", and nor is any other flux of the row: a footer or a note? Take it out"
+        return ": a row of units or types? Remove it, and give the unit with --unit or unit="
+    return ", nor is any other flux of the row: a footer or a note? Remove it"
 
 
 def empty(at: str) -> tuple[str, Problem]:
-    """Return the problem of a value that is not there."""
+    """Return the problem of a missing value."""
     return at, Problem("missing_value", f"{at} is empty")
 
 
@@ -129,7 +130,7 @@ def from_arrays(name: str, column: pyarrow.Array, allowed: tuple[int, ...]) -> S
     if not is_array(column.type):  # text whose cells turned out to be single numbers
         column = pyarrow.FixedSizeListArray.from_arrays(column, 1)
     starts, lengths = places(column)
-    there = column.is_valid().to_numpy(zero_copy_only=False) & (lengths > 0)
+    there = valid(column) & (lengths > 0)
     good = there & np.isin(lengths, allowed)
     length = int(lengths[np.argmax(good)]) if good.any() else allowed[0]
     good &= lengths == length
@@ -171,7 +172,7 @@ def places(column: pyarrow.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     if types.is_fixed_size_list(column.type):
         size = column.type.list_size
         return np.arange(rows, dtype=np.int64) * size + column.offset * size, np.full(rows, size, np.int64)
-    offsets = column.offsets.to_numpy().astype(np.int64)
+    offsets = numbers(column.offsets).astype(np.int64)
     return offsets[:-1], np.diff(offsets)
 
 
@@ -184,19 +185,18 @@ def lengths_of(column: pyarrow.Array) -> set[int]:
     if not is_array(column.type):
         return {1}
     _, lengths = places(column)
-    there = column.is_valid().to_numpy(zero_copy_only=False)
+    there = valid(column)
     return set(np.where(there, lengths, 0).tolist())
 
 
 def _gather(values: Any, starts: NDArray[np.int64], good: NDArray[np.bool_], length: int) -> NDArray[np.generic]:
-    """Return the good rows' values, shape (n, length); a view where they lie one behind the other."""
+    """Return the good rows' values, shape (n, length); a view if they are contiguous."""
     rows = len(starts)
     if types.is_decimal(values.type):
         values = values.cast(pyarrow.float64())
     if good.all() and rows and starts[-1] - starts[0] == (rows - 1) * length:
-        flat: NDArray[np.generic] = values.slice(starts[0], rows * length).to_numpy(zero_copy_only=False)
-        return flat.reshape(rows, length)
-    flat = values.to_numpy(zero_copy_only=False)
+        return numbers(values.slice(starts[0], rows * length)).reshape(rows, length)
+    flat = numbers(values)
     matrix = np.zeros((rows, length), flat.dtype)
     matrix[good] = flat[starts[good][:, None] + np.arange(length)]
     return matrix

@@ -1,7 +1,7 @@
-"""A table of one source that says whose it is beside its columns, or by its file's name. Imports its neighbours.
+"""Tables of one source whose ``source_id`` is not a column. Imports its neighbours.
 
-The archive's files of one source may have ``source_id`` as a PARAM of the VOTable, in the metadata of ECSV, or as the
-keyword SOURCEID of FITS; the last resort is ``XP_CONTINUOUS-Gaia DR3 5937083312263887616.csv``.
+The archive's files of one source may have it as a PARAM of the VOTable, in the metadata of ECSV, as the FITS keyword
+SOURCEID, or in the file's name alone, such as ``XP_CONTINUOUS-Gaia DR3 5937083312263887616.csv``.
 """
 
 import re
@@ -19,12 +19,12 @@ _WHOLE = re.compile(r"\d{1,19}")
 
 
 def named_by_file(table: Table, name: str) -> Table:
-    """Return a table of coefficients with the column ``source_id`` that it has not, where the file says whose it is.
+    """Add the column ``source_id`` to a table of coefficients without one, if the file gives it elsewhere.
 
     Parameters
     ----------
     table : Table
-        Any other table, or one with identifiers, is given back as it is.
+        Any other table, or one with identifiers, is returned unchanged.
     name : str
         Of the file.
     """
@@ -41,7 +41,7 @@ def named_by_file(table: Table, name: str) -> Table:
 
 
 class OneSource:
-    """A table with one more column in front: the identifier of the one source whose it is.
+    """A table of one source, with its identifier as an additional first column.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class OneSource:
 
     @property
     def said(self) -> Mapping[str, str]:
-        """What the file says of itself."""
+        """The file's metadata."""
         return self._table.said
 
     def settle(self, columns: Sequence[int]) -> None:

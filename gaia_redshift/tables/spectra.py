@@ -1,6 +1,5 @@
-"""Columns to spectra: the one place where a table of any format becomes a `SpectrumBatch`. Imports its neighbours."""
+"""Making spectra of the columns of a table of any format. Imports its neighbours."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,20 @@ import pyarrow
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidTableError, UnsupportedByModelError
-from gaia_redshift.spectra import FLOAT_IDS, RELEASES, Basis, FloatArray, Grid, Problem, SpectrumBatch, Unit, narrow
+from gaia_redshift.spectra import (
+    FLOAT_IDS,
+    RELEASES,
+    Basis,
+    FloatArray,
+    Grid,
+    Problem,
+    SpectrumBatch,
+    Unit,
+    is_float_text,
+    narrow,
+)
 from gaia_redshift.tables.bases import unknown_bases, with_basis_ids
+from gaia_redshift.tables.extinction import with_ebv
 from gaia_redshift.tables.memory import agreed
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import Samples, as_text, from_arrays, from_columns, is_text
@@ -19,9 +30,6 @@ from gaia_redshift.tables.table import UNIT, Block, Table, about, described
 
 _MATRIX: dict[str, Any] = {"bp": "BP", "rp": "RP"}
 _RATIO = ("Median signal-to-noise ratio of the samples of the band", "stat.snr")
-
-_FLOAT = re.compile(r"[-+]?\d+\.\d*([eE][-+]?\d+)?|[-+]?\d+[eE]\+\d+")
-"""An identifier that pandas or a spreadsheet wrote as a float."""
 
 
 def read_spectra(
@@ -58,12 +66,15 @@ def read_spectra(
     """
     basis = _basis(found)
     others = found.others if carry else ((found.source_id,) if found.source_id is not None else ())
+    dust = () if found.ebv is None or found.ebv in others else (found.ebv,)
     parts = _error_columns(found) if errors else ()
-    columns = with_basis_ids(found, [*found.columns, *others, *parts])
+    columns = with_basis_ids(found, [*found.columns, *others, *dust, *parts])
     total = 0
     for block in table.blocks(columns, [*found.columns, *parts]):
         total += len(block.columns)
         batch = _batch(block, found, basis, others=others, errors=errors)
+        if found.ebv is not None:
+            batch = with_ebv(batch, block.columns.column(columns.index(found.ebv)))
         if unknown := unknown_bases(found, columns, block):
             batch = replace(batch, problems={**unknown, **batch.problems})
         yield replace(batch, carried=_as_it_was(batch.carried, table, others)) if carry else batch
@@ -80,7 +91,7 @@ def read_errors(table: Table, found: Recognised, row: int) -> NDArray[np.float64
     found : Recognised
         What `recognise` found in it.
     row : int
-        From zero; all rows before it are read, too.
+        From zero; all rows before it are read too.
 
     Returns
     -------
@@ -130,8 +141,8 @@ def check_readable(found: Recognised, grid: Grid, reader: str) -> None:
     own = found.grid.name if release is None or release.grid is not None else None
     if own != grid.name:
         raise UnsupportedByModelError(
-            f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: take a model "
-            f"that was made for {found.release}, or spectra of {grid.release}"
+            f"these are {found.release} spectra, {reader} reads {grid.release} on the grid {grid.name}: use a model "
+            f"for {found.release}, or spectra of {grid.release}"
         )
 
 
@@ -201,7 +212,8 @@ def _batch(
         flux = spread
     after = first + len(others)
     if errors and basis is not None:
-        snr = _signal_to_noise(bands, basis, columns[after:], names[after:], problems)
+        parts = slice(after + (found.ebv is not None and found.ebv not in others), None)
+        snr = _signal_to_noise(bands, basis, columns[parts], names[parts], problems)
     identifiers = None
     if found.source_id is not None:
         identifiers = _identifiers(columns[first + list(others).index(found.source_id)])
@@ -213,7 +225,7 @@ def _batch(
 
 
 def _as_it_was(carried: pyarrow.RecordBatch | None, table: Table, others: Sequence[int]) -> pyarrow.RecordBatch | None:
-    """Return carried columns with the units, descriptions and UCDs that the table gives them."""
+    """Return carried columns with their units, descriptions and UCDs."""
     if carried is None:
         return None
     known = [table.schema.field(place) for place in others]
@@ -271,15 +283,17 @@ def _signal_to_noise(
 
 
 def _unquoted(text: str) -> str:
-    """Return an identifier without what keeps spreadsheets from rounding it, as in ``="4295806720"``."""
+    """Remove from an identifier what keeps spreadsheets from rounding it, as in ``="4295806720"``."""
     return text[2:-1] if text.startswith('="') and text.endswith('"') else text
 
 
 def _identifiers(column: pyarrow.Array) -> list[object]:
     """Return the identifiers in their own type; of text without blanks around it, None where it is empty."""
+    if pyarrow.types.is_floating(column.type):  # of text, whose type was found by reading it
+        raise InvalidTableError(FLOAT_IDS, [Detail("source_id", "floats")])
     if not is_text(column.type):
         return list(column.to_pylist())
     found: list[object] = [(_unquoted(text.strip()) or None) if text else None for text in as_text(column).to_pylist()]
-    if wrong := next((text for text in found if isinstance(text, str) and _FLOAT.fullmatch(text)), None):
+    if wrong := next((text for text in found if isinstance(text, str) and is_float_text(text)), None):
         raise InvalidTableError(FLOAT_IDS, [Detail("source_id", f"{wrong[:40]} is a float")])
     return found

@@ -1,7 +1,7 @@
-"""Gzipped text of the archive, unpacked while it is read and kept nowhere. Imports its neighbours.
+"""Gzipped text of the archive, unpacked while it is read, without a temporary file. Imports its neighbours.
 
-A bulk file is a gigabyte of gzip and three of text: it is read from front to end, and again from the front where its
-reader wants that. Its checksum is compared at its end, so a flipped bit shows there at the latest.
+A bulk file has one gigabyte compressed and three of text. Seeking back starts again from the beginning. The checksum is
+compared at the end, so damage is found there at the latest.
 """
 
 import io
@@ -27,7 +27,7 @@ _DAMAGED += () if _isal is None else (_isal.igzip_lib.IsalError,)
 
 
 class GzipStream(io.BufferedIOBase):
-    """What a gzip file holds, from front to end; `seek` starts again from the front.
+    """The content of a gzip file, from start to end; seeking back starts again from the beginning.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ class GzipStream(io.BufferedIOBase):
         self.seek(0)
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return that it can go to a place, by reading up to it."""
+        """Return True; seeking reads up to the place."""
         return True
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """Go to a place counted from the front; raises as `read`."""
+        """Go to a place counted from the start; raises as `read`."""
         if whence:
-            raise io.UnsupportedOperation("places are counted from the front")
+            raise io.UnsupportedOperation("places are counted from the start")
         self._file.seek(0)
         self._unpacked = _open(fileobj=self._file, mode="rb")
         self._place = 0
@@ -63,7 +63,7 @@ class GzipStream(io.BufferedIOBase):
         return self._place
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the current place."""
         return self._place
 
     def read(self, size: int | None = -1) -> bytes:
@@ -85,7 +85,7 @@ class GzipStream(io.BufferedIOBase):
 
 
 def archive_stream(file: IO[bytes]) -> GzipStream | None:
-    """Return a stream over a file of the archive's text packed by gzip, None for any other file."""
+    """Return a stream over a gzipped file of the archive's text, None for any other file."""
     file.seek(0)
     start = file.read(_HEAD_BYTES)
     file.seek(0)

@@ -1,7 +1,7 @@
-"""What a reader gives: an open table, block by block. Imports `spectra` of the project.
+"""An open table, as every reader returns it, read block by block. Imports `spectra` of the project.
 
-A reader knows its format and nothing of spectra: it gives columns. `recognise` says which of them make spectra, and
-`spectra` makes them.
+A reader handles one format and knows nothing about spectra: it gives columns. `recognise` finds those of the spectra,
+and `spectra` makes spectra of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ BLOCK_ROWS = 4096
 """Rows read and predicted at a time: with fluxes, some megabytes."""
 
 MOST_COLUMNS = 10_000
-"""A table with more is none of spectra."""
+"""Most columns that a table may have."""
 
 UNIT, DESCRIPTION, UCD = b"unit", b"description", b"ucd"
-"""What a column says of itself, in the metadata of its field."""
+"""Keys of a column's unit, description and UCD in the metadata of its field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Table(Protocol):
     """Name of the format, as in `formats.FORMATS`."""
 
     rows: int | None
-    """How many there are, where the file says so before they are read."""
+    """Number of rows, if the file gives it before they are read."""
 
     @property
     def schema(self) -> pyarrow.Schema:
@@ -47,7 +47,7 @@ class Table(Protocol):
 
     @property
     def said(self) -> Mapping[str, str]:
-        """What the file says of itself beside its columns; keys in lower case."""
+        """Metadata of the file; keys in lower case."""
         ...
 
     def blocks(self, columns: Sequence[int], numbers: Sequence[int] = ()) -> Iterator[Block]:
@@ -58,18 +58,18 @@ class Table(Protocol):
         columns : sequence of int
             Positions in the schema; a block has these columns, in this order.
         numbers : sequence of int
-            Positions of columns that should hold numbers or arrays of them: a format that keeps them as text reads
-            them as such if that is possible, and gives the text where it is not.
+            Positions of columns that should hold numbers or arrays of them: a format of text reads them as such if
+            possible, and gives the text if not.
 
         Raises
         ------
         MalformedBodyError, InvalidTableError
-            If the file turns out to be broken.
+            If the file is damaged.
         """
         ...
 
     def settle(self, columns: Sequence[int]) -> None:
-        """Find the types of some columns where the format itself has none, by reading them all."""
+        """Find the types of some columns, in a format without types by reading them all."""
         ...
 
 
@@ -102,7 +102,7 @@ class PlainTable:
 
 
 def described(name: str, kind: pyarrow.DataType, unit: str = "", description: str = "", ucd: str = "") -> pyarrow.Field:
-    """Return a column with what is known of it."""
+    """Return a field with unit, description and UCD in its metadata."""
     known = {UNIT: unit, DESCRIPTION: description, UCD: ucd}
     return pyarrow.field(name, kind, metadata={key: text for key, text in known.items() if text} or None)
 

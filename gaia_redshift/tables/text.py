@@ -1,7 +1,7 @@
-"""Numbers that stand in text, a whole column at a time. Imports `spectra` of the project.
+"""Numbers from text, a column at a time. Imports `spectra` of the project.
 
-Numbers are written in many ways: with blanks around them, a plus, a D for the exponent, a comma for the point; arrays
-in round or square brackets, with commas or blanks between. What is none of these is a problem of its row.
+Numbers may have blanks around them, a plus, a D for the exponent, or a comma for the point; arrays have round or square
+brackets, with commas or blanks between the numbers. Anything else is a problem of its row.
 """
 
 import io
@@ -21,7 +21,7 @@ MISSING = (
     "[null]", "missing", "Missing", "MISSING", "Masked", "MASKED", "undefined", "undef", "UNDEF", "NaT", "?", ".", "..",
     "...", "\u2026", "\u2013", "\u2014", "----", "-----", "*", "**", "***", "\\n", '""', "''",
 )  # fmt: skip
-"""Words that tables use for what is missing; NaN is a number that is not finite."""
+"""Words for missing values; NaN is a number that is not finite."""
 
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(?i:nan|inf|infinity)$"
 NUMBER = re.compile(_NUMBER)
@@ -30,7 +30,7 @@ _BRACKETS = " \t\r\n()[]{}"
 
 @cache
 def missing_words() -> pyarrow.Array:
-    """Return `MISSING`; made when it is needed, since pyarrow looks for pandas when it makes an array of a list."""
+    """Return `MISSING` as an array; made when needed, since pyarrow imports pandas to make an array of a list."""
     return pyarrow.array(MISSING)
 
 
@@ -52,10 +52,10 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
     ----------
     column : pyarrow array of text
     decimal_comma : bool
-        Whether a comma may stand for the point.
+        Whether a comma may be the decimal point.
     """
     there = pc.fill_null(pc.greater(pc.binary_length(column), 0), fill_value=False).to_numpy(zero_copy_only=False)
-    if not there.all():  # of rows that could not be read, or hold nothing, there may be many: they cost nothing here
+    if not there.all():  # unreadable and empty rows may be many: they are skipped here
         values, missing, wrong = np.full(len(column), np.nan), ~there, np.zeros(len(column), np.bool_)
         if there.any():
             found = numbers(column.filter(pyarrow.array(there)), decimal_comma=decimal_comma)
@@ -77,18 +77,18 @@ def numbers(column: pyarrow.Array, *, decimal_comma: bool = False) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Arrays that stood in the cells of a column of n rows."""
+    """Arrays from the cells of a column of n rows."""
 
     values: NDArray[np.float64]
     """Shape (n, k); zero where a row has another length, NaN where a number is missing."""
     lengths: NDArray[np.int64]
     """How many numbers each row has; -1 where its text is no array of numbers, 0 where the cell is empty."""
     missing: NDArray[np.bool_]
-    """Shape (n, k): numbers that are null."""
+    """Shape (n, k): which numbers are null."""
 
 
 def arrays(column: pyarrow.Array, allowed: tuple[int, ...]) -> Rows:
-    """Read a column of arrays that stand as text, such as ``(0.3, 0.2)``, ``[0.3, null]`` or NumPy's ``[0.3 0.2]``.
+    """Read a column of arrays written as text, such as ``(0.3, 0.2)``, ``[0.3, null]`` or NumPy's ``[0.3 0.2]``.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _lines(text: pyarrow.Array, width: int) -> tuple[NDArray[np.float64], NDArra
         table = _read(content, names, pyarrow.float64())
     except pyarrow.ArrowInvalid:
         table = _read(content, names, pyarrow.string())
-    if len(table) != len(text):  # cannot be: every line has its commas and no quotes
+    if len(table) != len(text):  # cannot happen: every line has its commas and no quotes
         raise ValueError("lines were lost")
     for index, column in enumerate(table.columns):
         if pyarrow.types.is_string(column.type):

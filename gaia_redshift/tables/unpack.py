@@ -21,7 +21,7 @@ PACKINGS = {GZIP: "gzip", ZSTD: "zstd", ZIP: "zip"}
 _NOT_READ = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
 
 MOST_RATIO = 200
-"""A table that unpacks to more times its size, and `FREE_BYTES`, is a bomb: spectra compress two- to tenfold."""
+"""A file may unpack to so many times its size plus `FREE_BYTES`: spectra compress two- to tenfold."""
 FREE_BYTES = 64 << 20
 _IN_MEMORY_BYTES = 1 << 20
 _DAMAGED = (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
@@ -29,7 +29,7 @@ _PIECE_BYTES = 1 << 20
 
 
 def unpacked(file: IO[bytes]) -> tuple[IO[bytes], str]:
-    """Return what a file holds, and how it is packed: ``gzip``, ``zstd`` or not at all (empty).
+    """Return the unpacked content of a file, and its compression: ``gzip``, ``zstd`` or empty.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _damaged(error: Exception) -> Exception:
 
 
 def spooled(file: IO[bytes]) -> IO[bytes]:
-    """Return a copy of what comes from a pipe, in which one can seek."""
+    """Return a copy of a pipe's content that can seek."""
     return _spooled(_pieces(file), sys.maxsize)
 
 
@@ -85,12 +85,12 @@ def _stream(file: IO[bytes], codec: str) -> Iterator[bytes]:
 
 
 def zip_archive(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip archive, whose list of members may not be long: it is held in memory, twenty times as large."""
+    """Open a zip archive; refuse a long list of members, which takes twenty times its size in memory."""
     return zipfile.ZipFile(cast("IO[bytes]", _Guarded(file)))
 
 
 class _Guarded:
-    """A file of which no more than some is read at once."""
+    """A file whose reads are limited in size."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -138,7 +138,7 @@ def unpacked_member(
 
 
 def is_zip_of_tables(file: IO[bytes]) -> bool:
-    """Say whether a file is a zip archive, and not NumPy's ``.npz``."""
+    """Return whether a file is a zip archive other than NumPy's ``.npz``."""
     file.seek(0)
     start = file.read(4)
     if start not in {ZIP, _EMPTY_ZIP}:

@@ -1,7 +1,7 @@
-"""What to say of a table without spectra: what was found in it, the likeliest cause, and what to do.
+"""Messages on tables without spectra: what was found in them, the likeliest cause, and what to do.
 
-Imports `errors`, `spectra` and its neighbours. A new cause is a function in `_CAUSES`; the first that knows one is
-heard.
+Imports `errors`, `spectra` and its neighbours. Each function in `_CAUSES` returns a sentence if its cause applies; the
+first sentence is used.
 """
 
 import re
@@ -20,9 +20,9 @@ from gaia_redshift.tables.samples import is_array, is_text, lengths_of
 from gaia_redshift.tables.table import Table
 
 _FEW = 20
-"""Fewer numbers are no spectrum."""
+"""A spectrum has at least so many numbers."""
 FIRST_COLUMNS, FIRST_ROWS = 8, 300
-"""What is looked at of a table."""
+"""How much of a table is looked at."""
 _FIRST_NAMES, _NAME_CHARACTERS = 4, 24
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _SAMPLE_NAME = re.compile(r"\s*(flux|bp|rp)[_ .\[]?\d+\]?\s*", re.IGNORECASE)
@@ -41,12 +41,12 @@ _DOWNLOAD = "download XP_CONTINUOUS with DATA_STRUCTURE=RAW of the same sources"
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is seen of a table at first sight."""
+    """The first rows of a table, and its names."""
 
     form: str
     """Name of its format."""
     delimiter: str
-    """What parts the cells of text; empty for other formats."""
+    """The separator of cells of text; empty for other formats."""
     fields: Sequence[pyarrow.Field]
     columns: Sequence[pyarrow.Array]
     """The first rows of the first columns."""
@@ -62,13 +62,13 @@ class Sight:
 
 
 def no_spectra(table: Table, grid: Grid) -> InvalidTableError:
-    """Return the refusal of a table without spectra: what was found, the likeliest cause, and what to do."""
+    """Return the error of a table without spectra: what was found, the likeliest cause, and what to do."""
     sight = _sight(table, grid)
     return refusal(sight)
 
 
 def incomplete(table: Table, grid: Grid, error: InvalidTableError) -> InvalidTableError:
-    """Return the refusal of a table that has some columns of fluxes: what is wrong with them, and what was found."""
+    """Return the error of a table with some columns of fluxes: what is wrong with them, and what was found."""
     sight = _sight(table, grid)
     printout = _of_a_printout(sight)
     cause = f". {printout}" if printout else ""
@@ -76,8 +76,10 @@ def incomplete(table: Table, grid: Grid, error: InvalidTableError) -> InvalidTab
 
 
 def refusal(sight: Sight) -> InvalidTableError:
-    """Return the refusal of what was seen."""
-    cause = next((text for find in _CAUSES if (text := find(sight))), "None of its columns is known as one of spectra")
+    """Return the error of what was seen."""
+    cause = next(
+        (text for find in _CAUSES if (text := find(sight))), "None of its columns is a known column of spectra"
+    )
     needed = f"{wanted_columns(sight.grid)}; arrays flux, or bp and rp; or bp_coefficients and rp_coefficients"
     return InvalidTableError(f"no spectra were found: {described(sight)}. {cause}", [Detail("missing", needed)])
 
@@ -94,7 +96,7 @@ def described(sight: Sight) -> str:
 
 
 def _sight(table: Table, grid: Grid) -> Sight:
-    """Look at the first rows of a table; what cannot be read is not seen."""
+    """Look at the first rows of a table, as far as they can be read."""
     head = getattr(table, "head", None)
     fields = list(table.schema)
     columns: list[pyarrow.Array] = []
@@ -105,7 +107,7 @@ def _sight(table: Table, grid: Grid) -> Sight:
         columns = [] if first is None else list(first.columns.columns)
         if rows is None and next(blocks, None) is None:
             rows = 0 if first is None else len(first.columns)
-    except Exception:  # whatever it is: the table is refused anyway
+    except Exception:  # any error: the table is refused anyway
         columns = columns or []
     delimiter = "" if head is None else head.delimiter.decode()
     return Sight(table.format, delimiter, fields, columns, rows, b"" if head is None else head.text, grid)
@@ -122,7 +124,7 @@ def _of_a_request(sight: Sight) -> str:
 
 def _of_an_answer(sight: Sight) -> str:
     if {name.strip().lower() for name in sight.names} >= _ANSWER:
-        return "It is an answer, with redshifts: give the table that the redshifts were made of"
+        return "It is a table of predictions: give the table of spectra that they were made from"
     return ""
 
 
@@ -139,7 +141,7 @@ def _of_rows_above(sight: Sight) -> str:
             text = lines[0][:30].decode("utf-8", "replace")
             return (
                 f"Line {number + 1} looks like the header, and the lines above it, such as {text!r}, like comments: "
-                "take them out, or begin them with #"
+                "remove them, or start them with #"
             )
     return ""
 
@@ -156,11 +158,11 @@ def _of_another_separator(sight: Sight) -> str:
     if not counts:
         return ""
     best = max(counts, key=lambda mark: counts[mark])
-    return f"The cells seem to be parted by {best!r}: save it with commas, semicolons, tabs or bars between cells"
+    return f"The cells seem to be separated by {best!r}: save it with commas, semicolons, tabs or bars between cells"
 
 
 def _of_a_printout(sight: Sight) -> str:
-    """Name text that a program wrote for people to look at."""
+    """Recognise a printout of a table, or a line of text."""
     if "..." in {name.strip() for name in sight.names}:
         return "It is a printout that leaves columns out (...): write the table itself, in pandas with to_csv"
     if sight.delimiter == " " and not sight.rows:
@@ -179,7 +181,7 @@ def _of_transposing(sight: Sight) -> str:
     seen = (sight.rows or 0) + (sight.names != [] and bool(_SAMPLE_NAME.fullmatch(sight.names[0])))
     if named > 1:
         return (
-            "The names of the fluxes stand one below the other: the table is transposed; write a row for each source "
+            "The names of the fluxes are in a column: the table is transposed; write a row for each source "
             "(in pandas, table.set_index(table.columns[0]).T)"
         )
     if seen in many and len(sight.names) < min(many) and not any(is_array(field.type) for field in sight.fields):
@@ -217,7 +219,7 @@ def _of_numbered_columns(sight: Sight) -> str:
 
 
 def by_length(what: str, count: int, grid: Grid, flux: str, bands: str) -> str:
-    """Say what so many numbers may be.
+    """Return a sentence on what so many numbers may be.
 
     Parameters
     ----------
@@ -247,7 +249,7 @@ def by_length(what: str, count: int, grid: Grid, flux: str, bands: str) -> str:
 def _of_coefficients(sight: Sight) -> str:
     if any("coefficient" in name.lower() for name in sight.names):
         return (
-            "It has something of the archive's coefficients, but not bp_coefficients and rp_coefficients: "
+            "It has some of the archive's columns, but not bp_coefficients and rp_coefficients: "
             f"{_DOWNLOAD}, and give the file as it is"
         )
     return ""

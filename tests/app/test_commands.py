@@ -22,7 +22,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Return what `serve` with some options and settings ends with: its one line."""
+    """Return the one line with which `serve` ends for some options and settings."""
     monkeypatch.setenv("GAIA_REDSHIFT_MODELS", str(models))
     monkeypatch.setenv("GAIA_REDSHIFT_DEFAULT_MODEL", "tiny")
     monkeypatch.setattr("app.server.serve", lambda _: pytest.fail("it runs"))
@@ -49,6 +49,7 @@ def refusal(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         ({"default_model": "nope"}, ("there is no model 'nope'", "there are: tiny@1.2.3", "--models FOLDER")),
         ({"default_model": "tinny"}, ("did you mean tiny",)),
         ({"models": "/nonexistent"}, ("there is no folder /nonexistent", "--models")),
+        ({"archive_url": "nowhere"}, ("GAIA_REDSHIFT_ARCHIVE_URL", "https://")),
         ({"api_keys": "nonsense"}, ("GAIA_REDSHIFT_API_KEYS: it must be JSON",)),
         ({"api_keys": '{"me": "secret"}'}, ("GAIA_REDSHIFT_API_KEYS[me]", "gaia-redshift key")),
         ({"bundle_public_key": "/nonexistent.pem"}, ("nonexistent.pem cannot be read",)),
@@ -68,7 +69,7 @@ def test_a_folder_without_bundles_is_named(refusal: Run, tmp_path: Path) -> None
     assert f"there is no bundle in {tmp_path / 'empty'}" in refusal("--models", tmp_path / "empty")
 
 
-def test_a_default_model_that_is_a_folder_elsewhere_is_told_the_way(refusal: Run, tmp_path: Path) -> None:
+def test_a_default_model_that_is_a_folder_elsewhere_gets_advice(refusal: Run, tmp_path: Path) -> None:
     write_tiny_bundle(tmp_path / "mine" / "other")
     assert f"--models {tmp_path / 'mine'}" in refusal(default_model=str(tmp_path / "mine" / "other"))
 
@@ -121,3 +122,9 @@ def test_the_log_of_a_failed_start_has_the_reason_and_no_traceback(settings: Set
     assert [message["type"] for message in said] == ["lifespan.startup.failed"]
     assert said[0]["message"].startswith("the service does not start: tiny/model.onnx cannot be loaded")
     assert "\n" not in said[0]["message"]
+
+
+def test_a_bundle_in_the_place_of_its_folder_is_told_so(refusal: Run, models: Path) -> None:
+    assert f"is a bundle itself: give the folder that holds it, --models {models}" in refusal(
+        "--models", models / "tiny"
+    )

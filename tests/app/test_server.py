@@ -20,7 +20,7 @@ class _Ring:
 
 
 @pytest.mark.usefixtures("thaw")
-def test_the_collector_passes_over_what_is_loaded_until_it_is_loaded_anew(settings: Settings) -> None:
+def test_the_garbage_collector_skips_loaded_models_until_they_are_reloaded(settings: Settings) -> None:
     app = make_application(settings).app  # type: ignore[attr-defined]
     app.state.when_loaded()
     assert gc.get_freeze_count() > 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.leak import COUNT, Told, nuisances, told
+from benchmarks.leak import COUNT, Told, learnt, nuisances, nuisances_of_sizes, told
 from training.simulation import population
 
 
@@ -35,3 +35,26 @@ def test_the_smears_table_over_redshift_leaks_no_more_than_the_docs_say(found: d
     # A known limit: the shares tell twice what the size does. It goes with the table (extent from published sizes).
     assert found["extent: the eight shares of the smear"].share < 0.73
     assert found["all"].share < found["extent: the eight shares of the smear"].share + 0.10
+
+
+@pytest.fixture(scope="module")
+def of_sizes() -> dict[str, Told]:
+    rng = np.random.default_rng(1)
+    redshift = population.draw_redshift(20_000, "survey", rng)
+    return {name: learnt(numbers, redshift) for name, numbers in nuisances_of_sizes(redshift, rng).items()}
+
+
+def test_in_the_sky_of_sizes_nuisances_tell_no_more_than_the_published_relations(of_sizes: dict[str, Told]) -> None:
+    # A regression's own scatter is .01 of the variance.
+    assert of_sizes["transits, excess of noise, position, background"].share < 0.005
+    size = of_sizes["bound: size, bulge, disc, axis ratios, type"].share
+    assert of_sizes["extent: the shares of the smear in both bands"].share < size + 0.02
+    assert of_sizes["balance of the bands"].share < size + 0.02
+    both = of_sizes["bound: magnitude, size, bulge, disc, axis ratios, type"].share
+    assert of_sizes["brightness in the window"].share < both
+    assert of_sizes["all"].share < both + 0.02
+
+
+def test_the_bound_would_see_the_leak_of_the_fitted_sky(found: dict[str, Told], of_sizes: dict[str, Told]) -> None:
+    size = of_sizes["bound: size, bulge, disc, axis ratios, type"].share
+    assert found["extent: the eight shares of the smear"].share > size + 0.3

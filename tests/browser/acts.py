@@ -1,4 +1,4 @@
-"""What a reader does on the page, and what she sees there, for the tests beside it."""
+"""Actions on the page and readings of it, for the browser tests."""
 
 import io
 from pathlib import Path
@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "gaia_redshift" / "data" / "example_galaxies.csv"
 
 
 def many(rows: int) -> bytes:
-    """Return a Parquet table of galaxies like the example's, each a little other than all others."""
+    """Return a Parquet table of galaxies similar to the example's, all different."""
     galaxies = np.genfromtxt(EXAMPLE, delimiter=",", skip_header=1)[:, 1:]
     random = np.random.default_rng(2)
     flux = galaxies[random.integers(0, len(galaxies), rows)] * random.normal(1, 0.02, (rows, 1))
@@ -30,7 +30,7 @@ def many(rows: int) -> bytes:
 
 
 def cells(page: Page, column: str) -> list[float]:
-    """Return the numbers of a column that are in sight."""
+    """Return the visible numbers of a column."""
     return [float(text) for text in page.locator(f"#table td.c-{column}").all_inner_texts() if text not in {"", "…"}]
 
 

@@ -1,4 +1,4 @@
-"""Debian's Chromium before a running service; each page says whom it asks, and what its policy forbids."""
+"""Debian's Chromium with a running service; all requests and violations of the policy are recorded."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.server import Server, Start
 
 LONG = 300_000
-"""Milliseconds that something may take on a busy machine; nothing waits longer than it must."""
+"""Milliseconds that a step may take on a busy machine."""
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 _HUB = "127.0.0.1:21012"
 
@@ -23,7 +23,7 @@ expect.set_options(timeout=LONG)
 
 @dataclass
 class Visit:
-    """A browser's window, and what was seen in it."""
+    """A browser's window, with its requests and messages."""
 
     context: BrowserContext
     base: str
@@ -41,7 +41,7 @@ class Visit:
         return page
 
     def check(self) -> None:
-        """Assert that nothing was asked of anybody else, and nothing forbidden by the policy."""
+        """Assert that no other host was called and that the policy was not violated."""
         hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith(("data:", "blob:"))}
         assert hosts <= {urlsplit(self.base).netloc, _HUB}
         wrong = re.compile("content.security.policy|Uncaught|TypeError", re.IGNORECASE)
@@ -55,7 +55,7 @@ Visits = Callable[..., Visit]
 def browser() -> Iterator[Browser]:
     """Return Chromium."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert path, "apt-get install chromium, or say where it is: CHROMIUM=/path"
+    assert path, "apt-get install chromium, or give its path: CHROMIUM=/path"
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path)
         yield started
@@ -71,7 +71,7 @@ def served(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture
 def visits(browser: Browser, served: Server) -> Iterator[Visits]:
-    """Return a maker of visits: options of a browser's context as keywords; each is checked at the end."""
+    """Return a maker of visits, with options of a browser's context; each visit is checked at the end."""
     made: list[Visit] = []
 
     def make(base: str = served.url, **options: object) -> Visit:
@@ -90,7 +90,7 @@ def visits(browser: Browser, served: Server) -> Iterator[Visits]:
 
 @pytest.fixture
 def page(visits: Visits) -> Page:
-    """Return the page, as it opens."""
+    """Return the newly opened page."""
     return visits().open()
 
 

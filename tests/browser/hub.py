@@ -11,7 +11,7 @@ from pyvo import samp
 
 
 class _Consent:
-    """Whom the hub asks whether a page may come in: it answers at once, where TOPCAT shows a dialog."""
+    """Decides for the hub whether a page may connect, at once instead of by TOPCAT's dialog."""
 
     queue_request: "queue.Queue[Any]"
     queue_result: "queue.Queue[bool]"
@@ -33,7 +33,7 @@ class _Consent:
 def hub(folder: Path, *, consents: bool = True) -> Iterator[tuple["queue.Queue[dict[str, str]]", list[dict[str, str]]]]:
     """Run a hub and a client that loads VOTables.
 
-    Yields what the client receives, the parameters of each message, and who asked to be let in.
+    Yields the parameters of the messages that the client receives, and the names of the pages that asked to connect.
     """
     received: queue.Queue[dict[str, str]] = queue.Queue()
     over, dialog = threading.Event(), _Consent(consents=consents)

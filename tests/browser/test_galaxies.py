@@ -12,7 +12,7 @@ from tests.browser.acts import EXAMPLE, cells, drag
 from tests.browser.conftest import Visits, wait_for_galaxies
 
 BOXES = "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.top, box.right, box.bottom])"
-"""In the browser: where elements lie."""
+"""In the browser: the boxes of elements."""
 
 
 def test_columns_are_sorted_both_ways_and_rows_opened_by_keyboard(example: Page) -> None:
@@ -34,7 +34,7 @@ def test_columns_are_sorted_both_ways_and_rows_opened_by_keyboard(example: Page)
 def test_brushing_one_chart_selects_in_table_and_charts(example: Page) -> None:
     drag(example, example.locator("#overview svg").first, 0.5, 0.8)
     expect(example.locator("#conditions li")).to_have_count(3)  # both ends, and what removes all
-    expect(example.locator("#matched")).to_contain_text("of 300 rows fit the filters")
+    expect(example.locator("#matched")).to_contain_text("of 300 rows match the filters")
     low, high = (float(example.input_value(one)) for one in ("#z-from", "#z-to"))
     assert all(low <= z <= high for z in cells(example, "redshift"))
     expect(example.locator("#overview .points.grey")).to_have_count(1)
@@ -48,10 +48,10 @@ def test_brushing_one_chart_selects_in_table_and_charts(example: Page) -> None:
     assert all("bimodal" in text for text in example.locator("#table td.c-quality").all_inner_texts())
 
 
-def test_the_inferred_distribution_stands_beside_the_stacked_one(example: Page) -> None:
+def test_the_inferred_distribution_is_shown_with_the_stacked_one(example: Page) -> None:
     figure = example.locator("#overview figure").first
     said = figure.locator(".chart-text")
-    expect(said).to_contain_text("n(z) inferred of 284 galaxies")
+    expect(said).to_contain_text("n(z) inferred from 284 galaxies")
     job = parse_qs(urlsplit(example.url).query)["job"][0]
     reply = example.request.get(f"{urlsplit(example.url)._replace(path=f'/jobs/{job}/nz', query='').geturl()}").json()
     expect(said).to_contain_text(f"{reply['redshift_mean']:.3f} ± {reply['redshift_mean_error']:.3f}")
@@ -67,16 +67,16 @@ def test_the_inferred_distribution_stands_beside_the_stacked_one(example: Page) 
     expect(figure.locator("svg text", has_text="inferred n(z)")).to_be_visible()
     drag(example, figure.locator("svg"), 0.5, 0.8)
     expect(figure.locator("svg text", has_text="inferred, all")).to_be_visible()
-    expect(said).to_contain_text("that of all rows, whatever is selected")
+    expect(said).to_contain_text("for all rows, not for the selection")
 
 
-def test_too_few_galaxies_for_an_inferred_distribution_are_told(page: Page) -> None:
+def test_too_few_galaxies_for_an_inferred_distribution_are_reported(page: Page) -> None:
     page.set_input_files("#file", str(EXAMPLE))
     wait_for_galaxies(page)
     expect(page.locator("#overview .chart-text").first).to_contain_text("needs at least 200 galaxies")
 
 
-def test_flags_are_explained_where_they_stand(example: Page) -> None:
+def test_flags_are_explained_in_the_table(example: Page) -> None:
     example.locator("#overview .flags button", has_text="bimodal").click()
     expect(example.locator("#matched")).to_contain_text("15 of 300")
     expect(example.locator("#table abbr").first).to_have_attribute("title", re.compile("two modes"))
@@ -127,7 +127,7 @@ def test_charts_have_words_and_numbers_and_are_saved_as_svg(visits: Visits, tmp_
     assert root.findtext("{*}title", "").startswith("Spectrum")
 
 
-def test_your_own_prior_stands_beside_the_others(page: Page) -> None:
+def test_your_own_prior_is_shown_with_the_others(page: Page) -> None:
     page.click("text=Options")
     page.select_option("#prior", "own")
     page.click("#example")

@@ -77,7 +77,7 @@ def example_flux() -> list[float]:
 
 
 def untruncated(flux: list[float]) -> list[list[float]]:
-    """Return all 120 samples of each band, of which the service takes away those at the ends."""
+    """Return all 120 samples of each band, which the service truncates."""
     return [
         np.pad(values, (band.kept.start, band.samples - band.kept.stop)).tolist()
         for values, band in ((flux[: DR3.bp.count], DR3.bp), (flux[DR3.bp.count :], DR3.rp))
@@ -115,20 +115,20 @@ def test_bands_are_pasted_in_every_form(page: Page, form: str) -> None:
         expect(page.locator("#table td.c-source_id")).to_have_text(["5853498713190525696"] * 2)
 
 
-def test_what_is_wrong_with_a_pasted_spectrum_is_said(page: Page) -> None:
+def test_errors_of_a_pasted_spectrum_are_shown(page: Page) -> None:
     flux = example_flux()
     bp, rp = flux[: DR3.bp.count], flux[DR3.bp.count :]
     wrong = {
         words(flux[:-1]): "That is 185 numbers",
         f"{words(bp[:-1])}\n{words(rp)}": "That is 185 numbers in lines of 79, 106",
         words(bp): "That is 80 numbers",
-        words([*flux[:99], "red", *flux[100:]]): "“red” in line 1 is no number",
+        words([*flux[:99], "red", *flux[100:]]): "“red” in line 1 is not a number",
         json.dumps({"bp": bp}): "rp is missing: bp and rp belong together",
         json.dumps({"bp": bp, "rp": rp[:-2]}): "rp has 104 numbers: it needs 106, or all 120",
         json.dumps([{"bp": bp, "rp": rp}, {"bp": bp, "rp": [*rp[:-1], "red"]}]): "Spectrum 2: rp[105] is “red”",
-        json.dumps([{"bp": bp, "rp": rp}, {"flux": flux}]): "Spectrum 2 has other numbers of fluxes",
+        json.dumps([{"bp": bp, "rp": rp}, {"flux": flux}]): "Spectrum 2 has another number of fluxes",
         json.dumps({"colour": bp}): "it needs flux, or bp and rp",
-        f'{{"bp": [{words(bp)}, "rp": [{words(rp)}]}}': "That is no JSON",
+        f'{{"bp": [{words(bp)}, "rp": [{words(rp)}]}}': "That is not JSON",
     }
     for text, said in wrong.items():
         paste(page, text)
@@ -144,7 +144,7 @@ def test_source_ids_are_fetched_where_the_service_may(visits: Visits, start: Sta
         page.click("text=Source ids")
         page.fill("#ids", "150, 1e5")
         page.click("#sources button")
-        expect(page.locator("#problem")).to_contain_text("“1e5” is no source id")
+        expect(page.locator("#problem")).to_contain_text("“1e5” is not a source id")
         page.fill("#ids", "150, 99\n101")
         page.click("#sources button")
         expect(page.locator("#progress-text")).to_contain_text("done: 3 rows")
@@ -204,4 +204,4 @@ def test_without_jobs_a_table_is_answered_by_a_download(visits: Visits, start: S
         path = tmp_path / "answer.csv"
         coming.value.save_as(path)
         assert "redshift_lower95" in path.read_text().splitlines()[0]
-        expect(page.locator("#no-jobs")).to_contain_text("It was taken for: ")
+        expect(page.locator("#no-jobs")).to_contain_text("The input was read as: ")

@@ -14,7 +14,7 @@ SERIOUS = {"serious", "critical"}
 
 
 def findings(page: Page) -> list[tuple[str, Any]]:
-    """Return what axe finds that is serious."""
+    """Return axe's serious findings."""
     found = Axe().run(page).response["violations"]
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in SERIOUS]
 
@@ -71,7 +71,7 @@ def test_it_prints_what_is_shown(visits: Visits) -> None:
         assert not page.locator(hidden).is_visible(), hidden
     for chart in page.locator("svg.chart").all():
         assert chart.is_visible()
-    expect(page.locator("#table .print-only")).to_have_text(f"Printed: {rows} of 300 rows, those that were in sight.")
+    expect(page.locator("#table .print-only")).to_have_text(f"Printed: {rows} of 300 rows, those that were visible.")
     assert page.locator("#table table").evaluate("one => one.getBoundingClientRect().right") <= 718
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
     pages = page.pdf(format="A4").count(b"/Type /Page\n")
@@ -84,7 +84,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits) -> None:
     while "example" not in seen and len(seen) < 20:
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
-    assert seen[0] == "Skip to the work"
+    assert seen[0] == "Skip to the content"
     assert {"show-card", "show-jobs", "file", "example"} <= set(seen)
     page.keyboard.press("Enter")
     wait_for_galaxies(page)
@@ -94,7 +94,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits) -> None:
 
 
 def walk(page: Page) -> list[str]:
-    """Return what Tab comes by from here to the end of the page; asserts that each place is seen."""
+    """Return the elements that Tab reaches from here to the end of the page; asserts that each is visible."""
     order = []
     for _ in range(120):
         page.keyboard.press("Tab")

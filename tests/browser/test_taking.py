@@ -30,7 +30,7 @@ def test_what_is_selected_is_saved_in_every_format(visits: Visits, kind: str, tm
 
 
 @pytest.mark.filterwarnings("ignore:.*VOTABLE:astropy.io.votable.exceptions.VOWarning")
-def test_a_table_goes_by_samp_to_who_listens_and_astropy_loads_it(example: Page, tmp_path: Path) -> None:
+def test_a_table_is_sent_by_samp_and_astropy_loads_it(example: Page, tmp_path: Path) -> None:
     example.fill("#z-from", "0.2")
     example.click("#range button")
     expect(example.locator("#matched")).to_contain_text("of 300")
@@ -49,7 +49,7 @@ def test_a_table_goes_by_samp_to_who_listens_and_astropy_loads_it(example: Page,
     expect(example.locator("#problem")).to_contain_text("No SAMP hub answers")
 
 
-def test_a_hub_that_refuses_is_told(example: Page, tmp_path: Path) -> None:
+def test_the_refusal_of_a_hub_is_shown(example: Page, tmp_path: Path) -> None:
     with hub(tmp_path, consents=False) as (received, _):
         example.click("#topcat")
         expect(example.locator("#problem")).to_contain_text("The SAMP hub refused this page")

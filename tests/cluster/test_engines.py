@@ -17,7 +17,7 @@ from tests.gaia_redshift.bulk.test_run import DAMAGED, damage
 
 FILES = 8
 MANY = 99
-"""Deaths that no engine has the patience for."""
+"""More deaths than any engine allows."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def deadly(folder: Path, models: Path) -> Deadly:
 
 
 def expect(folder: Path, made: Run, task: Deadly) -> None:
-    """Say that all but the damaged files and the deadly one is done, as one process does it."""
+    """Assert that all but the damaged files and the deadly one are done, as by one process."""
     failures = {job.name.removesuffix(".parquet"): failure.code for job, failure in made.failures}
     assert failures.pop("3") == "worker_died"
     assert set(failures) == DAMAGED

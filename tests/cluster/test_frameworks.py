@@ -33,7 +33,7 @@ def predict(models: Path) -> Predictor:
 
 
 def expect(found: pyarrow.Table, spectra: Path, predict: Predictor) -> None:
-    """Say that a table has every row's redshift, to the last bit."""
+    """Assert that a table has every row's redshift, to the last bit."""
     whole = predict(parquet.read_table(spectra))
     known = dict(zip(whole["source_id"].to_pylist(), whole["redshift"].to_pylist(), strict=True))
     assert dict(zip(found["source_id"].to_pylist(), found["redshift"].to_pylist(), strict=True)) == known

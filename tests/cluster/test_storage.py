@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(params=["s3", "gcs"])
 def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the address of an empty bucket, in which `{}` stands where the path goes."""
+    """Return the address of an empty bucket, with `{}` for the path."""
     port = free_port()
     if request.param == "s3":
         pytest.importorskip("moto", reason="not installed: make cluster-test")
@@ -80,7 +80,7 @@ def _listens(port: int) -> bool:
 
 
 def fetched(place: str, folder: Path) -> Path:
-    """Return a local copy of all files of a place."""
+    """Return a local copy of all files of a folder."""
     for found in storage.find(place):
         path = folder / found.name
         path.parent.mkdir(parents=True, exist_ok=True)

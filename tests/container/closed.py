@@ -19,7 +19,7 @@ try:
 except OSError as error:
     print(type(error).__name__, error.errno)
 """
-"""To an address that nobody has (RFC 5737): a packet that left would be answered by no one, and time out."""
+"""Connects to an address that is not in use (RFC 5737): a packet that left would time out."""
 
 
 def closed(engine: Engine, env: dict[str, str]) -> str:

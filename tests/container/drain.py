@@ -10,7 +10,7 @@ from tests.container.report import expect
 from tests.container.service import Reply, ask, is_ready, large_table, wait_until_ready
 
 BUSY_S = 6.0
-"""How long the request in flight shall take: long enough to be caught, short against any grace period."""
+"""Duration of the running request: long enough to be caught, short compared with any grace period."""
 
 START_LIMIT_S = 2.0
 

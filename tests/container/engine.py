@@ -42,7 +42,7 @@ def _answers(*command: str) -> bool:
 
 
 def _find_engine() -> str:
-    """Return the first engine that answers: a docker command without its daemon is none."""
+    """Return the first engine that answers; a docker command without its daemon does not count."""
     wanted = os.environ.get("CONTAINER_ENGINE")
     for engine in (wanted,) if wanted else ("docker", "podman"):
         if _answers(engine, "info"):
@@ -63,7 +63,7 @@ def _find_compose(engine: str) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

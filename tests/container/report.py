@@ -26,7 +26,7 @@ class Report:
         return True
 
     def note(self, name: str, text: str) -> None:
-        """Print something that is no check."""
+        """Print a line that is not a check."""
         self._line("", name, text)
 
     def end(self) -> int:

@@ -49,7 +49,7 @@ OF_COMMANDS = {
     for file in (ROOT / "gaia_redshift" / "commands").glob("*.py")
     for name in re.findall(r'envvar="(\w+)"', file.read_text())
 }
-"""Variables that commands read: where a service is, and the key to it, are no settings of a service."""
+"""Variables of commands, for the address of a service and its key, which are not settings of a service."""
 UNITS = {"": 1, "s": 1, "k": 10**3, "m": 2**20, "g": 2**30, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -190,7 +190,7 @@ def test_every_image_that_others_make_is_pinned_by_its_digest() -> None:
     assert all(re.search(r"@sha256:[0-9a-f]{64}$", name) for name in names), names
 
 
-def test_who_may_enter_a_pod_is_said() -> None:
+def test_the_network_policy_says_who_may_connect() -> None:
     (rule,) = OBJECTS["network"]["spec"]["ingress"]
     assert rule["from"] == [
         {"podSelector": {}},

@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
+
+from gaia_redshift.spectra import DR3
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "jax", "scipy", "gaiaxpy", "training")
 
@@ -27,3 +33,25 @@ def test_the_grid_needs_numpy_alone() -> None:
 def test_the_command_line_loads_no_network_runtime() -> None:
     loaded = loaded_after("import gaia_redshift.commands.main; gaia_redshift.commands.main.build()")
     assert not loaded.intersection({*HEAVY, "onnxruntime", "pyarrow"} - {"training"})
+
+
+BULK = """
+from gaia_redshift.bulk import job, plan, predicting
+from gaia_redshift.interpretation.result import AnswerOptions
+from gaia_redshift.predictor import Predictor
+task = predicting.Predicting.by(Predictor("default", threads=1), AnswerOptions())
+(one,) = plan.plan([{source!r}], {output!r}, plan.Shard())
+made = job.do(task, one)
+assert (made.rows, made.failed) == (9, 2), made
+"""
+
+
+def test_a_bulk_job_loads_no_pandas(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")  # which pyarrow loads where it is there, with 40 MB for each process
+    flux = np.random.default_rng(1).uniform(0.1, 0.9, (9, DR3.samples)).astype(np.float32)
+    flux[4, 7] = np.nan
+    rows = [None if row == 6 else values for row, values in enumerate(flux.tolist())]
+    columns = {"source_id": range(9), "flux": pyarrow.array(rows, pyarrow.list_(pyarrow.float32()))}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "in.parquet")
+    code = BULK.format(source=str(tmp_path / "in.parquet"), output=str(tmp_path / "out"))
+    assert "pandas" not in loaded_after(code)

@@ -23,7 +23,7 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md") if "notebooks" not in page.parts)])
-"""Pages whose blocks are run here; notebooks are run where the site is built."""
+"""Pages whose blocks are run here; notebooks are run when the site is built."""
 
 ADDRESS = "http://127.0.0.1:8000"
 SECONDS = 600
@@ -74,12 +74,12 @@ def documents() -> list[Document]:
 
 
 def is_block(example: Example) -> bool:
-    """Say whether an example is a block, and not a word about the next one."""
+    """Return whether an example is a block, not a comment on the next one."""
     return isinstance(example.parsed, str)
 
 
 def compare(printed: str, expected: str) -> None:
-    """Compare text but for numbers exactly, and numbers to their last digit."""
+    """Compare text exactly, except for numbers, which may differ in their last digit."""
     printed, expected = (re.sub(r"[ \t]+$", "", text.strip(), flags=re.MULTILINE) for text in (printed, expected))
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", expected)
     for found, shown in zip(NUMBER.findall(printed), NUMBER.findall(expected), strict=True):

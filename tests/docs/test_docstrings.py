@@ -21,15 +21,15 @@ RETURNED = (AsyncJob, Job, JobError, PriorTable, ServiceError, SpectrumBatch, pr
 """What the public functions return, raise or take."""
 
 NOT_ASKED = {
-    "ES01",  # an extended summary: where one line says it, one line is enough
+    "ES01",  # an extended summary: one line may be enough
     "SA01",  # See Also
     "EX01",  # examples are in the how-to pages, whose code is run
-    "GL01",  # the summary begins behind the quotes, as everywhere in this project
+    "GL01",  # the summary begins right after the quotes, as everywhere in this project
     "GL02",  # and the closing quotes follow a single line
-    "GL08",  # what has no docstring is ruff's concern
-    "RT03",  # a returned type that says it all needs no description
+    "GL08",  # missing docstrings are checked by ruff
+    "RT03",  # a returned type may need no description
     "PR04",  # types are in the signature, where mypy checks them
-    "PR07",  # nor does a parameter whose name does
+    "PR07",  # nor may a parameter
     "RT01",  # nor one line that begins with Return
     "YD01",  # or with Yield
 }

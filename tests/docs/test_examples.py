@@ -17,13 +17,13 @@ from tests.server import Server
 from tests.tiny import REFERENCE
 
 LONG = bool(os.environ.get("LONG_EXAMPLES"))
-"""Whether to run what takes minutes, too: `make test-docs` does."""
+"""Whether to run examples that take minutes too, as `make test-docs` does."""
 
-MOST_SKIPPED = 44
-"""Blocks that nothing runs here, each with its reason; raise it only for what cannot be run at all."""
+MOST_SKIPPED = 45
+"""Blocks that are not run, each with its reason; raise it only for blocks that cannot be run."""
 
 _heeded: set[tuple[str, int]] = set()
-"""Words about a block that were evaluated: Sybil wants each once."""
+"""Comments on blocks that were evaluated: Sybil wants each once."""
 
 DOCUMENTS = documents()
 BLOCKS = [(document, example) for document in DOCUMENTS for example in document.examples() if is_block(example)]
@@ -45,7 +45,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
         files.write(dataset.simulate(recipe, 1), recipe, folder / name, lambda _: None)
     pd.DataFrame({"redshift": [0.0, 0.2, 0.4, 0.6], "density": [0, 1, 1, 0]}).to_csv(folder / "prior.csv", index=False)
     flux = pd.read_parquet(folder / "spectra.parquet")
-    flux.to_parquet(folder / "spectra.parquet")  # no longer says that it is simulated: on some pages it is not
+    flux.to_parquet(folder / "spectra.parquet")  # without the note that it is simulated: on some pages it is not
     _write_fits(flux, folder)
     coefficients = dataset.Recipe(20, 6, "survey", ("galaxy",), coefficients=True)
     files.write(dataset.simulate(coefficients, 1), coefficients, folder / "xp_continuous.csv", lambda _: None)
@@ -99,7 +99,7 @@ def folders(tables: Path, server: Server, tmp_path_factory: pytest.TempPathFacto
     ("document", "example"), BLOCKS, ids=[f"{name_of(document)}:{example.line}" for document, example in BLOCKS]
 )
 def test_each_block_does_what_its_page_says(document: Document, example: Example, folders: dict[str, Path]) -> None:
-    for before in document.examples():  # a word about this block stands right before it
+    for before in document.examples():  # a comment on this block is right before it
         if before.line >= example.line:
             break
         if not is_block(before) and (document.path, before.line) not in _heeded:
@@ -112,7 +112,7 @@ def test_each_block_does_what_its_page_says(document: Document, example: Example
 
 
 def skipped() -> list[tuple[str, str]]:
-    """Return the blocks that nothing runs here, and why."""
+    """Return the blocks that are not run, with their reasons."""
     return [
         (f"{name_of(document)}:{example.line}", example.parsed[1])
         for document in DOCUMENTS
@@ -135,5 +135,5 @@ def test_the_readme_shows_what_to_run() -> None:
         "make serve\n",
         "docker compose up\n",
     ]
-    # Besides the two, whose servers other tests start, only the galaxy that is not ours to publish may be skipped.
+    # Besides the two whose servers other tests start, only the galaxy that we may not publish is skipped.
     assert len(kept) == 3

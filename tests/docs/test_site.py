@@ -53,7 +53,7 @@ def test_every_link_between_pages_of_the_site_leads_to_a_page_and_a_heading(stag
                 assert anchor in anchors(led.read_text()), (page.name, target, anchor)
 
 
-def test_every_page_stands_in_the_side_bar(staged: Path) -> None:
+def test_every_page_is_in_the_side_bar(staged: Path) -> None:
     trees = re.findall(r"```\{toctree\}.*?\n\n(.*?)\n```", (staged / "index.md").read_text(), flags=re.DOTALL)
     listed = {place for tree in trees for place in tree.split()}
     found = {path.relative_to(staged).with_suffix("").as_posix() for path in staged.rglob("*.md")} - {"index"}

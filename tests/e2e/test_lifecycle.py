@@ -31,7 +31,7 @@ def get(service: Service, path: str) -> str:
 
 
 def versions(service: Service, model: str = "tiny", answers: int = 10) -> set[str]:
-    """Return the versions of a model in so many answers, of whichever workers."""
+    """Return the versions of a model in so many answers, of any worker."""
     return {json.loads(get(service, f"/models/{model}"))["manifest"]["version"] for _ in range(answers)}
 
 
@@ -41,7 +41,7 @@ def reloads(service: Service) -> int:
 
 
 class Load:
-    """Clients that ask without pause, and what became of their questions."""
+    """Clients that send requests continuously, with the results."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -64,15 +64,15 @@ class Load:
                     self.wrong.append(str(answer.status))
 
     async def answered(self, more: int) -> None:
-        """Wait until so many more questions are answered rightly."""
+        """Wait until so many more requests are answered correctly."""
         wanted = self.right + more
         await asyncio.to_thread(wait_until, lambda: self.right >= wanted, "answered")
 
 
 def under_load(service: Service, event: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
-    """Load the service before, while and after something happens; return the right answers, and what went wrong.
+    """Load the service before, during and after an event; return the number of correct answers, and the errors.
 
-    Thirty questions are answered rightly after the event has returned, or this fails.
+    At least thirty requests are answered correctly after the event, or this fails.
     """
 
     async def run() -> tuple[int, list[str]]:
@@ -108,9 +108,9 @@ def test_sigterm_answers_every_accepted_request_and_exits_with_0(tmp_path: Path,
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_answers_what_has_arrived_and_was_not_looked_at_yet(tmp_path: Path, workers: int) -> None:
-    """Requests on connections that wait to be accepted, on new ones and on those kept alive; the service stands still.
+    """Requests on connections that wait to be accepted, on new and on idle ones; the service is stopped meanwhile.
 
-    All of it has arrived when the signal comes, whatever the speed of the machine.
+    All have arrived when the signal comes, at any speed of the machine.
     """
     question = QUESTIONS[-1]
     with Service(tmp_path, workers=workers) as service:
@@ -128,7 +128,7 @@ def test_sigterm_answers_what_has_arrived_and_was_not_looked_at_yet(tmp_path: Pa
                     worker.suspend()
                 for connection in connections:
                     await connection.begin(question.request)
-                # A supervisor asks twice a second for their health; it stops them all the same, at once.
+                # A supervisor checks their health twice a second; it still stops them at once.
                 await asyncio.sleep(1.5)
                 service.process.send_signal(signal.SIGTERM)
                 if workers > 1:
@@ -189,7 +189,7 @@ def test_a_worker_that_dies_while_its_health_is_asked_for_is_replaced_at_once(tm
         before = {worker.pid for worker in service.workers()}
         victim = min(before)
         os.kill(victim, signal.SIGSTOP)
-        time.sleep(1.5)  # the supervisor asks twice a second, and now waits for an answer
+        time.sleep(1.5)  # the supervisor checks twice a second, and now waits for an answer
         os.kill(victim, signal.SIGKILL)
         began = time.monotonic()
         service.wait_for_workers(2, besides=victim)
@@ -212,7 +212,7 @@ def test_sighup_serves_the_new_version_without_a_failed_request(tmp_path: Path, 
         def replace() -> None:
             write_tiny_bundle(service.models / "newer", version="1.10.0")
             service.process.send_signal(signal.SIGHUP)
-            # Ten answers may all be of the worker that is first; the log has a line of each.
+            # Ten answers may all come from the first worker; the log has a line of each.
             wait_until(lambda: reloads(service) == workers, "all workers serve the new version")
 
         right, wrong = under_load(service, replace)

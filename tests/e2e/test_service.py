@@ -34,7 +34,7 @@ def redshifts_of(table: str) -> list[float]:
 
 
 def every_way(server: Server, table: Path, folder: Path) -> dict[str, list[float]]:
-    """Return the redshifts of a table's spectra by every way there is to ask for them."""
+    """Return the redshifts of a table's spectra by every interface."""
     flux = np.loadtxt(table, delimiter=",", skiprows=1, ndmin=2)
     content = table.read_bytes()
     found: dict[str, list[float]] = {}
@@ -120,7 +120,7 @@ def test_the_service_predicts_without_tensorflow_in_memory(server: Server) -> No
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's account of a process")
 def test_the_service_is_ready_within_two_seconds_of_work(start: Start) -> None:
-    # Its processor time, since other processes make the clock on the wall run on (benchmarks/startup.py measures that).
+    # Processor time, since other processes slow the wall clock's time (which benchmarks/startup.py measures).
     with start(engine="onnx") as running:
         user, system = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         assert (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") < 2

@@ -14,7 +14,7 @@ from gaia_redshift.spectra import DR3, FloatArray
 
 
 def predict(flux: FloatArray, folder: Path, *options: str) -> tuple[pyarrow.Table, str]:
-    """Return the redshifts that the command writes for fluxes, and what it says."""
+    """Return the redshifts that the command writes for fluxes, and its messages."""
     column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flux.astype(np.float32).ravel()), DR3.samples)
     parquet.write_table(pyarrow.table({"flux": column}), folder / "in.parquet")
     command = [sys.executable, "-m", "gaia_redshift", "predict", "in.parquet", "-o", "out.parquet", *options]

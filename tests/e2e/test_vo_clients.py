@@ -31,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def post(service: Service, path: str, content: bytes, kind: str, **headers: str) -> tuple[str, bytes]:
-    """Return where a request has led to, and what it found there."""
+    """Return the final address of a request and the body there."""
     request = Request(f"{service.url}{path}", content, {"Content-Type": kind, **headers})  # noqa: S310 - our own address
     with urlopen(request, timeout=90) as answer:  # noqa: S310
         return answer.geturl(), answer.read()
@@ -46,7 +46,7 @@ def job(service: Service) -> str:
 
 @pytest.fixture(autouse=True)
 def no_socket_of_pyvo_is_left() -> Iterator[None]:
-    """Collect what pyvo leaves open here, and not in a test that knows nothing of it."""
+    """Close what pyvo leaves open, so that other tests do not report it."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,7 +105,7 @@ def test_pyvo_reads_capabilities_availability_and_tables(service: Service) -> No
 
 
 def stilts(*words: str) -> str:
-    """Return what STILTS says."""
+    """Return the output of STILTS."""
     program = shutil.which("stilts")
     if program is None:
         pytest.skip("needs STILTS (apt-get install stilts)")

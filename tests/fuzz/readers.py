@@ -41,11 +41,11 @@ from tests.tiny import write_tiny_bundle
 
 _LONGEST_SEED = 20_000
 _NEXT_FILE = b"\nNEXT\n"
-"""What parts the files of an archive, in the bytes that the fuzzer changes."""
+"""Separator of an archive's files in the fuzzer's bytes."""
 
 
 def read_json(data: bytes) -> None:
-    """Whatever the fast reader accepts, the schema accepts."""
+    """The schema accepts everything that the fast reader accepts."""
     with suppress(RedshiftError):
         batch, _ = read_request(data, 50)
         assert batch.flux.shape[1] == DR3.samples
@@ -76,13 +76,13 @@ def check_batch(batch: SpectrumBatch) -> tuple[int, list[int]]:
 
 
 def read_array(data: bytes) -> None:
-    """Any bytes at all make finite spectra or an error."""
+    """Any bytes give finite spectra or an error."""
     with suppress(RedshiftError):
         check_strict(read_npy(data, 50))
 
 
 def read_stream(data: bytes) -> None:
-    """Any bytes at all make spectra or an error; Arrow must not crash on what it let pass."""
+    """Any bytes give spectra or an error; Arrow must not crash on accepted bytes."""
     with suppress(RedshiftError):
         check_strict(read_arrow(data, 50))
 
@@ -152,7 +152,7 @@ def check_strict(batch: SpectrumBatch) -> None:
 
 
 def read_connection(data: bytes) -> None:
-    """The requests of a connection, or what refuses them, are the same however their bytes are cut."""
+    """The requests of a connection, or the errors, do not depend on how the bytes are cut."""
     cut = data[0] * 7 if data else 0
     assert requests_of(data, len(data)) == requests_of(data, 1) == requests_of(data, cut % 97 + 1)
 
@@ -185,20 +185,20 @@ def requests_of(data: bytes, step: int) -> list[object]:
 
 
 def read_graph(data: bytes) -> None:
-    """Any bytes at all are a graph, whole or not, or an error."""
+    """Any bytes are a graph, whole or not, or an error."""
     with suppress(ValueError):
         has_external_data(data)
 
 
 def read_columns(data: bytes) -> None:
-    """Any names at all make a layout or an error."""
+    """Any names give a layout or an error."""
     with suppress(RedshiftError):
         layout = find_layout(data.decode("utf-8", "replace").split(","))
         assert len(layout.samples) >= DR3.samples
 
 
 def read_manifest(data: bytes) -> None:
-    """Any bytes at all make a bundle or an error."""
+    """Any bytes give a bundle or an error."""
     (_BUNDLE / MANIFEST).write_bytes(data)
     with suppress(RedshiftError):
         Bundle(_BUNDLE)

@@ -14,6 +14,7 @@ import pytest
 import gaia_redshift
 from gaia_redshift import Predictor
 from gaia_redshift.errors import InvalidBundleError, UnknownModelError, UnsupportedByModelError
+from gaia_redshift.interpretation.prior import PriorTable
 from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.spectra import DR3, FloatArray, SpectrumBatch
 from tests.tiny import SHIPPED, write_tiny_bundle
@@ -133,3 +134,11 @@ def test_spectra_of_another_grid_are_refused_in_one_line(predictor: Predictor, f
 def test_the_face_predicts_with_the_default_model(flux: FloatArray) -> None:
     assert gaia_redshift.load() is gaia_redshift.load()
     np.testing.assert_array_equal(gaia_redshift.predict(flux)["redshift"], expected(gaia_redshift.load(), flux))
+
+
+def test_a_prior_may_be_a_mapping_or_a_table(predictor: Predictor, flux: FloatArray) -> None:
+    nodes = {"redshift": [0.0, 0.1, 0.6], "density": [0.0, 4.0, 1.0]}
+    expected = predictor(flux, prior=PriorTable(**nodes))["redshift"]
+    np.testing.assert_array_equal(predictor(flux, prior=nodes)["redshift"], expected)
+    np.testing.assert_array_equal(predictor(flux, prior=pyarrow.table(nodes))["redshift"], expected)
+    assert not np.array_equal(expected, predictor(flux)["redshift"], equal_nan=True)

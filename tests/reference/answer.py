@@ -9,14 +9,14 @@ from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 from tests.reference.quality import Quality
-from training.calibration.reference.density import invert, posterior
+from training.calibration.reference.density import posterior, quantile
 from training.calibration.reference.intervals import Intervals
 
 _ORDER = [ENDS.index(end) for end in ("lower68", "upper68", "lower95", "upper95")]
 
 
 class Reference:
-    """What follows a model's network.
+    """The answer computed from a model's network output.
 
     Parameters
     ----------
@@ -60,10 +60,9 @@ class Reference:
         edges = np.array(self._edges)
         prior = self._calibration.prior_survey if prior is None else prior
         densities = posterior(density, np.asarray(prior), np.array(self._calibration.prior_train))
-        cumulative = np.cumsum(densities, axis=1)
-        point = invert(cumulative, edges, 0.5).round(DECIMALS)
+        point = quantile(densities, edges, 0.5).round(DECIMALS)
         levels = self._intervals.at("flat" if flat else "survey", flux, point)
-        ends = invert(cumulative, edges, levels).round(DECIMALS)
+        ends = quantile(densities, edges, levels).round(DECIMALS)
         masks = self._quality.masks(flux, point, densities, kind)
         return _redshifts(point, ends, masks, (densities / np.diff(edges)).round(DECIMALS))
 

@@ -37,7 +37,7 @@ class Quality:
     redshift_range : tuple of float
         Of the training galaxies.
     kinds : sequence of str, optional
-        What the columns of `kind` stand for.
+        Kinds of source of the columns of `kind`.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Quality:
 
 
 def noise_mismatch(flux: FloatArray, left: NDArray[np.floating]) -> Mask:
-    """Say which spectra, shape (n, 186), have noise of a mean square, shape (n,), that no transits leave."""
+    """Return which spectra, shape (n, 186), have a mean square noise, shape (n,), outside that of any transits."""
     expected = of_one_transit(DR3)
     transits = LEFT * (flux @ expected.weights + expected.constant) / left
     fewest, most = TRANSITS
@@ -111,14 +111,14 @@ def noise_mismatch(flux: FloatArray, left: NDArray[np.floating]) -> Mask:
 
 
 def missing_band(flux: FloatArray) -> Mask:
-    """Say which spectra, shape (n, 186), have a band that is constant, or zero in half of its samples."""
+    """Return which spectra, shape (n, 186), have a band that is constant, or zero in half of its samples."""
     lit = np.add.reduceat(flux != 0, _BANDS, axis=1, dtype=np.intp)
     constant = np.minimum.reduceat(flux, _BANDS, axis=1) == np.maximum.reduceat(flux, _BANDS, axis=1)
     return np.asarray((constant | (2 * lit <= _BAND_COUNTS)).any(axis=1))
 
 
 def bimodal(posterior: NDArray[np.floating]) -> Mask:
-    """Say which densities, shape (n, bins), have two modes worth telling apart.
+    """Return which densities, shape (n, bins), have two separate modes.
 
     There is a bin where the density is below `VALLEY` of the lower of the highest peaks to its left and right, and
     either side holds at least `LESSER_MODE` of the probability.

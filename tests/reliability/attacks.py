@@ -21,7 +21,7 @@ Attack = Callable[[int, random.Random], Awaitable[None]]
 
 
 async def _send(port: int, *pieces: bytes, pause: float = 0.0, seconds: float = _SECONDS) -> None:
-    """Send pieces as long as the other side takes them, then read what comes until it ends, both for a while."""
+    """Send pieces while the other side accepts them, then read until the end, both for a limited time."""
     with suppress(OSError, EOFError, TimeoutError):
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -37,7 +37,7 @@ async def _send(port: int, *pieces: bytes, pause: float = 0.0, seconds: float = 
 
 
 async def trailers(port: int, _chance: random.Random) -> None:
-    """Send trailers without end."""
+    """Send endless trailers."""
     await _send(port, _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", *[b"a:b\r\n" * 20_000] * 200)
 
 
@@ -49,7 +49,7 @@ async def upgrade(port: int, _chance: random.Random) -> None:
 
 
 async def forms(port: int, chance: random.Random) -> None:
-    """Send a form in a codec that takes long, or is none."""
+    """Send a form in a slow or unknown codec."""
     body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ne28h' + b"a" * 270_000 + b"\r\n--x--\r\n"
     await _send(
         port, request("/predict/csv", body, _FORM + chance.choice(["punycode", "undefined", "utf-7"])), seconds=3
@@ -57,18 +57,18 @@ async def forms(port: int, chance: random.Random) -> None:
 
 
 async def rubbish(port: int, chance: random.Random) -> None:
-    """Send bytes at random, many times."""
+    """Send random bytes, many times."""
     for _ in range(20):
         await _send(port, chance.randbytes(chance.randrange(1, 5000)) + b"\r\n\r\n", seconds=0.5)
 
 
 async def knock(port: int, _chance: random.Random) -> None:
-    """Open many connections and say nothing."""
+    """Open many connections and send nothing."""
     await asyncio.gather(*(_send(port, seconds=4) for _ in range(200)))
 
 
 async def hold(port: int, _chance: random.Random) -> None:
-    """Send most of a large body, and the rest drop by drop."""
+    """Send most of a large body, and the rest slowly."""
     head = _HEAD + b"Content-Length: 50331648\r\n\r\n"
     drops = [b" " * 1500] * 30
     await asyncio.gather(*(_send(port, head + b" " * 40_000_000, *drops, pause=1, seconds=30) for _ in range(2)))
@@ -93,7 +93,7 @@ ATTACKS: tuple[Attack, ...] = (trailers, upgrade, forms, rubbish, knock, hold, c
 
 
 async def attack(port: int, seed: int, until: Callable[[], bool]) -> int:
-    """Do one thing after the other; return how many."""
+    """Run one attack after the other; return their number."""
     chance = random.Random(seed)  # noqa: S311 - traffic, not secrets
     count = 0
     while not until():
@@ -103,7 +103,7 @@ async def attack(port: int, seed: int, until: Callable[[], bool]) -> int:
 
 
 def main() -> None:
-    """Attack the port for some seconds, from a process that measures nothing; print how many attacks there were."""
+    """Attack the port for some seconds, from a separate process; print the number of attacks."""
     port, seed, seconds = map(int, sys.argv[1:])
     end = time.monotonic() + seconds
     print(asyncio.run(attack(port, seed, lambda: time.monotonic() > end)))  # noqa: T201 - the result

@@ -28,7 +28,7 @@ Trouble = Callable[[Service], Awaitable[None]]
 
 
 async def ask(service: Service, trouble: Trouble, *, retry: bool = True) -> dict[str, Any]:
-    """Let clients ask without pause while the trouble lasts, and say what they got."""
+    """Let clients send requests continuously during a fault, and return the results."""
     questions = [json_question(rows, rows) for rows in (1, 1, 1, 20, 100)] + [csv_question(50, 7)]
     counts: Counter[str] = Counter()
     waits: list[float] = []
@@ -83,7 +83,7 @@ async def reload_models(service: Service) -> None:
 
 
 async def slow_clients(service: Service) -> None:
-    """Three hundred clients that send a byte a second, in headers or in bodies."""
+    """Three hundred clients that send one byte per second, in headers or in bodies."""
     start = b"POST /predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n"
     ended: Counter[str] = Counter()
 
@@ -104,7 +104,7 @@ async def slow_clients(service: Service) -> None:
 
 
 async def leave(service: Service) -> None:
-    """Clients that send a large request and leave, again and again."""
+    """Clients that repeatedly send a large request and disconnect."""
     large = json_question(2000, 3).request
     for _ in range(60):
         with socket.create_connection(("127.0.0.1", service.port)) as client:
@@ -113,13 +113,13 @@ async def leave(service: Service) -> None:
 
 
 async def terminate(service: Service) -> None:
-    """SIGTERM, while requests are under way."""
+    """SIGTERM during requests."""
     service.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(service.process.wait, 60)
 
 
 async def hostile(service: Service) -> dict[str, int]:
-    """Send every hostile input there is, and count the answers by status."""
+    """Send all hostile inputs, and count the answers by status."""
     counts: Counter[str] = Counter()
     everything = [request("/predict", content) for _, content in documents()]
     everything += [request("/predict/csv", content, "text/csv") for _, content in tables()]
@@ -132,7 +132,7 @@ async def hostile(service: Service) -> dict[str, int]:
 
 @contextlib.contextmanager
 def tiny_disk() -> Iterator[Path | None]:
-    """Yield a folder on a disk of 2 MB, or None where we may not make one."""
+    """Yield a folder on a disk of 2 MB, or None without the right to make one."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
         if subprocess.run(command, capture_output=True, check=False).returncode:
@@ -158,7 +158,7 @@ async def fill_disk(service: Service) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run every fault against a service of its own and write what came of each."""
+    """Run every fault against its own service and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("faults.json"))
     options = parser.parse_args()

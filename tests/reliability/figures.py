@@ -14,7 +14,7 @@ ANSWERED, REFUSED, LOST = "#2a7f4f", "#d9a441", "#b3372f"
 
 
 def draw_overload(results: dict[str, Any], path: Path) -> None:
-    """What is answered and refused, how long who is accepted waits, and the memory, by offered load."""
+    """Answers and refusals, waiting times of accepted requests, and memory, by offered load."""
     loads = results["loads"]
     times = [f"{load['times']:g}x" for load in loads]
     figure, (rates, waits, memory) = plt.subplots(1, 3, figsize=(13, 4))
@@ -62,7 +62,7 @@ def draw_soak(results: dict[str, Any], path: Path) -> None:
 
 
 def draw_faults(results: dict[str, Any], path: Path) -> None:
-    """What clients got while something was wrong, and how hostile inputs were answered."""
+    """Answers during faults, and answers to hostile inputs."""
     figure, (faults, inputs) = plt.subplots(1, 2, figsize=(13, 4), width_ratios=(2, 1))
     names = [name for name, counts in results.items() if "answered" in counts]
     faults.barh(names, [results[name]["answered"] for name in names], color=ANSWERED, label="answered rightly")

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ _LAYERS = 8
 
 
 async def measure_capacity(service: Service, questions: list[Question], seconds: float) -> float:
-    """Return the requests a second that eight clients get when each waits for its answer."""
+    """Return the requests per second of eight clients that each wait for the answer."""
     done = 0
     end = time.monotonic() + seconds
 
@@ -47,7 +48,7 @@ async def measure_capacity(service: Service, questions: list[Question], seconds:
 
 
 async def offer(service: Service, questions: list[Question], rate: float, seconds: float) -> dict[str, Any]:
-    """Send requests at a rate and return what came of them."""
+    """Send requests at a rate and return the results."""
     chance = random.Random(1)  # noqa: S311 - arrival times, not secrets
     outcomes: Counter[str] = Counter()
     waits, promises, memory = [], [], []
@@ -68,7 +69,7 @@ async def offer(service: Service, questions: list[Question], rate: float, second
             waits.append(time.monotonic() - started)
             if not question.fits(answer):
                 outcomes["wrong"] += 1
-        else:
+        elif "retry-after" in answer.headers:
             promises.append(int(answer.headers["retry-after"]))
 
     tasks = []
@@ -95,7 +96,7 @@ async def offer(service: Service, questions: list[Question], rate: float, second
 
 
 async def offer_among(target: Target, questions: list[Question], rate: float, options: argparse.Namespace) -> Any:
-    """Offer a load while attackers do one thing after the other, and another process asks whether the service lives."""
+    """Offer a load during attacks, while another process requests ``/health/live``."""
     command = [sys.executable, "-m", "tests.reliability.attacks", str(target.port)]
     attackers = [
         await asyncio.create_subprocess_exec(*command, str(seed), str(round(options.seconds)), stdout=subprocess.PIPE)
@@ -105,7 +106,7 @@ async def offer_among(target: Target, questions: list[Question], rate: float, op
         load = await offer(target, questions, rate, options.seconds)
         printed = [await attacker.communicate() for attacker in attackers]
     load["attacks"] = sum(int(out) for out, _ in printed)
-    load["longest_silence_s"] = round(seen["stall"], 3)
+    load["longest_silence_s"] = {"as_seen": round(seen["silence"], 3), "own": round(seen["stall"], 3)}
     load["mb_above_rest"] = round(seen["megabytes"] - target.at_rest)
     load["health_failure"] = seen["failure"]
     return load
@@ -130,7 +131,7 @@ async def run(target: Target, answers: Answers, options: argparse.Namespace) -> 
 
 
 def main() -> None:
-    """Overload the service, write the results, and fail if anything but 200 and 429 came back."""
+    """Overload the service, write the results, and fail if a status is neither 200 nor 429."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="time for each load")
     parser.add_argument("--times", type=float, nargs="+", default=[0.5, 1, 2, 5, 10], help="of the capacity")
@@ -140,6 +141,7 @@ def main() -> None:
     options = parser.parse_args()
     limits: dict[str, Any] = {"threads": 1, "max_queued_rows": QUEUED_ROWS, "log_level": "warning"}
     limits |= REAL if options.real else {}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     answers: Answers = shipped_redshift if options.real else tiny_redshift
     with tempfile.TemporaryDirectory() as folder, Target(Path(folder), layers=_LAYERS, **limits) as target:
         results = asyncio.run(run(target, answers, options))

@@ -1,8 +1,9 @@
-"""A PostgreSQL of Debian in a folder of its own, where it is installed (``apt-get install postgresql``)."""
+"""A PostgreSQL of Debian, where it is installed (``apt-get install postgresql``)."""
 
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,17 +18,18 @@ def find_postgresql() -> Path | None:
 
 
 class Cluster:
-    """A server with an empty database; use it as a context manager.
+    """A server with an empty database, in a temporary folder; use it as a context manager.
+
+    Not below pytest's folder: every run of pytest closes that to all others, and as root the server is another's.
 
     Parameters
     ----------
-    folder : Path
     binaries : Path
         As `find_postgresql` returns it.
     """
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        self._folder, self._binaries = folder, binaries
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
         self._port = free_port()
 
     @property
@@ -45,20 +47,17 @@ class Cluster:
         assert done.returncode == 0, done.stdout
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="postgresql-")
         if os.geteuid() == 0:
-            shutil.chown(self._folder, "postgres")
-            for folder in self._folder.parents:  # a temporary folder is its owner's alone
-                if not folder.stat().st_mode & 1:
-                    folder.chmod(folder.stat().st_mode | 0o011)
-        self._data = str(self._folder / "data")
+            shutil.chown(self._folder.name, "postgres")
+        self._data = f"{self._folder.name}/data"
         self._run("initdb", "-D", self._data, "-U", "redshift", "-A", "trust", "--no-sync")
         self.start()
         return self
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1"
+        options = f"-p {self._port} -k {self._folder.name} -c listen_addresses=127.0.0.1"
         self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-o", options, "-l", f"{self._data}/log", "start")
 
     def stop(self) -> None:
@@ -69,3 +68,4 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._folder.cleanup()

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -43,7 +43,7 @@ class Service:
     surroundings : mapping, optional
         All other variables; those of this process if not given.
     prefix : sequence of str
-        What the command stands behind, such as a tracer.
+        Words before the command, such as a tracer.
     settings : settings by name
         As in the environment, without the prefix.
     """
@@ -87,7 +87,7 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.poll() is None and "COVERAGE_PROCESS_CONFIG" in os.environ:
-            self.process.terminate()  # what is killed has measured nothing
+            self.process.terminate()  # a killed process writes no coverage
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
         self.process.kill()

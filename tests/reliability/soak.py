@@ -37,11 +37,11 @@ from tests.tiny import SHIPPED, tiny_redshift, write_tiny_bundle
 
 _CLIENTS = 8
 _WARM_UP = 0.2
-"""The part of the time that the slopes leave out: allocators and caches fill first."""
+"""Initial fraction of the time that the slopes leave out, while allocators and caches fill."""
 
 
 class Soak:
-    """The traffic and what came of it."""
+    """The traffic and its results."""
 
     def __init__(self, service: Service, pause: float, attackers: int, answers: Answers) -> None:
         self.service, self.pause, self.attackers = service, pause, attackers
@@ -54,7 +54,7 @@ class Soak:
         self.questions += [csv_question(rows, 100 + rows, answers) for rows in (1, 20, 300, 2000)]
 
     async def client(self, seed: int, end: float) -> None:
-        """Send one thing after the other."""
+        """Send one request after the other."""
         chance = random.Random(seed)  # noqa: S311 - traffic, not secrets
         async with Connection(self.service.port) as connection:
             while time.monotonic() < end:
@@ -97,7 +97,7 @@ class Soak:
             await asyncio.sleep(every)
 
     async def listen(self, end: float) -> None:
-        """Ask whether the service lives, all the time."""
+        """Request ``/health/live`` continuously."""
         while time.monotonic() < end:
             started = time.monotonic()
             try:
@@ -111,7 +111,7 @@ class Soak:
             await asyncio.sleep(0.1)
 
     def release(self, number: int) -> None:
-        """Put a new version of the model in the place of the old one, under the feet of the running requests."""
+        """Replace the model by a new version during requests."""
         if self.service.models == SHIPPED:
             return
         staged = write_tiny_bundle(self.service.folder / f"staged-{number}", version=f"2.0.{number}")
@@ -149,7 +149,7 @@ def total_mb(samples: list[dict[str, Any]]) -> list[float]:
 
 
 def main() -> None:
-    """Soak, write the results, and fail if something grew or got lost."""
+    """Run the soak test, write the results, and fail if memory grew or a request was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--pause", type=float, default=0.05, help="mean seconds between the requests of one client")

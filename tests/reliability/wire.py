@@ -19,7 +19,7 @@ from tests.tiny import SHIPPED, tiny_redshift
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class Connection:
                 await writer.wait_closed()
 
     def close(self) -> None:
-        """Leave, whatever was under way."""
+        """Close the connection, also during a request."""
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
@@ -64,7 +64,7 @@ class Connection:
         self._writer.write(request)
 
     async def end(self) -> Answer:
-        """Return the answer to what was begun."""
+        """Return the answer to the request that was begun."""
         assert self._reader is not None
         try:
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -91,7 +91,7 @@ def request(path: str, body: bytes, kind: str = "application/json", **headers: s
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request, and the redshifts it must be answered with."""
+    """A request, and the expected redshifts."""
 
     request: bytes
     redshift: list[float]

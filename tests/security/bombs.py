@@ -46,7 +46,7 @@ def parquet_bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def many_rows(rows: int) -> bytes:
-    """Return Parquet of rows that have nothing: some bytes, whatever their number."""
+    """Return Parquet of empty rows: some bytes for any number of rows."""
     return _parquet(pyarrow.table({"flux": pyarrow.nulls(rows, _LIST)}), row_group_size=rows)
 
 

@@ -40,7 +40,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n" + b"\x00" * 8 + b"\xff" * 48
 
 
 def tables() -> Iterator[tuple[str, bytes]]:
-    """Yield uploads that are no table of spectra, or pretend to be one."""
+    """Yield uploads that are not tables of spectra."""
     yield "nothing", b""
     yield "zip bomb", _zip_bomb()
     yield "gzip bomb", gzip.compress(b"0" * (10 << 20))
@@ -71,7 +71,7 @@ def tables() -> Iterator[tuple[str, bytes]]:
 
 
 def documents() -> Iterator[tuple[str, bytes]]:
-    """Yield JSON bodies that are no request, or pretend to be one."""
+    """Yield JSON bodies that are not requests."""
     flux = b"[" + ROW.encode() + b"]"
     yield "deep arrays", b"[" * 1_000_000
     yield "deep objects", b'{"spectra":' * 200_000
@@ -100,7 +100,7 @@ def _npy(header: str, data: bytes = b"") -> bytes:
 
 
 def arrays() -> Iterator[tuple[str, bytes]]:
-    """Yield ``.npy`` bodies that are no array of spectra, or pretend to be one."""
+    """Yield ``.npy`` bodies that are not arrays of spectra."""
     shape = "{'descr': '<f4', 'fortran_order': False, 'shape': "
     yield "nothing", b""
     yield "pickle", pickle.dumps({"a": 1})
@@ -131,7 +131,7 @@ def _stream(table: pyarrow.Table, compression: str | None = None) -> bytes:
 
 
 def streams() -> Iterator[tuple[str, bytes]]:
-    """Yield Arrow bodies that are no stream of spectra, or pretend to be one."""
+    """Yield Arrow bodies that are not streams of spectra."""
     flux = pyarrow.array([[float(number) for number in ROW.split(",")]], pyarrow.list_(pyarrow.float32()))
     good = _stream(pyarrow.table({"flux": flux, "source_id": ["a"]}))
     yield "nothing", b""
@@ -161,7 +161,7 @@ def streams() -> Iterator[tuple[str, bytes]]:
 
 
 def bombs(size: int) -> Iterator[tuple[str, bytes]]:
-    """Yield Arrow streams whose batches say where one looks, and where nobody looks, that they are packed."""
+    """Yield Arrow streams whose batches declare compression in every possible place."""
     for codec in ("zstd", "lz4"):
         for schema in (V4, V5):
             for version in (0, V4, V5):

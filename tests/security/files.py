@@ -92,7 +92,7 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
 
 
 def strange() -> Iterator[tuple[str, bytes, str, int]]:
-    """Yield files that are odd and good, and how many rows they have."""
+    """Yield unusual but valid files, with their numbers of rows."""
     yield "npy of long doubles", npy("'<f16'", "(2, 186)", np.ones((2, 186), np.longdouble).tobytes()), NPY, 2
     flux = np.tile(np.array([float(number) for number in ROW.split(",")], np.float32), (40_000, 1))
     packed = io.BytesIO()

@@ -15,14 +15,14 @@ from tests.reliability.service import Service
 from tests.security.poll import resident_megabytes
 
 MEGABYTES = 400
-"""Most memory above the start, whatever is sent."""
+"""Most memory above that at the start, for any input."""
 STALL_SECONDS = 0.5
 """Longest time without an answer at ``/health/live``."""
 ERROR_BYTES = 8192
-"""Longest answer to what is wrong."""
+"""Longest error."""
 
 _QUIET_SECONDS = 0.2
-"""After the answers that are expected: another would be wrong, and has come by then."""
+"""Waiting time after the expected answers, in which a wrong further answer would come."""
 _POLL = Path(__file__).parent / "poll.py"
 
 
@@ -61,7 +61,7 @@ class Target(Service):
         super().__exit__(*raised)
 
     def _say(self) -> str:
-        """Tell who polls to begin or to end, and return what it answers."""
+        """Tell the polling process to begin or to end, and return its answer."""
         if self._poll is None:
             command = [sys.executable, "-I", str(_POLL), str(self.port), *map(str, self.pids)]
             self._poll = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -73,7 +73,7 @@ class Target(Service):
 
     @contextmanager
     def polled(self) -> Iterator[dict[str, Any]]:
-        """Poll the service meanwhile; what was seen is there at the end."""
+        """Poll the service meanwhile; the result is complete at the end."""
         seen: dict[str, Any] = {}
         self._say()
         try:
@@ -83,7 +83,7 @@ class Target(Service):
 
     @contextmanager
     def watched(self, stall: float = STALL_SECONDS, megabytes: float = MEGABYTES) -> Iterator[None]:
-        """Poll the service meanwhile; it must live, and keep within memory and silence."""
+        """Poll the service meanwhile; it must answer in time and stay within its memory."""
         with self.polled() as seen:
             yield
         assert seen["failure"] is None, seen
@@ -152,7 +152,7 @@ def _first(received: bytes) -> tuple[Reply | None, bytes]:
 
 
 def expect_refusal(reply: Reply, *statuses: int) -> str:
-    """Return the code of a small error in the one shape, with the headers that every answer has."""
+    """Return the code of a small error in the common shape, with the headers of every answer."""
     assert reply.status in (statuses or range(400, 500)), (reply.status, reply.body[:300])
     error = json.loads(reply.body)["error"]
     assert set(error) == {"code", "message", "details"}

@@ -3,8 +3,13 @@
 After the second, print what was seen, as JSON, and wait for the next first one.
 
 A process of its own, and nothing but the standard library: what is measured is the server and not the test beside it.
-An answer is late by no more than the processor time that the server took meanwhile, and without the time for which its
-event loop was ready and no processor was free: where other work has the processors, it is the machine that is late.
+Two numbers are measured for each answer, and the largest of each is printed:
+
+- ``silence``: the seconds until the answer, as a client sees them;
+- ``stall``: the part of them that is the server's own, which the tests limit. It leaves out the time for which the
+  server's event loop was ready and no processor was free, and is no more than the processor time that the server took
+  meanwhile: where other work has the processors, it is the machine that is late. On a machine without other work both
+  are the same. A server that sleeps when it should answer, or waits for a disk, would show in ``silence`` alone.
 """
 
 import http.client
@@ -83,7 +88,7 @@ def main() -> None:
 
 def watch(port: int, pids: list[int], lines: "queue.SimpleQueue[str]") -> dict[str, float | str | None]:
     """Poll until there is a line."""
-    seen: dict[str, float | str | None] = {"stall": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
+    seen: dict[str, float | str | None] = {"stall": 0.0, "silence": 0.0, "megabytes": 0.0, "polls": 0, "failure": None}
     while True:
         started, busy, queued = time.perf_counter(), processor_seconds(pids), queued_seconds(pids)
         try:
@@ -91,9 +96,10 @@ def watch(port: int, pids: list[int], lines: "queue.SimpleQueue[str]") -> dict[s
         except (OSError, http.client.HTTPException) as error:
             seen["failure"] = repr(error)
         seen["polls"] = int(seen["polls"] or 0) + 1
-        took = time.perf_counter() - started - (queued_seconds(pids) - queued)
-        late = min(took, processor_seconds(pids) - busy + 0.02)
-        seen["stall"] = max(float(seen["stall"] or 0), late)
+        silence = time.perf_counter() - started
+        own = min(silence - (queued_seconds(pids) - queued), processor_seconds(pids) - busy + 0.02)
+        seen["silence"] = max(float(seen["silence"] or 0), silence)
+        seen["stall"] = max(float(seen["stall"] or 0), own)
         seen["megabytes"] = max(float(seen["megabytes"] or 0), resident_megabytes(pids))
         try:
             lines.get(timeout=_PAUSE)

@@ -24,7 +24,7 @@ def spectra_at(redshifts: list[float], make_flux: Make) -> FloatArray:
 def test_a_point_model_answers_within_a_tenth_of_its_range_and_gives_a_reason_beyond(
     tmp_path: Path, make_flux: Make
 ) -> None:
-    predictor = Predictor(write_tiny_bundle(tmp_path / "tiny"))  # knows 0 to 0.6
+    predictor = Predictor(write_tiny_bundle(tmp_path / "tiny"))  # trained on 0 to 0.6
     answers = predictor(spectra_at([0.3, 0.655, 0.665, -0.055, -0.065, -55_000, 34_803], make_flux))
     assert answers["status"].tolist() == ["ok", "ok", "error", "ok", "error", "error", "error"]
     wrong = answers["status"] == "error"

@@ -61,7 +61,7 @@ def test_a_manifest_changed_after_signing_is_refused_before_it_is_parsed(folder:
 
 
 @pytest.mark.parametrize("signature", [b"", b"x" * 64, b"x" * 1000])
-def test_rubbish_is_no_signature(folder: Path, public: Path, signature: bytes) -> None:
+def test_random_bytes_are_not_a_signature(folder: Path, public: Path, signature: bytes) -> None:
     (folder / SIGNATURE).write_bytes(signature)
     with pytest.raises(InvalidBundleError, match="is not a signature of its"):
         Bundle(folder, public)

@@ -58,7 +58,7 @@ has_strace = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace
 
 
 @pytest.mark.parametrize("watched", [False, pytest.param(True, marks=has_strace)])
-def test_the_library_tells_nobody_and_leaves_nothing(tmp_path: Path, watched: bool) -> None:
+def test_the_library_connects_to_nothing_and_leaves_no_files(tmp_path: Path, watched: bool) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
     home = tmp_path / "places"
     home.mkdir()
@@ -77,7 +77,7 @@ def test_the_library_tells_nobody_and_leaves_nothing(tmp_path: Path, watched: bo
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_service_tells_nobody_and_leaves_nothing(tmp_path: Path, workers: int) -> None:
+def test_the_service_connects_to_nothing_and_leaves_no_files(tmp_path: Path, workers: int) -> None:
     home = tmp_path / "places"
     home.mkdir()
     prefix = traced([], tmp_path / "trace") if shutil.which("strace") else []
@@ -93,14 +93,14 @@ def test_the_service_tells_nobody_and_leaves_nothing(tmp_path: Path, workers: in
 
 
 @has_strace
-def test_what_tells_somebody_is_seen(tmp_path: Path) -> None:
+def test_connections_are_detected(tmp_path: Path) -> None:
     code = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 53))"
     subprocess.run(traced([sys.executable, "-c", code], tmp_path / "trace"), check=True)
     assert len(connections(tmp_path / "trace")) == 1
 
 
-def test_the_runtime_would_tell_if_it_were_not_told(tmp_path: Path) -> None:
-    """Once this fails, ONNX Runtime is silent by itself."""
+def test_the_runtime_would_connect_without_its_setting(tmp_path: Path) -> None:
+    """If this fails, ONNX Runtime no longer connects by itself."""
     write_tiny_bundle(tmp_path / "tiny")
     home = tmp_path / "places"
     home.mkdir()

@@ -49,7 +49,7 @@ def test_a_table_of_rows_without_spectra_is_refused_and_not_answered_row_by_row(
         assert expect_refusal(reply, 400, 422) in {"invalid_table", "malformed_body"}, name
 
 
-def test_a_table_whose_spectra_stand_in_some_rows_is_answered_in_every_row(target: Target) -> None:
+def test_a_table_with_spectra_in_some_rows_is_answered_in_every_row(target: Target) -> None:
     """A catalogue of which one row in three has a spectrum."""
     line = b'{"flux":[' + ROW.encode() + b"]}\n"
     with target.watched():
@@ -68,7 +68,7 @@ def test_strange_files_are_read_to_their_last_row_in_little_memory(target: Targe
 
 
 def test_an_answer_far_larger_than_any_table_is_refused(tmp_path: Path) -> None:
-    """Two columns that stand in one row, and then rows that take two bytes."""
+    """Two columns with a value in one row, and then rows of two bytes."""
     names = b",".join(b'"a column with a long name %d":1' % number for number in range(200))
     content = b'{"flux":[' + ROW.encode() + b"]," + names + b"}\n" + b"{}\n" * 3000
     with Target(tmp_path, max_body_bytes=1_000_000) as target, target.watched():
@@ -93,23 +93,21 @@ def test_old_metadata_that_hide_their_codec_unpack_nothing(target: Target, path:
         expect_refusal(reply, 400, 422)
 
 
-@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
-def test_a_million_rows_of_one_cell_take_neither_memory_nor_time(target: Target, path: str) -> None:
+def test_a_million_rows_of_one_cell_take_neither_memory_nor_time(target: Target) -> None:
     body = BANDS.encode() + b"\n" + b"1\n" * 990_000
     with target.watched():
-        reply = target.post(path, body, "text/csv")
+        reply = target.post("/predict/table", body, "text/csv")
     if reply.status == 200:
         assert reply.body.count(b"\n") == 990_001
     else:
         expect_refusal(reply, 400, 413, 422)
 
 
-@pytest.mark.parametrize("path", ["/predict/csv", "/predict/table"])
 @pytest.mark.parametrize(("first", "between"), [("\r", "\r"), ("\r", "\n"), ("\n", "\r"), ("\r\n", "\r")])
-def test_every_row_is_answered_whatever_ends_a_line(target: Target, path: str, first: str, between: str) -> None:
+def test_every_row_is_answered_whatever_ends_a_line(target: Target, first: str, between: str) -> None:
     text = "source_id," + NAMES + first + between.join(f"{number},{ROW}" for number in range(3000))
     with target.watched():
-        reply = target.post(path, text.encode(), "text/csv")
+        reply = target.post("/predict/table", text.encode(), "text/csv")
     if reply.status != 200:
         expect_refusal(reply, 400, 422)
         return

@@ -1,6 +1,7 @@
 """What can be done to a connection by its heads, its chunks and its trailers."""
 
 import json
+import signal
 import time
 from contextlib import ExitStack, suppress
 
@@ -179,6 +180,25 @@ def test_a_head_of_the_second_request_is_bounded_like_the_first(target: Target) 
     first = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
     replies = target.send(first, first[:-2] + b"A: " + b"a" * 100_000 + b"\r\n\r\n", pause=0.1, replies=2)
     assert [reply.status for reply in replies] == [200, 431]
+
+
+def test_a_crowd_of_bodies_silences_nobody_and_each_is_answered(target: Target) -> None:
+    """They wait in the system's queues while the service stands still, and are all there when it goes on."""
+    questions = [json_question(50, seed, Connection="close") for seed in range(4)]
+    with ExitStack() as stack, target.watched():
+        target.process.send_signal(signal.SIGSTOP)
+        try:
+            clients = [stack.enter_context(target.connect()) for _ in range(600)]
+            for number, client in enumerate(clients):
+                client.sendall(questions[number % 4].request)
+        finally:
+            target.process.send_signal(signal.SIGCONT)
+        for number, client in enumerate(clients):
+            (reply,) = read_replies(client)
+            if reply.status == 200:
+                assert questions[number % 4].fits(reply)  # type: ignore[arg-type]
+            else:
+                assert expect_refusal(reply, 429) == "overloaded"
 
 
 def test_health_checks_are_answered_while_the_connections_are_full(target: Target) -> None:

@@ -32,7 +32,7 @@ def test_no_table_takes_memory_or_time(target: Target, name: str, content: bytes
     [(BANDS, b"1\n"), (NAMES, b"\n,"), (BANDS, b'"\n'), (NAMES, b"1,2,x\n")],
     ids=["one", "comma", "quote", "word"],
 )
-def test_rows_that_are_none_take_neither_memory_nor_time(target: Target, header: str, row: bytes) -> None:
+def test_invalid_rows_take_neither_memory_nor_time(target: Target, header: str, row: bytes) -> None:
     body = header.encode() + b"\n" + row * (2_000_000 // len(row))
     with target.watched():
         reply = target.post("/predict/csv", body, CSV)

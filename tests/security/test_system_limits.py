@@ -23,7 +23,7 @@ FEW_FILES = "sh", "-c", 'ulimit -n 300; exec "$@"', "sh"
 
 @contextmanager
 def limited(target: Target, what: int, most: int) -> Iterator[None]:
-    """Let the process have no more of something for a while."""
+    """Limit a resource of the process for a while."""
     process = psutil.Process(target.process.pid)
     soft, hard = process.rlimit(what)
     process.rlimit(what, (most, hard))
@@ -52,7 +52,7 @@ def test_an_answer_larger_than_a_file_may_be_is_503(target: Target) -> None:
 
 
 def least_files(target: Target) -> int:
-    """Return how many files are open when nobody asks: connections of before may need a moment to end."""
+    """Return the number of open files when idle; earlier connections may need a moment to end."""
     process, found = psutil.Process(target.process.pid), []
     for _ in range(10):
         found.append(process.num_fds())
@@ -61,7 +61,7 @@ def least_files(target: Target) -> int:
 
 
 def test_an_upload_for_which_no_file_can_be_opened_is_503(target: Target) -> None:
-    """Its connection may have one; where that was lost to an older connection, it is sent again."""
+    """One file is left for its connection; if an older connection took it, the upload is sent again."""
     for path, body, kind in [
         ("/predict/csv", LARGE, CSV),
         ("/predict/csv", FORM % LARGE, "multipart/form-data; boundary=x"),

@@ -1,8 +1,8 @@
 """A correction of a network's redshifts, learnt from labelled galaxies. Imports the reference; numpy and scipy.
 
-What another instrument, noise or calibration does to the network is described by two numbers: all redshifts are off by
+Two numbers describe the effect of another instrument, noise or calibration on the network: all redshifts are off by
 `shift` (1 + z), and all densities are too narrow or too wide by a `temperature` (Guo et al. 2017, PMLR 70, 1321). Both
-are affine in the last layer's output, so that a bundle takes them into its weights and keeps its form.
+are affine in the last layer's output, so that they can become part of the weights, and a bundle keeps its form.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Column = NDArray[np.float64]
 
 MOST_SHIFT = 0.1
 MOST_TEMPERATURE = 5.0
-"""What is farther off is another population or another instrument, and a matter of training."""
+"""Anything farther off is another population or another instrument, and needs a training."""
 
 SMOOTHING = 0.03
 """Width of the kernel that makes a distribution of the labelled redshifts."""
@@ -26,18 +26,12 @@ SMOOTHING = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is done to a network's output.
-
-    Attributes
-    ----------
-    shift : float
-        A redshift z becomes z + shift (1 + z).
-    temperature : float
-        Above one a density becomes wider: its likelihood is raised to the power 1 / temperature.
-    """
+    """What is done to a network's output."""
 
     shift: float = 0.0
+    """A redshift z becomes z + shift (1 + z)."""
     temperature: float = 1.0
+    """Above one a density becomes wider: its likelihood is raised to the power 1 / temperature."""
 
     @property
     def is_none(self) -> bool:
@@ -101,24 +95,11 @@ def ln_score(likelihood: Column, true: Column, edges: Column, prior: Column) -> 
 
 
 def fit_density(likelihood: Column, true: Column, edges: Column) -> Correction:
-    """Return the correction under which the labelled redshifts are most likely.
+    """Return the correction under which the labelled redshifts, shape (n,), are most likely.
 
-    Parameters
-    ----------
-    likelihood : ndarray, shape (n, bins)
-        From `ln_likelihood`.
-    true : ndarray, shape (n,)
-    edges : ndarray, shape (bins + 1,)
-
-    Raises
-    ------
-    InvalidInputError
-        If it lies beyond what a recalibration can do.
-
-    Notes
-    -----
-    The prior is the distribution of the labelled redshifts themselves: that they are distributed otherwise than the
-    survey's says nothing of the instrument, and must not become a shift.
+    Likelihoods are those of `ln_likelihood`, shape (n, bins), edges have shape (bins + 1,). The prior is the
+    distribution of the labelled redshifts themselves: its difference from the survey's is not the instrument's, and
+    must not become a shift. Raises InvalidInputError if the correction is beyond what a recalibration can do.
     """
     prior = smooth_prior(true, edges)
 
@@ -149,5 +130,5 @@ def _possible(found: Correction) -> Correction:
 
 
 def improves(gain: Column) -> bool:
-    """Say whether galaxies that a correction was not learnt from gain by it: twice the error of their mean gain."""
+    """Return whether held-back galaxies gain by a correction: by more than twice the error of their mean gain."""
     return bool(gain.mean() > 2 * gain.std() / np.sqrt(len(gain)))

@@ -3,13 +3,10 @@
 Conformal prediction (Vovk et al. 2005; Lei et al. 2018, JASA 113, 1094) needs no assumption on the network: the
 finite-sample quantiles of a score on galaxies that it was not trained on bound the score of the next one. The score of
 a point network is its error; that of a density is the probability it gives to all redshifts below the true one
-(distributional conformal prediction, Chernozhukov et al. 2021, PNAS 118, e2107794118). Taking the quantiles by
-brightness and predicted redshift (Mondrian conformal prediction) gives the stated coverage in each class, not only on
-average.
+(distributional conformal prediction, Chernozhukov et al. 2021, PNAS 118, e2107794118). Quantiles by brightness and
+predicted redshift (Mondrian conformal prediction) give the stated coverage in each class, not only on average.
 
-Why no library does it: MAPIE and crepes take Mondrian categories, but they make an interval out of a fitted estimator
-and its residuals, symmetric or by quantile regressors; neither knows levels of a density, nor interpolates between
-categories, and serving would need them.
+MAPIE and crepes have Mondrian categories, but know neither levels of a density nor interpolation between categories.
 """
 
 import math
@@ -19,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.interpretation.calibration import ENDS, Calibration, IntervalTable
+from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.quality import QualityParameters
 from gaia_redshift.spectra import DR3, FloatArray
@@ -61,26 +58,19 @@ def calibrate(
     quality: QualityParameters | None = None,
     **of_density: Sequence[str] | Sequence[float],
 ) -> Calibration:
-    """Learn the 68 and 95% intervals from galaxies that the network was not trained on.
+    """Learn the 68 and 95% intervals from galaxies that the network was not trained on, by prior.
 
-    Parameters
-    ----------
-    held : mapping of Held
-        By prior; the survey's sets the classes of brightness.
-    centre : float
-        The score of the prediction itself, which every interval must hold: 0 for an error, 0.5 for a probability.
-    flux_range : tuple of ndarray, each of shape (186,)
-        Least and largest of each flux in the training part, e-/s per sample.
-    **of_density
-        ``kinds``, ``prior_train`` and ``prior_survey`` of a `Calibration`.
+    The survey's set the classes of brightness. Every interval must hold `centre`, the score of the prediction itself: 0
+    for an error, 0.5 for a probability. The flux range is the least and the largest of each flux in the training part,
+    e-/s per sample, each of shape (186,). `of_density` are ``kinds``, ``prior_train`` and ``prior_survey``.
     """
     flux_min, flux_max = flux_range
     if flux_min.shape != (DR3.samples,) or flux_max.shape != (DR3.samples,):
         raise ValueError(f"expected ranges of {DR3.samples} fluxes")
     edges = brightness_edges(held["survey"].flux)
     return Calibration(
-        flux_min=[float(value) for value in flux_min],
-        flux_max=[float(value) for value in flux_max],
+        flux_min=flux_min.tolist(),
+        flux_max=flux_max.tolist(),
         brightness_edges=edges,
         intervals={prior: tables(edges, each.flux, each.predicted, each.score, centre) for prior, each in held.items()},
         quality=quality,
@@ -89,7 +79,7 @@ def calibrate(
 
 
 def brightness_edges(flux: FloatArray) -> list[float]:
-    """Return the inner edges of classes of brightness that are equally full in `flux`; none where it holds too few."""
+    """Return the inner edges of classes of brightness that are equally full in `flux`; none if it holds too few."""
     if len(flux) < CLASSES * CLASS_GALAXIES:
         return []
     return [float(edge) for edge in np.quantile(brightness(flux), np.arange(1, CLASSES) / CLASSES)]
@@ -112,19 +102,20 @@ def _table(predicted: Column, score: Column, centre: float) -> IntervalTable:
     order = np.argsort(predicted, kind="stable")
     predicted, score = predicted[order].astype(np.float64), score[order].astype(np.float64)
     groups = node_groups(predicted)
+    nodes = [float(np.median(predicted[group])) for group in groups]
     low95, high95 = zip(*(_interval(score[group], 0.95, centre) for group in groups), strict=True)
     low68, high68 = zip(*(_interval(score[group], 0.68, centre) for group in groups), strict=True)
-    ends = dict(zip(ENDS, (low95, low68, high68, high95), strict=True))
-    nodes = [float(np.median(predicted[group])) for group in groups]
-    return IntervalTable(redshift=nodes, **{name: list(values) for name, values in ends.items()})
+    return IntervalTable(
+        redshift=nodes, lower95=list(low95), lower68=list(low68), upper68=list(high68), upper95=list(high95)
+    )
 
 
 def node_groups(predicted: Column) -> list[slice]:
     """Cut ascending predictions into runs that are wide and full enough.
 
-    Equal steps resolve the crowded redshifts and the least count widens the bins of the sparse ends; equal counts
-    would put all of z > 0.37, where the bias is steepest, behind a single node. There is at least one run of the
-    predictions, shape (n,); together they are all of them, and no value is in two runs.
+    Equal steps resolve the crowded redshifts and the least count widens the bins of the sparse ends; equal counts would
+    put all of z > 0.37, where the bias is steepest, behind a single node. Together the runs are all predictions, shape
+    (n,), and no value is in two of them.
     """
     starts = [0]
     while True:

@@ -1,13 +1,15 @@
-"""A few hundred labelled galaxies set a model's intervals anew. Imports `correction`, `intervals`, the reference.
+"""Interval tables adjusted to a few hundred labelled galaxies. Imports `correction`, `intervals`, the reference.
 
-So few cannot fill tables over redshift and brightness. They say by which factor the ends of the tables that the model
-has are too near or too far, the four ends apart, and each class of brightness that holds enough of them apart. The
-factors are finite-sample conformal quantiles (Lei et al. 2018, JASA 113, 1094) of the error in units of the interval
-end; of a density, whose table holds levels, both are taken as normal deviates.
+So few galaxies cannot fill tables over redshift and brightness. They give the factor by which each of the four interval
+ends of the model's tables is too near or too far, in each class of brightness that holds enough of them. The factors
+are finite-sample conformal quantiles (Lei et al. 2018, JASA 113, 1094) of the error in units of the interval end; for a
+density, whose tables hold levels, both are taken as normal deviates.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +29,13 @@ FOLDS = 10
 _SEED = 1
 
 CLASS_GALAXIES = 200
-"""Least number of labelled galaxies in a class of brightness that gets factors of its own: NODE_GALAXIES' reason."""
+"""Least number of labelled galaxies in a class of brightness with its own factors, for the reason of NODE_GALAXIES."""
 
 _LEVELS = {"lower95": 0.95, "lower68": 0.68, "upper68": 0.68, "upper95": 0.95}
 _CERTAIN = 1e-6
-"""Levels nearer to 0 and 1 are taken as this: their normal deviates are infinite."""
+"""Levels are at least this far from 0 and 1, whose normal deviates are infinite."""
 _NEAREST = {"point": 1e-4, "density": 1e-2}
-"""An end is at least so far from the prediction, in redshift or as a normal deviate: a factor must find something."""
+"""Least distance of an end from the prediction, in redshift or as a normal deviate: a factor of zero moves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,7 @@ class Labelled:
         return Labelled(self.flux[chosen], self.true[chosen], self.family[chosen], output)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """Answers to labelled galaxies under one prior, each of shape (n,)."""
 
     predicted: Column
@@ -65,7 +66,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Recalibrated:
-    """What was learnt, and how the model did before and does after, on galaxies that it was not learnt from."""
+    """What was learnt, and the answers before and after, to galaxies that it was not learnt from."""
 
     correction: Correction
     calibration: Calibration
@@ -74,53 +75,33 @@ class Recalibrated:
 
 
 class Recalibration:
-    """A model's calibration, and what labelled galaxies make of it.
+    """A model's calibration, and what labelled galaxies change in it.
 
-    Parameters
-    ----------
-    calibration : Calibration
-    edges : ndarray, shape (bins + 1,), optional
-        Of a density's bins; None for a point model.
+    The edges are those of a density's bins, shape (bins + 1,); None for a point model.
     """
 
     def __init__(self, calibration: Calibration, edges: Column | None) -> None:
         self._calibration, self._edges = calibration, edges
-        self._classes = np.array(calibration.brightness_edges)
 
     def learn(self, galaxies: Labelled) -> Recalibrated:
         """Learn a correction and intervals, and measure both by cross-validation.
 
-        Parameters
-        ----------
-        galaxies : Labelled
-
-        Returns
-        -------
-        Recalibrated
-            Without a correction where galaxies held back do not gain by it.
-
-        Raises
-        ------
-        InvalidInputError
-            If the labels are farther off than a recalibration can mend.
+        There is no correction if galaxies held back do not gain by it. Raises InvalidInputError if the labels are
+        farther off than a recalibration can correct.
         """
         fold = _folds(galaxies.family)
         correction, corrections = self._correct(galaxies, fold)
-        after: dict[PriorName, list[Judged]] = {}
-        for number in range(FOLDS):
-            rest, held_back = galaxies.rows(fold != number), galaxies.rows(fold == number)
-            calibration = self.rescaled(self.held(rest, corrections[number]))
-            for prior, judged in self.judge(held_back, corrections[number], calibration).items():
-                after.setdefault(prior, []).append(judged)
-        return Recalibrated(
-            correction=correction,
-            calibration=self.rescaled(self.held(galaxies, correction)),
-            before=self.judge(galaxies, Correction(), self._calibration),
-            after={prior: _in_order(parts, fold) for prior, parts in after.items()},
-        )
+        before = self.judge(galaxies, Correction(), self._calibration)
+        after = deepcopy(before)  # all of it is overwritten
+        for number, found in enumerate(corrections):
+            calibration = self.rescaled(self.held(galaxies.rows(fold != number), found))
+            for prior, judged in self.judge(galaxies.rows(fold == number), found, calibration).items():
+                for whole, part in zip(after[prior], judged, strict=True):
+                    whole[fold == number] = part
+        return Recalibrated(correction, self.rescaled(self.held(galaxies, correction)), before, after)
 
     def _correct(self, galaxies: Labelled, fold: NDArray[np.intp]) -> tuple[Correction, list[Correction]]:
-        """Return the correction that all galaxies ask for, and those of all but each fold; none if none gains."""
+        """Return the correction for all galaxies, and those for all but each fold; none if held-back ones gain none."""
         corrections = [self.fit(galaxies.rows(fold != number)) for number in range(FOLDS)]
         prior = None if self._edges is None else correcting.smooth_prior(galaxies.true, self._edges)
         gain = np.empty(len(galaxies.true))
@@ -152,10 +133,8 @@ class Recalibration:
         likelihood = correction.of_likelihood(self._likelihood(galaxies), self._edges)
         relative = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
         widths = np.diff(self._edges)
-        priors: dict[PriorName, Column] = {
-            "survey": np.array(self._calibration.prior_survey),
-            "flat": widths / widths.sum(),
-        }
+        survey = np.array(self._calibration.prior_survey)
+        priors: dict[PriorName, Column] = {"survey": survey, "flat": widths / widths.sum()}
         found: dict[PriorName, Held] = {}
         for name, prior in priors.items():
             densities = posterior(relative, prior, np.ones_like(prior))
@@ -164,7 +143,7 @@ class Recalibration:
         return found
 
     def rescaled(self, held: Mapping[PriorName, Held]) -> Calibration:
-        """Return the calibration with the ends of its intervals moved to hold these galaxies."""
+        """Return the calibration with the ends of its intervals moved to hold their share of these galaxies."""
         intervals = {prior: self._tables(prior, each) for prior, each in held.items()}
         return self._calibration.model_copy(update={"intervals": intervals})
 
@@ -172,19 +151,18 @@ class Recalibration:
         """Return what a corrected model with these intervals answers to labelled galaxies, by prior."""
         intervals, found = Intervals(calibration), {}
         for prior, each in self.held(galaxies, correction).items():
-            low95, low68, high68, high95 = intervals.at(prior, each.flux, np.asarray(each.predicted, np.float64))
-            inside68 = (low68 <= each.score) & (each.score <= high68)
-            inside95 = (low95 <= each.score) & (each.score <= high95)
-            found[prior] = Judged(np.asarray(each.predicted), inside68, inside95)
+            predicted, score = np.asarray(each.predicted, np.float64), each.score
+            low95, low68, high68, high95 = intervals.at(prior, each.flux, predicted)
+            inside = ((low <= score) & (score <= high) for low, high in ((low68, high68), (low95, high95)))
+            found[prior] = Judged(predicted, *inside)
         return found
 
     def _tables(self, prior: PriorName, held: Held) -> list[IntervalTable]:
         ends = Intervals(self._calibration).at(prior, held.flux, np.asarray(held.predicted, np.float64))
         score = self._deviate(np.asarray(held.score, np.float64))
-        number = np.searchsorted(self._classes, brightness(held.flux), side="right")
-        tables = self._calibration.intervals[prior]
+        number = np.searchsorted(self._calibration.brightness_edges, brightness(held.flux), side="right")
         made = []
-        for own, table in enumerate(tables):
+        for own, table in enumerate(self._calibration.intervals[prior]):
             rows = number == own
             if np.count_nonzero(rows) < CLASS_GALAXIES:
                 rows = np.ones(len(score), np.bool_)
@@ -205,7 +183,7 @@ class Recalibration:
         return IntervalTable(redshift=table.redshift, **{end: values.tolist() for end, values in columns.items()})
 
     def _from_prediction(self, end: str, values: Column) -> Column:
-        """Return how far interval ends lie from the prediction, never quite at it; negative below it."""
+        """Return the distance of interval ends from the prediction, at least `_NEAREST`; negative below it."""
         nearest = _NEAREST["point" if self._edges is None else "density"]
         sign = -1.0 if end.startswith("lower") else 1.0
         return np.asarray(sign * np.maximum(sign * self._deviate(values), nearest))
@@ -227,13 +205,3 @@ def _folds(family: NDArray[np.int64]) -> NDArray[np.intp]:
     _, member = np.unique(family, return_inverse=True)
     of_family = np.random.default_rng(_SEED).permutation(np.arange(member.max() + 1) % FOLDS)
     return np.asarray(of_family[member], np.intp)
-
-
-def _in_order(parts: list[Judged], fold: NDArray[np.intp]) -> Judged:
-    """Return the answers of all folds in the order of the galaxies."""
-    order = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
-    return Judged(
-        np.concatenate([part.predicted for part in parts])[order],
-        np.concatenate([part.inside68 for part in parts])[order],
-        np.concatenate([part.inside95 for part in parts])[order],
-    )

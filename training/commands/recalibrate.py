@@ -1,7 +1,6 @@
 """``gaia-redshift recalibrate``. Importing this file is cheap: TensorFlow is imported when the command runs."""
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +8,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gaia_redshift.bundle import NAME_PATTERN, SHIPPED_MODELS, VERSION_PATTERN, find_bundle
+from gaia_redshift.bundle import SHIPPED_MODELS, find_bundle
 from gaia_redshift.commands.options import Models, PublicKey
 from gaia_redshift.engine.quiet import import_tensorflow
-from gaia_redshift.errors import InvalidInputError
-from training.commands.options import DataArgument, PolicyOption, require_packages
+from training.commands.options import (
+    DataArgument,
+    ModelArgument,
+    PolicyOption,
+    ReplaceOption,
+    check_id,
+    require_packages,
+)
 
 EXAMPLES = """
 gaia-redshift recalibrate default labelled.fits -o models/mine
@@ -22,7 +27,7 @@ gaia-redshift recalibrate dissertation-cnn labelled.parquet -o models/mine --obs
 
 
 def recalibrate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a bundle, or its name among the models.")],
+    model: ModelArgument,
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new bundle, such as models/NAME.")],
     *,
@@ -39,11 +44,11 @@ def recalibrate(
         typer.Option("--carry-over", help="Let the new model read the release of DATA, where MODEL reads another one."),
     ] = False,
     policy: PolicyOption = "refuse",
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
+    replace: ReplaceOption = False,
     models: Models = SHIPPED_MODELS,
     public_key: PublicKey = None,
 ) -> None:
-    """Set a model's intervals, and where it gains its redshifts, by a few hundred labelled galaxies; no training.
+    """Adjust a model's intervals, and its redshifts if they gain, to a few hundred labelled galaxies; no training.
 
     It prints bias and coverage before and, by cross-validation, after. At least 100 galaxies, better 300.
     """
@@ -54,44 +59,26 @@ def recalibrate(
     from training.release.export import Release
     from training.release.recalibrate import FEW
     from training.release.recalibrate import recalibrate as write
-    from training.release.recalibrated import correction_in_words, table
 
     bundle = find_bundle(Path(model) if Path(model).is_dir() else model, models, public_key)
-    release = Release(
-        output, _name(name or output.resolve().name), _version(version, bundle.manifest.version), replace=replace
-    )
+    if version is None:
+        major, minor, patch = bundle.manifest.version.split(".")
+        version = f"{major}.{minor}.{int(patch) + 1}"
+    release = Release(output, name or output.resolve().name, version, replace=replace)
+    check_id(release.name, release.version)
     release.check_free()
     dataset = declare(load(data, policy), observed=observed)
     say_dropped(dataset)
-    said = write(bundle, dataset, release, carry_over=carry_over)
-    galaxies, left = said["data"]["galaxies"], said["data"]["taken_for_no_galaxy"] + said["data"]["without_redshift"]
-    say = Console(stderr=True, highlight=False, soft_wrap=True).print
+    made = write(bundle, dataset, release, carry_over=carry_over)
+    galaxies, left = len(made.chosen.galaxies.true), made.chosen.no_galaxies + made.chosen.without
     if galaxies < FEW:
-        say(
-            f"{galaxies} galaxies are few: with fewer than {FEW} the new intervals may hold some per cent more or less",
-            markup=False,
-        )
+        less = f"with fewer than {FEW} the new intervals may hold some per cent more or less"
+        typer.echo(f"{galaxies} galaxies are few: {less}", err=True)
     if left:
-        say(f"{left} rows left out: flagged as no galaxies, or without a redshift", markup=False)
+        typer.echo(f"{left} rows left out: flagged as no galaxies, or without a redshift", err=True)
     shown = Table("prior", "", "before", "after, cross-validated")
-    for row in table(said):
+    for row in made.rows():
         shown.add_row(*row)
     Console(highlight=False, width=90).print(shown)
-    typer.echo(correction_in_words(said))
+    typer.echo(made.correction())
     typer.echo(f"{output}: {release.name}@{release.version}, from {bundle.manifest.id} and {galaxies} galaxies")
-
-
-def _name(name: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise InvalidInputError(f"--name {name!r} does not match {NAME_PATTERN}")
-    return name
-
-
-def _version(wanted: str | None, old: str) -> str:
-    """Return the version that is wanted, or the next patch: a bundle's version has no build part to put a suffix in."""
-    if wanted is None:
-        major, minor, patch = old.split(".")
-        return f"{major}.{minor}.{int(patch) + 1}"
-    if not re.fullmatch(VERSION_PATTERN, wanted):
-        raise InvalidInputError(f"--version {wanted!r} does not match {VERSION_PATTERN}")
-    return wanted

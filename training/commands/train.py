@@ -1,16 +1,14 @@
 """``gaia-redshift train``. Importing this file is cheap: networks are imported when the command runs."""
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gaia_redshift.bundle import NAME_PATTERN, VERSION_PATTERN, Manifest
 from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
-from training.commands.options import DataArgument, PolicyOption, require_packages
+from training.commands.options import DataArgument, PolicyOption, check_id, require_packages
 from training.recipes import DEFAULT, NAMES
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 _of_data, _of_recipe, _of_bundle, _of_run = (
     partial(typer.Option, rich_help_panel=f"The {what}") for what in ("spectra", "recipe", "bundle", "run")
 )
-"""Options in groups."""
 
 EXAMPLES = """
 gaia-redshift train spectra.parquet -o models/mine --observed
@@ -68,25 +65,26 @@ def train(
     An interrupted training goes on from its last epoch when the same command is given again.
     """
     name = name or output.resolve().name
-    _require(NAME_PATTERN, "--name", name)
-    _require(VERSION_PATTERN, "--version", version)
+    check_id(name, version)
     require_packages(*(["tensorboard"] if tensorboard else []))
     import_tensorflow()
     from training.data.dataset import declare, read, say_dropped
     from training.data.material import Galaxies, gather
     from training.data.split import split
-    from training.recipes.choose import choose, with_start
+    from training.recipes.choose import choose
     from training.release.export import Release, export
     from training.trainer.fit import fit
+    from training.trainer.progress import board
     from training.trainer.start import load_start
-    from training.trainer.tensorboard import board
 
     release = Release(output, name, version, replace=replace)
     release.check_free()
     start = load_start(init) if init else None
     chosen = start.recipe if start and not recipe else choose(recipe or DEFAULT)
+    if chosen.start and not start:
+        raise InvalidInputError(f"recipe {chosen.name} starts from {chosen.start}: add --init with that bundle")
     changes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "seed": seed}
-    made_by = with_start(chosen.changed({**changes, "learning_rate": learning_rate}), start.name if start else None)
+    made_by = chosen.changed({**changes, "learning_rate": learning_rate, "start": start.name if start else None})
     if start:
         start.check(made_by)
     _require_files(made_by, balance=balance, contaminants=contaminants)
@@ -100,7 +98,11 @@ def train(
     folder = run_dir or Path("runs") / name
     with board(tensorboard) as tell:
         fitted = fit(material, made_by, folder, start=start, tell=tell)
-    _say(output, export(fitted, material, folder, release))
+    manifest = export(fitted, material, folder, release)
+    typer.echo(
+        f"{output}: {manifest.name} {manifest.version}, test part MAE {manifest.metrics['mae']:.4f}, "
+        f"NMAD {manifest.metrics['nmad']:.4f}, bias {manifest.metrics['bias_mean']:+.4f}"
+    )
 
 
 def _require_files(recipe: "Recipe", **given: Path | None) -> None:
@@ -113,15 +115,3 @@ def _require_files(recipe: "Recipe", **given: Path | None) -> None:
         raise InvalidInputError(
             f"{' and '.join(idle)} belong to --recipe density, not to {recipe.name}: leave them out"
         )
-
-
-def _say(output: Path, manifest: Manifest) -> None:
-    typer.echo(
-        f"{output}: {manifest.name} {manifest.version}, test part MAE {manifest.metrics['mae']:.4f}, "
-        f"NMAD {manifest.metrics['nmad']:.4f}, bias {manifest.metrics['bias_mean']:+.4f}"
-    )
-
-
-def _require(pattern: str, option: str, value: str) -> None:
-    if not re.fullmatch(pattern, value):
-        raise InvalidInputError(f"{option} {value!r} does not match {pattern}")

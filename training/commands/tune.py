@@ -2,12 +2,13 @@
 
 import csv
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
 from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
@@ -16,9 +17,6 @@ from training.recipes import SEED
 
 if TYPE_CHECKING:
     from training.trainer.search import Trial
-
-RESULTS_FILE = "trials.csv"
-BEST_FILE = "best.json"
 
 _COLUMNS = ("trial", "validation_mae", "parameters", "convolutions", "dense", "activation", "loss", "optimizer")
 _SHOWN = 10
@@ -70,13 +68,16 @@ def tune(
     # What was fixed for the search alone does not belong to the recipe.
     best = found[0].recipe.model_copy(update={"epochs": CnnRecipe().epochs, "patience": CnnRecipe().patience})
     try:
-        with (output / RESULTS_FILE).open("w", newline="", encoding="utf-8") as file:
+        with (output / "trials.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([(*_COLUMNS, "problem"), *map(_row, found)])
-        (output / BEST_FILE).write_text(best.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (output / "best.json").write_text(best.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(f"{output} cannot be written to: {error.strerror or error}") from error
-    _print(found)
-    typer.echo(f"best of {len(found)}: gaia-redshift train DATA -o models/NAME --recipe {output / BEST_FILE}")
+    table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
+    for trial in found[:_SHOWN]:
+        table.add_row(*_row(trial)[: len(_COLUMNS)])
+    Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH).print(table)
+    typer.echo(f"best of {len(found)}: gaia-redshift train DATA -o models/NAME --recipe {output / 'best.json'}")
 
 
 def _row(trial: "Trial") -> tuple[str, ...]:
@@ -92,19 +93,3 @@ def _row(trial: "Trial") -> tuple[str, ...]:
         recipe.optimizer,
         trial.problem,
     )
-
-
-def _print(found: "Sequence[Trial]") -> None:
-    """Print the best trials as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
-    table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
-    for trial in found[:_SHOWN]:
-        table.add_row(*_row(trial)[: len(_COLUMNS)])
-    console.print(table)

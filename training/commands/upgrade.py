@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gaia_redshift.errors import InvalidInputError
-from training.commands.options import require_packages
+from training.commands.options import ReplaceOption, require_packages
 
 EXAMPLES = """
 gaia-redshift upgrade old-models/mine models/mine
@@ -21,7 +21,7 @@ def upgrade(
     public_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Ed25519 key in PEM that must have signed the old bundle.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")] = False,
+    replace: ReplaceOption = False,
 ) -> None:
     """Write a bundle of an earlier version in the form of this one: same network, same answers, no training."""
     require_packages()

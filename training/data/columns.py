@@ -1,15 +1,14 @@
-"""What a table of any format says of galaxies: spectra, redshifts and the rest. Imports `spectra`, `tables`, `errors`.
+"""Spectra and named columns of a table in any format. Imports `spectra`, `tables`, `errors`.
 
-The readers are those that predict: every format and layout of spectra, coefficients of Gaia's archive included. Beside
-them stand the redshift ``z`` and what else is known of each source; columns are found by name, in any order and any
-case, every other column is ignored.
+Spectra are read as for a prediction, in every layout, coefficients of Gaia's archive included. Other columns are found
+by name, in any order and any case; unknown columns are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -24,74 +23,26 @@ from gaia_redshift.tables.spectra import read_spectra, unit_of_columns
 from gaia_redshift.tables.table import Table
 from gaia_redshift.tables.text import numbers
 
-Kind = Literal["number", "whole", "text"]
-"""What a column is read as: float32 with NaN for null, int64 with -1 for null, str with "" for null."""
+Column: TypeAlias = NDArray[Any]
+"""Numbers or text, shape (n,)."""
 
-PROPERTIES: Mapping[str, tuple[str, ...]] = {
-    "magnitude": ("magnitude", "phot_g_mean_mag"),
-    "snr_bp": ("snr_bp",),
-    "snr_rp": ("snr_rp",),
-    "transits": ("transits",),
-}
-"""What an evaluation may be binned by, and the columns that may hold it."""
-
-_KNOWN: Mapping[str, Kind] = {"z": "number", "source_id": "text", "parent_id": "whole", "part": "text"}
+_ALIASES = {"magnitude": ("magnitude", "phot_g_mean_mag")}
+"""Columns that may hold what a name stands for, of which the first counts; else the column of that name."""
+_TEXT = {"source_id", "part", "kind"}
+"""Read as str, "" for null; `parent_id` as int64, -1 for null; all others as float32, NaN for null."""
 
 
-def read_columns(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """Read spectra, redshifts and what else is known of each galaxy, as `Dataset` has them, unusable rows included.
+def read_table(path: Path, wanted: Sequence[str]) -> tuple[FloatArray, dict[str, Column], Mapping[str, str]]:
+    """Read the spectra of a file and the columns beside them that it has.
 
-    Beside these columns by name, of n rows, returns what the file says of itself, keys in lower case.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file cannot be read; if a column is missing or duplicate, or a row holds no spectrum but something else.
-    """
-    asked: dict[str, tuple[str, ...]] = {name: (name,) for name in _KNOWN} | dict(PROPERTIES)
-    kinds: dict[str, Kind] = {name: _KNOWN.get(name, "number") for name in asked}
-    flux, read, said = read_table(path, asked, kinds)
-    columns = {
-        "flux": flux,
-        "redshift": read["z"],
-        "parent": _orphans_apart(read.get("parent_id")),
-        "part": read.get("part"),
-        "source_id": read.get("source_id"),
-        "properties": {name: read[name] for name in PROPERTIES if name in read},
-    }
-    return columns, said
-
-
-def read_table(
-    path: Path, asked: Mapping[str, Sequence[str]], kinds: Mapping[str, Kind]
-) -> tuple[FloatArray, dict[str, NDArray[Any]], Mapping[str, str]]:
-    """Read the spectra of a file and some columns beside them; raises as `read_columns`.
-
-    Parameters
-    ----------
-    asked : mapping
-        Names to the columns that may hold them; the first that is there does.
-    kinds : mapping
-        Names to what they are read as.
-
-    Returns
-    -------
-    flux : ndarray, shape (n, 186)
-        NaN where a spectrum is missing.
-    read : dict
-        Names that were found to arrays of shape (n,).
-    said : mapping
-        What the file says of itself, keys in lower case; and ``grid_id``, where its spectra are sampled.
-
-    Raises
-    ------
-    InvalidInputError
-        As `read_columns`.
+    Returns spectra, shape (n, 186), NaN where one is missing; columns by name; and what the file says of itself, keys
+    in lower case, with ``grid_id``. Raises InvalidInputError if the file cannot be read, lacks the redshift ``z`` that
+    is wanted, has a column more than once, or a row holds something that is no spectrum.
     """
     with _open(path) as table:
         names = table.schema.names
-        places = {name: place for name, among in asked.items() if (place := _one_of(path, among, names)) is not None}
-        if "z" in asked and "z" not in places:
+        places = {name: place for name in wanted if (place := _place(path, name, names)) is not None}
+        if "z" in wanted and "z" not in places:
             raise InvalidInputError(f"{path.name} lacks the column z, the redshift")
         found = recognise(table)
         if found.grid.samples != DR3.samples:
@@ -101,16 +52,16 @@ def read_table(
         identifiers = set() if found.source_id is None else {found.source_id}
         others = tuple(sorted(identifiers | set(places.values())))
         unit = unit_of_columns(table, found, "per_sample")
-        said = {**table.said, "grid_id": found.grid.name}
         flux: list[FloatArray] = []
-        pieces: dict[str, list[NDArray[np.generic]]] = {name: [] for name in places}
+        pieces: dict[str, list[Column]] = {name: [] for name in places}
         row = 0
-        for batch in read_spectra(table, replace(found, others=others), carry=True):
+        for batch in read_spectra(table, replace(found, others=others, ebv=None), carry=True):
             flux.append(_whole(path, batch.in_samples(unit), row))
             for name, place in places.items():
                 column = batch.carried.column(others.index(place)) if batch.carried is not None else None
-                pieces[name].append(_values(column, kinds[name], f"{path.name}: column {names[place]}", row))
+                pieces[name].append(_values(column, name, f"{path.name}: column {names[place]}", row))
             row += len(batch)
+        said = {**table.said, "grid_id": found.grid.name}
         return _joined(flux), {name: np.concatenate(parts) for name, parts in pieces.items()}, said
 
 
@@ -129,10 +80,10 @@ def _open(path: Path) -> Iterator[Table]:
         raise InvalidInputError(f"{path.name}: {error.message}", error.details) from error
 
 
-def _one_of(path: Path, among: Sequence[str], names: Sequence[str]) -> int | None:
-    """Return where the first of some columns is that the file has."""
-    for wanted in among:
-        found = [place for place, name in enumerate(names) if name.strip().lower() == wanted]
+def _place(path: Path, name: str, names: Sequence[str]) -> int | None:
+    """Return the position of the column that holds what a name stands for."""
+    for wanted in _ALIASES.get(name, (name,)):
+        found = [place for place, each in enumerate(names) if each.strip().lower() == wanted]
         if len(found) > 1:
             raise InvalidInputError(f"{path.name} has the column {wanted} more than once")
         if found:
@@ -141,7 +92,7 @@ def _one_of(path: Path, among: Sequence[str], names: Sequence[str]) -> int | Non
 
 
 def _whole(path: Path, batch: SpectrumBatch, first: int) -> FloatArray:
-    """Return the spectra of a batch, NaN where one is missing; refuse what is none."""
+    """Return the spectra of a batch, NaN where one is missing; refuse anything else that is no spectrum."""
     for row, problem in sorted(batch.problems.items()):
         if problem.code != "missing_value":
             raise InvalidInputError(f"{path.name}: row {first + row}: {problem.message}")
@@ -152,9 +103,9 @@ def _whole(path: Path, batch: SpectrumBatch, first: int) -> FloatArray:
     return flux
 
 
-def _values(column: Any, kind: Kind, what: str, first: int) -> NDArray[np.generic]:
-    """Return a column of numbers or text, whatever type the file gave it."""
-    if kind == "text":
+def _values(column: pa.Array, name: str, what: str, first: int) -> Column:
+    """Return a column as `_TEXT` says, whatever type the file gave it."""
+    if name in _TEXT:
         words = (as_text(column) if is_text(column.type) else column.cast(pa.string())).fill_null("")
         return np.char.strip(np.asarray(words.to_numpy(zero_copy_only=False), dtype=np.str_))
     if is_text(column.type):
@@ -166,9 +117,8 @@ def _values(column: Any, kind: Kind, what: str, first: int) -> NDArray[np.generi
     if not is_number(column.type):
         holds = "arrays, not single values" if pa.types.is_nested(column.type) else f"{column.type}, not numbers"
         raise InvalidInputError(f"{what} holds {holds}")
-    if kind == "whole":
-        whole = column.cast(pa.int64(), safe=False).fill_null(-1)
-        return np.asarray(whole.to_numpy(zero_copy_only=False))
+    if name == "parent_id":
+        return np.asarray(column.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False))
     return np.asarray(column.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False), np.float32)
 
 
@@ -183,11 +133,3 @@ def _joined(blocks: list[FloatArray]) -> FloatArray:
         whole[stop - len(block) : stop] = block
         stop -= len(block)
     return whole
-
-
-def _orphans_apart(parent: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
-    """Give each spectrum without a parent galaxy a number of its own, so that it shares its part with no other."""
-    if parent is None:
-        return None
-    orphans = parent < 0
-    return np.where(orphans, -1 - np.arange(len(parent)), parent)

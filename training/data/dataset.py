@@ -1,25 +1,31 @@
-"""Labelled spectra for training and evaluation: read and checked. Imports `columns`, `unusable` of the project."""
+"""Labelled spectra for training and evaluation: read and checked. Imports `columns`, `errors` and `spectra`."""
 
 import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia_redshift.errors import Detail, InvalidInputError
-from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
-from training.data.columns import read_columns
-from training.data.unusable import unusable
+from gaia_redshift.errors import Detail, InvalidInputError, counted
+from gaia_redshift.spectra import DR3, GRIDS, TRAINING_EBV, FloatArray, Grid
+from training.data.columns import read_table
+
+REDSHIFT_RANGE = (0.0, 0.6)
+"""Kiraleos 2023, section 3.1: beyond 0.6 the survey holds too few galaxies to learn from."""
+
+PROPERTIES = ("magnitude", "snr_bp", "snr_rp", "transits")
+"""What an evaluation may be binned by."""
 
 MINIMUM_ROWS = 100
 """With fewer, the smallest part has fewer than ten galaxies, too few to measure anything."""
 
 Policy = Literal["refuse", "drop"]
-"""What becomes of a file with rows that cannot be used: it is refused, or they are left out; either way counted."""
+"""For a file with rows that cannot be used: refuse it, or leave them out and count them."""
 
 ORIGIN = {
     True: "Simulated spectra.",
@@ -28,7 +34,9 @@ ORIGIN = {
 }
 """By `Dataset.simulated`."""
 
-_PROVENANCE = ("simulated", "simulator_version", "grid_id", "seed", "count", "redshift_distribution")
+Mask = NDArray[np.bool_]
+
+_PROVENANCE = ("simulator_version", "sky", "grid_id", "seed", "count", "redshift_distribution", "ebv_range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +52,13 @@ class Dataset:
     part: NDArray[np.str_] | None
     """Shape (n,): train, validation or test; None where the file leaves the split to us."""
     name: str
-    """The file's name, for the card."""
     sha256: str
-    """Of the file, so that a card identifies its data."""
     simulated: bool | None
     """None where the file does not say."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What else the file says of its origin: the simulator's version and seed, for the card."""
     properties: Mapping[str, FloatArray] = field(default_factory=dict)
-    """Those of `columns.PROPERTIES` that the file has, each of shape (n,), NaN where it has no value."""
+    """Those of `PROPERTIES` that the file has, each of shape (n,), NaN where it has no value."""
     source_id: NDArray[np.str_] | None = None
     """Shape (n,), empty where a row has none; None where the file has none at all."""
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +68,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.redshift)
+
+    @property
+    def ebv(self) -> float:
+        """Mean E(B-V) in front of the galaxies, mag: that of the range that was simulated, else of SDSS's."""
+        said = [float(end) for end in self.provenance.get("ebv_range", "").split() if self.simulated]
+        return sum(said) / len(said) if said else TRAINING_EBV
 
     def left_out(self) -> list[str]:
         """Return how many rows were left out for each reason, in words."""
@@ -100,16 +112,32 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
         If the file cannot be read, lacks columns or has no rows; or, by the policy `refuse`, if a row holds a value
         that is not finite or a redshift outside 0 to 0.6, or repeats the source_id or the spectrum of another.
     """
-    columns, metadata = read_columns(path)
-    dataset = Dataset(**columns, **_declared(metadata), name=path.name, sha256=file_sha256(path))
+    flux, read, said = read_table(path, ("z", "source_id", "parent_id", "part", *PROPERTIES))
+    parent, simulated = read.get("parent_id"), said.get("simulated")
+    dataset = Dataset(
+        flux=flux,
+        redshift=read["z"],
+        # A spectrum without a parent gets a number of its own, so that it shares its part with no other.
+        parent=None if parent is None else np.where(parent < 0, -1 - np.arange(len(parent)), parent),
+        part=read.get("part"),
+        name=path.name,
+        sha256=file_sha256(path),
+        simulated=None if simulated is None else simulated.lower() == "true",
+        provenance={name: said[name] for name in _PROVENANCE if name in said},
+        properties={name: read[name] for name in PROPERTIES if name in read},
+        source_id=read.get("source_id"),
+        grid=GRIDS[said["grid_id"]],
+    )
     if not len(dataset):
         raise InvalidInputError(f"{path.name} has no rows")
     refused = unusable(dataset.flux, dataset.redshift, dataset.source_id)
     if not refused:
         return dataset
+    dropped = {what: int(rows.sum()) for what, rows in refused.items()}
     if policy == "refuse":
+        have = {what: counted(count, "row has", "rows have") for what, count in dropped.items()}
         problems = [
-            Detail(f"row {int(np.flatnonzero(rows)[0])}", f"{_rows_have(int(rows.sum()))} {what}; this is the first")
+            Detail(f"row {np.argmax(rows)}", f"{have[what]} {what}; this is the first")
             for what, rows in refused.items()
         ]
         raise InvalidInputError(
@@ -118,7 +146,13 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
     kept = ~np.logical_or.reduce(list(refused.values()))
     if not kept.any():
         raise InvalidInputError(f"{path.name} has no usable row")
-    return replace(_rows(dataset, kept), dropped={what: int(rows.sum()) for what, rows in refused.items()})
+    columns = {name: getattr(dataset, name) for name in ("flux", "redshift", "parent", "part", "source_id")}
+    return replace(
+        dataset,
+        **{name: column[kept] for name, column in columns.items() if column is not None},
+        properties={name: column[kept] for name, column in dataset.properties.items()},
+        dropped=dropped,
+    )
 
 
 def declare(dataset: Dataset, *, observed: bool | None) -> Dataset:
@@ -140,32 +174,48 @@ def say_dropped(dataset: Dataset) -> None:
         sys.stderr.write(f"{dataset.name}: left out {reason}\n")
 
 
-def _rows_have(count: int) -> str:
-    return "1 row has" if count == 1 else f"{count} rows have"
-
-
-def _rows(dataset: Dataset, kept: NDArray[np.bool_]) -> Dataset:
-    """Return some rows of a data set."""
-
-    def some(column: Any) -> Any:
-        return None if column is None else column[kept]
-
-    columns = {name: some(getattr(dataset, name)) for name in ("flux", "redshift", "parent", "part", "source_id")}
-    return replace(dataset, **columns, properties={name: some(held) for name, held in dataset.properties.items()})
-
-
-def _declared(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the simulator's metadata say, and on which grid the spectra are."""
-    said = {name: metadata[name] for name in _PROVENANCE if name in metadata}
-    simulated = said.pop("simulated", None)
-    return {
-        "simulated": None if simulated is None else simulated.lower() == "true",
-        "provenance": said,
-        "grid": GRIDS[metadata["grid_id"]],
-    }
-
-
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file of any size, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unusable(
+    flux: FloatArray, redshift: FloatArray, source_id: NDArray[np.str_] | None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the rows that cannot be used, by reason.
+
+    Of duplicates the first is usable; a second one in the test part would make the test too easy. Fluxes have shape (n,
+    186), the other columns (n,); a source_id is empty where a row has none. Returned are the reasons that at least one
+    row has, in words, and masks of shape (n,); no row has two reasons.
+    """
+    low, high = REDSHIFT_RANGE
+    # min and max carry any NaN or infinity without a second array as large as the fluxes.
+    finite = np.isfinite(flux.min(axis=1)) & np.isfinite(flux.max(axis=1)) & np.isfinite(redshift)
+    inside = (redshift >= low) & (redshift <= np.float32(high))
+    usable = finite & inside
+    found = {
+        "a value that is missing or not finite": ~finite,
+        f"a redshift outside {low:g} to {high:g}": finite & ~inside,
+    }
+    if source_id is not None:
+        named = usable & (source_id != "")
+        found["the source_id of an earlier row"] = _repeated(source_id, named)
+        usable &= ~found["the source_id of an earlier row"]
+    found["the spectrum of an earlier row"] = _repeated(_digests(flux), usable)
+    return {reason: rows for reason, rows in found.items() if rows.any()}
+
+
+def _repeated(values: NDArray[np.generic], among: Mask) -> Mask:
+    """Return which of some rows hold what an earlier one of them holds."""
+    rows = np.flatnonzero(among)
+    _, first = np.unique(values[rows], return_index=True)
+    repeated = among.copy()
+    repeated[rows[first]] = False
+    return repeated
+
+
+def _digests(flux: FloatArray) -> NDArray[np.uint64]:
+    """Return 64 bits of each spectrum: of a million different ones two agree once in ten million times."""
+    whole = np.ascontiguousarray(flux)
+    return np.frombuffer(b"".join(blake2b(row, digest_size=8).digest() for row in whole), np.uint64)

@@ -1,7 +1,7 @@
-"""What one training learns from: a survey and, for a density, galaxies of all redshifts and other sources.
+"""The data of one training: a survey and, for a density, galaxies of all redshifts and other sources.
 
-The survey says how common each redshift is, and its held-out parts set the intervals and the tests. The balance set
-holds galaxies of rare redshifts, the others what is no galaxy.
+The survey gives the distribution of redshifts, and its held-out parts the intervals and the tests. The balance set adds
+galaxies of rare redshifts, the others are no galaxies.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.spectra import DR3, GRIDS, FloatArray, Grid
-from training.data.columns import Kind, read_table
+from gaia_redshift.spectra import GRIDS, FloatArray, Grid
+from training.data.columns import read_table
 from training.data.dataset import Dataset, file_sha256
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
 from training.data.split import Split
 
 GREY_REDSHIFT = 0.7
-"""Quasars nearer than this are left out of training: the host of a nearer one is visible, and it cannot be told from a
-galaxy with a bright nucleus."""
+"""Quasars nearer than this are left out of training: their hosts are visible, and they cannot be distinguished from
+galaxies with a bright nucleus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Sample:
     flux: FloatArray
     """Shape (n, 186), e-/s per sample."""
     redshift: FloatArray
-    """NaN where the source is no galaxy."""
+    """NaN if the source is no galaxy."""
     kind: NDArray[np.int8]
     """Index into `KINDS`."""
 
@@ -66,8 +66,7 @@ class Galaxies:
 
     def sample(self, part: str) -> Sample:
         """Return one of `PARTS`."""
-        redshift = self.redshift(part)
-        return Sample(self.flux(part), redshift, np.zeros(len(redshift), np.int8))
+        return Sample(self.flux(part), self.redshift(part), np.zeros(len(self.parts.rows(part)), np.int8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,6 @@ class Material:
     others: Mapping[str, Sample]
     """What is no galaxy, by part; empty where a recipe needs none."""
     name: str
-    """Of the files, for the card."""
     sha256: str
     """Of all files together."""
 
@@ -98,7 +96,8 @@ class Material:
     def sample(self, part: str, most: int | None = None) -> Sample:
         """Return one part of all sets, or about `most` of its rows, evenly taken."""
         pieces = [*(each.sample(part) for each in self.galaxies), *([self.others[part]] if part in self.others else [])]
-        whole = pieces[0] if len(pieces) == 1 else _join(pieces)
+        columns = zip(*((each.flux, each.redshift, each.kind) for each in pieces), strict=True)
+        whole = pieces[0] if len(pieces) == 1 else Sample(*map(np.concatenate, columns))
         return whole if most is None else whole.rows(np.arange(0, len(whole), max(1, len(whole) // most)))
 
     def redshift(self, part: str) -> FloatArray:
@@ -132,79 +131,46 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
     Raises
     ------
     InvalidInputError
-        If a parent galaxy is in the training part of one set and in another part of the other, or `others` cannot be
-        used.
+        If a parent galaxy is in the training part of one set and in another part of the other, the sets are of
+        different releases, or `others` cannot be used.
     """
-    sets = (survey.dataset,) if balance is None else (survey.dataset, balance.dataset)
-    names, digests = [each.name for each in sets], [each.sha256 for each in sets]
-    parts_of_others: dict[str, Sample] = {}
+    files = [(each.dataset.name, each.dataset.sha256) for each in (survey, balance) if each is not None]
     if balance is not None:
         _check_grid(survey.dataset.grid, balance.dataset.grid, balance.dataset.name)
         _check_parents(survey, balance)
+    parts_of_others = {} if others is None else read_others(others, survey.dataset.grid)
     if others is not None:
-        flux, redshift, part, kind = read_others(others, survey.dataset.grid)
-        known = ~((kind == KINDS.index("quasar")) & (redshift < GREY_REDSHIFT))
-        sources = Sample(flux, np.full(len(flux), np.nan, np.float32), kind)
-        parts_of_others = {
-            name: sources.rows(np.flatnonzero(known & (part == name))) for name in ("train", "validation")
-        }
-        names.append(others.name)
-        digests.append(file_sha256(others))
+        files.append((others.name, file_sha256(others)))
+    names, digests = zip(*files, strict=True)
     # One file is named by its own digest, as `sha256sum` gives it.
     digest = digests[0] if len(digests) == 1 else sha256(" ".join(digests).encode()).hexdigest()
     return Material(survey, balance, parts_of_others, " + ".join(names), digest)
 
 
-def read_others(path: Path, grid: Grid = DR3) -> tuple[FloatArray, FloatArray, NDArray[np.str_], NDArray[np.int8]]:
-    """Read sources that are no galaxies, from the simulator.
+def read_others(path: Path, grid: Grid) -> dict[str, Sample]:
+    """Read sources that are no galaxies from a table of the simulator, by part; only the training and validation parts.
 
-    Parameters
-    ----------
-    path : Path
-    grid : Grid
-        Of the galaxies that they are told from.
-
-    Returns
-    -------
-    flux : ndarray, shape (n, 186)
-    redshift : ndarray, shape (n,)
-        NaN for stars and sky.
-    part : ndarray of str, shape (n,)
-    kind : ndarray of int8, shape (n,)
-        Index into `KINDS`.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file cannot be read, lacks a column, or holds a galaxy, an unknown kind or part, or a flux that is not
-        finite.
+    Raises InvalidInputError if the file cannot be read, its spectra are on another grid, it lacks a column or a kind of
+    source, or holds a galaxy, an unknown kind or part, or a flux that is not finite.
     """
-    names: dict[str, Kind] = {"z": "number", "part": "text", "kind": "text"}
-    flux, read, said = read_table(path, {name: (name,) for name in names}, names)
+    names = ("z", "part", "kind")
+    flux, read, said = read_table(path, names)
     _check_grid(grid, GRIDS[said["grid_id"]], path.name)
-    lacking = [name for name in names if name not in read]
-    if lacking:
+    if lacking := [name for name in names if name not in read]:
         raise InvalidInputError(f"{path.name} cannot be read as the simulator's: it lacks the column {lacking[0]}")
     redshift, part, kind = (read[name] for name in names)
     for what, values, allowed in (("kind", kind, KINDS[1:]), ("part", part, PARTS)):
-        unknown = sorted(set(np.unique(values)) - set(allowed))
-        if unknown:
+        if unknown := sorted(set(np.unique(values)) - set(allowed)):
             raise InvalidInputError(f"{path.name}: {what} {str(unknown[0])!r} is none of {', '.join(allowed)}")
-    if not np.isfinite(flux).all():
-        row = int(np.flatnonzero(~np.isfinite(flux).all(axis=1))[0])
-        raise InvalidInputError(f"{path.name}: row {row} has a flux that is not finite")
-    missing = [name for name in KINDS[1:] if name not in kind]
-    if missing:
+    finite = np.isfinite(flux).all(axis=1)
+    if not finite.all():
+        raise InvalidInputError(f"{path.name}: row {np.argmin(finite)} has a flux that is not finite")
+    if missing := [name for name in KINDS[1:] if name not in kind]:
         raise InvalidInputError(f"{path.name} has no {', '.join(missing)}: simulate all of {', '.join(KINDS[1:])}")
-    return flux, redshift, part, np.array([KINDS.index(name) for name in kind], np.int8)
-
-
-def _join(samples: list[Sample]) -> Sample:
-    return Sample(
-        np.concatenate([each.flux for each in samples]),
-        np.concatenate([each.redshift for each in samples]),
-        np.concatenate([each.kind for each in samples]),
-    )
+    numbers = np.array([KINDS.index(name) for name in kind], np.int8)
+    sources = Sample(flux, np.full(len(flux), np.nan, np.float32), numbers)
+    known = ~((kind == "quasar") & (redshift < GREY_REDSHIFT))
+    return {name: sources.rows(np.flatnonzero(known & (part == name))) for name in ("train", "validation")}
 
 
 def _check_grid(survey: Grid, other: Grid, name: str) -> None:

@@ -1,7 +1,7 @@
 """Training, validation and test part of a data set. Imports `dataset`, `parts`, and `bundle` of the project.
 
-Spectra simulated from one parent galaxy resemble each other, so where parents are known all children of a parent
-stay in one part; otherwise the test would be too easy.
+Spectra simulated from one parent galaxy resemble each other, so where parents are known, those of one parent stay in
+one part; otherwise the test would be too easy.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ class Split:
     validation: Rows
     test: Rows
     how: str
-    """In words, for the card."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of spectra in each part."""
@@ -48,9 +47,8 @@ def split(dataset: Dataset, seed: int) -> Split:
         found = _by_group(dataset.parent, seed, f"by parent galaxy, {IN_WORDS}")
     else:
         found = _by_group(np.arange(len(dataset)), seed, f"by row, {IN_WORDS}")
-    for part, count in found.counts().items():
-        if count == 0:
-            raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
+    if empty := [part for part, count in found.counts().items() if not count]:
+        raise InvalidInputError(f"{dataset.name}: the {empty[0]} part is empty")
     return found
 
 
@@ -74,14 +72,11 @@ def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> 
     """
     known, how = _known_parts(dataset, trained)
     part = part or ("test" if known else "all")
-    if part == "all":
-        rows = np.arange(len(dataset))
-    elif known is None:
+    if part != "all" and known is None:
         raise InvalidInputError(
             f"{dataset.name} has no column part, and the model was not trained on it: use --part all"
         )
-    else:
-        rows = known[part]
+    rows = np.arange(len(dataset)) if known is None or part == "all" else known[part]
     if not len(rows):
         raise InvalidInputError(f"{dataset.name}: the {part} part is empty")
     words = f"all {len(rows):,} spectra" if part == "all" else f"the {len(rows):,} spectra of the {part} part ({how})"
@@ -102,16 +97,14 @@ def _known_parts(dataset: Dataset, trained: TrainingRecord) -> tuple[dict[str, R
 
 
 def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:
-    unknown = sorted(set(np.unique(part)) - set(PARTS))
-    if unknown:
+    if unknown := sorted(set(np.unique(part)) - set(PARTS)):
         raise InvalidInputError(f"{dataset.name}: part {str(unknown[0])!r} is none of {', '.join(PARTS)}")
     train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
     if dataset.parent is None:
         return Split(train, validation, test, "as the file says")
     parents = [np.unique(dataset.parent[rows]) for rows in (train, validation, test)]
     members, times = np.unique(np.concatenate(parents), return_counts=True)
-    if (times > 1).any():
-        shared = members[times > 1]
+    if len(shared := members[times > 1]):
         raise InvalidInputError(
             f"{dataset.name}: {len(shared)} parent galaxies have spectra in more than one part, the first {shared[0]}"
         )
@@ -123,9 +116,9 @@ def _by_group(group: NDArray[np.int64], seed: int, how: str) -> Split:
     members, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(members))
     until_validation = PERCENT["test"] + PERCENT["validation"]
-    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])
-    dealt = np.digitize(before, [PERCENT["test"] * len(group) / 100, until_validation * len(group) / 100])
+    before = np.cumsum(sizes[order]) - sizes[order]
     part_of_group = np.empty(len(members), dtype=np.intp)
-    part_of_group[order] = dealt
+    limits = [PERCENT["test"] * len(group) / 100, until_validation * len(group) / 100]
+    part_of_group[order] = np.digitize(before, limits)
     test, validation, train = (np.flatnonzero(part_of_group[index] == part) for part in range(3))
     return Split(train, validation, test, how)

@@ -1,7 +1,7 @@
-"""Metrics of a model with their errors, for all galaxies and bin by bin. Imports `evaluate`, `predicted`.
+"""Metrics of a model with their errors, for all galaxies and bin by bin. Imports `metrics`, `predicted`.
 
-Errors are standard deviations over bootstrap samples. Galaxies simulated from one parent share its features, so where
-parents are known whole families are drawn: errors from single galaxies would be too small.
+Errors are standard deviations over bootstrap samples. Galaxies simulated from one parent share its features, so whole
+families are drawn: errors from single galaxies would be too small.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ class Binning:
     title: str
     """As in "by true redshift"."""
     axis: str
-    """With its unit."""
     edges: NDArray[np.float64]
     logarithmic: bool = False
 
@@ -64,13 +63,9 @@ class Group:
 
 def metrics(galaxies: Predicted) -> dict[str, float]:
     """Return every metric of some galaxies: those of `measure`, the coverage, and of densities CRPS and CDE loss."""
-    found = measure(galaxies.true, galaxies.point).as_dict()
-    found["coverage_68"] = float(galaxies.inside68.mean())
-    found["coverage_95"] = float(galaxies.inside95.mean())
-    found["width_68"] = float((galaxies.upper68 - galaxies.lower68).mean())
-    for name, scores in galaxies.scores.items():
-        found[name] = float(scores.mean())
-    return found
+    width = galaxies.upper68 - galaxies.lower68
+    columns = {"coverage_68": galaxies.inside68, "coverage_95": galaxies.inside95, "width_68": width, **galaxies.scores}
+    return measure(galaxies.true, galaxies.point) | {name: float(values.mean()) for name, values in columns.items()}
 
 
 def overall(galaxies: Predicted) -> Group:
@@ -99,16 +94,16 @@ def _group(galaxies: Predicted, low: float, high: float) -> Group:
     count = len(galaxies.true)
     if count < LEAST_GALAXIES:
         return Group(low, high, count, {})
-    values = metrics(galaxies)
     errors = _errors(galaxies)
-    return Group(low, high, count, {name: Estimate(value, errors.get(name)) for name, value in values.items()})
+    estimates = {name: Estimate(value, errors.get(name)) for name, value in metrics(galaxies).items()}
+    return Group(low, high, count, estimates)
 
 
 def _errors(galaxies: Predicted) -> dict[str, float]:
     """Return the bootstrap error of each metric; of none where all galaxies are one family."""
     random = np.random.default_rng(SEED)
-    _, family = np.unique(galaxies.family, return_inverse=True)
-    families = int(family.max()) + 1
+    numbers, family = np.unique(galaxies.family, return_inverse=True)
+    families = len(numbers)
     if families == 1:
         return {}
     drawn = []

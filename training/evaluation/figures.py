@@ -1,8 +1,8 @@
-"""The look of every figure: colours that the colour-blind tell apart, labelled axes, PNG and SVG. Needs matplotlib.
+"""The style of every figure: colours for the colour-blind, labelled axes, PNG and SVG. Needs matplotlib.
 
 with figure("redshifts", directory) as axes:
-axes.hist(redshift)
-axes.set(xlabel="redshift", ylabel="galaxies")
+    axes.hist(redshift)
+    axes.set(xlabel="redshift", ylabel="galaxies")
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from gaia_redshift.errors import InvalidInputError, MissingDependencyError
+from gaia_redshift.errors import MissingDependencyError
 
 Axes: TypeAlias = Any
 """Axes, or an array of them, of matplotlib."""
@@ -48,8 +48,7 @@ def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplo
     """Draw one figure and save it as ``name.png`` and ``name.svg`` in a directory that exists.
 
     `grid` is passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like. Yields axes, or an
-    array of them. Raises MissingDependencyError if matplotlib is not installed, InvalidInputError if the files cannot
-    be written.
+    array of them. Raises MissingDependencyError if matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
@@ -67,7 +66,5 @@ def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplo
             drawing.savefig(directory / f"{name}.svg", metadata={"Date": None})
             drawing.set_layout_engine("none")  # it is laid out, which takes as long as drawing it
             drawing.savefig(directory / f"{name}.png", dpi=PNG_DOTS_PER_INCH)
-        except OSError as error:
-            raise InvalidInputError(f"cannot write {directory / name}: {error.strerror or error}") from error
         finally:
             plt.close(drawing)

@@ -1,9 +1,10 @@
-"""Everything that an evaluation finds, and its figures by section. Imports `binned`, `densities`, `split`."""
+"""Everything that an evaluation finds. Imports `binned`, `densities`, `predicted` and `split`."""
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +14,13 @@ from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.predictor import Predictor
 from training.data.dataset import ORIGIN, Dataset
 from training.data.split import Chosen, choose_rows
-from training.evaluation import binned, densities, plots
-from training.evaluation.binned import BINNINGS, Binning, Group
+from training.evaluation import binned, densities
+from training.evaluation.binned import BINNINGS, Group
 from training.evaluation.metrics import Bin, by_redshift
 from training.evaluation.predicted import Predicted, predict
 from training.recipes import HISTORY_FILE
 
 _ROWS_AT_ONCE = 1 << 14
-
-TITLES = {
-    "loss": "Loss by epoch, training and validation (the dissertation's figures 13 and 14)",
-    "mae": "Mean absolute error by epoch, training and validation (figure 15)",
-    "error-per-bin": "Mean error and standard deviation per bin of true redshift (figure 16)",
-    "redshifts": "How many galaxies have, and are given, each redshift (figure 17)",
-    "predicted-true": "Predicted against true redshift, number of galaxies in logarithmic colour (figure 18)",
-    "reliability": "Observed against nominal fraction of true redshifts in the intervals",
-    "pit": "Histogram of the probability integral transform",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class Evaluation:
     binned: Mapping[str, Sequence[Group]]
     pit: NDArray[np.float64] | None
     epochs: Mapping[str, NDArray[np.float64]] | None
-    """Of the training; None where the bundle has none."""
+    """Columns of the training's ``history.csv``; None if the bundle has none."""
 
     @property
     def model(self) -> str:
@@ -71,14 +62,6 @@ class Evaluation:
             "pit_ks": densities.kolmogorov_smirnov(self.pit),
             "reliability": [{"level": float(level), "observed": float(observed)} for level, observed in pairs],
         }
-
-    def binning(self, name: str) -> Binning:
-        """Return what one of `binned` is binned by."""
-        return BINNINGS[name]
-
-    def title(self, name: str) -> str:
-        """Return what a figure shows."""
-        return TITLES.get(name) or f"Bias, scatter, outliers and coverage {name.replace('-', ' ')}"
 
     def sentences(self) -> list[str]:
         """Return what a reader has to know about the numbers."""
@@ -121,7 +104,10 @@ class Evaluation:
                 "of": "spectra" if data.parent is None else "parent galaxies",
             },
             "overall": asdict(self.overall),
-            "table_3": [_without_nan(asdict(row)) for row in self.table_3],
+            "table_3": [
+                {name: value if math.isfinite(value) else None for name, value in asdict(row).items()}
+                for row in self.table_3
+            ],
             "binned": {name: [asdict(group) for group in groups] for name, groups in self.binned.items()},
             "density": self.density,
         }
@@ -147,8 +133,13 @@ def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName
         table_3=by_redshift(galaxies.true, galaxies.point),
         binned={name: found for name, found in groups.items() if found},
         pit=pit,
-        epochs=plots.history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
+        epochs=_history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
     )
+
+
+def _history(content: bytes) -> dict[str, NDArray[np.float64]]:
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
 def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
@@ -166,21 +157,3 @@ def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
             found[name][rows] = score(galaxies.density[rows], galaxies.bin_edges, galaxies.true[rows])
     pit = found.pop("pit")
     return replace(galaxies, scores=found), pit
-
-
-def draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
-    """Draw every figure into a directory; return their names by section of the page."""
-    galaxies = found.galaxies
-    shown = plots.draw_curves(directory, found.epochs) if found.epochs else []
-    shown += plots.draw_error_per_bin(directory, galaxies)
-    shown += plots.draw_redshifts(directory, galaxies) + plots.draw_plane(directory, galaxies)
-    return {
-        "dissertation": shown,
-        **{name: plots.draw_groups(directory, name, groups) for name, groups in found.binned.items()},
-        "intervals": plots.draw_reliability(directory, galaxies, found.pit),
-        "densities": [] if found.pit is None else plots.draw_pit(directory, found.pit),
-    }
-
-
-def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in row.items()}

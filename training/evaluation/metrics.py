@@ -5,7 +5,8 @@ NMAD and its outlier fractions. The plain error predicted - true is what the dis
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,44 +56,25 @@ def plus_minus(error: float | None, how: str) -> str:
     return "" if error is None else f"± {error:{how.removeprefix('+')}}"
 
 
-_NORMAL_SIGMA_PER_MAD = 1.4826
-"""The standard deviation of a normal distribution in units of its median absolute deviation."""
+def measure(true: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
+    """Return the metrics of predicted against true redshifts, each of shape (n,): those of `METRICS` without intervals.
 
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """Point-redshift metrics; `mae` and `rms` of predicted - true, all others of dz."""
-
-    mae: float
-    rms: float
-    bias_mean: float
-    bias_median: float
-    nmad: float
-    outliers_15: float
-    """Fraction with abs(dz) > 0.15."""
-    outliers_05: float
-    """Fraction with abs(dz) > 0.05."""
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the metrics by name, for the manifest."""
-        return asdict(self)
-
-
-def measure(true: ArrayLike, predicted: ArrayLike) -> Metrics:
-    """Measure predicted against true redshifts, each of shape (n,); raise ValueError if one is not finite."""
+    `mae` and `rms` are of predicted - true, all others of dz. Raises ValueError if a redshift is not finite.
+    """
     truth, guess = _pair(true, predicted)
     error = guess - truth
     dz = error / (1.0 + truth)
     median = float(np.median(dz))
-    return Metrics(
-        mae=float(np.abs(error).mean()),
-        rms=float(np.sqrt(np.square(error).mean())),
-        bias_mean=float(dz.mean()),
-        bias_median=median,
-        nmad=float(_NORMAL_SIGMA_PER_MAD * np.median(np.abs(dz - median))),
-        outliers_15=float((np.abs(dz) > 0.15).mean()),
-        outliers_05=float((np.abs(dz) > 0.05).mean()),
-    )
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rms": float(np.sqrt(np.square(error).mean())),
+        "bias_mean": float(dz.mean()),
+        "bias_median": median,
+        # The standard deviation of a normal distribution is 1.4826 times its median absolute deviation.
+        "nmad": float(1.4826 * np.median(np.abs(dz - median))),
+        "outliers_15": float((np.abs(dz) > 0.15).mean()),
+        "outliers_05": float((np.abs(dz) > 0.05).mean()),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +100,12 @@ def by_redshift(true: ArrayLike, predicted: ArrayLike, binned_by: ArrayLike | No
     _, chosen = _pair(truth, truth if binned_by is None else binned_by)
     error = guess - truth
     index = np.digitize(chosen, BIN_EDGES[1:-1])
-    return [_bin(number, error[index == number], len(error)) for number in range(len(BIN_EDGES) - 1)]
-
-
-def _bin(number: int, error: NDArray[np.float64], total: int) -> Bin:
-    low, high = float(BIN_EDGES[number]), float(BIN_EDGES[number + 1])
-    if not len(error):
-        return Bin(low, high, 0, 0.0, float("nan"), float("nan"))
-    return Bin(low, high, len(error), 100.0 * len(error) / total, float(error.mean()), float(error.std()))
+    bins = []
+    for number, (low, high) in enumerate(pairwise(BIN_EDGES.tolist())):
+        here = error[index == number]
+        mean, sigma = (float(here.mean()), float(here.std())) if len(here) else (float("nan"), float("nan"))
+        bins.append(Bin(low, high, len(here), 100.0 * len(here) / len(error), mean, sigma))
+    return bins
 
 
 def _pair(true: ArrayLike, predicted: ArrayLike) -> Sequence[NDArray[np.float64]]:

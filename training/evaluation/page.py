@@ -61,11 +61,6 @@ def _two_lines(cell: str) -> str:
     return f"{first}<br><small>{second}</small>" if second else first
 
 
-def paragraph(text: str) -> str:
-    """Return plain text as a paragraph."""
-    return f"<p>{html.escape(text)}</p>"
-
-
-def heading(text: str) -> str:
-    """Return plain text as a heading."""
-    return f"<h2>{html.escape(text)}</h2>"
+def paragraph(text: str, tag: str = "p") -> str:
+    """Return plain text as a paragraph; with ``h2`` as a heading."""
+    return f"<{tag}>{html.escape(text)}</{tag}>"

@@ -1,7 +1,5 @@
 """The figures of an evaluation: 13 to 18 of the dissertation, and those of the photo-z community. Imports `figures`."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +22,6 @@ SQUARE = {"figsize": (5.8, 5.2)}
 PIT_BINS = 20
 
 
-def history(text: bytes) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of a bundle's ``history.csv``."""
-    rows = list(csv.DictReader(io.StringIO(text.decode())))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-
-
 def draw_curves(directory: Path, epochs: Mapping[str, NDArray[np.float64]]) -> list[str]:
     """Draw loss and, where the training measured it, mean absolute error by epoch (figures 13 to 15)."""
     curves = {"loss": ("loss", "loss"), "mae": ("mean_absolute_error", "mean absolute error in redshift")}
@@ -37,10 +29,8 @@ def draw_curves(directory: Path, epochs: Mapping[str, NDArray[np.float64]]) -> l
     best = int(epochs["epoch"][np.argmin(epochs["val_loss"])])
     for name, (column, label) in drawn.items():
         with figure(name, directory) as axes:
-            axes.plot(epochs["epoch"], epochs[column], "o-", color=BLUE, markersize=3.5, label="training")
-            axes.plot(
-                epochs["epoch"], epochs[f"val_{column}"], "s-", color=VERMILION, markersize=3.5, label="validation"
-            )
+            for what, prefix, marks, colour in (("training", "", "o-", BLUE), ("validation", "val_", "s-", VERMILION)):
+                axes.plot(epochs["epoch"], epochs[prefix + column], marks, color=colour, markersize=3.5, label=what)
             axes.axvline(best, color=INK, linewidth=0.8, linestyle=":", label=f"kept: epoch {best}")
             axes.set(xlabel="epoch", ylabel=label)
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -53,18 +43,13 @@ def draw_error_per_bin(directory: Path, galaxies: Predicted) -> list[str]:
     rows = [row for row in by_redshift(galaxies.true, galaxies.point) if row.count]
     centres = np.array([(row.low + row.high) / 2 for row in rows])
     published = (BIN_EDGES[:-1] + BIN_EDGES[1:]) / 2
+    means, sigmas, _ = zip(*PUBLISHED, strict=True)
     ours = {"fmt": "o", "color": BLUE, "capsize": 3, "label": "this model, this data"}
     theirs = {"fmt": "D", "color": VERMILION, "capsize": 3, "markersize": 4, "fillstyle": "none"}
     with figure("error-per-bin", directory) as axes:
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.errorbar(centres - 0.005, [row.mean_error for row in rows], [row.sigma for row in rows], **ours)
-        axes.errorbar(
-            published + 0.005,
-            [mean for mean, _, _ in PUBLISHED],
-            [sigma for _, sigma, _ in PUBLISHED],
-            label="dissertation, real spectra (other galaxies)",
-            **theirs,
-        )
+        axes.errorbar(published + 0.005, means, sigmas, label="dissertation, real spectra (other galaxies)", **theirs)
         axes.set(xlabel="true redshift", ylabel="predicted - true redshift\n(mean and standard deviation)")
         axes.set_xticks(BIN_EDGES[::2])
         axes.legend(loc="lower left")
@@ -107,8 +92,7 @@ def draw_groups(directory: Path, name: str, groups: Sequence[Group]) -> list[str
     shown = [group for group in groups if group.metrics]
     if not shown:
         return []
-    binning = BINNINGS[name]
-    title = f"by-{name.replace('_', '-')}"
+    binning, title = BINNINGS[name], f"by-{name.replace('_', '-')}"
     with figure(title, directory, nrows=2, ncols=2, sharex=True, figsize=(9, 6)) as panels:
         bias, scatter, outliers, coverage = panels.ravel()
         bias.axhline(0, color=INK, linewidth=0.8)
@@ -154,20 +138,15 @@ def draw_pit(directory: Path, pit: NDArray[np.float64]) -> list[str]:
         axes.axhline(1, color=INK, linewidth=0.8)
         # What chance does to a flat histogram of so many galaxies.
         axes.axhspan(1 - 2 / np.sqrt(expected), 1 + 2 / np.sqrt(expected), color=VERMILION, alpha=0.2, linewidth=0)
-        axes.set(
-            xlabel="density's mass below the true redshift (PIT)",
-            ylabel="galaxies / expected\n(band: two standard deviations of chance)",
-            xlim=(0, 1),
-        )
+        axes.set(xlabel="density's mass below the true redshift (PIT)", xlim=(0, 1))
+        axes.set(ylabel="galaxies / expected\n(band: two standard deviations of chance)")
     return ["pit"]
 
 
 def _points(
     axes: Axes, groups: Sequence[Group], metric: str, look: Mapping[str, Any], *, percent: bool = False
 ) -> None:
-    scale = 100 if percent else 1
-    centres = np.array([(group.low + group.high) / 2 for group in groups])
-    half = np.array([(group.high - group.low) / 2 for group in groups])
-    values = scale * np.array([group.metrics[metric].value for group in groups])
-    errors = scale * np.array([group.metrics[metric].error or 0.0 for group in groups])
-    axes.errorbar(centres, values, errors, half, markersize=4, linewidth=1, capsize=2, **look)
+    low, high = np.array([(group.low, group.high) for group in groups]).T
+    found = np.array([(group.metrics[metric].value, group.metrics[metric].error or 0.0) for group in groups])
+    values, errors = (100 if percent else 1) * found.T
+    axes.errorbar((low + high) / 2, values, errors, (high - low) / 2, markersize=4, linewidth=1, capsize=2, **look)

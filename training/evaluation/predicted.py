@@ -44,7 +44,6 @@ class Predicted:
     bin_edges: Column | None = None
     """Shape (bins + 1,)."""
     scores: Mapping[str, Column] = field(default_factory=dict)
-    """Scores of each galaxy's density, by name."""
 
     @property
     def inside68(self) -> NDArray[np.bool_]:
@@ -97,9 +96,8 @@ def predict(
     if not answered.any():
         raise InvalidInputError(f"{model.manifest.id} gives none of the {len(rows)} spectra a redshift")
     kept = rows[answered]
-    density = columns.pop("pdf")[answered] * grid.widths if grid else None
-    flags = columns.pop("flags")[answered]
-    point, lower68, upper68, lower95, upper95 = (column[answered] for column in columns.values())
+    density = columns["pdf"][answered] * grid.widths if grid else None
+    point, lower68, upper68, lower95, upper95 = (columns[name][answered] for name in COLUMNS)
     predicted = Predicted(
         true=dataset.redshift[kept].astype(np.float64),
         point=point,
@@ -112,6 +110,6 @@ def predict(
         # Rounded as they are served, densities sum to one no longer exactly.
         density=None if density is None else density / density.sum(axis=1, keepdims=True),
         bin_edges=grid.edges if grid else None,
-        flags=flags,
+        flags=columns["flags"][answered],
     )
     return predicted, int((~answered).sum())

@@ -14,7 +14,6 @@ from training.recipes.linear import LinearRecipe
 from training.recipes.recipe import Recipe
 
 RECIPES: Mapping[str, type[Recipe]] = {"dissertation": CnnRecipe, "density": DensityRecipe, "linear": LinearRecipe}
-"""Recipes by the name of their defaults."""
 
 
 def choose(wanted: str) -> Recipe:
@@ -50,10 +49,3 @@ def parse(content: bytes, name: str) -> Recipe:
         problems = error.errors(include_url=False, include_input=False)
         details = [Detail(".".join(map(str, one["loc"])) or "content", one["msg"]) for one in problems]
         raise InvalidInputError(f"{name} is no recipe of this version", details) from error
-
-
-def with_start(recipe: Recipe, start: str | None) -> Recipe:
-    """Return the recipe with the bundle that its training starts from; raise InvalidInputError if it needs one."""
-    if recipe.start and start is None:
-        raise InvalidInputError(f"recipe {recipe.name} starts from {recipe.start}: add --init with that bundle")
-    return recipe.model_copy(update={"start": start})

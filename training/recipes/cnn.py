@@ -44,10 +44,7 @@ class CnnRecipe(PointRecipe):
     def build(self, seen: Seen | None = None) -> Network:  # noqa: ARG002 - its first weights are drawn
         """Return an uncompiled network; the defaults give the 699,073 parameters of table 2.
 
-        Raises
-        ------
-        ValueError
-            If the convolutions leave nothing of the 186 samples.
+        Raises ValueError if the convolutions leave nothing of the 186 samples.
         """
         network = keras.Sequential(name=self.name.replace("-", "_"))
         network.add(keras.Input((DR3.samples, 1), name="scaled_flux"))

@@ -1,11 +1,11 @@
 """The `density` recipe: a probability density over redshift, and the probability of each kind of source. Keras.
 
-It learns from a survey, from galaxies of all redshifts and from what is no galaxy. The defaults are the outcome of the
-trials in docs/explanation/density-network.md.
+It learns from a survey, from galaxies of all redshifts and from what is no galaxy. docs/explanation/density-network.md
+has the trials behind the defaults.
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -20,11 +20,10 @@ from gaia_redshift.spectra import FloatArray
 from training.calibration.intervals import Held, calibrate
 from training.calibration.quality import LEARNING_ROWS, learn
 from training.calibration.reference.density import cumulative_at, posterior, quantile
+from training.data.dataset import REDSHIFT_RANGE
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
-from training.data.unusable import REDSHIFT_RANGE
-from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Seen
-from training.recipes.scaling import flux_range
+from training.recipes.recipe import Description, Network, Output, Recipe, Scaler, Schedule, Seen, flux_range
 from training.recipes.shape import shape_and_brightness, standardise
 
 REDSHIFT_LIMIT = REDSHIFT_RANGE[1]
@@ -39,6 +38,7 @@ OPTIMISERS = {"muon": "Muon", "adamw": "AdamW"}
 _ROWS_AT_ONCE = 1 << 14
 
 Column = NDArray[np.float64]
+Optimizer: TypeAlias = Any
 
 
 class DensityRecipe(Recipe):
@@ -57,8 +57,7 @@ class DensityRecipe(Recipe):
     label_width: PositiveFloat = 0.004
     """Standard deviation of the Gaussian that a true redshift becomes: neighbouring bins are similar."""
     whitened: NonNegativeInt = 75
-    """Coordinates that the shape is turned into first, at most: its principal components, but for those that hardly
-    vary; 0 for none."""
+    """Principal components of the shape, at most, that the network gets; 0 for the shape itself."""
     width: PositiveInt = 256
     """Of the stream that the blocks add to."""
     hidden: PositiveInt = 768
@@ -125,7 +124,7 @@ class DensityRecipe(Recipe):
             steps_per_execution=8,
         )
 
-    def _optimizer(self, schedule: object) -> Any:  # both are Keras'
+    def _optimizer(self, schedule: Schedule) -> Optimizer:
         common = {"weight_decay": self.weight_decay, "clipnorm": 1.0}
         if self.optimizer == "adamw":
             return keras.optimizers.AdamW(schedule, **common)
@@ -137,7 +136,7 @@ class DensityRecipe(Recipe):
         """Return soft labels and kinds, and the weight of each row in both."""
         galaxy = sample.kind == 0
         wanted = {
-            # What is no galaxy has no redshift: whatever stands here weighs nothing.
+            # What is no galaxy has no redshift: its label has no weight.
             "density": self.soft_labels(np.where(galaxy, sample.redshift, np.float32(0))),
             "kind": np.eye(len(KINDS), dtype=np.float32)[sample.kind],
         }
@@ -152,13 +151,12 @@ class DensityRecipe(Recipe):
     def prior(self, redshift: FloatArray) -> Column:
         """Return how redshifts are distributed over the bins: the mean of their soft labels, positive, sum one.
 
-        The labels' width must be in the prior as well: the network learns both from the same smoothed redshifts.
+        Like the network's targets it is smoothed by the labels' width.
         """
         total = np.zeros(self.bins)
         for rows in _chunks(len(redshift)):
             total += self.soft_labels(redshift[rows]).sum(axis=0, dtype=np.float64)
-        # A hundredth of a galaxy per bin keeps the probability of a bin without galaxies above zero.
-        total += 0.01
+        total += 0.01  # of a galaxy per bin, so that no bin has the probability zero
         return np.asarray(total / total.sum())
 
     def calibrate(self, output: Output, material: Material, scaler: Scaler) -> Calibration:
@@ -169,14 +167,14 @@ class DensityRecipe(Recipe):
         trained, survey = self.prior(material.redshift("train")), self.prior(material.survey.redshift("train"))
         priors: dict[PriorName, Column] = {"survey": survey, "flat": np.full(self.bins, 1 / self.bins)}
         held: dict[PriorName, Held] = {}
-        kind = None
+        kinds = []
         for (name, prior), galaxies in zip(priors.items(), material.galaxies, strict=True):
             flux, true = galaxies.flux("validation"), galaxies.redshift("validation")
             found = output(flux)
-            kind = found["kind"] if kind is None else kind
+            kinds.append(found["kind"])
             held[name] = Held(flux, *self.estimates(found["density"], true, prior, trained))
         seen = material.some_flux("train", LEARNING_ROWS, self.seed)
-        quality = learn(seen, held["survey"].flux, kind, self.seed, held["flat"].flux)
+        quality = learn(seen, held["survey"].flux, kinds[0], self.seed, held["flat"].flux)
         of_density = {"kinds": list(KINDS), "prior_train": trained.tolist(), "prior_survey": survey.tolist()}
         return calibrate(held, 0.5, flux_range(material, scaler), quality, **of_density)
 

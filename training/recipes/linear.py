@@ -4,13 +4,13 @@ A baseline to compare networks with. A least-squares fit to more than the princi
 the shape is whitened as for the `density` recipe. Training takes a minute.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import keras
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from training.recipes.point import PointRecipe
-from training.recipes.recipe import Description, Network, Seen
+from training.recipes.recipe import Description, Network, Schedule, Seen
 from training.recipes.shape import shape_and_brightness, standardise
 
 
@@ -43,7 +43,7 @@ class LinearRecipe(PointRecipe):
             standardise(network, seen)
         return network
 
-    def schedule(self, steps: int) -> Any:
+    def schedule(self, steps: int) -> Schedule:
         """Return a learning rate that falls to zero, without which the coefficients would not settle."""
         return keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
 

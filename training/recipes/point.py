@@ -1,7 +1,5 @@
 """What recipes share whose network gives one redshift. Imports `calibration` and `data` of the project."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -10,8 +8,7 @@ from gaia_redshift.spectra import FloatArray
 from training.calibration.intervals import Held, calibrate
 from training.calibration.quality import LEARNING_ROWS, learn
 from training.data.material import Material, Sample
-from training.recipes.recipe import Network, Output, Recipe, Scaler
-from training.recipes.scaling import flux_range
+from training.recipes.recipe import Network, Output, Recipe, Scaler, Schedule, flux_range
 
 
 class PointRecipe(Recipe):
@@ -20,7 +17,7 @@ class PointRecipe(Recipe):
     optimizer: str
     loss: str
 
-    def schedule(self, steps: int) -> Any:  # noqa: ARG002 - a constant rate; others are Keras' schedules
+    def schedule(self, steps: int) -> Schedule:  # noqa: ARG002 - a constant rate
         """Return the learning rate, for so many steps in all."""
         return self.learning_rate
 

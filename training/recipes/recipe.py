@@ -1,8 +1,8 @@
-"""What every recipe is: the choices that make a network out of data, and the five steps that differ. Imports `data`.
+"""The base of every recipe: the parameters of a training, and the five steps that differ. Keras.
 
 `training.trainer` and `training.release` know recipes by this class alone. A new one is a subclass in a file of its own
 and an entry in `training.recipes.choose`. Its fields are written into the run folder before training starts and into
-the bundle when it ends, so that a model always travels with the way it was made.
+the bundle when it ends.
 """
 
 from abc import abstractmethod
@@ -10,22 +10,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from sklearn.preprocessing import MinMaxScaler
 
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
 from training.data.material import Material, Sample
 from training.recipes import SEED
-from training.recipes.batches import Batches
 
 Network: TypeAlias = Any
 """A keras.Model; Keras has no types."""
 Layer: TypeAlias = Any
-"""Of Keras' too."""
+Schedule: TypeAlias = Any
+"""A learning rate, or one of Keras' schedules of it."""
 Scaler: TypeAlias = Any
 """A MinMaxScaler; scikit-learn has no types."""
+
+Wanted = Callable[[Sample], tuple[object, ...]]
+"""Returns the targets of some rows, and their weights."""
 
 Output = Callable[[FloatArray], Mapping[str, FloatArray]]
 """A trained network: from raw spectra, shape (n, 186), to its outputs by name."""
@@ -33,7 +38,7 @@ Output = Callable[[FloatArray], Mapping[str, FloatArray]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Spectra that a new network is set to before it is trained."""
+    """Spectra that a new network is adapted to before it is trained."""
 
     flux: FloatArray
     """Galaxies of the training part, shape (n, 186), e-/s per sample."""
@@ -48,14 +53,59 @@ class Description:
     title: str
     """As in "Convolutional network of the dissertation recipe"."""
     network: str
-    """Its layers."""
     training: str
-    """Optimiser, loss, batch and seed."""
     scaling: str = ""
     """What the network does with its scaled input, where it does anything."""
     answer: str = ""
     """What the model gives besides a redshift."""
     failures: str = "A network that minimises its error draws rare redshifts towards the crowded ones."
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """One epoch of scaled spectra, made as they are needed: rows in an order of shape (n,), in batches of a size."""
+
+    def __init__(self, sample: Sample, scaler: Scaler, wanted: Wanted, order: NDArray[np.intp], size: int) -> None:
+        super().__init__()
+        self._sample, self._wanted, self._order, self._size = sample, wanted, order, size
+        self._scale, self._offset = np.float32(scaler.scale_), np.float32(scaler.min_)
+
+    def __len__(self) -> int:
+        return (len(self._order) + self._size - 1) // self._size
+
+    def __getitem__(self, index: int) -> tuple[object, ...]:
+        batch = self._sample.rows(self._order[index * self._size : (index + 1) * self._size])
+        scaled = batch.flux * self._scale + self._offset
+        return (scaled[..., np.newaxis], *self._wanted(batch))
+
+
+LEAST_VALIDATION_BATCH = 256
+"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""
+
+
+SCALED_ROWS = 1 << 16
+"""Spectra copied at a time, to save memory."""
+
+
+def fit_scaler(material: Material) -> Scaler:
+    """Return a MinMaxScaler of the galaxies of the training part.
+
+    The dissertation fitted its scaler before the split; here nothing is learnt from the other parts.
+    """
+    scaler = MinMaxScaler()
+    for galaxies in material.galaxies:
+        rows = galaxies.parts.train
+        for start in range(0, len(rows), SCALED_ROWS):
+            scaler.partial_fit(galaxies.dataset.flux[rows[start : start + SCALED_ROWS]])
+    return scaler
+
+
+def flux_range(material: Material, scaler: Scaler) -> tuple[FloatArray, FloatArray]:
+    """Return the least and the largest of each flux that a network was trained on, each of shape (186,).
+
+    A scaler that came with an earlier training has seen other spectra; the network has learnt from both.
+    """
+    seen = fit_scaler(material)
+    return np.minimum(scaler.data_min_, seen.data_min_), np.maximum(scaler.data_max_, seen.data_max_)
 
 
 class Recipe(BaseModel):
@@ -90,10 +140,7 @@ class Recipe(BaseModel):
     def build(self, seen: Seen | None = None) -> Network:
         """Return an uncompiled network, from min-max scaled fluxes, shape (n, 186, 1), to its outputs.
 
-        Parameters
-        ----------
-        seen : Seen, optional
-            Without it, weights that depend on the training spectra are left to be loaded.
+        Without `seen`, weights that depend on the training spectra are left to be loaded.
         """
 
     @abstractmethod
@@ -106,11 +153,11 @@ class Recipe(BaseModel):
 
     def batches(self, sample: Sample, scaler: Scaler, epoch: int | None = None) -> Batches:
         """Return one epoch of batches, in an order that follows from seed and epoch alone; None keeps the order."""
-        order = np.arange(len(sample))
-        if epoch is not None:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        size = self.batch_size if epoch is not None else max(self.batch_size, LEAST_VALIDATION_BATCH)
-        return Batches(sample, scaler, self.wanted, order, size)
+        if epoch is None:
+            size = max(self.batch_size, LEAST_VALIDATION_BATCH)
+            return Batches(sample, scaler, self.wanted, np.arange(len(sample)), size)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(sample))
+        return Batches(sample, scaler, self.wanted, order, self.batch_size)
 
     @abstractmethod
     def calibrate(self, output: Output, material: Material, scaler: Scaler) -> Calibration:
@@ -123,7 +170,3 @@ class Recipe(BaseModel):
     def changed(self, changes: Mapping[str, object]) -> "Recipe":
         """Return the recipe with the entries that are not None changed."""
         return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
-
-
-LEAST_VALIDATION_BATCH = 256
-"""Large enough to be fast, small enough that the activations of one batch stay below 150 MB."""

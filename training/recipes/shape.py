@@ -1,4 +1,4 @@
-"""A spectrum as its shape and its brightness, inside a network, and what sets both to the training spectra. Keras.
+"""Layers that separate a spectrum into its shape and its brightness, and their adaptation to training spectra. Keras.
 
 Only Keras' own layers and operations: a bundle's ``model.keras`` must load in safe mode.
 """
@@ -12,7 +12,7 @@ from gaia_redshift.spectra import DR3, FloatArray
 from training.recipes.recipe import Layer, Network, Seen
 
 _FLOOR = 1e-4
-"""Of the mean square flux, (e-/s)^2: far below any spectrum's, it keeps the division safe."""
+"""Added to the mean square flux, (e-/s)^2, for a safe division; far below any spectrum's."""
 
 LEAST_SPREAD = 0.05
 """Samples whose shape varies less are not scaled to unit variance: that would amplify their noise."""
@@ -23,16 +23,15 @@ STANDARD_ROWS = 100_000
 LEAST_VARIANCE = 1e-2
 """Of a principal component: below it one is not scaled to unit variance."""
 NO_VARIANCE = 4e-4
-"""Of a principal component: below it one is left out. Gaia's bases let 186 samples hold some eighty independent
-numbers; beyond are rounding errors, or noise that Gaia's spectra cannot have."""
+"""Of a principal component: below it one is left out. By Gaia's bases 186 samples hold some eighty independent numbers;
+the rest are rounding errors, or noise that Gaia's spectra cannot have."""
 
 
 def shape_and_brightness(whitened: int) -> tuple[Tensor, Tensor]:
-    """Return the input of a network, min-max scaled fluxes of shape (n, 186, 1), and what its layers begin with.
+    """Return the input of a network, min-max scaled fluxes of shape (n, 186, 1), and the input of its further layers.
 
-    This is flux over its root mean square, standardised, turned into at most so many principal components (0 leaves the
-    186 samples), and one column with the logarithm of that root mean square. `standardise` must see spectra before the
-    network is trained.
+    This is flux over its root mean square, standardised, in at most so many principal components (0 leaves the 186
+    samples), and one column with the logarithm of that root mean square. Call `standardise` before the training.
     """
     scaled = keras.Input((DR3.samples, 1), name="scaled_flux")
     flux = keras.layers.Normalization(name="unscale")(keras.layers.Reshape((DR3.samples,))(scaled))

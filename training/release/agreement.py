@@ -1,10 +1,13 @@
-"""Whether an exported graph gives the answers of its Keras network. Imports `exported`, and `engine`; Keras."""
+"""Whether an exported graph gives the answers of its Keras network. Imports `engine`; Keras, ONNX Runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import keras
 import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
 from gaia_redshift.bundle import Manifest
 from gaia_redshift.engine.answer import Answer
@@ -12,13 +15,12 @@ from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
-from training.release.exported import run_onnx
 
 AGREEMENT = 5e-6
 """Largest difference in redshift allowed between the Keras and the ONNX network."""
 RARE = 1e-3
-"""Fraction of a density's medians that may differ by more: where a median lies between two modes, its density has next
-to nothing, and rounding the probabilities in the seventh digit moves it further."""
+"""Fraction of a density's medians that may differ by more: between two modes the density is almost zero, and rounding
+the probabilities in the seventh digit moves a median further."""
 
 _ROWS_AT_ONCE = 1 << 14
 
@@ -41,39 +43,41 @@ def check_agreement(
     Fluxes are raw, in e-/s per sample, shape (n, 186); `output` is what the Keras network gives for them. Raises
     InvalidBundleError if they differ by more than `AGREEMENT` in redshift.
     """
-    answer = double_precision_answer(manifest, calibration)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # the answer sums probabilities in double precision
+    answer = Answer(manifest, calibration)
     if manifest.bin_edges is None:
         wanted = answer(flux, {"redshift": output["redshift"][:, None]})
         (found,) = run_onnx(graph, flux, ("redshift",))
-        return _accepted(float(np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0]).max()), None)
-    bins = Bins(manifest.bin_edges, calibration)
-    redshift = probability = 0.0
-    for number in range(len(bins.priors)):
-        moved = []
-        for start in range(0, len(flux), _ROWS_AT_ONCE):
+        redshift, probability = np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0]).max(), None
+    else:
+        bins = Bins(manifest.bin_edges, calibration)
+        moved, apart = np.empty((len(bins.priors), len(flux))), []
+        for number, start in product(range(len(bins.priors)), range(0, len(flux), _ROWS_AT_ONCE)):
             rows = slice(start, start + _ROWS_AT_ONCE)
             kept = {name: output[name][rows] for name in ("density", "kind")}
             wanted = answer(flux[rows], kept, bins.priors, np.array([number], np.int32))
             found, pdf = run_onnx(graph, flux[rows], ("redshift", "pdf"), number)
-            moved.append(np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0]))
-            apart = np.abs(pdf - np.asarray(wanted["pdf"])) * bins.widths
-            probability = max(probability, float(apart.max()))
-        redshift = max(redshift, float(np.quantile(np.concatenate(moved), 1 - RARE)))
-    return _accepted(redshift, probability)
-
-
-def double_precision_answer(manifest: Manifest, calibration: Calibration) -> Answer:
-    """Return what follows a network, in Keras; JAX has to be told that probabilities are summed in double precision."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-    return Answer(manifest, calibration)
-
-
-def _accepted(redshift: float, probability: float | None) -> Agreement:
-    if not redshift <= AGREEMENT:
+            moved[number, rows] = np.abs(found[:, 0] - np.asarray(wanted["redshift"])[:, 0])
+            apart.append((np.abs(pdf - np.asarray(wanted["pdf"])) * bins.widths).max())
+        redshift, probability = np.quantile(moved, 1 - RARE, axis=1).max(), float(np.max(apart))
+    if not redshift <= AGREEMENT:  # nor is NaN
         raise InvalidBundleError(
             f"the ONNX network differs from the Keras network by {redshift:.2g} in z, more than {AGREEMENT:g}"
         )
-    return Agreement(redshift, probability)
+    return Agreement(float(redshift), probability)
+
+
+def run_onnx(
+    graph: bytes, flux: FloatArray, outputs: Sequence[str], prior: int | None = None, rows: int = 64
+) -> list[NDArray[np.float64]]:
+    """Return the named outputs of a graph for raw spectra, shape (n, 186), `rows` at a time, under a numbered prior."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # that inputs may be left out is no warning
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    chunks = (flux[start : start + rows] for start in range(0, len(flux), rows))
+    under = {} if prior is None else {"prior_index": np.array([prior], np.int32)}
+    found = [session.run(list(outputs), {"flux": chunk, **under}) for chunk in chunks]
+    return [np.concatenate(values) for values in zip(*found, strict=True)]

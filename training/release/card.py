@@ -1,10 +1,10 @@
-"""The card of a model: what it is, what it is for, how good it is, where it fails. Imports `draft` and `tested`.
+"""The card of a model: its use, its making, its accuracy, its failures. Imports `draft` and `tested`.
 
 The first line says what the training spectra are, so that numbers from a simulation are not mistaken for real ones.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from training.trainer.fit import Fitted
 NOTABLE_BIAS = 0.02
 """Mean error of a bin that the card names among the failures: about the network's mean absolute error."""
 POORLY_HELD, FEWEST = 0.55, 20
-"""Share of the 68% interval in a bin of true redshift that the card names among the failures; of so many galaxies."""
+"""Coverage of the 68% interval below which the card names a bin of true redshift with at least so many galaxies."""
 
 
 def write_card(manifest: Manifest, fitted: Fitted, material: Material, tested: Tested, agreement: Agreement) -> str:
@@ -45,7 +45,11 @@ def write_card(manifest: Manifest, fitted: Fitted, material: Material, tested: T
 
 
 def _use(dataset: Dataset) -> str:
-    real = "" if dataset.simulated is False else " Retrain or check it on real spectra before you publish."
+    real, ground = "", "galaxies of the training set that the network did not see"
+    if dataset.simulated is not False:
+        real = " Retrain or check it on real spectra before you publish."
+        ground = "simulated galaxies" if dataset.simulated else "galaxies of the training set"
+        ground += ": that they hold as much\non the sky is not shown, nor are the errors and flag rates below"
     return f"""## Use
 
 Redshifts of galaxies that Gaia does not resolve, from their BP/RP spectra, for statistical work, about
@@ -55,25 +59,20 @@ Not for: replacing the spectroscopic redshift of one object, z > 0.6, quasars, s
 latitude, or cosmology without the selection function.
 
 Input: 186 internally calibrated fluxes (80 BP + 106 RP, e-/s per sample). Output: one redshift and its 68 and 95%
-intervals, calibrated on {_ground(dataset)}."""
-
-
-def _ground(dataset: Dataset) -> str:
-    """Return where all numbers of a card were measured, as the end of a sentence."""
-    if dataset.simulated is False:
-        return "galaxies of the training set that the network did not see"
-    simulated = "simulated galaxies" if dataset.simulated else "galaxies of the training set"
-    return f"{simulated}: that they hold as much\non the sky is not shown, nor are the errors and flag rates below"
+intervals, calibrated on {ground}."""
 
 
 def _making(manifest: Manifest, fitted: Fitted, material: Material) -> str:
     recipe, described = fitted.recipe, fitted.recipe.describe()
     minutes = sum(row.seconds for row in fitted.history) / 60
     balanced = " and one for the flat prior" if material.balance else ""
+    scaling = "in the training part alone (the dissertation's scaler saw all parts)"
+    if recipe.start:
+        scaling = f"as in the training of {recipe.start}, whose weights this one started from"
     points = [
         *map(_source, ("Data", "Balance"), material.galaxies),
         *_others(manifest, material),
-        _point(f"Scaling: minimum and maximum of each flux {_scaling(recipe.start)}{described.scaling}."),
+        _point(f"Scaling: minimum and maximum of each flux {scaling}{described.scaling}."),
         _point(f"Network: {fitted.network.count_params():,} parameters; {described.network}."),
         _point(f"Recipe `{recipe.name}`: {described.training}."),
         f"- Epochs: {len(fitted.history)} of at most {recipe.epochs}, in {minutes:.0f} minutes; epoch "
@@ -81,7 +80,7 @@ def _making(manifest: Manifest, fitted: Fitted, material: Material) -> str:
         "- Intervals: split conformal, by predicted redshift and class of brightness, from the validation part;\n"
         f"  one set for the survey's redshifts{balanced}.",
     ]
-    return "## How it was made\n\n" + _lines(points)
+    return "## How it was made\n\n" + "\n".join(points)
 
 
 def _source(what: str, galaxies: Galaxies) -> str:
@@ -104,20 +103,14 @@ def _others(manifest: Manifest, material: Material) -> list[str]:
     ]
 
 
-def _scaling(start: str | None) -> str:
-    if start:
-        return f"as in the training of {start}, whose weights this one started from"
-    return "in the training part alone (the dissertation's scaler saw all parts)"
-
-
 def _results(tested: Tested, agreement: Agreement) -> str:
     priors = tested.priors
     heads = [f"{prior} prior" for prior in priors] if len(priors) > 1 else ["this model"]
-    table = [_row("", *heads, "a constant"), "|---" * (len(heads) + 2) + "|"]
+    rows = []
     for name in priors["survey"].metrics:
         words, how = METRICS[name]
         known = f"{tested.constant[name]:{how}}" if name in tested.constant else "-"
-        table.append(_row(words, *(f"{each.metrics[name]:{how}}" for each in priors.values()), known))
+        rows.append((words, *(f"{each.metrics[name]:{how}}" for each in priors.values()), known))
     counts = " and ".join(f"{len(each.galaxies.true):,}" for each in priors.values())
     apart = f"differ by at most {agreement.redshift:.1e} in z"
     if agreement.probability is not None:
@@ -130,7 +123,7 @@ def _results(tested: Tested, agreement: Agreement) -> str:
 {counts} spectra {of}, which nothing was fitted to; dz = (predicted - true) / (1 + true).
 The last column is what answering the median training redshift for every galaxy would give.{without}
 
-{_lines(table)}
+{_table(("", *heads, "a constant"), rows)}
 
 The Keras and the ONNX network {apart}."""
 
@@ -144,13 +137,13 @@ def _bins(material: Material, found: UnderPrior, prior: str, tested: Tested) -> 
     heads = ["z", "training spectra", "by true z: test spectra", "mean error", "sigma"]
     heads += ["by predicted z: test spectra", "mean error", "sigma"]
     heads += ["real: mean error", "real: sigma", "real: %"] if survey else []
-    table = [_row(*heads), "|---" * len(heads) + "|"]
+    rows = []
     binned = (by_redshift(true, predicted), by_redshift(true, predicted, binned_by=predicted))
     for count, by_true, by_predicted, published in zip(trained, *binned, PUBLISHED, strict=True):
         cells = [f"{by_true.low:.2f}-{by_true.high:.2f}", f"{count:,}", *_cells(by_true), *_cells(by_predicted)]
         mean, sigma, percent = published
         cells += [f"{mean:+.4f}", f"{sigma:.4f}", f"{percent:.2f}"] if survey else []
-        table.append(_row(*cells))
+        rows.append(cells)
     under = f", under the {prior} prior" if len(tested.priors) > 1 else ""
     note = (
         "\nOn the right the dissertation's table 3, measured on **real spectra** (MAE 0.0213): other galaxies, so\n"
@@ -163,7 +156,7 @@ def _bins(material: Material, found: UnderPrior, prior: str, tested: Tested) -> 
 Mean and standard deviation of predicted - true, first in bins of the true redshift, then in bins of the predicted one:
 of galaxies that are given this redshift, how far are they from it?{note}
 
-{_lines(table)}"""
+{_table(heads, rows)}"""
 
 
 def _cells(row: Bin) -> tuple[str, str, str]:
@@ -175,14 +168,16 @@ def _flags(tested: Tested) -> str:
     words = {"survey": "galaxies, survey", "flat": "galaxies, uniform"}
     groups = {words[prior]: each.flagged for prior, each in tested.priors.items()} | dict(tested.others)
     flags = list(tested.priors["survey"].flagged)
-    table = [_row("", *(f"`{flag}`" for flag in flags)), "|---" * (len(flags) + 1) + "|"]
-    table += [_row(name, *(f"{found[flag]:.1%}" for flag in flags)) for name, found in groups.items()]
+    table = _table(
+        ("", *(f"`{flag}`" for flag in flags)),
+        ((name, *(f"{found[flag]:.1%}" for flag in flags)) for name, found in groups.items()),
+    )
     others = ", and the validation part of what is no galaxy" if tested.others else ""
     return f"""## Quality flags
 
 Share of spectra with each flag: test galaxies{others}.
 
-{_lines(table)}"""
+{table}"""
 
 
 def _failures(tested: Tested, why: str) -> str:
@@ -210,7 +205,7 @@ def _biased(true: NDArray[np.floating], predicted: NDArray[np.floating]) -> str:
 
 
 def _uncovered(galaxies: Predicted) -> str:
-    """Say what the intervals hold of galaxies by their true redshift, where it is far from what they promise."""
+    """Name the bins of true redshift whose intervals hold much less than their share."""
     places = np.digitize(galaxies.true, BIN_EDGES[1:-1])
     held = [(place, galaxies.inside68[places == place]) for place in np.unique(places)]
     few = ", ".join(
@@ -231,18 +226,16 @@ def _point(text: str) -> str:
 
 
 def _citing() -> str:
+    citations = "\n".join(f"- {citation}" for citation in CITATIONS)
     return f"""## Citing
 
-{_lines([f"- {citation}" for citation in CITATIONS])}
+{citations}
 
 This work has made use of data from the European Space Agency (ESA) mission Gaia, processed by the Gaia Data
 Processing and Analysis Consortium (DPAC). Gaia data: credit ESA/Gaia/DPAC. SDSS public releases are in the public
 domain; please acknowledge them."""
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _lines(rows: Sequence[str]) -> str:
-    return "\n".join(rows)
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])

@@ -37,12 +37,11 @@ _IR_VERSION = 8
 
 
 def convert(folder: Path) -> None:
-    """Write ``model.onnx`` beside the files of a bundle that it is made from, a manifest among them.
+    """Write ``model.onnx`` beside the files of a bundle that it is made from, a manifest among them; they are trusted.
 
     The graph takes ``flux``, float32 of shape (n, samples), raw fluxes in e-/s per sample. A density model also takes
     ``priors``, float64 of shape (k, bins), and ``prior_index``, int32 of shape (n,) or (1,); both may be left out. It
-    gives what `gaia_redshift.engine.answer` does. The files are trusted: never call this on a bundle that somebody else
-    sent.
+    returns what `gaia_redshift.engine.answer` does.
     """
     manifest = parse_manifest(folder, (folder / MANIFEST).read_bytes())
     calibration = Calibration.model_validate_json((folder / CALIBRATION_FILE).read_bytes())
@@ -66,9 +65,8 @@ def convert_apart(folder: Path) -> None:
     if keras.backend.backend() == "tensorflow":
         convert(folder)
         return
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-m", "training.release.convert", str(folder.resolve())]
-    subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own file on our own folder
+    subprocess.run(command, check=True, env={**os.environ, "KERAS_BACKEND": "tensorflow"})  # noqa: S603 - our own file
 
 
 def make_answer(manifest: Manifest, calibration: Calibration) -> Answer:
@@ -90,7 +88,7 @@ def inputs_of(manifest: Manifest) -> list[Any]:
 
 
 def trace(function: Callable[..., Tensor], inputs: Sequence[Any]) -> onnx.ModelProto:
-    """Return a function of TensorFlow's as an ONNX graph, as fast as it gets and with the same bits for every row."""
+    """Return a function of TensorFlow's as an ONNX graph, optimised, with the same bits for every row."""
     import tensorflow as tf
     import tf2onnx
 
@@ -101,7 +99,7 @@ def trace(function: Callable[..., Tensor], inputs: Sequence[Any]) -> onnx.ModelP
 
 
 def describe(model: onnx.ModelProto, manifest: Manifest, calibration: Calibration) -> onnx.ModelProto:
-    """Return a graph that says what it takes and gives, to people and to servers, and asks for fluxes alone."""
+    """Return a graph with documented inputs and outputs, of which only the fluxes are required."""
     model.ir_version = _IR_VERSION
     lengths = {"redshift": [len(COLUMNS)], "quality": []}
     notes = {

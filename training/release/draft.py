@@ -1,4 +1,4 @@
-"""The manifest of a new bundle before anything is measured, and whom a model cites. Imports `data`, `recipes`."""
+"""The manifest of a new bundle before anything is measured, and its citations. Imports `data`, `recipes`."""
 
 import importlib.metadata
 import platform
@@ -50,6 +50,7 @@ def draft(name: str, version: str, recipe: Recipe, material: Material) -> Manife
         output="point" if edges is None else "density",
         bin_edges=None if edges is None else tuple(edges.tolist()),
         redshift_range=(float(trained.min()), float(trained.max())),
+        ebv=survey.ebv,
         training=TrainingRecord(
             simulated=survey.simulated,
             dataset=material.name,

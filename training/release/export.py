@@ -1,7 +1,7 @@
 """From a trained network to a bundle. Imports `gaia_redshift.bundle` and everything that training made.
 
-The bundle is put together in a hidden folder beside its place and renamed into it when every check has passed, so that
-a server finds no incomplete one, not even after a crash.
+The bundle is made in a hidden folder beside its place and moved there when every check has passed, so that a server
+finds no incomplete one, not even after a crash.
 """
 
 import os
@@ -25,7 +25,6 @@ from gaia_redshift.bundle import (
     seal,
 )
 from gaia_redshift.errors import InvalidInputError
-from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.predictor import Predictor
 from training.data.material import Material
 from training.recipes import HISTORY_FILE, RECIPE_FILE
@@ -48,7 +47,6 @@ class Release:
     name: str
     version: str
     replace: bool = False
-    """Whether a bundle that is there already may be replaced."""
 
     def check_free(self) -> None:
         """Raise InvalidInputError if the folder is taken and may not be replaced."""
@@ -71,21 +69,9 @@ class Release:
 def export(fitted: Fitted, material: Material, run: Path, release: Release) -> Manifest:
     """Calibrate, convert, measure on the test parts, and write a bundle; return its manifest as sealed.
 
-    Parameters
-    ----------
-    fitted : Fitted
-    material : Material
-        What it was trained on.
-    run : Path
-        The run folder, for ``history.csv``.
-    release : Release
-
-    Raises
-    ------
-    InvalidBundleError
-        If the ONNX network does not agree with the Keras network, as `check_agreement` says.
-    InvalidInputError
-        If the folder exists and may not be replaced, or the networks would be compared in less than single precision.
+    The history comes from the run folder. Raises InvalidBundleError if the ONNX network does not agree with the Keras
+    network, as `check_agreement` says; InvalidInputError if the folder exists and may not be replaced, or the networks
+    would be compared in less than single precision.
     """
     release.check_free()
     if os.environ.get(REDUCED_PRECISION, "STRICT").upper() != "STRICT":
@@ -96,7 +82,11 @@ def export(fitted: Fitted, material: Material, run: Path, release: Release) -> M
     calibration = fitted.recipe.calibrate(fitted.output, material, fitted.scaler)
     manifest = draft(release.name, release.version, fitted.recipe, material)
     with release.staged() as staged:
-        _write(staged, fitted, calibration, manifest)
+        fitted.network.save(staged / KERAS_FILE)
+        joblib.dump(fitted.scaler, staged / SCALER_FILE)
+        (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         (staged / HISTORY_FILE).write_bytes((run / HISTORY_FILE).read_bytes())
         convert_apart(staged)
         flux = material.survey.flux("test")
@@ -113,11 +103,3 @@ def export(fitted: Fitted, material: Material, run: Path, release: Release) -> M
         manifest = seal(staged, manifest)
         Bundle(staged)
     return manifest
-
-
-def _write(staged: Path, fitted: Fitted, calibration: Calibration, manifest: Manifest) -> None:
-    fitted.network.save(staged / KERAS_FILE)
-    joblib.dump(fitted.scaler, staged / SCALER_FILE)
-    (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A bundle whose intervals, and if need be redshifts, are set anew by labelled galaxies. Imports `calibration`.
+"""A bundle whose intervals, and redshifts if they gain, are adjusted to labelled galaxies. Imports `calibration`.
 
 The correction goes into the weights of the network's last layer, which is affine in what it changes, and the intervals
 into ``calibration.json``; the graph is made from both anew. The bundle has the form of any other.
@@ -6,16 +6,15 @@ into ``calibration.json``; the graph is made from both anew. The bundle has the 
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
 from gaia_redshift.bundle import CALIBRATION_FILE, CARD_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, Bundle, seal
-from gaia_redshift.engine.keras import Source, load_source, named
+from gaia_redshift.engine.keras import Source, load_source
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, counted
 from gaia_redshift.interpretation.sample import NO_GALAXY
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import FloatArray, Grid, SpectrumBatch
+from gaia_redshift.spectra import Grid, SpectrumBatch
 from training.calibration.correction import Correction
 from training.calibration.recalibration import Labelled, Recalibration
 from training.data.dataset import Dataset
@@ -23,32 +22,21 @@ from training.recipes.recipe import Network
 from training.release.agreement import check_agreement
 from training.release.convert import convert_apart
 from training.release.export import Release
-from training.release.recalibrated import RECALIBRATION_FILE, Chosen, card, report, sentence
+from training.release.recalibrated import RECALIBRATION_FILE, Chosen, Report
+from training.trainer.fit import network_output
 
 FEWEST = 100
-"""With fewer, the 95% interval's ends hang on two galaxies each."""
+"""With fewer, each end of the 95% interval depends on two galaxies."""
 FEW = 300
 """With fewer, coverage is known to no better than 3%."""
 
 
 def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool = False) -> Chosen:
-    """Return the labelled galaxies that the model takes for galaxies, with the network's output.
+    """Return the labelled galaxies that the model takes for galaxies, with the output of the bundle's network.
 
-    Parameters
-    ----------
-    bundle : Bundle
-    dataset : Dataset
-    source : Source
-        Of the bundle.
-    carry_over : bool
-        Take spectra of another release, if its samples lie at the wavelengths of the model's.
-
-    Raises
-    ------
-    UnsupportedByModelError
-        If the spectra are of another release than the model's.
-    InvalidInputError
-        If most are not taken for galaxies, or fewer than `FEWEST` are left.
+    Spectra of another release are accepted if they are to be carried over and their samples lie at the wavelengths of
+    the model's; else they raise UnsupportedByModelError. Raises InvalidInputError if most are not taken for galaxies,
+    or fewer than `FEWEST` are left.
     """
     model = Predictor(bundle, engine="onnx")
     if not carry_over or not alike(bundle.grid, dataset.grid):
@@ -72,34 +60,23 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
         )
     rows = np.arange(len(dataset)) if dataset.parent is None else dataset.parent
     flux = dataset.flux[kept]
-    labelled = Labelled(flux, dataset.redshift[kept].astype(np.float64), rows[kept], outputs(source, flux))
+    labelled = Labelled(flux, dataset.redshift[kept].astype(np.float64), rows[kept], network_output(source, flux))
     return Chosen(labelled, flagged, int((~answered).sum()))
 
 
 def alike(model: Grid, data: Grid) -> bool:
-    """Say whether the samples of two grids lie within half a sample of each other."""
+    """Return whether the samples of two grids lie within half a sample of each other."""
     if (model.bp.count, model.rp.count) != (data.bp.count, data.rp.count):
         return False
     apart = np.abs(model.wavelength_nm - data.wavelength_nm)
     return bool((apart < 0.5 * np.abs(np.gradient(model.wavelength_nm))).all())
 
 
-def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_over: bool = False) -> dict[str, Any]:
-    """Write a bundle that holds on labelled galaxies what it promises.
+def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_over: bool = False) -> Report:
+    """Write a bundle whose intervals hold their share of the labelled galaxies; return the report.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        Trusted: its scaler is unpickled.
-    dataset : Dataset
-    release : Release
-    carry_over : bool
-        Let the new bundle read the release of the labelled spectra, if that is another one.
-
-    Returns
-    -------
-    dict
-        What ``recalibration.json`` holds.
+    The old bundle is trusted: its scaler is unpickled. With `carry_over` the new one reads the release of the labelled
+    spectra, if that is another one.
 
     Raises
     ------
@@ -113,14 +90,14 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
     chosen = choose(bundle, dataset, source, carry_over=carry_over)
     edges = None if bundle.bins is None else bundle.bins.edges
     found = Recalibration(bundle.calibration, edges).learn(chosen.galaxies)
-    said = report(bundle, dataset, chosen, found)
+    report = Report(bundle, dataset, chosen, found)
     manifest = bundle.manifest.model_copy(
         update={
             "name": release.name,
             "version": release.version,
             "grid": dataset.grid.name,
-            "description": f"{sentence(said)} {bundle.manifest.description}",
-            "metrics": {name: value for name, (value, _) in said["after"]["survey"].items()},
+            "description": f"{report.origin()} {bundle.manifest.description}",
+            "metrics": {name: value for name, (value, _) in report.metrics(found.after)["survey"].items()},
             "created": datetime.now(UTC).replace(microsecond=0),
         }
     )
@@ -131,37 +108,21 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
             correct(source.network, found.correction, bundle)
             source.network.save(staged / KERAS_FILE)
         (staged / CALIBRATION_FILE).write_text(found.calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (staged / RECALIBRATION_FILE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        (staged / CARD_FILE).write_text(card(manifest, said, bundle), encoding="utf-8")
+        (staged / RECALIBRATION_FILE).write_text(json.dumps(report.as_dict(), indent=1) + "\n", encoding="utf-8")
+        (staged / CARD_FILE).write_text(report.card(manifest), encoding="utf-8")
         (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         convert_apart(staged)
         flux, graph = chosen.galaxies.flux, (staged / ONNX_FILE).read_bytes()
-        check_agreement(manifest, found.calibration, graph, flux, outputs(source, flux))
+        check_agreement(manifest, found.calibration, graph, flux, network_output(source, flux))
         seal(staged, manifest)
         Bundle(staged)
-    return said
-
-
-def outputs(source: Source, flux: FloatArray) -> dict[str, FloatArray]:
-    """Return a network's outputs by name for raw spectra: ``redshift`` (n,), or ``density`` (n, bins) and ``kind``."""
-    found = named(source.network.predict(np.asarray(source.scaled(flux)), batch_size=256, verbose=0))
-    return {name: values[:, 0] if name == "redshift" else values for name, values in found.items()}
+    return report
 
 
 def correct(network: Network, correction: Correction, bundle: Bundle) -> None:
-    """Take a correction into the weights of a network's last layer.
+    """Make a correction part of the weights of the last layer of a bundle's network.
 
-    Parameters
-    ----------
-    network : keras.Model
-    correction : Correction
-    bundle : Bundle
-        That the network is of.
-
-    Raises
-    ------
-    InvalidBundleError
-        If the last layer is not of the kind that every recipe of the workshop ends with.
+    Raises InvalidBundleError if that layer is not of the kind that every recipe ends with.
     """
     name, activation = ("redshift", "linear") if bundle.bins is None else ("density", "softmax")
     layer = next((layer for layer in network.layers if layer.name == name), network.layers[-1])

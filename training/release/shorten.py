@@ -2,9 +2,9 @@
 
 Winograd 1980 (Arithmetic Complexity of Computations, SIAM) showed that m neighbouring outputs of a filter of r taps
 need m + r - 1 multiplications, not m r; Lavin & Gray 2016 (arXiv:1509.09308) made convolutions of it. A tile of
-m + r - 1 samples and the taps are taken to another basis, the values of polynomials at m + r - 1 points, multiplied
-there, and the outputs are read off the products. Only the products sum over channels, so that the rest is cheap where
-there are many: ten products for six outputs of five taps do the work of thirty.
+m + r - 1 samples and the taps are transformed to another basis, the values of polynomials at m + r - 1 points, and
+multiplied there. Only the products sum over channels, so that the transforms are cheap if there are many: ten products
+for six outputs of five taps do the work of thirty.
 
 `shorten` writes this with ordinary operations. The products of all points are one convolution of width one with a group
 for each point, which ONNX Runtime computes as fast as any, and both changes of basis are products of matrices with the
@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from training.release.graph import Graph
+from training.release.graph import Graph, attributes
 
 SPARED = "spared_multiply_adds"
 """Entry of the graph's metadata: how many multiply-adds a spectrum fewer it does than the network has by definition."""
@@ -43,12 +43,10 @@ _ACTIVATIONS = frozenset({"Elu", "Erf", "HardSwish", "LeakyRelu", "Relu", "Sigmo
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a convolution is cut: `count` tiles of `size` outputs each, of which the last may run over the end."""
+    """How a convolution is cut: `count` tiles of `size` outputs, the last of which may run over the end."""
 
     taps: int
-    """Of the kernel."""
     length: int
-    """Of the output."""
     size: int
 
     @property
@@ -61,37 +59,32 @@ class Tiling:
         """Number of tiles."""
         return ceil(self.length / self.size)
 
-    def products(self, channels: int, filters: int) -> int:
-        """Return the multiply-adds between the changes of basis."""
-        return self.count * self.points * channels * filters
-
-    def transforms(self, channels: int, filters: int) -> int:
-        """Return the multiply-adds of the changes of basis."""
-        return self.count * self.points * (self.points * channels + self.size * filters)
+    def work(self, channels: int, filters: int) -> tuple[int, int]:
+        """Return the multiply-adds between the changes of basis, and those of the changes of basis."""
+        places = self.count * self.points
+        return places * channels * filters, places * (self.points * channels + self.size * filters)
 
     def cost(self, channels: int, filters: int) -> int:
         """Return what the whole takes, in multiply-adds of a convolution."""
-        return self.products(channels, filters) + _TRANSFORM_COST * self.transforms(channels, filters) + _FIXED_COST
+        products, transforms = self.work(channels, filters)
+        return products + _TRANSFORM_COST * transforms + _FIXED_COST
 
 
 def shorten(model: onnx.ModelProto, worth: float = WORTH) -> onnx.ModelProto:
     """Return the same function with large convolutions computed from fewer multiplications.
 
-    Replaced are convolutions over one axis, without padding, strides, dilation or groups, whose length is known, where
-    `choose_tiling` finds that it pays. All others stay as they are.
-
-    The graph is best as `training.release.graph.straighten` leaves it, with bias and activation behind each
-    convolution. `worth` is the largest part of the direct convolution's cost at which it is replaced. The result is the
-    same to some 1e-6 of the largest output of each convolution; its metadata has `SPARED`, if any was replaced.
+    Replaced are convolutions over one axis of a known length, without padding, strides, dilation or groups, if
+    `choose_tiling` finds that it pays: at most `worth` of the direct convolution's cost. `straighten` should have put
+    bias and activation behind each convolution. The result is the same to some 1e-6 of the largest output of each
+    convolution; its metadata has `SPARED`, if any was replaced.
     """
     graph, before = Graph(model), len(model.graph.node)
     shapes = graph.shapes()
     spared = sum(_replace(graph, node, shapes, worth) for node in list(model.graph.node) if node.op_type == "Conv")
-    if len(model.graph.node) > before:
-        graph.sweep()
-        model.metadata_props.add(key=SPARED, value=str(spared))
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    if len(model.graph.node) == before:
+        return model
+    model.metadata_props.add(key=SPARED, value=str(spared))
+    return graph.checked()
 
 
 def choose_tiling(taps: int, length: int, channels: int, filters: int, worth: float = WORTH) -> Tiling | None:
@@ -139,23 +132,21 @@ def _replace(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]], w
     bias, behind = _bias(graph, node)
     chain = [node, *behind]
     activation = _only_reader(graph, chain[-1])
-    if activation is not None and activation.op_type in _ACTIVATIONS:
-        chain.append(activation)
-    else:
+    if activation is not None and activation.op_type not in _ACTIVATIONS:
         activation = None
+    chain += [] if activation is None else [activation]
     nodes = _Writer(graph, chain[-1].output[0])
     products = nodes.products(node.input[0], kernel[:, :, 0].astype(np.float64), bias, samples, tiling)
     nodes.outputs(products, activation, filters, tiling)
     graph.replace(node, nodes.written)
     for each in chain[1:]:
         graph.graph.node.remove(each)
-    done = tiling.products(channels, filters) + tiling.transforms(channels, filters)
-    return int(tiling.length * kernel.size) - done
+    return int(tiling.length * kernel.size) - sum(tiling.work(channels, filters))
 
 
 def _is_plain(node: onnx.NodeProto) -> bool:
     """Return whether a convolution has no padding, strides, dilation or groups."""
-    held = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    held = attributes(node)
     return (
         not any(held.get("pads", ()))
         and held.get("auto_pad", b"NOTSET") in {b"NOTSET", b"VALID"}
@@ -185,8 +176,7 @@ class _Writer:
     """The nodes that take a convolution's place, in order."""
 
     def __init__(self, graph: Graph, name: str) -> None:
-        self.graph = graph
-        self.name = name
+        self.graph, self.name = graph, name
         self.written: list[onnx.NodeProto] = []
 
     def constant(self, value: NDArray[np.generic]) -> str:
@@ -234,6 +224,5 @@ class _Writer:
             value = self.write("Slice", value, *bounds)
         if activation is not None:
             # Before the transpose, which a pooling then takes in passing.
-            held = {each.name: onnx.helper.get_attribute_value(each) for each in activation.attribute}
-            value = self.write(activation.op_type, value, **held)
+            value = self.write(activation.op_type, value, **attributes(activation))
         self.write("Transpose", value, output=self.name, perm=[0, 3, 1, 2])

@@ -1,20 +1,19 @@
-"""A graph whose rows do not depend on their places. Imports `graph`; onnx.
+"""A graph whose answers do not depend on a row's place. Imports `graph`; onnx.
 
-ONNX Runtime computes sums along rows and logarithms with the vector registers that every processor of an architecture
-has, which hold four numbers. What does not fill the last register is computed one by one and rounded otherwise, and so
-are the first numbers of a row that does not begin where a register would: every second row of 186. The same spectrum
-then gets another answer in another place of a batch, in the last bit of such a sum, which the network makes up to
-1e-5 of redshift.
+ONNX Runtime computes sums along rows and logarithms in vector registers of four numbers. Numbers that do not fill the
+last register are computed one by one and rounded otherwise, and so are the first of a row that does not begin where a
+register would: every second row of 186. The same spectrum then gets another answer in another place of a batch, in the
+last bit of such a sum, which the network makes up to 1e-5 of redshift.
 
-`steady` lets every row have a length that fills registers. A spectrum's answer is then that of one that came alone. It
-holds for what one thread computes at a time: of logarithms of more than some thousand numbers, several threads take
-parts that end anywhere. The engine's chunks are smaller.
+`steady` gives every row a length that fills registers, so that a spectrum's answer is the same as alone. This holds for
+what one thread computes at a time: several threads share logarithms of more than some thousand numbers, and their parts
+end anywhere. The engine's chunks are smaller.
 """
 
 import numpy as np
 import onnx
 
-from training.release.graph import Graph
+from training.release.graph import Graph, attributes
 
 _VECTOR = 4
 """Numbers in a register."""
@@ -36,16 +35,15 @@ def steady(model: onnx.ModelProto) -> onnx.ModelProto:
             _split_sum(graph, node, shape[-1])
         elif node.op_type in _ELEMENTWISE:
             _fill(graph, node, shape[-1])
-    graph.sweep()
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return graph.checked()
 
 
 def _along_rows(graph: Graph, node: onnx.NodeProto, rank: int) -> bool:
     """Return whether a reduction is over the last axis alone, which it keeps."""
-    axes = graph.constant.get(node.input[1]) if len(node.input) > 1 else None
-    kept = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}.get("keepdims", 1)
-    return bool(kept and axes is not None and axes.size == 1 and int(axes[0]) % rank == rank - 1)
+    if len(node.input) < 2 or not attributes(node).get("keepdims", 1):
+        return False
+    axes = graph.constant.get(node.input[1])
+    return axes is not None and axes.size == 1 and int(axes[0]) % rank == rank - 1
 
 
 def _split_sum(graph: Graph, node: onnx.NodeProto, length: int) -> None:
@@ -68,14 +66,11 @@ def _split_sum(graph: Graph, node: onnx.NodeProto, length: int) -> None:
 def _fill(graph: Graph, node: onnx.NodeProto, length: int) -> None:
     """Compute a function of as many copies of a row as fill registers."""
     value, name = node.input[0], node.output[0]
-    bounds = [
-        graph.add_constant(f"{name}/{what}", np.array([n])) for what, n in (("0", 0), ("n", length), ("axis", -1))
+    limits = {"0": 0, "n": length, "axis": -1}
+    bounds = [graph.add_constant(f"{name}/{what}", np.array([number])) for what, number in limits.items()]
+    nodes = [
+        onnx.helper.make_node("Concat", [value] * _VECTOR, [f"{name}/copies"], axis=-1),
+        onnx.helper.make_node(node.op_type, [f"{name}/copies"], [f"{name}/of_copies"]),
+        onnx.helper.make_node("Slice", [f"{name}/of_copies", *bounds], [name]),
     ]
-    graph.replace(
-        node,
-        [
-            onnx.helper.make_node("Concat", [value] * _VECTOR, [f"{name}/copies"], axis=-1),
-            onnx.helper.make_node(node.op_type, [f"{name}/copies"], [f"{name}/of_copies"]),
-            onnx.helper.make_node("Slice", [f"{name}/of_copies", *bounds], [name]),
-        ],
-    )
+    graph.replace(node, nodes)

@@ -1,4 +1,4 @@
-"""What is measured of a bundle on the test parts, through the predictor that users call. Imports `evaluation`."""
+"""Measurements of a bundle on the test parts, through the predictor that users call. Imports `evaluation`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,6 @@ class UnderPrior:
     metrics: Mapping[str, float]
     """Those of `RELEASED` that the model's output allows."""
     flagged: Mapping[QualityFlag, float]
-    """Fraction with each flag."""
     refused: int = 0
     """Galaxies of the part that got no redshift."""
 
@@ -55,7 +54,7 @@ def examine(model: Predictor, material: Material) -> Tested:
     found = {} if others is None else {name: model.answer(others.of_kind(name).flux).flags for name in KINDS[1:]}
     return Tested(
         priors={prior: _under(model, each, prior) for prior, each in zip(names, material.galaxies, strict=False)},
-        constant=measure(survey.redshift("test"), constant).as_dict(),
+        constant=measure(survey.redshift("test"), constant),
         others={name: _fractions(flags, model.bundle.flags) for name, flags in found.items()},
     )
 

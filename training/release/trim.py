@@ -1,21 +1,21 @@
-"""Fewer operations for what the tracer wrote. Imports `graph`; onnx.
+"""A traced graph with fewer operations. Imports `graph`; onnx.
 
-Each operation costs a single spectrum about as much as the arithmetic of a layer.
+For a single spectrum, each operation costs about as much as the arithmetic of a layer.
 """
 
 import numpy as np
 import onnx
 
-from training.release.graph import Graph
+from training.release.graph import Graph, attributes
 
 _RESHAPING = {"Reshape", "Squeeze", "Unsqueeze"}
 
 
 def trim(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the same function with less work around it, and divisions restored.
+    """Return the same function with fewer operations, and divisions restored.
 
     TensorFlow turns the division by a constant into the product with its reciprocal, which is not the same number: of
-    0.235776 it makes 0.23577599999999998. Where precision is double, it is taken back.
+    0.235776 it makes 0.23577599999999998. In double precision it becomes a division again.
     """
     graph = Graph(model)
     for node in list(graph.graph.node):
@@ -31,9 +31,7 @@ def trim(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in list(graph.graph.node):
         if node.op_type == "MaxPool":
             _flatten(graph, node)
-    graph.sweep()
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return graph.checked()
 
 
 def _divide(graph: Graph, node: onnx.NodeProto) -> None:
@@ -69,15 +67,11 @@ def _merge(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]]) -> 
 def _flatten(graph: Graph, node: onnx.NodeProto) -> None:
     """Pool along the one axis there is: over two, of which one has a single row, it takes eighteen times as long."""
     before, readers = graph.maker(node.input[0]), graph.readers(node.output[0])
-    held = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    held = attributes(node)
     shape = None if before is None or before.op_type != "Reshape" else graph.constant.get(before.input[1])
-    if (
-        shape is None
-        or len(shape) != 4
-        or shape[2] != 1
-        or held.get("pads")
-        or {each.op_type for each in readers} != {"Reshape"}
-    ):
+    if shape is None or len(shape) != 4 or shape[2] != 1 or held.get("pads"):
+        return
+    if {each.op_type for each in readers} != {"Reshape"}:
         return
     name = graph.add_constant(f"{node.output[0]}/flat", np.delete(shape, 2))
     kernel, strides = held["kernel_shape"][1:], held["strides"][1:]

@@ -1,15 +1,13 @@
-"""A bundle of schema version 1 in the form of this one, without training. Imports `convert`, and `engine`.
+"""A bundle of schema version 1 in the form of this version, without training. Imports `convert`, and `engine`.
 
-A bundle of version 1 holds a graph that ends at the network's output. Its network, scaler and calibration stay as they
-are, byte for byte; the graph is made from them anew, up to the answer.
+The graph of version 1 ends at the network's output. Network, scaler and calibration stay as they are, byte for byte;
+the graph is made from them anew, up to the answer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
@@ -17,11 +15,10 @@ from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, 
 from gaia_redshift.bundle.bundle import manifest_bytes, parse_manifest, read_listed
 from gaia_redshift.engine import load_engine
 from gaia_redshift.engine.answer import Answer
-from gaia_redshift.engine.tensor import Tensor
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.calibration import Calibration
-from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import FloatArray
+from training.release.agreement import run_onnx
 from training.release.convert import convert
 from training.release.export import Release
 
@@ -29,11 +26,10 @@ MOVED = 1e-6
 """How far an answer may move: the last decimal that is given."""
 ROUNDING = 1e-9
 _RARE = 1e-3
-"""Part of the spectra whose redshift may move further, where the density has next to nothing, between two modes; and
-whose flags may change, because a number lies within rounding of its limit."""
+"""Part of the spectra whose redshift may move further, between two modes where the density is almost zero; and whose
+flags may change, because a number lies within rounding of its limit."""
 
 _ROWS = 4096
-_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +48,8 @@ class Change:
 def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
     """Write `old` in the form of this version to `new`, replacing what is there.
 
-    Where there is a public key, it must have signed the old bundle; the new one is to be signed again.
-
-    Raises
-    ------
-    InvalidBundleError
-        If the old bundle is not whole, or the new one would not give its answers.
+    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidBundleError if the
+    old bundle is not whole, or the new one would not give its answers.
     """
     manifest = _old_manifest(old, public_key)
     contents = {name: read_listed(old, name, manifest) for name in manifest.files}
@@ -93,11 +85,10 @@ def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
     return parse_manifest(folder, to_json(held | {"schema_version": 2}))
 
 
-def plausible(calibration: Calibration, rows: int, seed: int = _SEED) -> FloatArray:
+def plausible(calibration: Calibration, rows: int, seed: int = 1) -> FloatArray:
     """Return spectra such as the model was trained on, shape (rows, samples).
 
-    Drawn from what the quality flags know of the training galaxies, or, where they know nothing, evenly from the range
-    of each flux.
+    They are drawn from the quality flags' mixture, or, without it, uniformly from the range of each flux.
     """
     random = np.random.default_rng(seed)
     known = calibration.quality
@@ -119,25 +110,14 @@ def compare(old_graph: bytes, new: Bundle, flux: FloatArray) -> Change:
 
     The old graph sees one spectrum at a time: among others, a spectrum's answer depended on its place.
     """
-    outputs = _outputs(old_graph, flux)
+    names = ("redshift",) if new.bins is None else ("density", "kind")
+    outputs = dict(zip(names, run_onnx(old_graph, flux, names, rows=1), strict=True))
     answer, engine = Answer(new.manifest, new.calibration), load_engine(new, "onnx")
     if new.bins is None:
-        return _change([(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))])
-    pairs: list[tuple[Mapping[str, Tensor], Redshifts]] = []
-    for number in range(len(new.bins.priors)):
-        index = np.full(len(flux), number, np.int32)
-        pairs.append((answer(flux, outputs, new.bins.priors, index), engine(flux, index)))
-    return _change(pairs)
-
-
-def _outputs(graph: bytes, flux: FloatArray) -> dict[str, FloatArray]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    names = [node.name for node in session.get_outputs()]
-    found = [session.run(names, {"flux": flux[row : row + 1]}) for row in range(len(flux))]
-    return {name: np.concatenate(values) for name, values in zip(names, zip(*found, strict=True), strict=True)}
-
-
-def _change(pairs: list[tuple[Mapping[str, Tensor], Redshifts]]) -> Change:
+        pairs = [(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))]
+    else:
+        indices = [np.full(len(flux), number, np.int32) for number in range(len(new.bins.priors))]
+        pairs = [(answer(flux, outputs, new.bins.priors, index), engine(flux, index)) for index in indices]
     moved = np.concatenate([np.abs(np.asarray(old["redshift"]) - new.values).max(axis=1) for old, new in pairs])
     flags = np.concatenate([np.asarray(old["quality"]) != new.flags for old, new in pairs])
     return Change(len(moved), float(moved.max()), int((moved > MOVED + ROUNDING).sum()), int(flags.sum()))

@@ -1,7 +1,7 @@
 """Write simulated spectra as Gaia's archive would: ``XP_CONTINUOUS`` rows that gaiaxpy reads.
 
-The columns are those of the archive's ``RAW`` CSV files. Identifiers count from one, so they can be told from real
-ones; redshifts are not in such files, but the same seed gives them with ``-o FILE.parquet``, in the same order.
+The columns are those of the archive's ``RAW`` CSV files. Identifiers count from one, unlike real ones. Such files have
+no redshifts; the same seed gives them with ``-o FILE.parquet``, in the same order.
 """
 
 from collections.abc import Callable, Iterable

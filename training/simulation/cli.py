@@ -14,7 +14,9 @@ LARGEST_COUNT = 100_000_000
 
 EXAMPLES = """
 gaia-redshift simulate -n 10000 --seed 1 -o galaxies.parquet
+gaia-redshift simulate -n 10000 --ebv 0.3 -o dusty.parquet
 gaia-redshift simulate -n 1000 --kind star --kind quasar -o others.parquet
+gaia-redshift simulate -n 10000 --sky sizes -o sizes.parquet
 gaia-redshift simulate -n 100 -o xp_continuous.csv
 """
 
@@ -45,6 +47,13 @@ def simulate(
         list[str] | None,
         typer.Option("--kind", metavar="|".join(KINDS), help="What to simulate, repeatable; galaxies by default."),
     ] = None,
+    sky: Annotated[
+        Literal["fitted", "sizes"] | None,
+        typer.Option(
+            help="Extent and brightness: fitted to the real survey's mean spectra, as the shipped models learnt it "
+            "(the default), or from published sizes, magnitudes and selections, for the next models."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
     ] = None,
@@ -52,6 +61,14 @@ def simulate(
         str,
         typer.Option("--release", help="Of Gaia, whose instrument is simulated; its bases must be in this version."),
     ] = "Gaia DR3",
+    ebv: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAX|MIN:MAX",
+            help="E(B-V) of the Milky Way's dust in front of galaxies, uniform from 0 (or MIN) to MAX, at most 1 mag; "
+            "that of SDSS's galaxies if absent. Parquet has the column ebv.",
+        ),
+    ] = None,
     sed: Annotated[
         Path | None,
         typer.Option(
@@ -88,8 +105,12 @@ def simulate(
     }  # fmt: skip
     if sed is None and (alone := next((name for name, value in given.items() if value is not None), None)):
         raise InvalidInputError(f"{alone} describes the spectrum of --sed FILE, which is not given")
+    if sed is not None and ebv is not None:
+        raise InvalidInputError("--ebv and --sed exclude each other: FILE is observed as it is, its dust included")
     if sed is not None and kind:
         raise InvalidInputError("--kind and --sed exclude each other: FILE is what is simulated")
+    if sed is not None and sky:
+        raise InvalidInputError("--sky and --sed exclude each other: FILE is what is simulated")
     distribution = "survey" if sed is not None else _distribution(redshift)
     redshifts = () if sed is None else _redshifts(redshift)
     count = (len(redshifts) or 10_000) if count is None else count
@@ -111,7 +132,8 @@ def simulate(
     wanted = _release(release)
     grid_of(wanted)
     of_archive, of_sed = archive.is_archive(output), sed.name if sed else ""
-    recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted)
+    chosen = (_range(ebv), sky or "fitted")
+    recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted, *chosen)
     console = Console(stderr=True)
     if sed is not None:
         from training.simulation.sed import Observation, observe_many
@@ -126,6 +148,21 @@ def simulate(
             blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
     typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)
+
+
+def _range(text: str | None) -> tuple[float, float] | None:
+    from gaia_redshift.spectra import LARGEST_EBV
+
+    if text is None:
+        return None
+    low, between, high = text.rpartition(":")
+    try:
+        found = float(low) if between else 0.0, float(high)
+    except ValueError:
+        found = (0.0, -1.0)
+    if not 0 <= found[0] <= found[1] <= LARGEST_EBV:
+        raise InvalidInputError(f"--ebv must be MAX or MIN:MAX, numbers from 0 to {LARGEST_EBV:g}, not {text[:40]!r}")
+    return found
 
 
 def _release(name: str) -> str:

@@ -3,6 +3,7 @@
 `table` prints them; the documentation holds that table.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -119,6 +120,7 @@ NUCLEUS_LINES = Constant(
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
 EXTINCTION_PIVOT_NM = Constant(617.0, "nm", "published", "the catalogue's extinction is that of SDSS r")
+TOTAL_TO_SELECTIVE = Constant(3.1, "", "published", "A(V) / E(B-V) of the Milky Way's diffuse dust, Gordon et al. 2023")
 
 # --- the survey ---
 REDSHIFT_BIN_PERCENT = Constant(
@@ -221,8 +223,8 @@ FLUX_EXCESS = Constant(
 )
 
 
-def table() -> str:
-    """Return all constants as a Markdown table, in the order of this module."""
+def table(named: Mapping[str, object]) -> str:
+    """Return the constants among a module's values as a Markdown table, in their order."""
 
     def cell(value: object) -> str:
         if isinstance(value, dict):
@@ -232,7 +234,7 @@ def table() -> str:
         return f"{value:g}"
 
     rows = ["| constant | value | unit | origin | source |", "|---|---|---|---|---|"]
-    for name, constant in globals().items():
+    for name, constant in named.items():
         if isinstance(constant, Constant):
             rows.append(
                 f"| `{name}` | {cell(constant.value)} | {constant.unit} | {constant.origin} | {constant.source} |"
@@ -243,4 +245,4 @@ def table() -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(table())
+    sys.stdout.write(table(globals()))

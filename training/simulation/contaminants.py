@@ -1,7 +1,6 @@
 """What is not a galaxy: stars, quasars, blank sky, and a star in front of a galaxy.
 
-A network trained on galaxies must say when it is shown something else; these are what that is tested on. They are
-schematic: colours and strong features are right, line ratios are not.
+Quality flags are tested on them. They are schematic: colours and strong features are right, line ratios are not.
 """
 
 from functools import cache

@@ -3,20 +3,16 @@
 A block is the same whoever computes it, so a seed gives one dataset whatever the number of workers.
 """
 
-import multiprocessing
-import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.kinds import KINDS, Kind
-from training.simulation import constants, contaminants, galaxies, noise, parts, population
+from training.simulation import brightness, constants, contaminants, extinction, galaxies, noise, parts, population
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
@@ -33,6 +29,8 @@ from training.simulation.instrument import (
     to_modes,
     window_flux,
 )
+from training.simulation.pool import in_order
+from training.simulation.seen import on_window
 
 SIMULATOR_VERSION = "2.2"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
@@ -55,6 +53,10 @@ class Recipe:
     """Name of the file whose spectrum is observed instead of galaxies; then the redshifts are given, not drawn."""
     release: str = RELEASE
     """Of Gaia, whose instrument is simulated."""
+    ebv: tuple[float, float] | None = None
+    """E(B-V) in front of galaxies, mag, uniform in this range; if None, galaxies have the dust of SDSS's."""
+    sky: population.Sky = "fitted"
+    """Whether extent and brightness follow tables over redshift, or sizes and magnitudes of each galaxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,21 @@ class Block:
     """Shape (n, coefficients), e-/s; empty unless asked for."""
     variance: dict[Band, SingleArray]
     """The detector noise behind them, shape (n, window); empty unless asked for."""
+    ebv: SingleArray | None = None
+    """E(B-V) in front of galaxies, mag, NaN elsewhere; None unless a range was asked for."""
+    truth: dict[str, SingleArray] = field(default_factory=dict)
+    """What `brightness.Seen.truth` says of each galaxy, NaN for others; empty but for the sky of sizes."""
 
     def __len__(self) -> int:
         return len(self.redshift)
 
 
-def _forward(release: str) -> dict[Band, SingleArray]:
+def _forward(release: str) -> tuple[dict[Band, SingleArray], float]:
     """Return the matrices from light on `WAVELENGTH_NM` to e-/s per pixel on `NATIVE_PX`, up to one scale."""
     matrices = {band: light_per_pixel(band, NATIVE_PX, release=release).T for band in BANDS}
-    # Brightness is drawn later: a common factor keeps single precision away from its limits.
+    # Brightness comes later: a common factor keeps single precision away from its limits.
     scale = max(matrix.max() for matrix in matrices.values())
-    return {band: (matrix / scale).astype(np.float32) for band, matrix in matrices.items()}
+    return {band: (matrix / scale).astype(np.float32) for band, matrix in matrices.items()}, float(scale)
 
 
 class Simulator:
@@ -103,13 +109,29 @@ class Simulator:
 
     def __init__(self, release: str = RELEASE) -> None:
         self.release = release
-        self.forward = _forward(release)
+        self.forward, self.scale = _forward(release)
 
     def clean(
-        self, redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+        self,
+        redshift: FloatArray,
+        parent: NDArray[np.int64],
+        rng: np.random.Generator,
+        ebv: FloatArray | None = None,
+        seen: brightness.Seen | None = None,
     ) -> dict[Band, SingleArray]:
-        """Return noise-free e-/s per pixel on the window, per band, scaled to a drawn brightness."""
-        host, active, nucleus = galaxies.make(redshift, parent, rng)
+        """Return noise-free e-/s per pixel on the window, per band, as bright as `seen` says or as is drawn.
+
+        Dust of a given colour excess `ebv`, shape (n,), also dims; that of SDSS's galaxies, drawn if absent, is in the
+        brightnesses.
+        """
+        of_dust = None if ebv is None else extinction.in_r(ebv)
+        if seen is not None:
+            light = galaxies.make(redshift, parent, rng, seen.nucleus, of_dust)
+            window = self._bounded(on_window(redshift, seen, light, (self.forward, self.scale), rng))
+            return (
+                window if ebv is None else {band: flux * extinction.fainter_in_r(ebv) for band, flux in window.items()}
+            )
+        host, active, nucleus = galaxies.make(redshift, parent, rng, extinction_r=of_dust)
         mean = host.mean(axis=1, keepdims=True)
         host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
@@ -128,7 +150,14 @@ class Simulator:
         )
         # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
         scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP", self.release))
+        if ebv is not None:
+            scale = scale * extinction.dimming(ebv, host, self.forward["RP"].sum(axis=1))
         return {band: flux * scale for band, flux in window.items()}
+
+    def _bounded(self, window: dict[Band, SingleArray]) -> dict[Band, SingleArray]:
+        """Return galaxies no brighter in either band than any real one."""
+        peak = np.maximum(*(brightest(window[band], band, self.release) for band in BANDS))
+        return {band: flux * np.minimum(1, constants.PEAK_LIMIT.value / peak) for band, flux in window.items()}
 
     def points(self, light: SingleArray, shift: FloatArray) -> dict[Band, SingleArray]:
         """Return point sources on the window, per band, with RP peaks of one."""
@@ -140,15 +169,26 @@ class Simulator:
         return {band: flux / peak for band, flux in window.items()}
 
     def everything(
-        self, kind: NDArray[np.int8], redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+        self,
+        kind: NDArray[np.int8],
+        redshift: FloatArray,
+        parent: NDArray[np.int64],
+        rng: np.random.Generator,
+        *,
+        ebv: FloatArray | None = None,
+        seen: brightness.Seen | None = None,
     ) -> dict[Band, SingleArray]:
-        """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero."""
+        """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero.
+
+        `ebv` is as for `clean`, for galaxies and those in blends.
+        """
         window = {band: np.zeros((len(kind), len(WINDOW_PX)), dtype=np.float32) for band in BANDS}
         galaxy, star, quasar, blend = (
             np.flatnonzero(kind == KINDS.index(name)) for name in ("galaxy", "star", "quasar", "blend")
         )
         extended = np.sort(np.concatenate([galaxy, blend]))
-        own = self.clean(redshift[extended], parent[extended], rng)
+        dust = None if ebv is None else ebv[extended]
+        own = self.clean(redshift[extended], parent[extended], rng, dust, seen.rows(extended) if seen else None)
         somewhere = population.draw_redshift(len(kind), "survey", rng)
         brightness = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
         stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
@@ -170,11 +210,14 @@ class Simulator:
         rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(index,)))
         count = min(BLOCK_ROWS, recipe.count - index * BLOCK_ROWS)
         redshift = population.draw_redshift(count, recipe.distribution, rng)
-        parent = galaxies.choose_parents(redshift, rng)
+        seen = brightness.draw(redshift, rng) if recipe.sky == "sizes" else None
+        parent = galaxies.choose_parents(redshift, rng) if seen is None else seen.parent
         parent_id, part = galaxies.parents().parent_id[parent], parts.parent_parts()[parent]
         kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
+        truth = {} if seen is None else seen.truth()
+        ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
         if recipe.kinds == ("galaxy",):
-            window = self.clean(redshift, parent, rng)
+            window = self.clean(redshift, parent, rng, ebv, seen)
         else:
             kind = np.array([KINDS.index(name) for name in recipe.kinds], dtype=np.int8)
             kind = kind[rng.integers(len(recipe.kinds), size=count)]
@@ -183,8 +226,12 @@ class Simulator:
             redshift = np.where(alone, np.where(kind == KINDS.index("quasar"), far, np.nan), redshift)
             parent_id = np.where(alone, -1, parent_id).astype(np.int32)
             part = np.where(alone, parts.draw(count, rng), part).astype(np.int8)
-            window = self.everything(kind, redshift, parent, rng)
-        return self.observed(recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind)
+            truth = {name: np.where(alone, np.float32("nan"), values) for name, values in truth.items()}
+            window = self.everything(kind, redshift, parent, rng, ebv=ebv, seen=seen)
+        made = self.observed(
+            recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind, truth=truth
+        )
+        return made if ebv is None else replace(made, ebv=extinction.of_galaxies(ebv, kind))
 
     def observed(
         self,
@@ -192,7 +239,7 @@ class Simulator:
         window: dict[Band, SingleArray],
         rng: np.random.Generator,
         transits: NDArray[np.int16] | None = None,
-        **known: NDArray[Any],
+        **known: Any,
     ) -> Block:
         """Add calibration errors and noise, and sample; the number of transits is drawn if absent."""
         count = len(window["RP"])
@@ -246,24 +293,4 @@ def simulate(recipe: Recipe, workers: int = 1) -> Iterator[Block]:
     if blocks == 1:
         yield _block(recipe, 0)
         return
-    # Even one worker is a process of its own: its matrix products run on one thread, as all workers' do, so
-    # the order of summation, and with it every last digit, is the same for any number of workers.
-    saved = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        with ProcessPoolExecutor(min(workers, blocks), multiprocessing.get_context("spawn")) as pool:
-            waiting: deque[Future[Block]] = deque()
-            for index in range(blocks):
-                waiting.append(pool.submit(_block, recipe, index))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    yield from in_order(partial(_block, recipe), blocks, workers)

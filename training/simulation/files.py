@@ -1,6 +1,7 @@
 """Write simulated blocks as they come, as the dissertation's CSV or as Parquet with all that is known."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from gaia_redshift.errors import InvalidInputError
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
 from training.simulation import archive
+from training.simulation.brightness import TRUTH
 from training.simulation.dataset import SIMULATOR_VERSION, Block, Recipe
-from training.simulation.instrument import grid_of
+from training.simulation.instrument import BANDS, grid_of
 
 ROW_GROUP_BLOCKS = 10
 """Blocks written at once, 20,000 rows: large enough to compress and to read fast, small enough for memory."""
@@ -43,22 +45,28 @@ def write(blocks: Iterable[Block], recipe: Recipe, path: Path, progress: Callabl
     number of rows after each write. Raises InvalidInputError if the file cannot be written.
     """
     check(path)
-    partial = path.with_name(path.name + ".part")
+    partial, waiting = path.with_name(path.name + ".part"), iter(blocks)
     try:
         if archive.is_archive(path):
             with partial.open("w", encoding="ascii") as file:
-                archive.write_rows(blocks, file, progress, recipe.release)
-            partial.replace(path)
-            return
-        with _writer(recipe, partial, path.suffix) as writer:
-            for table in _tables(blocks, recipe, path.suffix):
-                writer.write_table(table)
-                progress(len(table))
+                archive.write_rows(waiting, file, progress, recipe.release)
+        else:
+            schema = csv_schema(recipe) if path.suffix == ".csv" else parquet_schema(recipe)
+            with _writer(partial, schema, path.suffix) as writer:
+                while group := list(islice(waiting, ROW_GROUP_BLOCKS)):
+                    writer.write_table(_table(group, schema))
+                    progress(sum(map(len, group)))
         partial.replace(path)
     except OSError as error:
         raise InvalidInputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def csv_schema(recipe: Recipe) -> pa.Schema:
+    """Return the columns of the dissertation's CSV."""
+    fluxes = [(f"flux_{sample}", pa.float32()) for sample in range(grid_of(recipe.release).samples)]
+    return pa.schema([("z", pa.float64()), *fluxes])
 
 
 def parquet_schema(recipe: Recipe) -> pa.Schema:
@@ -73,6 +81,8 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("snr_rp", pa.float32()),
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
+        *([] if recipe.ebv is None else [pa.field("ebv", pa.float32())]),
+        *(pa.field(name, pa.float32()) for name in (TRUTH if recipe.sky == "sizes" else ())),
     ]
     metadata = {
         "simulated": "true",
@@ -83,55 +93,40 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         "redshift_distribution": "given" if recipe.sed else recipe.distribution,
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
+        **({} if recipe.ebv is None else {"ebv_range": "{:g} {:g}".format(*recipe.ebv)}),
+        **({"sky": recipe.sky} if recipe.sky != "fitted" else {}),
     }
     return pa.schema(fields, metadata=metadata)
 
 
-def _writer(recipe: Recipe, path: Path, suffix: str) -> parquet.ParquetWriter | csv.CSVWriter:
-    if suffix == ".parquet":
-        # Noise does not compress: only the small columns are worth a dictionary.
-        return parquet.ParquetWriter(path, parquet_schema(recipe), compression="zstd", use_dictionary=["part", "kind"])
-    names = ["z", *(f"flux_{sample}" for sample in range(grid_of(recipe.release).samples))]
-    schema = pa.schema([(names[0], pa.float64()), *((name, pa.float32()) for name in names[1:])])
-    return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
-
-
-def _tables(blocks: Iterable[Block], recipe: Recipe, suffix: str) -> Iterable[pa.Table]:
-    """Yield Arrow tables of `ROW_GROUP_BLOCKS` blocks each."""
-    waiting: list[Block] = []
-    for block in blocks:
-        waiting.append(block)
-        if len(waiting) == ROW_GROUP_BLOCKS:
-            yield _table(waiting, recipe, suffix)
-            waiting = []
-    if waiting:
-        yield _table(waiting, recipe, suffix)
-
-
-def _table(blocks: list[Block], recipe: Recipe, suffix: str) -> pa.Table:
-    redshift = np.concatenate([block.redshift for block in blocks])
-    flux = np.concatenate([block.flux for block in blocks])
+def _writer(path: Path, schema: pa.Schema, suffix: str) -> parquet.ParquetWriter | csv.CSVWriter:
     if suffix == ".csv":
-        names = ["z", *(f"flux_{sample}" for sample in range(flux.shape[1]))]
-        columns = [np.round(redshift, 7), *np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)]
-        return pa.table([pa.array(column) for column in columns], names=names)
+        return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="none", quoting_header="none"))
+    # Noise does not compress: only the small columns are worth a dictionary.
+    return parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=["part", "kind"])
 
+
+def _table(blocks: list[Block], schema: pa.Schema) -> pa.Table:
     def column(name: str) -> NDArray[np.generic]:
         return np.concatenate([getattr(block, name) for block in blocks])
 
-    def words(index: NDArray[np.generic], values: tuple[str, ...]) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(pa.array(index, pa.int8()), pa.array(values))
+    def words(name: str, values: tuple[str, ...]) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(column(name), pa.int8()), pa.array(values))
 
-    schema = parquet_schema(recipe).remove_metadata()
-    arrays = [
-        pa.array(redshift),
-        pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), flux.shape[1]),
-        pa.array(column("parent_id")),
-        words(column("part"), PARTS),
-        pa.array(column("magnitude")),
-        pa.array(np.concatenate([block.snr["BP"] for block in blocks])),
-        pa.array(np.concatenate([block.snr["RP"] for block in blocks])),
-        pa.array(column("transits")),
-        words(column("kind"), KINDS),
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    redshift = np.concatenate([block.redshift for block in blocks])
+    flux = np.concatenate([block.flux for block in blocks])
+    if "flux" not in schema.names:
+        rounded = np.ascontiguousarray(np.round(flux, FLUX_DECIMALS).T)
+        return pa.Table.from_arrays([pa.array(each) for each in (np.round(redshift, 7), *rounded)], schema=schema)
+    arrays = {
+        "z": redshift,
+        "flux": pa.FixedSizeListArray.from_arrays(pa.array(flux.ravel()), flux.shape[1]),
+        "part": words("part", PARTS),
+        "kind": words("kind", KINDS),
+        **{name: column(name) for name in ("parent_id", "magnitude", "transits")},
+        **{f"snr_{band.lower()}": np.concatenate([block.snr[band] for block in blocks]) for band in BANDS},
+    }
+    if "ebv" in schema.names:
+        arrays["ebv"] = pa.array(column("ebv"), from_pandas=True)
+    arrays |= {name: np.concatenate([block.truth[name] for block in blocks]) for name in blocks[0].truth}
+    return pa.Table.from_pydict(arrays, schema=schema.remove_metadata())

@@ -1,16 +1,17 @@
 """GaiaXPy's own simulator of spectra, once it has one: what is missing, and what it gives. Imports `instrument`.
 
 **Its interface is not public yet.** It is announced for Gaia DR4 (gaia-dpci/GaiaXPy#151); GaiaXPy 2.1.5 has none.
-`_NAME` and `call` are a guess at it, and the only places to be mended when the release is out. Guessed after
-`gaiaxpy.convert` and `gaiaxpy.calibrate`: a function `simulate` takes a table with arrays ``wavelength`` in nm and
-``flux`` in W m-2 nm-1, and gives a table with the columns of coefficients that the archive has.
+`_NAME` and `call` are a guess after `gaiaxpy.convert` and `gaiaxpy.calibrate`, and the only places to change when it
+is out: a function `simulate` takes a table with arrays ``wavelength`` in nm and ``flux`` in W m-2 nm-1, and returns a
+table with the archive's columns of coefficients.
 """
 
 import warnings
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from gaia_redshift.spectra import RELEASES
 from training.simulation.instrument import BANDS, RELEASE, Band, FloatArray, coefficient_count, kept_matrix
 
 _NAME = "simulate"
-"""What the function is guessed to be called, in the package itself."""
+
+Table: TypeAlias = Any
+"""A DataFrame; pandas has no types."""
 
 
 def missing() -> str | None:
@@ -27,34 +30,17 @@ def missing() -> str | None:
     if find_spec("gaiaxpy") is None:
         return "GaiaXPy is not installed: pip install gaiaxpy"
     package = _package()
-    if not callable(getattr(package, _NAME, None)):
-        return (
-            f"GaiaXPy {getattr(package, '__version__', 'of unknown version')} has no simulator: it is announced for "
-            "Gaia DR4 (gaia-dpci/GaiaXPy#151)"
-        )
-    return None
+    if callable(getattr(package, _NAME, None)):
+        return None
+    version = getattr(package, "__version__", "of unknown version")
+    return f"GaiaXPy {version} has no simulator: it is announced for Gaia DR4 (gaia-dpci/GaiaXPy#151)"
 
 
 def simulate(wavelength_nm: FloatArray, light: FloatArray, release: str = RELEASE) -> dict[Band, FloatArray]:
     """Return the noise-free samples that GaiaXPy simulates of point sources, on a release's grid.
 
-    Parameters
-    ----------
-    wavelength_nm : ndarray, shape (w,)
-    light : ndarray, shape (n, w)
-        In W m-2 nm-1.
-    release : str
-        Of Gaia, whose bases its coefficients are in.
-
-    Returns
-    -------
-    dict of ndarray
-        By band, shape (n, kept samples), in e-/s per sample.
-
-    Raises
-    ------
-    MissingDependencyError
-        If GaiaXPy has no simulator, or its answer is not what is guessed here.
+    The light is in W m-2 nm-1, shape (n, w) at wavelengths of shape (w,); the samples are in e-/s, by band of shape (n,
+    kept samples). Raises MissingDependencyError if GaiaXPy has no simulator, or its answer is not what is guessed here.
     """
     if why := missing():
         raise MissingDependencyError(why)
@@ -65,7 +51,7 @@ def simulate(wavelength_nm: FloatArray, light: FloatArray, release: str = RELEAS
     return {band: _coefficients(answer, band, len(light), release) @ kept_matrix(band, release) for band in BANDS}
 
 
-def call(function: Callable[..., Any], wavelength_nm: FloatArray, light: FloatArray, release: str) -> Any:
+def call(function: Callable[..., Table], wavelength_nm: FloatArray, light: FloatArray, release: str) -> Table:
     """Ask GaiaXPy for spectra: the guess at its interface. Returns its table, columns by name."""
     import pandas as pd
 
@@ -76,7 +62,7 @@ def call(function: Callable[..., Any], wavelength_nm: FloatArray, light: FloatAr
         return function(table, release=RELEASES[release].schema, save_file=False)
 
 
-def _coefficients(answer: Any, band: Band, rows: int, release: str) -> FloatArray:
+def _coefficients(answer: Table, band: Band, rows: int, release: str) -> FloatArray:
     """Return one band's coefficients, shape (rows, coefficients), of GaiaXPy's answer; refuse any other answer."""
     name, count = RELEASES[release].coefficient_columns[BANDS.index(band)], coefficient_count(band, release)
     try:
@@ -95,7 +81,7 @@ def _unlike(how: str) -> MissingDependencyError:
     )
 
 
-def _package() -> Any:
+def _package() -> ModuleType:
     """Return GaiaXPy, which turns matplotlib's TeX on when it is imported."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

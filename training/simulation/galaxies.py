@@ -133,14 +133,22 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
     return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, groups * 5)], axis=1) @ everything)
 
 
-def nuclei(redshift: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
+def nuclei(
+    redshift: FloatArray, rng: np.random.Generator, shares: FloatArray | None = None
+) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
     """Draw which galaxies have an active nucleus: a power law and weak broad lines.
+
+    Where `shares` says it of each galaxy, shape (n,), zero for those without, it is not drawn.
 
     Returns their rows, shape (k,); the nucleus's share of all light at 500 nm in the rest frame, shape (k,); and the
     nuclei's rest-frame light on `REST_WAVELENGTH_NM`, shape (k, w), one at 500 nm but for the lines.
     """
-    active = np.flatnonzero(rng.random(len(redshift)) < np.interp(redshift, *constants.AGN_FRACTION.value))
-    share = rng.uniform(*constants.AGN_LIGHT.value, len(active))
+    if shares is None:
+        active = np.flatnonzero(rng.random(len(redshift)) < np.interp(redshift, *constants.AGN_FRACTION.value))
+        share = rng.uniform(*constants.AGN_LIGHT.value, len(active))
+    else:
+        active = np.flatnonzero(shares)
+        share = shares[active]
     slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
     light = power_law(REST_WAVELENGTH_NM, slope, constants.AGN_LINES_NM.value, constants.NUCLEUS_LINES.value, rng)
     return active, share, light.astype(np.float32)
@@ -177,10 +185,11 @@ def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
     return observed
 
 
-def _ln_dust(count: int, rng: np.random.Generator) -> FloatArray:
-    known = parents().extinction_r
-    extinction = known[rng.integers(len(known), size=count)][:, None]
-    return np.asarray(-0.4 * np.log(10) * extinction * extinction_curve())
+def _ln_dust(count: int, rng: np.random.Generator, extinction_r: FloatArray | None = None) -> FloatArray:
+    if extinction_r is None:
+        known = parents().extinction_r
+        extinction_r = known[rng.integers(len(known), size=count)]
+    return np.asarray(-0.4 * np.log(10) * extinction_r[:, None] * extinction_curve())
 
 
 def dust(count: int, rng: np.random.Generator) -> SingleArray:
@@ -188,12 +197,14 @@ def dust(count: int, rng: np.random.Generator) -> SingleArray:
     return np.asarray(np.exp(_ln_dust(count, rng)).astype(np.float32) @ _refine())
 
 
-def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
-    """Draw the parent's residuals, a tilt and the Milky Way's dust: factors, shape (n, wavelengths)."""
+def smooth_factor(
+    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator, extinction_r: FloatArray | None = None
+) -> SingleArray:
+    """Draw the parent's residuals, a tilt and, unless given, the Milky Way's dust: factors, shape (n, wavelengths)."""
     known = parents()
     coarse = coarse_wavelength_nm()
     tilt = rng.normal(*constants.TILT.value, (len(redshift), 1))
-    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng)
+    ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng, extinction_r)
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])
@@ -202,18 +213,24 @@ def smooth_factor(redshift: FloatArray, parent: NDArray[np.int64], rng: np.rando
 
 
 def make(
-    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator
+    redshift: FloatArray,
+    parent: NDArray[np.int64],
+    rng: np.random.Generator,
+    shares: FloatArray | None = None,
+    extinction_r: FloatArray | None = None,
 ) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
     """Make galaxies at `redshift` descending from `parent`.
+
+    With nuclei of the given shares of light, or drawn ones, behind this extinction in SDSS r or, if absent, SDSS's own.
 
     Returns the observed light of stars and gas, which is extended, on `WAVELENGTH_NM`, shape (n, w), proportional to
     W m-2 nm-1; the rows of those with an active nucleus, shape (k,); and the nuclei's light, which comes from points,
     shape (k, w) on the same scale.
     """
     rest = rest_light(parent, rng)
-    active, share, nucleus = nuclei(redshift, rng)
+    active, share, nucleus = nuclei(redshift, rng, shares)
     at_500 = rest[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))]
     rest[active] *= (1 - share).astype(np.float32)[:, None]
     nucleus *= (share * at_500).astype(np.float32)[:, None]
-    factor = smooth_factor(redshift, parent, rng)
+    factor = smooth_factor(redshift, parent, rng, extinction_r)
     return (to_observer(rest, redshift) * factor, active, to_observer(nucleus, redshift[active]) * factor[active])

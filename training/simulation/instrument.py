@@ -1,12 +1,12 @@
 """Gaia's BP/RP photometers: from light to coefficients, 55 + 55 in DR3, and to 120 + 120 samples.
 
-The chain is linear. Light of wavelength l falls at pseudo-wavelength u(l), spread by the line-spread
-function; an extended galaxy is smeared further along scan; Gaia describes the result by coefficients in an
-internal basis of each band, and SMSgen samples that basis. Everything here holds fluxes in e-/s per pixel until
-`sample` makes them e-/s per sample. Imports neither gaiaxpy nor scipy: the tables are frozen by
-``build/instrument_tables.py``, one file for each release of Gaia, whose name stands in `RELEASES`.
+The chain is linear. Light of wavelength l falls at pseudo-wavelength u(l), spread by the line-spread function; an
+extended galaxy is smeared further along scan. Gaia describes the result by coefficients in an internal basis of each
+band, and SMSgen samples that basis. Fluxes are in e-/s per pixel until `sample_matrix` makes them e-/s per sample.
+Imports neither gaiaxpy nor scipy: ``build/instrument_tables.py`` writes the tables, a file for each release of Gaia.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,14 +26,13 @@ Band = Literal["BP", "RP"]
 BANDS: tuple[Band, Band] = ("BP", "RP")
 
 RELEASE = DR3.release
-"""What is simulated where nothing else is asked for."""
+"""Simulated by default."""
 
 WAVELENGTH_NM: FloatArray = np.exp(np.arange(np.log(318.0), np.log(1098.0), 5e-4))
 """The observed-frame grid on which spectral energy distributions live, uniform in ln wavelength."""
 
 NATIVE_PX: FloatArray = np.arange(-12.0, 72.0, 0.5)
-"""Pseudo-wavelengths on which light is laid down before smearing; wider than Gaia's window, which clips
-it."""
+"""Pseudo-wavelengths of the light before smearing; wider than Gaia's window, which clips it."""
 
 WINDOW_PX: FloatArray = np.arange(0.0, 59.01, 0.5)
 """Pseudo-wavelengths of Gaia's window, 0 to 59, on which the coefficients are fitted."""
@@ -183,14 +182,7 @@ def light_per_pixel(
 def coefficients(band: Band, light: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return the coefficients of point sources, shape (n, coefficients); times `sample_matrix` they are samples.
 
-    Parameters
-    ----------
-    band : {"BP", "RP"}
-        Which photometer.
-    light : ndarray, shape (n, len(WAVELENGTH_NM))
-        Spectral energy distributions in W m-2 nm-1 on `WAVELENGTH_NM`.
-    release : str
-        Of Gaia.
+    The light is in W m-2 nm-1 on `WAVELENGTH_NM`, shape (n, w).
     """
     return np.asarray(light @ light_per_pixel(band, WINDOW_PX, release=release).T @ fit_matrix(band, release))
 
@@ -200,19 +192,18 @@ def to_modes(flux: SingleArray) -> NDArray[np.complex64]:
     return np.fft.rfft(flux, _TRANSFORM_LENGTH, axis=1).astype(np.complex64)
 
 
-def smear_and_shift(modes: NDArray[np.complex64], weight: SingleArray, shift_px: SingleArray) -> NDArray[np.complex64]:
-    """Smear each spectrum along scan by its own mixture of Gaussians, and shift it to smaller u.
+def smear_and_shift(
+    modes: NDArray[np.complex64],
+    weight: SingleArray,
+    shift_px: SingleArray,
+    widths: Sequence[float] = constants.SMEAR_SIGMA_PX.value,
+) -> NDArray[np.complex64]:
+    """Smear each spectrum along scan by its own mixture of Gaussians, and shift it: a feature at u moves to u - shift.
 
-    Parameters
-    ----------
-    modes : ndarray of complex64, shape (n, modes)
-        From `to_modes`.
-    weight : ndarray of float32, shape (n, 8)
-        Share of each width of `constants.SMEAR_SIGMA_PX`; all of it in the first is a point source.
-    shift_px : ndarray of float32, shape (n,)
-        A feature at u moves to u - shift.
+    Takes modes from `to_modes`, the share of each of `widths` (standard deviations in px), shape (n, widths), of which
+    the first is a point source, and shifts of shape (n,).
     """
-    sigma = np.array(constants.SMEAR_SIGMA_PX.value)[:, None]
+    sigma = np.array(widths)[:, None]
     transfer = np.exp(-2 * (np.pi * sigma * FREQUENCY) ** 2).astype(np.float32)
     phase = np.exp((2j * np.pi * FREQUENCY).astype(np.complex64) * shift_px[:, None])
     return np.asarray(modes * (weight @ transfer) * phase, dtype=np.complex64)

@@ -23,11 +23,11 @@ WINDOW_STEP_PX = float(WINDOW_PX[1] - WINDOW_PX[0])
 def pixel_variance(
     band: Band, flux: SingleArray, transits: NDArray[np.int16], excess: SingleArray | float = 1.0
 ) -> SingleArray:
-    """Return the variance of the mean flux at each point of the window, shape (n, window).
+    """Return the variance of the mean flux at each point of the window, shape (n, window), in (e-/s per pixel)^2.
 
     Takes noise-free fluxes on `instrument.WINDOW_PX`, shape (n, window) in e-/s per pixel, how many times each source
-    was seen, shape (n,), and factors on each source's errors, shape (n,) or one. Returns (e-/s per pixel)^2. The
-    window's points are closer than a pixel, their variance larger.
+    was seen, shape (n,), and factors on each source's errors, shape (n,) or one. The window's points are closer than a
+    pixel, so their variance is larger.
     """
     photons = constants.PHOTON_VARIANCE.value * np.maximum(flux, 0) + constants.BACKGROUND_VARIANCE.value[band]
     seconds = constants.EXPOSURE_S.value * transits / np.square(excess)
@@ -43,8 +43,8 @@ def draw_excess(count: int, rng: np.random.Generator) -> SingleArray:
 def noise_fit(band: Band, release: str = RELEASE) -> FloatArray:
     """Return the matrix from detector noise to coefficient noise, shape (window, coefficients).
 
-    In archive spectra the highest orders have smaller errors than white noise would leave. The taper repeats
-    that, and with it the correlation of neighbouring samples.
+    In archive spectra the highest orders have smaller errors than white noise would leave. The taper reproduces that,
+    and the correlation of neighbouring samples.
     """
     orders = np.arange(coefficient_count(band, release))
     return fit_matrix(band, release) * np.interp(orders, *constants.COEFFICIENT_TAPER.value)

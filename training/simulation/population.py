@@ -10,6 +10,7 @@ from training.simulation import constants
 from training.simulation.instrument import FloatArray, SingleArray
 
 RedshiftDistribution = Literal["survey", "uniform"]
+Sky = Literal["fitted", "sizes"]
 REDSHIFT_LIMIT = 0.6
 
 

@@ -1,7 +1,7 @@
 """Train a network by its recipe. Imports `loop`, `run`, `start`, `progress` and what they import.
 
-Read `fit` from top to bottom: it is the whole training. The order of the spectra follows from the seed and the epoch's
-number alone, so a run that was interrupted ends with the same weights as one that was not.
+`fit` is the whole training, from top to bottom. The order of the spectra follows from the seed and the epoch's number
+alone, so a run that was interrupted ends with the same weights as one that was not.
 """
 
 import time
@@ -12,11 +12,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gaia_redshift.engine.keras import named
+from gaia_redshift.engine.keras import Source, named
 from gaia_redshift.spectra import FloatArray
 from training.data.material import Material
-from training.recipes.recipe import Network, Recipe, Scaler, Seen
-from training.recipes.scaling import fit_scaler
+from training.recipes.recipe import Network, Recipe, Scaler, Seen, fit_scaler
 from training.trainer.loop import Loop
 from training.trainer.progress import Progress
 from training.trainer.run import Epoch, Run
@@ -24,7 +23,7 @@ from training.trainer.start import Start
 
 PREDICTION_BATCH = 256
 _ROWS_AT_ONCE = 1 << 14
-"""Spectra scaled at a time where all of them would need as much memory again."""
+"""Spectra scaled at a time, to save memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +33,26 @@ class Fitted:
     network: Network
     """With the best epoch's weights, scaled fluxes in."""
     scaler: Scaler
-    """Fitted on the galaxies of the training part."""
     recipe: Recipe
     history: tuple[Epoch, ...]
     best_epoch: int
 
     def output(self, flux: FloatArray) -> dict[str, FloatArray]:
-        """Return the network's outputs by name for raw spectra in e-/s per sample, shape (n, 186).
+        """Return what `network_output` does."""
+        return network_output(Source(self.network, self.scaler), flux)
 
-        These are ``redshift``, shape (n,); or ``density``, shape (n, bins), and ``kind``, shape (n, kinds).
-        """
-        found: dict[str, list[FloatArray]] = {}
-        for start in range(0, len(flux), _ROWS_AT_ONCE):
-            scaled = self.scaler.transform(flux[start : start + _ROWS_AT_ONCE])[..., np.newaxis]
-            answer = self.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)
-            for name, values in named(answer).items():
-                found.setdefault(name, []).append(values[:, 0] if name == "redshift" else values)
-        return {name: np.concatenate(pieces).astype(np.float32, copy=False) for name, pieces in found.items()}
+
+def network_output(source: Source, flux: FloatArray) -> dict[str, FloatArray]:
+    """Return a network's outputs by name for raw spectra in e-/s per sample, shape (n, 186).
+
+    These are ``redshift``, shape (n,); or ``density``, shape (n, bins), and ``kind``, shape (n, kinds).
+    """
+    found: dict[str, list[FloatArray]] = {}
+    for start in range(0, len(flux), _ROWS_AT_ONCE):
+        scaled = source.scaler.transform(flux[start : start + _ROWS_AT_ONCE])[..., np.newaxis]
+        for name, values in named(source.network.predict(scaled, batch_size=PREDICTION_BATCH, verbose=0)).items():
+            found.setdefault(name, []).append(values[:, 0] if name == "redshift" else values)
+    return {name: np.concatenate(pieces).astype(np.float32, copy=False) for name, pieces in found.items()}
 
 
 def fit(
@@ -61,24 +63,11 @@ def fit(
     start: Start | None = None,
     tell: Callable[[Epoch], None] | None = None,
 ) -> Fitted:
-    """Train until the epochs or the patience are used up, going on where an earlier run in `folder` stopped.
+    """Train until the epochs or the patience are used up, from where an earlier run in the run folder stopped.
 
-    Parameters
-    ----------
-    material : Material
-    recipe : Recipe
-    folder : Path
-        The run folder: checkpoints, ``history.csv``, ``recipe.json``.
-    start : Start, optional
-        The weights and the scaler to start from.
-    tell : callable, optional
-        Told of each epoch, also of those that an earlier run finished.
-
-    Raises
-    ------
-    InvalidInputError
-        If `folder` holds a run of another recipe or other data, the network of `start` is not the recipe's, or the
-        loss is no longer finite.
+    `start` gives weights and scaler to start from. `tell` is told of each epoch, also of those that an earlier run
+    finished. Raises InvalidInputError if the folder holds a run of another recipe or other data, the network of `start`
+    is not the recipe's, or the loss is no longer finite.
     """
     make_repeatable(recipe.seed)
     run = Run(folder, recipe, material)
@@ -97,8 +86,9 @@ def fit(
         recipe.compile(network, steps * recipe.epochs)
 
     loop = Loop(network, validation)
-    with Progress(recipe.epochs, steps_per_epoch=steps) as progress:
-        progress.say_start(_counts(material), done=len(run.history))
+    progress = Progress(recipe.epochs, steps_per_epoch=steps)
+    with progress.bar:
+        progress.say_start(material, done=len(run.history))
         for row in run.history:
             tell(row)
         while not run.finished:
@@ -115,7 +105,7 @@ def fit(
 
 
 def make_repeatable(seed: int) -> None:
-    """Make everything drawn from now on follow from the seed, and every sum be added in the same order."""
+    """Make all that is drawn from now on follow from the seed, and every sum be added in the same order."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -124,12 +114,7 @@ def make_repeatable(seed: int) -> None:
 
 
 def seed_dropout(network: Network, seed: int, epoch: int) -> None:
-    """Let the units that are dropped follow from seed and epoch alone: a network that was loaded has forgotten them."""
+    """Let dropped units follow from seed and epoch alone: the state of the generator is not in a checkpoint."""
     dropouts = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
     for number, layer in enumerate(dropouts):
         layer.seed_generator.state.assign([seed + number, epoch])
-
-
-def _counts(material: Material) -> dict[str, int]:
-    train, *others = material.counts().items()
-    return dict([train, *([("other", len(material.others["train"]))] if material.others else []), *others])

@@ -1,8 +1,8 @@
 """One epoch over a training set, by Keras or, where JAX has a GPU, by one compiled loop. Imports `recipes`; Keras.
 
-Keras hands JAX its batches one by one from Python, which takes 2 ms a batch, much longer than a GPU needs for a step of
-sixteen spectra. Here JAX goes through the batches in compiled code; what it computes is the same. Not on a CPU, where
-XLA's convolutions are thirty times slower inside a loop.
+Keras gives JAX its batches one by one from Python, in 2 ms a batch, much longer than a GPU needs for a step of sixteen
+spectra. Here JAX goes through the batches in compiled code, with the same results. Not on a CPU, where XLA's
+convolutions are thirty times slower inside a loop.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from training.recipes.batches import Batches
-from training.recipes.recipe import Network
+from training.recipes.recipe import Batches, Network
 
 _PIECE = 512
-"""Batches that JAX goes through at a time; between, the progress moves on."""
+"""Batches that JAX goes through at a time; the progress moves on after them."""
 
 Measured = Mapping[str, Sequence[float]]
 """As a Keras history of one epoch: the loss and each metric, and all of them with `val_` before their names."""
@@ -48,7 +47,12 @@ class Loop:
         network = self._network
         told = keras.callbacks.CallbackList(list(callbacks), model=network)
         network.reset_metrics()
-        variables = _variables(network)
+        variables = [
+            network.trainable_variables,
+            network.non_trainable_variables,
+            network.optimizer.variables,
+            network.metrics_variables,
+        ]
         state = [[each.value for each in kind] for kind in variables]
         told.on_train_begin()
         for first in range(0, len(batches), _PIECE):
@@ -71,15 +75,6 @@ def _pieces(batches: list[Tree]) -> list[Tree]:
     whole = [each for each in batches if len(each[0]) == len(batches[0][0])]
     apart = batches[len(whole) :]
     return [keras.tree.map_structure(lambda *each: np.stack(each), *piece) for piece in (whole, apart) if piece]
-
-
-def _variables(network: Network) -> tuple[Sequence[Any], ...]:  # Keras' variables
-    return (
-        network.trainable_variables,
-        network.non_trainable_variables,
-        network.optimizer.variables,
-        network.metrics_variables,
-    )
 
 
 def _on_jax_device() -> bool:

@@ -1,4 +1,8 @@
-"""How far a training is, on standard error: a bar on a terminal, one line per epoch in a log. Imports `run`."""
+"""Progress of a training: a bar or lines on standard error, and curves for TensorBoard. Imports `run`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 from rich.console import Console
@@ -6,41 +10,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from gaia_redshift.errors import counted
+from training.data.material import Material
 from training.trainer.run import Epoch
 
 
 class Progress:
-    """Show so many planned epochs of so many batches as they pass; use as a context."""
+    """Show so many planned epochs of so many batches as they pass, within `bar` as a context."""
 
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
-        self._epochs = epochs
-        self._steps = steps_per_epoch
+        self._epochs, self._steps = epochs, steps_per_epoch
         self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-
-    def __enter__(self) -> "Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._bar.stop()
+        self.bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
 
     def callbacks(self, epoch: int) -> list[object]:
-        """Return what Keras must call to move the bar through one epoch: nothing where there is no bar."""
-        if self._bar.disable:
+        """Return what Keras must call to move the bar through one epoch; nothing if there is no bar."""
+        if self.bar.disable:
             return []
-        task = self._bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
+        task = self.bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
         move = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: self._bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
-            on_train_end=lambda _logs: self._bar.remove_task(task),
+            on_train_batch_end=lambda batch, logs: self.bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
+            on_train_end=lambda _logs: self.bar.remove_task(task),
         )
         return [move]
 
-    def say_start(self, counts: dict[str, int], done: int) -> None:
-        """Print the size of each part and, where a run goes on, from where."""
-        sizes = ", ".join(f"{count} {part}" for part, count in counts.items())
-        self._print(f"{sizes} spectra" + (f"; {counted(done, 'epoch is', 'epochs are')} done already" if done else ""))
+    def say_start(self, material: Material, done: int) -> None:
+        """Print the size of each part, and how many epochs an earlier run finished."""
+        train, *held = (f"{count} {part}" for part, count in material.counts().items())
+        others = [f"{len(material.others['train'])} other"] if material.others else []
+        done_already = f"; {counted(done, 'epoch is', 'epochs are')} done already" if done else ""
+        self._print(f"{', '.join([train, *others, *held])} spectra{done_already}")
 
     def say_epoch(self, row: Epoch, *, best: bool) -> None:
         """Print one finished epoch."""
@@ -52,3 +51,26 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+@contextmanager
+def board(folder: Path | None) -> Iterator[Callable[[Epoch], None] | None]:
+    """Write epochs for TensorBoard below `folder`, as two runs with overlapping curves; None without folder."""
+    if folder is None:
+        yield None
+        return
+    from tensorboard.summary import Writer
+
+    writers = {"": Writer(str(folder / "train")), "val_": Writer(str(folder / "validation"))}
+
+    def write(row: Epoch) -> None:
+        for prefix, writer in writers.items():
+            for name in ("loss", "mean_absolute_error"):
+                writer.add_scalar(name, getattr(row, f"{prefix}{name}"), row.epoch)
+            writer.flush()
+
+    try:
+        yield write
+    finally:
+        for writer in writers.values():
+            writer.close()

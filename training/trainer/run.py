@@ -1,15 +1,15 @@
 """The folder of one training run, from which an interrupted run goes on. Imports `data` and `recipes`; Keras.
 
 ``recipe.json`` and ``data.json`` say what is trained on what. ``history.csv`` has one row per finished epoch, written
-after ``epoch-n.keras`` (network and optimiser) is complete, so that the files of the last row are whole whenever a run
-is killed. ``best.weights.h5`` is the best epoch so far.
+after ``epoch-n.keras`` (network and optimiser) is complete, so that a run can be killed at any time.
+``best.weights.h5`` holds the weights of the best epoch so far.
 """
 
 import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
@@ -51,8 +51,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, recipe: Recipe, material: Material) -> None:
-        self.folder = folder
-        self.recipe = recipe
+        self.folder, self.recipe = folder, recipe
         folder.mkdir(parents=True, exist_ok=True)
         self._claim(material)
         self.history = _read_history(folder / HISTORY_FILE)
@@ -65,16 +64,12 @@ class Run:
             # The rows differ where the policy does: other rows are left out of the same file.
             if claimed["sha256"] != material.sha256 or claimed.get("rows", len(material)) != len(material):
                 raise InvalidInputError(f"{self.folder} holds a run on other data: name another run folder")
-            if not self._goes_on(recipe_path):
+            earlier = parse(recipe_path.read_bytes(), str(recipe_path))
+            changes = {name: getattr(self.recipe, name) for name in self.recipe.resumable}
+            if earlier.model_copy(update=changes) != self.recipe:
                 raise InvalidInputError(f"{self.folder} holds a run of another recipe: name another run folder")
         _write_whole(data_path, json.dumps(data, indent=2) + "\n")
         _write_whole(recipe_path, self.recipe.model_dump_json(indent=2) + "\n")
-
-    def _goes_on(self, begun: Path) -> bool:
-        """Say whether this recipe may continue what the recipe of a file began."""
-        earlier = parse(begun.read_bytes(), str(begun))
-        changes = {name: getattr(self.recipe, name) for name in self.recipe.resumable}
-        return earlier.model_copy(update=changes) == self.recipe
 
     @property
     def best(self) -> Epoch:
@@ -98,9 +93,9 @@ class Run:
         return network
 
     def record(self, row: Epoch, network: Network) -> None:
-        """Keep one finished epoch: its weights if they are the best, its checkpoint, and last of all its row.
+        """Keep one finished epoch: its weights if they are the best, its checkpoint, and last its row.
 
-        Raises InvalidInputError if the loss is no longer finite; nothing of the epoch is kept.
+        Raises InvalidInputError if the loss is no longer finite; then nothing of the epoch is kept.
         """
         if not math.isfinite(row.loss + row.val_loss):
             raise InvalidInputError(f"the training diverged in epoch {row.epoch}: the loss is {row.loss:g}")
@@ -108,9 +103,8 @@ class Run:
             _save_whole(network.save_weights, self.folder / BEST_FILE)
         _save_whole(network.save, self._checkpoint(row.epoch))
         self.history.append(row)
-        names = [field.name for field in fields(Epoch)]
-        lines = [",".join(names), *(",".join(map(repr, asdict(each).values())) for each in self.history)]
-        _write_whole(self.folder / HISTORY_FILE, "\n".join(lines) + "\n")
+        lines = [asdict(row).keys(), *(map(repr, asdict(each).values()) for each in self.history)]
+        _write_whole(self.folder / HISTORY_FILE, "".join(f"{','.join(line)}\n" for line in lines))
         self._checkpoint(row.epoch - 1).unlink(missing_ok=True)
 
     def _checkpoint(self, epoch: int) -> Path:

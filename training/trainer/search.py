@@ -1,10 +1,9 @@
 """Bayesian optimisation of a recipe: one trial is one training. Imports `fit` and `space`; keras-tuner.
 
-Trials are compared by the mean absolute error on the validation part at the epoch that their training keeps: their
-losses differ in kind. Everything lies in one folder, from which an interrupted search goes on, inside a trial too.
+Trials are compared by the mean absolute error on the validation part at the epoch that their training keeps, since
+their losses differ in kind. An interrupted search goes on from its folder, inside a trial too.
 
-Where keras-tuner's environment variables say so, the search is a chief's, which draws the recipes, and its workers',
-which train them. They share the folder.
+With keras-tuner's environment variables, a chief draws the recipes and its workers train them. They share the folder.
 """
 
 import json
@@ -30,12 +29,12 @@ Oracled: TypeAlias = Any
 
 OBJECTIVE = "val_mean_absolute_error"
 RANDOM_TRIALS = 8
-"""Drawn at random before the model of the space means anything; keras-tuner would draw three per dimension."""
+"""Drawn at random at first; keras-tuner would draw three per dimension."""
 
 _SEARCH_FILE = "search.json"
 _PROJECT = "trials"
 _STATE_FILE = "oracle.json"
-"""The chief's, in the project's folder: keras-tuner writes it before it gives away a trial."""
+"""In the project's folder: keras-tuner's chief writes it before it gives away a trial."""
 
 Role: TypeAlias = Literal["alone", "chief", "worker"]
 _VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
@@ -56,10 +55,7 @@ class Trial:
 def find_role() -> Role:
     """Return which part of a search this process is, as keras-tuner reads it from the environment.
 
-    Raises
-    ------
-    InvalidInputError
-        If some of its three variables are set and others are not, or the port is no port.
+    Raises InvalidInputError if only some of its three variables are set, or the port is no port.
     """
     given = {name: os.environ.get(name, "") for name in _VARIABLES}
     missing = [Detail(name, "not set") for name, value in given.items() if not value]
@@ -77,26 +73,9 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
     """Try recipes until `trials` have been tried in `folder`, those of earlier calls included.
 
     A chief waits until its workers have tried them; a worker trains what the chief gives it, until there is no more.
-
-    Parameters
-    ----------
-    material : Material
-        The test part is not touched.
-    base : CnnRecipe
-        What is not searched: batch size, epochs, patience, learning rate, seed.
-    folder : Path
-    trials : int
-
-    Returns
-    -------
-    list of Trial
-        Best first, failed ones last; empty of a worker.
-
-    Raises
-    ------
-    InvalidInputError
-        If `folder` holds a search on other data or with another base, cannot be written to, every trial failed, or
-        chief and worker do not find each other.
+    `base` has what is not searched: batch size, epochs, patience, learning rate, seed. Returned are the trials, best
+    first, failed ones last; none by a worker. Raises InvalidInputError if `folder` holds a search on other data or with
+    another base, cannot be written to, every trial failed, or chief and worker do not find each other.
     """
     role = find_role()
     _claim(folder, material, base)
@@ -130,18 +109,17 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
     if role == "worker":
         return []
     tuner.save()  # a chief's last state says that the last trial goes on still
-    found = sorted(
-        (_result(trial, base) for trial in oracle.trials.values()),
-        key=lambda trial: (trial.score is None, trial.score or 0.0, trial.number),
-    )
+    results = (_result(trial, base) for trial in oracle.trials.values())
+    found = sorted(results, key=lambda trial: (trial.score is None, trial.score or 0.0, trial.number))
     if found[0].score is None:
         raise InvalidInputError(f"no trial of {len(found)} succeeded; the first failed because {found[0].problem}")
     return found
 
 
 class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
-    def run_trial(self, trial: Oracled, *given: Any, **_: object) -> dict[str, float]:
-        material, base, folder = given
+    def run_trial(
+        self, trial: Oracled, material: Material, base: CnnRecipe, folder: Path, **_: object
+    ) -> dict[str, float]:
         if not (folder / _PROJECT / _STATE_FILE).exists():
             raise keras_tuner.errors.FatalError(f"{folder} is not the chief's folder: a search's processes share one")
         recipe = draw(trial.hyperparameters, base)
@@ -154,7 +132,7 @@ class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
         return {OBJECTIVE: fitted.history[fitted.best_epoch - 1].val_mean_absolute_error}
 
     def _get_tuner_fname(self) -> str:
-        """Return keras-tuner's file of a process; a chief's is that of a search alone, so that each goes on with it."""
+        """Return keras-tuner's file of this process; a chief and a search alone use the same, so each can go on."""
         own = self.tuner_id if find_role() == "worker" else "tuner0"
         return f"{self.project_dir}/{own}.json"
 

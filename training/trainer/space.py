@@ -1,7 +1,6 @@
 """The dissertation's search space (Kiraleos 2023, section 4.2.1), as recipes. Imports `recipes.cnn`.
 
-It names what was searched, not the ranges; those here surround its result (table 2). Batch size and epochs were chosen
-by hand there and are given here.
+It does not give the ranges; these surround its result (table 2). Batch size and epochs are not searched.
 """
 
 from collections.abc import Mapping
@@ -25,9 +24,8 @@ Choices: TypeAlias = Any
 def draw(choices: Choices, base: CnnRecipe) -> CnnRecipe:
     """Return the recipe of one point of the space.
 
-    Every dimension is declared in the choices, also those that this point does not use. Batch size, epochs, patience,
-    learning rate and seed are those of `base`. The network can be built: a kernel wider than what the layers before it
-    leave is narrowed to it.
+    Every dimension is declared in the choices, also those that this point does not use. What is not searched is as in
+    `base`. The network can be built: a kernel wider than what the layers before it leave is narrowed to it.
     """
     convolutions: list[Convolution] = []
     left = DR3.samples
@@ -43,8 +41,7 @@ def draw(choices: Choices, base: CnnRecipe) -> CnnRecipe:
         name: choices.Choice(name, list(get_args(fields[name].annotation)), default=fields[name].default)
         for name in ("activation", "loss", "optimizer")
     }
-    changes = {"name": NAME, "convolutions": tuple(convolutions), "dense": dense, **chosen}
-    return base.model_copy(update=changes)
+    return base.model_copy(update={"name": NAME, "convolutions": tuple(convolutions), "dense": dense, **chosen})
 
 
 def _layers(

@@ -23,7 +23,7 @@ class Start:
     """For the recipe and the card: name@version and the SHA-256 of the network."""
     network: Network
     scaler: Scaler
-    """Kept as it is: the weights were learnt on its scale, whatever range the new spectra have."""
+    """Kept, since the weights were learnt on its scale."""
     recipe: Recipe
 
     def check(self, recipe: Recipe) -> None:
@@ -39,7 +39,7 @@ class Start:
         network.set_weights(self.network.get_weights())
         for layer in network.layers:
             if isinstance(layer, keras.layers.Normalization):
-                layer.finalize_state()  # its mean and spread are no weights, but follow from them
+                layer.finalize_state()  # computes mean and spread from the weights
         return network
 
 

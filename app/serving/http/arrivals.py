@@ -8,6 +8,7 @@ import array
 import asyncio
 import ctypes
 import fcntl
+import os
 import socket
 import struct
 import termios
@@ -21,6 +22,7 @@ _STEP_SECONDS = 0.02
 _LEAST_SECONDS = 0.1
 """Seconds for handshakes that have begun."""
 _MOST_SECONDS = 10.0
+_PIECE_BYTES, _MOST_PIECES = 256 << 10, 8
 
 _NO_SYN = (
     (0x30, 0, 0, 13),  # load the byte of TCP's header that holds the flags
@@ -38,6 +40,15 @@ def unread_bytes(transport: asyncio.BaseTransport) -> int:
     with suppress(OSError, AttributeError, ValueError):
         fcntl.ioctl(sock.fileno(), termios.FIONREAD, found)
     return found[0]
+
+
+def drop_unread(transport: asyncio.BaseTransport) -> None:
+    """Read and drop what a connection has received, up to some megabytes."""
+    sock = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError, ValueError):
+        for _ in range(_MOST_PIECES):
+            if not os.read(sock.fileno(), _PIECE_BYTES):
+                return
 
 
 def take_no_more(listening: Sequence[socket.socket]) -> None:

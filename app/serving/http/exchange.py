@@ -8,6 +8,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
+from app.serving.http.entrance import Entrance
 from app.serving.http.framing import Head
 from gaia_redshift.errors import RedshiftError
 
@@ -82,11 +83,14 @@ class Exchange:
         Headers of every answer.
     head : Head
         Says whether to keep the connection open, and whether the client waits for 100 Continue.
+    entrance : Entrance, optional
+        Where to wait for a turn; None for what is answered at once.
     """
 
     __slots__ = (
         "_carrier",
         "_default_headers",
+        "_entrance",
         "_error",
         "_expects_continue",
         "_head",
@@ -109,9 +113,11 @@ class Exchange:
         carrier: Carrier,
         default_headers: list[tuple[bytes, bytes]],
         head: Head,
+        entrance: Entrance | None = None,
     ) -> None:
         self.scope, self._carrier, self._default_headers = scope, carrier, default_headers
         self.keep_alive, self._expects_continue = head.keep_alive, head.expects_continue
+        self._entrance = entrance
         self._pieces: list[bytes] = []
         self.waiting_bytes = 0
         self.more_body, self.disconnected = True, False
@@ -126,7 +132,9 @@ class Exchange:
     async def run(self, application: ASGIApp) -> None:
         """Let the application answer; an incomplete answer ends the connection."""
         try:
-            await application(self.scope, self.receive, self.send)
+            await self._enter()
+            if not self.disconnected:
+                await application(self.scope, self.receive, self.send)
         except BaseException as error:
             if not self.disconnected:
                 _log.error("the application failed after its answer had begun", exc_info=error)
@@ -136,11 +144,23 @@ class Exchange:
                 _log.error("the application did not answer")
                 self._carrier.transport.abort()
 
+    async def _enter(self) -> None:
+        """Wait for the turn of this request."""
+        entrance = self._entrance
+        if entrance is not None:
+            try:
+                await entrance.turn()
+            finally:
+                entrance.held -= self.waiting_bytes
+                self._entrance = None
+
     # Called by the connection.
     def take(self, piece: bytes) -> None:
         """Take a part of the body."""
         self._pieces.append(piece)
         self.waiting_bytes += len(piece)
+        if self._entrance is not None:
+            self._entrance.held += len(piece)
         self._tell()
 
     def complete(self) -> None:

@@ -1,15 +1,15 @@
-"""Connections beyond the limit, kept briefly so that health checks are answered at any load.
+"""Connections beyond the limit, kept briefly so that health checks are answered at any load, and others told.
 
 Imports nothing of the project.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
 """Seconds in which a connection beyond the limit must send a health check."""
 MOST = 128
-"""Most connections kept beyond the limit; for each further one, the oldest is refused."""
+"""Most connections kept beyond the limit; for each further one, the oldest is refused and closed."""
 
 
 class Refusable(Protocol):
@@ -31,6 +31,11 @@ def add(state: object, connection: Refusable) -> None:
         oldest = next(iter(connections))
         del connections[oldest]
         oldest.give_up()
+
+
+def room(state: Any, most: int) -> int:
+    """Return how many more connections are within the limit; negative where the last is beyond it."""
+    return most - len(state.connections) + len(_beyond.get(state, ()))
 
 
 def discard(state: object, connection: Refusable) -> None:

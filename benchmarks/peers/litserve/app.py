@@ -29,7 +29,7 @@ class Redshift(litserve.LitAPI):
         return self.network(x)
 
     def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
-        """Part the answers again."""
+        """Split the answers by request."""
         return np.split(output, np.cumsum(self.sizes)[:-1])
 
     def encode_response(self, output: np.ndarray) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Redshift(MLModel):
 
 
 async def main() -> None:
-    """Serve without worker processes: they cost more than they give for one small network."""
+    """Serve without worker processes: for one small network they are slower."""
     port = int(os.environ["PORT"])
     settings = Settings(
         host="127.0.0.1", http_port=port, grpc_port=port + 1, metrics_port=port + 2, parallel_workers=0, debug=False

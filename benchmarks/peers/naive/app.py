@@ -1,4 +1,4 @@
-"""What one writes in an afternoon: FastAPI, the request as a pydantic model, Keras' `predict` for each request."""
+"""A simple service: FastAPI, the request as a pydantic model, Keras' `predict` for each request."""
 
 import io
 import os

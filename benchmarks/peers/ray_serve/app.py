@@ -20,7 +20,7 @@ class Redshift:
 
     @serve.batch(max_batch_size=256, batch_wait_timeout_s=0.002)
     async def predict(self, inputs: list[np.ndarray]) -> list[list[float]]:
-        """Run the network for a batch and part the answers."""
+        """Run the network for a batch and split the answers."""
         output = self.network(np.concatenate(inputs))
         ends = np.cumsum([len(flux) for flux in inputs])
         return [part.tolist() for part in np.split(output, ends[:-1])]

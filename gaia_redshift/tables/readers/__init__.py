@@ -1,1 +1,1 @@
-"""One reader per format, each from a file to a `Table`; none of them knows of spectra."""
+"""One reader per format, each from a file to a `Table`; none of them knows about spectra."""

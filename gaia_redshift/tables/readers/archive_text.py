@@ -1,8 +1,8 @@
-"""The archive's tables as text: long arrays in quotes, of which a few are wanted. Imports its neighbours.
+"""The archive's tables as text, with long arrays in quotes. Imports its neighbours.
 
-A row of Gaia's bulk files has 41 kB, nine tenths of it correlations. Quotes are found and what stands between the
-wanted ones is read; all else is passed over. A line is a row: what is wrong in one stays there, the rows before and
-after it are read. Rows that are not laid out as the header says go through Python's `csv`.
+A row of Gaia's bulk files has 41 kB, nine tenths of it correlations. Only the wanted quoted cells are read; the others
+are skipped. A line is a row, so a damaged row does not affect the others. Rows with another layout than the header's
+are read by Python's `csv`.
 """
 
 import csv
@@ -22,7 +22,7 @@ from gaia_redshift.tables.table import BLOCK_ROWS, Block
 _PIECE_BYTES = 4 << 20
 _ROW_BYTES = 1 << 20
 _BLOCK_BYTES = 16 << 20
-"""A block ends, too, when its cells are so long: correlations are forty times as long as coefficients."""
+"""A block also ends at this size of its cells: correlations are forty times as long as coefficients."""
 
 _ARRAYS = tuple(
     f"{band}_coefficient{part}" for band in ("bp", "rp") for part in ("s", "_errors", "_correlations", "_covariances")
@@ -34,18 +34,18 @@ Cells = list[bytes | None]
 
 
 def is_archive(names: Sequence[str], delimiter: bytes) -> bool:
-    """Say whether a header is that of the archive's continuous spectra."""
+    """Return whether a header is that of the archive's continuous spectra."""
     return delimiter == b"," and {name.lower() for name in names} >= _COEFFICIENTS
 
 
 @dataclass(slots=True)
 class _Layout:
-    """Where the columns of a table stand in a row: in which quotes, or where between two of them."""
+    """Where the columns of a table are in a row: in which quotes, or between which."""
 
     arrays: dict[int, int]
-    """Column to its number among the quoted ones."""
+    """Column to its number among the quoted columns."""
     plain: dict[int, tuple[int, int]]
-    """Column to the gap between quotes that it stands in, and its place there."""
+    """Column to the gap between quotes that it is in, and its place there."""
     commas: list[int]
     """How many there are in each gap."""
 
@@ -96,11 +96,11 @@ class ArchiveText:
 
     @property
     def schema(self) -> pyarrow.Schema:
-        """All columns: text, but for those whose types are known."""
+        """All columns; those of unknown type are text."""
         return pyarrow.schema(self._fields)
 
     def settle(self, columns: Sequence[int]) -> None:
-        """Give the archive's own columns the types that they have there; others stay text."""
+        """Give the archive's columns their types; others stay text."""
         if self._settled:
             return
         for place in columns:
@@ -152,7 +152,7 @@ class ArchiveText:
             yield line
 
     def _quick(self, line: bytes, columns: Sequence[int]) -> Cells | None:
-        """Return the wanted cells of a row that is laid out as the header says, None of any other."""
+        """Return the wanted cells of a row that is laid out like the header, None for any other row."""
         layout = self._layout
         quotes = [-1]
         place = line.find(b'"')
@@ -178,11 +178,11 @@ class ArchiveText:
         return found
 
     def _slow(self, line: bytes, columns: Sequence[int]) -> "Cells | Problem | None":
-        """Return the wanted cells of any row, or what is wrong with it; None of a comment."""
+        """Return the wanted cells of any row, or its problem; None for a comment."""
         try:
             cells = next(csv.reader([line.decode("utf-8", "replace")], strict=True), [])
         except csv.Error as error:
-            return Problem("ragged_row", f"the row cannot be parted into cells: {error}")
+            return Problem("ragged_row", f"the row cannot be split into cells: {error}")
         if len(cells) == len(self._fields):
             return [cells[place].encode() for place in columns]
         if line.startswith(b"#"):
@@ -207,7 +207,7 @@ class ArchiveText:
 
 
 def _converted(cells: Cells, field: pyarrow.Field) -> tuple[pyarrow.Array, dict[int, Problem]]:
-    """Return cells in the type of their column; a cell that is none of it is a problem of its row."""
+    """Return cells in the type of their column; a cell that does not fit is a problem of its row."""
     text = pyarrow.array(
         [None if cell is None else cell.decode("utf-8", "replace") for cell in cells], pyarrow.string()
     )

@@ -1,7 +1,7 @@
-"""Arrays of numbers that stand in cells of text, a column at a time. Imports its neighbours.
+"""Arrays of numbers in cells of text, a column at a time. Imports its neighbours.
 
-In round or square brackets, with commas between: as JSON, which simdjson (the extra `bulk`) reads at 116,000 rows of
-110 numbers a second and orjson at 41,000. What is no JSON, such as NaN, is read row by row.
+Arrays in round or square brackets with commas are read as JSON: simdjson (the extra `bulk`) reads 116,000 rows of 110
+numbers a second, orjson 41,000. Anything else, such as NaN, is read row by row.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def read_arrays(name: str, cells: Sequence[bytes | None]) -> tuple[pyarrow.Array
     pyarrow array of lists of float64
         Null where a cell is empty or holds no array.
     dict
-        Row to what is wrong in it; an empty cell is not.
+        Row to its problem; an empty cell is none.
     """
     bare = [_bare(cell) for cell in cells]
     counts = np.array([body.count(b",") + 1 if body else 0 for body in bare], np.int64)
@@ -63,10 +63,10 @@ def read_arrays(name: str, cells: Sequence[bytes | None]) -> tuple[pyarrow.Array
 
 
 def _bare(cell: bytes | None) -> bytes | None:
-    """Return an array without its brackets, None of a cell that is empty."""
+    """Return an array without its brackets, None for an empty cell."""
     if cell is None:
         return None
-    if _BRACKETS.get(cell[:1]) != cell[-1:]:  # blanks around it, other brackets, a word for what is missing
+    if _BRACKETS.get(cell[:1]) != cell[-1:]:  # blanks around it, other brackets, a word for a missing value
         cell = cell.strip()
         if not cell or cell.decode("utf-8", "replace") in text.MISSING:
             return None
@@ -75,7 +75,7 @@ def _bare(cell: bytes | None) -> bytes | None:
 
 
 def _numbers(body: bytes) -> NDArray[np.float64] | None:
-    """Return numbers with commas between, None if they are not JSON."""
+    """Return numbers separated by commas, None if they are not JSON."""
     if _simdjson is not None:
         try:
             return np.frombuffer(_simdjson.Parser().parse(b"[" + body + b"]").as_buffer(of_type="d"))
@@ -90,7 +90,7 @@ def _numbers(body: bytes) -> NDArray[np.float64] | None:
 
 
 def _slowly(name: str, body: bytes) -> tuple[NDArray[np.float64], Problem | None]:
-    """Return numbers that are written otherwise than JSON has them, or what is wrong."""
+    """Return numbers in another notation than JSON's, or the problem."""
     words = body.decode("utf-8", "replace").split(",")
     found = text.numbers(pyarrow.array(words))
     if found.wrong.any():

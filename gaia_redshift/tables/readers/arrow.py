@@ -18,7 +18,7 @@ from gaia_redshift.tables.samples import is_text
 from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, UCD, UNIT, Block, PlainTable
 
 _BUFFER_BYTES = 1 << 20
-"""Pages are read through a buffer of this size: without it a whole column of a row group is, all rows perhaps."""
+"""Size of the buffer that pages are read through; without it a whole column of a row group is read at once."""
 
 _ASTROPY = "table_meta_yaml"
 """Where astropy keeps the units of the columns."""
@@ -27,7 +27,7 @@ _MOST_BATCH = 512 << 20
 """Most bytes that one packed batch of Arrow may unpack to, and most rows of a batch."""
 
 _WRONG = (pyarrow.ArrowException, OSError, OverflowError, ValueError, IndexError, RuntimeError, struct.error)
-"""What pyarrow raises for damaged files, the exceptions of its C++ and names that are no UTF-8 among them."""
+"""What pyarrow raises for damaged files, including exceptions of its C++ code and names that are not UTF-8."""
 
 
 def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
@@ -43,10 +43,10 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
     with _told("Parquet"):
         schema = parquet.ParquetFile(file, pre_buffer=False).schema_arrow
         check_columns(schema)
-        # Text stays in its dictionary until its length is known: four thousand cells of a megabyte are four gigabytes.
+        # Text stays in its dictionary until its length is known: 4,000 cells with one text of 1 MB would take 4 GB.
         texts = [field.name for field in schema if is_text(field.type) or types.is_binary(field.type)]
         file.seek(0)
-        # Where its writer left checksums of its pages, rubbish in one is found; without, zeros may pass for fluxes.
+        # Damage in a page is found only if its writer stored checksums.
         table = parquet.ParquetFile(
             file,
             buffer_size=_BUFFER_BYTES,
@@ -69,7 +69,7 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
         read = [*names, *(masks[name] for name in names if name in masks)]
         with _told("Parquet"):
             for groups in _groups(file, known, among, set(read), block_rows):
-                # By name: Parquet's own numbers count the leaves of nested columns.
+                # By name, since Parquet's own numbers count the leaves of nested columns.
                 for batch in table.iter_batches(block_rows, row_groups=groups, columns=read, use_threads=False):
                     yield Block(masked(_decoded(batch, schema), names, masks))
 
@@ -79,7 +79,7 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
 def _groups(
     file: IO[bytes], groups: Sequence[RowGroup], among: list[Leaf], names: set[str], rows: int
 ) -> Iterator[list[int]]:
-    """Yield row groups that are read together, at least so many rows of them, after a look at their pages."""
+    """Yield row groups that are read together, of at least so many rows, after checking their pages."""
     together: list[int] = []
     found = 0
     for number, group in enumerate(groups):
@@ -94,7 +94,7 @@ def _groups(
 
 
 def _decoded(batch: pyarrow.RecordBatch, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
-    """Return a batch whose text stands in no dictionary but where the schema has one."""
+    """Return a batch with text in dictionaries only where the schema has them."""
     columns = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         check_text(name, column)
@@ -106,7 +106,7 @@ def _decoded(batch: pyarrow.RecordBatch, schema: pyarrow.Schema) -> pyarrow.Reco
 def open_arrow(file: IO[bytes]) -> PlainTable:
     """Open an Arrow file (Feather version 2) or stream; raises as `open_parquet`.
 
-    A file is read as the stream that it is behind its first eight bytes: its footer could lead elsewhere.
+    A file is read as the stream that follows its first eight bytes; its footer, which may be damaged, is not used.
     """
     with _told("Arrow"):
         rows = _check_claims(file)
@@ -160,7 +160,7 @@ def _check_claims(file: IO[bytes]) -> int:
 
 
 def _described(schema: pyarrow.Schema) -> pyarrow.Schema:
-    """Return the schema with metadata of columns that are known here alone."""
+    """Return the schema with only the metadata of columns that are used here."""
     known = (UNIT, DESCRIPTION, UCD)
     fields = [
         field.with_metadata({key: text for key, text in (field.metadata or {}).items() if key in known} or None)
@@ -178,7 +178,7 @@ def _said(schema: pyarrow.Schema) -> Mapping[str, str]:
 
 @contextmanager
 def _told(kind: str) -> Iterator[None]:
-    """Raise MalformedBodyError for whatever a damaged file provokes."""
+    """Raise MalformedBodyError for any error that a damaged file causes."""
     try:
         yield
     except _WRONG as error:

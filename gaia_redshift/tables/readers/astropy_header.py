@@ -1,4 +1,4 @@
-"""What astropy writes of a table in YAML: in ECSV, in FITS comments and in Parquet metadata. Imports its neighbours."""
+"""Astropy's YAML description of a table, in ECSV, FITS comments and Parquet metadata. Imports its neighbours."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from gaia_redshift.tables.table import UNIT, about
 _MOST_CHARACTERS = 1 << 20
 _BEGIN, _END = "--BEGIN-ASTROPY-SERIALIZED-COLUMNS--", "--END-ASTROPY-SERIALIZED-COLUMNS--"
 _SPLIT = 70
-"""A line of FITS comments that goes on is cut here, and ends with a backslash."""
+"""A line of FITS comments is cut at this length, and then ends with a backslash."""
 
 
 def read_yaml(text: str, where: str) -> Mapping[str, object]:
-    """Return what a YAML header holds, read without any of its objects.
+    """Return the content of a YAML header as plain values; no object is made.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def read_yaml(text: str, where: str) -> Mapping[str, object]:
     Raises
     ------
     MalformedBodyError
-        If it is not YAML, has aliases, or is longer than a table's columns can need.
+        If it is not YAML, has aliases, or is too long.
     """
     import yaml
 
@@ -34,7 +34,7 @@ def read_yaml(text: str, where: str) -> Mapping[str, object]:
         raise MalformedBodyError(f"{where} is longer than {_MOST_CHARACTERS} characters")
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """Takes ordered maps and other tags of astropy for what they hold."""
+        """Reads ordered maps and astropy's other tags as plain values."""
 
         def compose_node(self, parent: object, index: object) -> Any:
             if self.check_event(yaml.AliasEvent):

@@ -1,7 +1,7 @@
 """Rows of VOTable's BINARY and BINARY2. Imports its neighbours.
 
-A row is its fields one behind the other, big-endian; an array of any length has its length before it. Where all rows
-have the same lengths the places of all fields follow from the first; else they are found row by row, and only that.
+A row is its fields one after the other, big-endian; an array of any length is preceded by its length. If all rows have
+the same lengths, the places of all fields follow from the first row; else they are found row by row.
 """
 
 import struct
@@ -48,7 +48,7 @@ class VotableField:
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, str]) -> "VotableField":
-        """Make a column of a FIELD element's attributes."""
+        """Make a column from a FIELD element's attributes."""
         name = attributes.get("name") or attributes.get("ID") or ""
         return cls(
             name,
@@ -59,7 +59,7 @@ class VotableField:
         )
 
     def set_null(self, text: str) -> None:
-        """Take a whole number that stands for what is missing."""
+        """Set the whole number that means a missing value."""
         try:
             null = int(text, 0)
         except ValueError:
@@ -73,7 +73,7 @@ class VotableField:
 
     @property
     def size(self) -> int:
-        """Bytes in a row, of an array of any length those of its length alone."""
+        """Bytes in a row; for an array of any length, those of its length alone."""
         if self.variable:
             return 4
         return (self.count + 7) // 8 if self.datatype == "bit" else self.count * self.item
@@ -96,7 +96,7 @@ class VotableField:
 
 
 def _count(name: str, arraysize: str) -> int:
-    """Return how many elements an array size, such as ``186`` or ``2x93``, stands for."""
+    """Return the number of elements of an array size such as ``186`` or ``2x93``."""
     total = 1
     for part in filter(None, arraysize.split("x")):
         if not part.strip().isdecimal():
@@ -108,7 +108,7 @@ def _count(name: str, arraysize: str) -> int:
 
 
 class RowReader:
-    """Turns a stream of bytes into blocks.
+    """Makes blocks from a stream of bytes.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class RowReader:
         self._rest = b""
 
     def _arranged(self) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the sizes of the parts that arrays of any length end, and each field's part and place in it."""
+        """Return the sizes of a row's parts, each ended by an array of any length, and each field's part and place."""
         segments: list[int] = []
         places: list[tuple[int, int]] = []
         at = self._flags
@@ -140,7 +140,7 @@ class RowReader:
         return [*segments, at], places
 
     def feed(self, content: bytes) -> Iterator[Block]:
-        """Take in more bytes, and yield what rows they complete."""
+        """Add bytes, and yield the rows that they complete."""
         self._rest += content
         while True:
             starts, lengths, used = self._find(self._rest)
@@ -152,7 +152,7 @@ class RowReader:
             self._rest = self._rest[used:]
 
     def finish(self) -> Iterator[Block]:
-        """Say that all bytes are there."""
+        """Yield the last rows, after all bytes were added."""
         if self._rest:
             raise MalformedBodyError("the VOTable is damaged: its last row is not complete")
         return iter(())

@@ -1,4 +1,4 @@
-"""What columns of Arrow may be: memory in proportion to what is sent. Imports its neighbours."""
+"""Limits on Arrow columns, so that memory stays in proportion to the input. Imports its neighbours."""
 
 import numpy as np
 import pyarrow
@@ -10,14 +10,14 @@ from gaia_redshift.tables.samples import is_text
 from gaia_redshift.tables.table import MOST_COLUMNS
 
 FREE_BYTES, RATIO = 64 << 20, 20
-"""What is packed may unpack to so much, and to so many times its size: spectra compress two- to tenfold."""
+"""Compressed data may unpack to so much, and to so many times its size: spectra compress two- to tenfold."""
 _FREE_TEXT = 8 << 20
-"""The same for the text of one block, in which a cell may name what others name too."""
+"""The same for the text of one block, in which many cells may name one text."""
 _LONGEST_LIST, _DEEPEST = 1 << 16, 8
 
 
 def check_columns(schema: pyarrow.Schema) -> None:
-    """Refuse too many columns, or one of a type whose values may be far more than is sent."""
+    """Refuse too many columns, or a type whose values may take far more memory than the input."""
     if len(schema) > MOST_COLUMNS:
         raise InvalidTableError(f"the table has {len(schema)} columns: at most {MOST_COLUMNS} are read")
     for field in schema:
@@ -41,7 +41,7 @@ def _is_bounded(kind: pyarrow.DataType, depth: int = 0) -> bool:
 
 
 def check_text(name: str, column: pyarrow.Array) -> None:
-    """Refuse cells that say the same long text again and again; raises pyarrow.ArrowInvalid."""
+    """Refuse cells that repeat a long text; raises pyarrow.ArrowInvalid."""
     if types.is_dictionary(column.type):
         known = column.dictionary
         if not (is_text(known.type) or types.is_binary(known.type) or types.is_large_binary(known.type)):

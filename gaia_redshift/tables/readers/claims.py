@@ -1,7 +1,7 @@
-"""What an Arrow stream says of its batches, read without unpacking one. Imports pyarrow alone.
+"""The sizes that an Arrow stream gives for its batches, read without unpacking them. Imports pyarrow alone.
 
-Only metadata of version 5 are read, which Arrow has written since 2020: in older ones a message may ask for
-decompression where its batch does not say so (``ARROW:experimental_compression``), and 62 kB became 4.5 GB.
+Only metadata of version 5 are read, which Arrow has written since 2020: in older versions a message may be compressed
+without its batch saying so (``ARROW:experimental_compression``), and 62 kB became 4.5 GB.
 """
 
 import struct
@@ -18,7 +18,7 @@ _KINDS = {1: "schema", 2: "dictionary", 3: "record batch"}
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one message says of itself.
+    """The sizes that one message gives.
 
     Attributes
     ----------
@@ -37,12 +37,12 @@ class Claim:
 
 
 def claims(file: IO[bytes]) -> Iterator[Claim]:
-    """Yield the claim of each message of a stream; afterwards the file is behind the stream's end.
+    """Yield the claim of each message of a stream; afterwards the file is at the stream's end.
 
     Parameters
     ----------
     file : binary file that can seek
-        At the start of the stream; of an Arrow file (Feather) that is behind its first eight bytes.
+        At the start of the stream; in an Arrow file (Feather) that is after its first eight bytes.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def claims(file: IO[bytes]) -> Iterator[Claim]:
 
 
 def _batch(file: IO[bytes], metadata: bytes, header: int, kind: str, body: int) -> Claim:
-    """Return what a record batch says of itself (Arrow's Message.fbs)."""
+    """Return the claim of a record batch (Arrow's Message.fbs)."""
     start = file.tell()
     length = _member(metadata, header, 0)
     rows = _unpack("<q", metadata, length) if length else 0
@@ -108,12 +108,12 @@ def _unpack(form: str, text: Any, position: int) -> int:
 
 
 def _follow(text: bytes, position: int) -> int:
-    """Return where a flatbuffer's reference leads."""
+    """Return the position that a flatbuffer's reference points to."""
     return position + _unpack("<I", text, position)
 
 
 def _member(text: bytes, table: int, number: int) -> int:
-    """Return where a flatbuffer table keeps a member, 0 where it has none."""
+    """Return the position of a flatbuffer table's member, 0 if it is missing."""
     slots = table - _unpack("<i", text, table)
     slot = 4 + 2 * number
     offset = _unpack("<H", text, slots + slot) if slot < _unpack("<H", text, slots) else 0

@@ -1,4 +1,4 @@
-"""CSV and its kin, a block of rows at a time. Imports its neighbours."""
+"""Delimited text, a block of rows at a time. Imports its neighbours."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
@@ -16,7 +16,7 @@ from gaia_redshift.tables.table import BLOCK_ROWS, Block
 
 BLOCK_BYTES = 2 << 20
 _MOST_RAGGED = 100_000
-"""Rows with a wrong number of cells that are answered one by one, if they are most rows of a table."""
+"""So many rows with a wrong number of cells are reported one by one even if most rows are such."""
 
 
 class CsvTable:
@@ -26,11 +26,11 @@ class CsvTable:
     ----------
     file : binary file that can seek
     block_bytes : int
-        About how much is read at a time.
+        Approximate size of the parts that are read.
     head : Head, optional
         If it was read already.
     fields : sequence of pyarrow.Field, optional
-        What is known of the columns otherwise than by reading them.
+        The columns, if they are known from elsewhere.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class CsvTable:
 
     @property
     def schema(self) -> pyarrow.Schema:
-        """All columns: text, but for those whose types are known."""
+        """All columns; those of unknown type are text."""
         return pyarrow.schema(self._fields)
 
     def settle(self, columns: Sequence[int]) -> None:
@@ -99,6 +99,6 @@ def _no_table(rows: int, ragged: int, width: int, example: Detail) -> InvalidTab
 
 
 def open_csv(file: IO[bytes]) -> CsvTable | ArchiveText:
-    """Open a file of delimited text, one of the archive's by the reader that passes over its correlations."""
+    """Open a file of delimited text; the archive's files by the reader that skips their correlations."""
     head = read_head(file)
     return ArchiveText(file, head) if is_archive(head.names, head.delimiter) else CsvTable(file, head=head)

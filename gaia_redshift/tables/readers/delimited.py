@@ -1,8 +1,8 @@
-"""Columns out of rows of delimited text whose cells are counted. Imports its neighbours.
+"""Columns from rows of delimited text whose cells were counted. Imports its neighbours.
 
-Arrow splits the rows with the right number of cells and reads their numbers. What Arrow takes for no number is read
-once more as text (`text.numbers`), which knows other ways to write one. All rows of a block go the same way, so a bad
-one costs no more than a good one.
+Arrow splits the rows with the right number of cells and reads their numbers. A column with cells that Arrow cannot read
+as numbers is read again by `text.numbers`, which knows other notations. All rows of a block are read the same way, so a
+bad row takes no longer than a good one.
 """
 
 import io
@@ -30,7 +30,7 @@ class Delimited:
     names : sequence of str
     delimiter : bytes
     quoting : bool
-        Whether a quote has a meaning.
+        Whether quotes enclose cells.
     """
 
     def __init__(self, names: Sequence[str], delimiter: bytes, *, quoting: bool = True) -> None:
@@ -39,7 +39,7 @@ class Delimited:
         self._arrays = False
 
     def without_comments(self, rows: Rows) -> Rows:
-        """Leave out rows that start with ``#`` and have not the cells of a row."""
+        """Leave out rows that start with ``#`` and have another number of cells."""
         codes = np.frombuffer(rows.text, np.uint8)
         kept = (rows.cells == len(self._names)) | (codes[rows.starts] != ord("#"))
         if kept.all():
@@ -49,7 +49,7 @@ class Delimited:
     def block(
         self, rows: Rows, columns: Sequence[int], numbers: Sequence[int], fields: Sequence[pyarrow.Field]
     ) -> Block:
-        """Read some columns; those of `numbers` as they are needed, the others in the types of their fields."""
+        """Read some columns; those of `numbers` as numbers, the others in the types of their fields."""
         width = len(self._names)
         good = rows.cells == width
         read = self._cells(rows.only(good), rows.quoted, int(good.sum()), columns, numbers)
@@ -71,7 +71,7 @@ class Delimited:
     def _cells(
         self, content: bytes, quoted: bool, count: int, columns: Sequence[int], numbers: Sequence[int]
     ) -> list[pyarrow.Array]:
-        """Read the columns of rows that all have the right number of cells, numbers as such if all are."""
+        """Read the columns of rows with the right number of cells; as numbers those that are all numbers."""
         chosen = set(columns)
         typed = [] if self._arrays else [position for position in numbers if position in chosen]
         if not count:
@@ -90,7 +90,7 @@ class Delimited:
         try:
             found = self._checked(self._parse(content, quoted, columns, (), "."), columns, count)
         except pyarrow.ArrowInvalid as error:
-            raise MalformedBodyError(f"the rows cannot be parted into cells: {str(error)[:120]}") from error
+            raise MalformedBodyError(f"the rows cannot be split into cells: {str(error)[:120]}") from error
         if typed and _holds_arrays(found[columns.index(typed[0])]):
             self._arrays = True
         return found
@@ -131,11 +131,11 @@ def _holds_arrays(column: pyarrow.Array) -> bool:
 
 
 _MOST_LINES = 100
-"""So many lines of text are named in a block; the others are rows of the wrong length."""
+"""So many lines of text in a block are reported as such, the others as rows of the wrong length."""
 
 
 def _lines_of_text(rows: Rows, wrong: NDArray[np.int64], width: int) -> dict[int, Problem]:
-    """Return the rows that are a line of words, such as a footer, and no part of the table."""
+    """Return the problems of rows that are a line of words, such as a footer."""
     codes = np.frombuffer(rows.text, np.uint8)
     first = codes[rows.starts[wrong]]
     words = (rows.cells[wrong] <= min(_FEW_CELLS, width // 2)) & ~np.isin(first, np.frombuffer(_NUMERIC, np.uint8))
@@ -143,14 +143,14 @@ def _lines_of_text(rows: Rows, wrong: NDArray[np.int64], width: int) -> dict[int
     for row in wrong[words][:_MOST_LINES].tolist():
         line = rows.row(row)[:60].decode("utf-8", "replace").strip().strip('"')
         if line:
-            why = f"the row is {line!r}, a footer or another line of text, and no row of the table: take it out"
+            why = f"the row is {line!r}, a footer or another line of text, not a row of the table: remove it"
             found[row] = Problem("ragged_row", why)
     return found
 
 
 _FEW_CELLS = 5
 _NUMERIC = b"0123456789+-.,;\t "
-"""What a row of numbers may begin with."""
+"""First characters of a row of numbers."""
 
 
 @lru_cache(maxsize=4096)

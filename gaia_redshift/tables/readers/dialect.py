@@ -1,4 +1,4 @@
-"""How a file of delimited text is written: what stands before its rows, what parts its cells. Imports `errors`."""
+"""The dialect of a file of delimited text: its comments, header and separator. Imports `errors`."""
 
 import re
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ HEAD_BYTES = 1 << 20
 """Longest header line, and most bytes of comments before it."""
 
 _BEGIN_BYTES = 1 << 16
-"""What a head keeps of its file, for messages."""
+"""How much a head keeps of its file, for messages."""
 _ENCODINGS = {
     b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
     b"+/v": "UTF-7",
 }  # fmt: skip
 _SEPARATOR = re.compile(rb'"?sep=(.|\\t)"?[ ,;\t]*(?:\r\n|\n|\r)', re.IGNORECASE)
-"""Excel's first line, which says what parts the cells."""
+"""Excel's first line, which gives the separator."""
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _FLUX = re.compile(r"\s*(flux|bp|rp)_?\d{1,4}\s*", re.IGNORECASE)
 _WHOLE = re.compile(r"\s*[-+]?\d+([eEdD][-+]?\d+)?\s*")
@@ -28,7 +28,7 @@ _WHOLE = re.compile(r"\s*[-+]?\d+([eEdD][-+]?\d+)?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What was read of a file to know how it is written.
+    """What was read of a file to find its dialect.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Head:
 
 
 def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
-    """Read what stands before the rows.
+    """Read everything before the rows.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
 
 
 def _rows_below(names: list[str], delimiter: bytes, rows: Rows, text: bytes) -> tuple[list[str], int]:
-    """Return the columns' names, and where the rows below the header begin."""
+    """Return the columns' names, and the position where the rows below the header begin."""
     skipped = _units_and_rules(rows, delimiter)
     following = rows.part(1 + skipped, 3 + skipped)
     if not len(following):  # or the first row is longer than any: found later
@@ -111,7 +111,7 @@ def _rows_below(names: list[str], delimiter: bytes, rows: Rows, text: bytes) -> 
 
 
 def _aligned(names: Sequence[str]) -> InvalidTableError:
-    """Return the refusal of cells with runs of blanks between them, as people like to look at."""
+    """Return the error of cells aligned by runs of blanks."""
     return InvalidTableError(
         "the cells are aligned by runs of blanks, which are not read: save the table with commas between cells (in "
         "pandas, to_csv; in astropy, Table.read(FILE, format='ascii').write('spectra.ecsv'))",
@@ -131,7 +131,7 @@ def _skip_comments(text: bytes) -> tuple[int, list[str]]:
             comments.append(_decoded(line[1:]).strip("\r\n"))
         place += len(line)
     if place > HEAD_BYTES:
-        raise MalformedBodyError(f"the file is not CSV: more than {HEAD_BYTES} bytes stand before its header")
+        raise MalformedBodyError(f"the file is not CSV: more than {HEAD_BYTES} bytes come before its header")
     return place, comments
 
 
@@ -174,7 +174,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _no_text(text: bytes, place: int) -> str:
-    """Return what bytes are that are no UTF-8: text of western Europe's older encoding, or no text."""
+    """Return what bytes are that are not UTF-8: Latin-1 text, or not text."""
     around = text[max(0, place - 200) : place + 200]
     if all((byte >= 32 and byte != 127) or byte in b"\t\r\n" for byte in around):
         return (
@@ -194,7 +194,7 @@ _END = re.compile(rb"\r\n|\r|\n")
 
 
 def _delimiter(line: str) -> bytes:
-    """Return what parts the cells of a first line."""
+    """Return the separator of the cells of a first line."""
     bare = _QUOTED.sub("", line.strip("\r\n"))
     counts = {mark: bare.count(mark) for mark in "\t;,| "}
     if counts["\t"] or (counts[";"] and all(COMMA_NUMBER.fullmatch(part.strip()) for part in bare.split(";")[1:])):
@@ -208,7 +208,7 @@ def _delimiter(line: str) -> bytes:
 
 
 def _is_header(names: Sequence[str]) -> bool:
-    """Say whether the first row names columns; one of numbers does only if they count from zero."""
+    """Return whether the first row names columns; a row of numbers does only if they count from zero."""
     if not all(map(is_number, names)):
         return True
     counted = [name.strip() for name in names if name.strip()]
@@ -216,12 +216,12 @@ def _is_header(names: Sequence[str]) -> bool:
 
 
 def _names_fluxes(commented: Sequence[str], row: Sequence[str]) -> bool:
-    """Say whether a comment names columns of fluxes, and the row below it does not."""
+    """Return whether a comment names columns of fluxes and the row below it does not."""
     return any(map(_FLUX.fullmatch, commented)) and not any(map(_FLUX.fullmatch, row))
 
 
 def _units_and_rules(rows: Rows, delimiter: bytes) -> int:
-    """Return how many rows below the header are VizieR's: perhaps units, and a rule of dashes."""
+    """Return how many rows below the header are VizieR's units and rule of dashes."""
     for number in range(1, min(3, len(rows))):
         if b"----" not in rows.row(number):
             continue
@@ -232,7 +232,7 @@ def _units_and_rules(rows: Rows, delimiter: bytes) -> int:
 
 
 def _refuse_split_numbers(names: Sequence[str], delimiter: bytes, rows: Rows) -> None:
-    """Refuse rows whose numbers have a comma for the point where commas part the cells: each takes two cells.
+    """Refuse rows with decimal commas where commas also separate the cells: each number takes two cells.
 
     Raises
     ------
@@ -249,6 +249,6 @@ def _refuse_split_numbers(names: Sequence[str], delimiter: bytes, rows: Rows) ->
             return
     raise InvalidTableError(
         f"the header has {len(names)} cells and the first row {int(rows.cells[0])}: its numbers have a comma for the "
-        "point, and commas part the cells too; save it with semicolons between cells, or with decimal points",
+        "point, and commas separate the cells too; save it with semicolons between cells, or with decimal points",
         [Detail("row 0", f"{int(rows.cells[0])} cells for {len(names)} columns")],
     )

@@ -1,6 +1,6 @@
 """ECSV: CSV below a YAML header that gives each column its type, unit and description. Imports its neighbours.
 
-Astropy's format (APE 6). The header is YAML, read without any of its objects; the rows are read as CSV.
+Astropy's format (APE 6). The header is YAML, read as plain values; the rows are read as CSV.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _TYPES |= {f"{sign}int{bits}": getattr(pyarrow, f"{sign}int{bits}")() for sign i
 
 
 def open_ecsv(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> CsvTable | ArchiveText:
-    """Open an ECSV file; one whose header names no columns is read as the CSV that it is.
+    """Open an ECSV file; one whose header names no columns is read as CSV.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Binary tables of FITS files, some thousand rows at a time. Imports its neighbours; astropy parses the headers.
 
-FITS Standard 4.0, section 7.3. What a header claims is compared with the size of the file before anything is read.
+FITS Standard 4.0, section 7.3. The sizes in a header are compared with the size of the file before data are read.
 """
 
 import re
@@ -58,7 +58,7 @@ def _first_table(file: IO[bytes], size: int) -> PlainTable:
 
 
 def _header(file: IO[bytes], place: int) -> tuple[Header, int]:
-    """Return the header that starts at a place, and where its data start."""
+    """Return the header that starts at a place, and the place where its data start."""
     from astropy.io import fits
 
     file.seek(place)
@@ -80,7 +80,7 @@ def _whole(header: Header, key: str, default: int | None = None) -> int:
     """Return a whole number that is not negative."""
     try:
         value = header.get(key, default)
-    except Exception as error:  # whatever astropy finds wrong with the card
+    except Exception as error:  # astropy raises many kinds for a damaged card
         raise MalformedBodyError(f"the FITS file is damaged: {key} cannot be read") from error
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise MalformedBodyError(f"the FITS file is damaged: {key} is {str(value)[:40]!r}")
@@ -88,7 +88,7 @@ def _whole(header: Header, key: str, default: int | None = None) -> int:
 
 
 def _claimed(header: Header) -> int:
-    """Return how many bytes of data a header says that it has."""
+    """Return the number of bytes of data that a header claims."""
     axes = [_whole(header, f"NAXIS{axis}") for axis in range(1, min(_whole(header, "NAXIS", 0), 999) + 1)]
     if not axes:
         return 0
@@ -165,8 +165,8 @@ class _Rows:
         if not one.variable:
             return typed(values, one) if one.repeat else pyarrow.nulls(len(values), one.kind)
         counts, offsets = values[:, 0].astype(np.int64), values[:, 1].astype(np.int64)
-        if (counts > self._size).any() or (offsets > self._size).any():  # what is more would overflow below
-            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points behind its end")
+        if (counts > self._size).any() or (offsets > self._size).any():  # larger values would overflow below
+            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points beyond its end")
         kind = np.dtype(CODES[one.variable])
         if one.variable in COMPLEX:
             counts = counts * 2
@@ -175,7 +175,7 @@ class _Rows:
         sizes = counts * kind.itemsize
         ends = self._heap + offsets + sizes
         if (counts < 0).any() or (offsets < 0).any() or (ends > self._size).any():
-            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points behind its end")
+            raise MalformedBodyError(f"the FITS file is damaged: column {one.name} points beyond its end")
         if sizes.sum() > _MOST_IN_BLOCK:
             raise MalformedBodyError(f"column {one.name} holds {int(counts.max())} numbers a row: too many to read")
         flat = self._gather(offsets, sizes)
@@ -191,7 +191,7 @@ class _Rows:
         )
 
     def _gather(self, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the bytes of the arrays of some rows, one behind the other."""
+        """Return the bytes of the arrays of some rows, one after the other."""
         filled = sizes > 0
         if not filled.any():
             return np.empty(0, np.uint8)

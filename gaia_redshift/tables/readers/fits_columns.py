@@ -1,4 +1,4 @@
-"""Columns of FITS: what a header says of each, and its values as Arrow's. Imports its neighbours.
+"""FITS columns: their description in the header, and their values in Arrow. Imports its neighbours.
 
 FITS Standard 4.0, section 7.3.
 """
@@ -26,13 +26,13 @@ _FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])(?:([LXBIJKAEDCM])?\(?(\d*)\)?)?")
 
 @dataclass(frozen=True, slots=True)
 class FitsColumn:
-    """One column, as its header describes it."""
+    """One column, as the header describes it."""
 
     name: str
     code: str
     repeat: int
     variable: str
-    """Type of the elements of an array of any length, else empty."""
+    """Type of the elements of an array of any length; else empty."""
     null: int | None
     scale: float
     zero: float
@@ -40,7 +40,7 @@ class FitsColumn:
 
     @property
     def dtype(self) -> tuple[object, ...]:
-        """NumPy's type and shape of what a row holds of it."""
+        """NumPy's type and shape of the column's part of a row."""
         if self.variable:
             return (">i4" if self.code == "P" else ">i8", (2,))
         if self.code == "A":
@@ -50,7 +50,7 @@ class FitsColumn:
 
 
 def read_column(header: Header, number: int) -> FitsColumn:
-    """Read what a header says of a column; raises MalformedBodyError where it contradicts itself."""
+    """Read a column's description in the header; raises MalformedBodyError if it is inconsistent."""
     name, form = (str(header.get(f"{key}{number}", "")) for key in ("TTYPE", "TFORM"))
     found = _FORM.match(form.upper())
     if found is None:
@@ -103,7 +103,7 @@ _UNSIGNED: dict[str, dict[float, Any]] = {
 
 
 def typed(values: NDArray[Any], one: FitsColumn) -> pyarrow.Array:
-    """Return values of a column, scaled, what is missing as null: shape (n,) or (n, m)."""
+    """Return values of a column, shape (n,) or (n, m), scaled, with nulls for missing values."""
     code = one.variable or one.code
     if code == "L":
         flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)

@@ -1,4 +1,4 @@
-"""Names for the columns of a table of text that has no header line. Imports its neighbours."""
+"""Names for the columns of a text table without a header line. Imports its neighbours."""
 
 import re
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ COMMA_NUMBER = re.compile(r"[-+]?\d+,\d*([eEdD][-+]?\d+)?")
 
 
 def is_number(cell: str) -> bool:
-    """Say whether a cell holds a number, with a point or a comma, or a word for one that is missing."""
+    """Return whether a cell holds a number, with a point or a comma, or a word for a missing one."""
     text = cell.strip()
     return bool(NUMBER.match(text) or COMMA_NUMBER.fullmatch(text)) or text in MISSING
 
 
 def made_up_names(row: Sequence[str], delimiter: bytes, rows: Rows, comments: Sequence[str]) -> list[str]:
-    """Return names for columns without any: those of a comment, as NumPy writes them, or by their number."""
+    """Return names for columns without any: from a comment, as NumPy writes them, or by the number of columns."""
     count = len(row)
     if count > 3 and not row[0].strip() and not row[-1].strip():  # bars around each row
         return ["", *made_up_names(row[1:-1], delimiter, rows, comments), ""]
@@ -42,7 +42,7 @@ def made_up_names(row: Sequence[str], delimiter: bytes, rows: Rows, comments: Se
 
 
 def named_by_comment(count: int, comments: Sequence[str]) -> list[str]:
-    """Return so many names of columns that stand in a comment; empty where none has them."""
+    """Return the names of so many columns from a comment; empty if no comment has them."""
     for comment in reversed(comments):
         for mark in (",", ";", "\t", None):
             names = [name.strip() for name in comment.split(mark)]
@@ -52,7 +52,7 @@ def named_by_comment(count: int, comments: Sequence[str]) -> list[str]:
 
 
 def _why(row: Sequence[str], delimiter: bytes, rows: int) -> str:
-    """Return the likeliest reason for another number of columns, as further sentences."""
+    """Return the likeliest reason for the number of columns, as further sentences."""
     count = len(row)
     if delimiter == b"," and any(count in (2 * length, 2 * length + 1) for length in DR3.lengths["flux"]):
         return ". They are twice as many: do its numbers have commas for the point? Save it with decimal points"

@@ -1,7 +1,7 @@
-"""JSON lines: an object a row, read by orjson. Imports its neighbours.
+"""JSON lines: one object per row, read by orjson. Imports its neighbours.
 
-The columns are the names of the first rows, in their order; what a row lacks is null, what a line holds that is no
-object is a problem of its row.
+The columns are the names in the first rows, in their order. A missing value is null; a line that is not an object is a
+problem of its row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from gaia_redshift.spectra import Problem
 from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block
 
 HOW_TO_WRITE = (
-    "write an object for each source in a line of its own (in pandas, to_json(FILE, orient='records', lines=True); of "
+    "write an object for each source on its own line (in pandas, to_json(FILE, orient='records', lines=True); of "
     "a list, jq -c '.[]' FILE), or send it to POST /predict if it is a body of it"
 )
 _LINE_BYTES = 1 << 20
 _LINE_VALUES, _BLOCK_VALUES = 100_000, 400_000
 """Most values in a line, and about how many in a block: as objects they take up to 100 bytes each."""
 _MOST_BROKEN = 100_000
-"""Lines that are no objects and are answered one by one, if they are most lines of a table."""
+"""So many lines that are not objects are reported one by one even if most lines are such."""
 _FIRST_ROWS = 256
 
 
@@ -38,7 +38,7 @@ class JsonTable:
     InvalidTableError
         If there are no rows.
     MalformedBodyError
-        If the first line is no JSON object.
+        If the first line is not a JSON object.
     """
 
     format = "jsonl"
@@ -52,7 +52,7 @@ class JsonTable:
             raise InvalidTableError("the table has no rows")
         names = list(dict.fromkeys(name for row in rows for name in row))
         if not names:
-            raise MalformedBodyError(f"the file is not JSON lines, its first line is no object: {HOW_TO_WRITE}")
+            raise MalformedBodyError(f"the file is not JSON lines, its first line is not an object: {HOW_TO_WRITE}")
         if len(rows) == 1 and (all(isinstance(one, dict) for one in rows[0].values()) or "data" in rows[0]):
             raise MalformedBodyError(f"the file is not JSON lines, it is one object for all rows: {HOW_TO_WRITE}")
         if len(names) > MOST_COLUMNS:
@@ -66,7 +66,7 @@ class JsonTable:
         return pyarrow.schema(self._fields)
 
     def settle(self, columns: Sequence[int]) -> None:
-        """Find the types that hold the columns in all rows: numbers may turn out to have points, or to be text."""
+        """Find the types that hold the columns in all rows: later rows may have decimals or text."""
         for block in self.blocks(columns):
             for position, column in zip(columns, block.columns.columns, strict=True):
                 self._fields[position] = self._fields[position].with_type(
@@ -99,7 +99,7 @@ class JsonTable:
             inside = text.count(b",") + text.count(b"[") + text.count(b"{")
             if inside > _LINE_VALUES:
                 raise MalformedBodyError(
-                    f"a line holds more than {_LINE_VALUES} values: it is no spectrum; {HOW_TO_WRITE}"
+                    f"a line holds more than {_LINE_VALUES} values: it is not a spectrum; {HOW_TO_WRITE}"
                 )
             try:
                 row = orjson.loads(text)
@@ -107,13 +107,13 @@ class JsonTable:
                 row = None
                 problems[len(rows)] = Problem("not_a_number", f"the line is not JSON: {error}")
             if not isinstance(row, dict):
-                problems.setdefault(len(rows), Problem("not_a_number", "the line is no JSON object"))
+                problems.setdefault(len(rows), Problem("not_a_number", "the line is not a JSON object"))
                 row = {}
                 broken += 1
             rows.append(row)
             values, count = values + inside, count + 1
             if broken > _MOST_BROKEN and 2 * broken > count:
-                raise MalformedBodyError(f"{broken} of the first {count} lines are no JSON objects: {HOW_TO_WRITE}")
+                raise MalformedBodyError(f"{broken} of the first {count} lines are not JSON objects: {HOW_TO_WRITE}")
             if len(rows) == most or values > _BLOCK_VALUES:
                 yield rows, problems
                 rows, problems, values = [], {}, 0
@@ -122,14 +122,14 @@ class JsonTable:
 
 
 def _column(values: list[object], kind: pyarrow.DataType | None) -> pyarrow.Array:
-    """Return values as a column of this type if they fit it, else of a type that they fit, text if need be."""
+    """Return values as a column of this type if they fit it, else of a wider type, at last text."""
     try:
         made = pyarrow.array(values)
         if kind is None or made.type == kind:
             if not pyarrow.types.is_nested(made.type) or pyarrow.types.is_list(made.type):
                 return made
         elif _may_become(made.type, kind):
-            # Arrow makes 0 of 0.5 where it is asked for whole numbers, so the types are compared first.
+            # Arrow truncates 0.5 to 0 where whole numbers are wanted, so the types are compared first.
             return made.cast(kind, safe=not pyarrow.types.is_floating(kind))
         elif not pyarrow.types.is_string(kind):
             return made
@@ -140,7 +140,7 @@ def _column(values: list[object], kind: pyarrow.DataType | None) -> pyarrow.Arra
 
 
 def _may_become(found: pyarrow.DataType, kind: pyarrow.DataType) -> bool:
-    """Say whether values of one type are such of another, whatever they are."""
+    """Return whether all values of one type fit another."""
     types = pyarrow.types
     if types.is_list(found) and types.is_list(kind):
         return _may_become(found.value_type, kind.value_type) or found == kind

@@ -1,8 +1,8 @@
 """Where the rows and cells of delimited text are, a block at a time. Imports `errors` of the project.
 
-A few passes of NumPy over the bytes, whatever the rows are like: two million rows of one digit cost what two thousand
-spectra do. Line ends are LF, CR or both, mixed or not. A quote opens a cell only at its start, as RFC 4180 and Python's
-`csv` have it; what it encloses may hold line ends and delimiters.
+NumPy finds them in a few passes over the bytes, so the time depends on the bytes, not on the number of rows. Line ends
+are LF, CR or both, mixed or not. A quote opens a cell only at its start, as in RFC 4180 and Python's `csv`; quoted text
+may hold line ends and delimiters.
 """
 
 import re
@@ -19,7 +19,7 @@ from gaia_redshift.errors import MalformedBodyError
 ROW_BYTES = 1 << 20
 CELL_BYTES = 131_072
 _MOST_MARKS = 1 << 18
-"""Line ends, delimiters and quotes that are looked at together: each takes some 60 bytes."""
+"""Line ends, delimiters and quotes that are handled at once: each takes some 60 bytes."""
 _LF, _CR, _QUOTE = 10, 13, 34
 
 Places = NDArray[np.int64]
@@ -27,7 +27,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one block, those that are blank left out.
+    """Rows of one block, without blank ones.
 
     Attributes
     ----------
@@ -77,15 +77,15 @@ def blocks(file: IO[bytes], rest: bytes, delimiter: bytes, block_bytes: int) -> 
     ----------
     file : binary file
     rest : bytes
-        What of it was read already; starts a row.
+        What was read already; the start of a row.
     delimiter : bytes
     block_bytes : int
-        About how much is read at a time.
+        Approximate size of the parts that are read.
 
     Raises
     ------
     MalformedBodyError
-        If a row or a cell is longer than any table's.
+        If a row or a cell is too long.
     """
     for piece in _pieces(file, delimiter, block_bytes):
         rest += piece
@@ -98,7 +98,7 @@ def blocks(file: IO[bytes], rest: bytes, delimiter: bytes, block_bytes: int) -> 
 
 
 def _pieces(file: IO[bytes], delimiter: bytes, block_bytes: int) -> Iterator[bytes]:
-    """Read a file piece by piece, smaller ones where there is much to find in them; the last is empty."""
+    """Read a file in pieces, smaller ones where they have many cells; the last is empty."""
     while piece := file.read(block_bytes):
         marks = sum(piece.count(mark) for mark in (b"\n", b"\r", b'"', delimiter))
         step = max(1, len(piece) * _MOST_MARKS // max(marks, _MOST_MARKS))
@@ -116,9 +116,9 @@ def split(text: bytes, delimiter: bytes, *, last: bool, quoting: bool = True) ->
     delimiter : bytes
         One byte.
     last : bool
-        Whether the text ends the file: then what follows the last line end is a row too.
+        Whether the text ends the file: then the text after the last line end is a row too.
     quoting : bool
-        Whether a quote has a meaning.
+        Whether quotes enclose cells.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def split(text: bytes, delimiter: bytes, *, last: bool, quoting: bool = True) ->
     breaks = np.flatnonzero(codes == _LF)
     if b"\r" in text:
         returns = np.flatnonzero(codes == _CR)
-        # A CR before an LF is part of its line end; a last CR may be.
+        # A CR before an LF is part of its line end; so may be a CR at the end of the text.
         followed = np.append(codes, _LF if not last else 0)[returns + 1] == _LF
         breaks = np.union1d(breaks, returns[~followed])
     if len(spans):
@@ -173,7 +173,7 @@ def _spans(text: bytes, codes: NDArray[np.uint8], quotes: Places, delimiter: byt
     edge = np.isin(before, (delimiter[0], _LF, _CR)) | (opening == 0)
     doubled = np.zeros(len(opening), np.bool_)
     doubled[1:] = opening[1:] == closing[: len(opening) - 1] + 1
-    if (edge | doubled).all():  # every quote opens, closes or is doubled: that is how most programs write
+    if (edge | doubled).all():  # every quote opens, closes or is doubled, as most programs write them
         return quotes
     found = [place for match in _quoted(delimiter).finditer(text) for place in (match.start(), match.end() - 1)]
     spans = np.array(found, np.int64)
@@ -190,5 +190,5 @@ def _is_open(text: bytes, spans: Places) -> bool:
 
 @cache
 def _quoted(delimiter: bytes) -> re.Pattern[bytes]:
-    # Possessive: a cell of a million doubled quotes must not be tried again and again.
+    # Possessive: no backtracking over a cell of a million doubled quotes.
     return re.compile(rb"(?<![^\r\n" + re.escape(delimiter) + rb'])"(?:[^"]++|"")*+(?:"|\Z)')

@@ -1,6 +1,6 @@
-"""Masks that stand in columns of their own, as astropy writes them: ``flux.mask`` for ``flux``. Imports pyarrow alone.
+"""Masks in columns of their own, as astropy writes them: ``flux.mask`` for ``flux``. Imports pyarrow alone.
 
-The numbers below a mask are of no meaning: a masked value is a missing one.
+The numbers below a mask have no meaning: a masked value is a missing one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _ENDING = ".mask"
 
 
 def masks_of(schema: pyarrow.Schema) -> Mapping[str, str]:
-    """Return the columns that have a mask, and the columns that hold it: of booleans, or of arrays of booleans."""
+    """Return the columns that have a mask, with the columns of booleans or arrays of booleans that hold it."""
     return {
         name.removesuffix(_ENDING): name
         for name, kind in zip(schema.names, schema.types, strict=True)
@@ -22,7 +22,7 @@ def masks_of(schema: pyarrow.Schema) -> Mapping[str, str]:
 
 
 def masked(batch: pyarrow.RecordBatch, names: Sequence[str], masks: Mapping[str, str]) -> pyarrow.RecordBatch:
-    """Return columns of a batch in the order of their names, null where their masks are true."""
+    """Return columns of a batch in the order of `names`, null where their masks are true."""
     columns = [
         _masked(batch.column(name), batch.column(masks[name])) if name in masks else batch.column(name)
         for name in names
@@ -45,7 +45,7 @@ def _masked(column: pyarrow.Array, mask: pyarrow.Array) -> pyarrow.Array:
         return compute.if_else(mask.fill_null(True), pyarrow.scalar(None, column.type), column)
     lengths = compute.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     if not np.array_equal(lengths, compute.list_value_length(mask).fill_null(0).to_numpy(zero_copy_only=False)):
-        raise pyarrow.ArrowInvalid("a mask has another length than what it masks")
+        raise pyarrow.ArrowInvalid("a mask has another length than its column")
     values = compute.if_else(mask.flatten().fill_null(True), None, column.flatten())
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pyarrow.ListArray.from_arrays(pyarrow.array(offsets), values)

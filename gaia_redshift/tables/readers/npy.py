@@ -20,7 +20,7 @@ from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTab
 from gaia_redshift.tables.unpack import zip_archive
 
 Column: TypeAlias = NDArray[Any]
-"""Of the type that the file says."""
+"""Of the file's type."""
 
 _MOST_UNPACKED = 2 << 30
 """Most bytes that the arrays of an ``.npz`` may take on the disk."""
@@ -32,7 +32,7 @@ _IN_MEMORY_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class _Stored:
-    """An array that stays in its file."""
+    """An array whose rows are read from its file on demand."""
 
     file: IO[bytes]
     start: int
@@ -92,7 +92,7 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.gen
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except Exception as error:  # whatever a damaged header provokes: tokenizer's, parser's, NumPy's
+    except Exception as error:  # a damaged header raises errors of the tokenizer, the parser or NumPy
         raise MalformedBodyError(f"the file is not a NumPy array: {str(error)[:200]}") from error
     if dtype.hasobject:
         raise InvalidTableError(wrong_type("O", "|O"))
@@ -172,14 +172,14 @@ def open_npz(file: IO[bytes]) -> PlainTable:
 
 
 class _Unpacked(tempfile.SpooledTemporaryFile[bytes]):
-    """A temporary file that is closed when nobody reads it any more."""
+    """A temporary file that is closed when its last reference goes."""
 
     def __del__(self) -> None:
         self.close()
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
-    """Return the arrays of an archive of so many bytes, if they are not too many or too large."""
+    """Return the arrays of an archive of so many bytes; raises MalformedBodyError if they are too many or too large."""
     members = archive.infolist()
     most = min(_MOST_UNPACKED, FREE_BYTES + RATIO * size)
     if sum(one.file_size for one in members) > most:

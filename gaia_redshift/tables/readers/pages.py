@@ -1,7 +1,7 @@
-"""What the pages of a Parquet file say of themselves, read before Arrow unpacks one. Imports `thrift`.
+"""The headers of a Parquet file's pages, checked before Arrow unpacks them. Imports `thrift`.
 
-A page of some bytes may unpack to gigabytes (zstd), or say that one row has a billion numbers (run lengths). The
-footer's sizes are only claims: what is allocated is what the header of each page says, so these are read.
+A page of some bytes may unpack to gigabytes (zstd), or claim that one row has a billion numbers (run lengths). Arrow
+allocates the sizes in the headers of the pages, not those in the footer, so the headers are read.
 """
 
 import struct
@@ -14,7 +14,7 @@ import pyarrow
 from gaia_redshift.tables.readers.thrift import I32, I64, LIST, STRUCT, Struct, read_struct, read_varint
 
 MOST_HELD = 384 << 20
-"""Most bytes of the pages that are in memory together: of each column one, and its dictionary."""
+"""Most bytes of the pages that are in memory at once: one of each column, and its dictionary."""
 MOST_NUMBERS = 4096
 """Most numbers in one cell of an array column; the archive's longest array has 1,485."""
 _FREE_NUMBERS = 8_000_000
@@ -66,7 +66,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """What the footer says of a row group: its rows, and of each leaf where its pages are."""
+    """A row group in the footer: its number of rows, and where each leaf's pages are."""
 
     rows: int
     chunks: list[Struct]
@@ -137,7 +137,7 @@ def check_pages(file: IO[bytes], group: RowGroup, among: list[Leaf], names: set[
                 text, text_packed = text + sum(page.unpacked for page in pages), text_packed + packed
                 _check_text(leaf.path, data, known if leaf.depth else 0)
             if leaf.depth and sum(page.values for page in data) > group.rows + _FREE_NUMBERS + 4 * packed:
-                # Arrays that pack as well as this are all alike, or one of them has no end: each is measured.
+                # Arrays that compress so well are equal or very long: their lengths are checked.
                 _check_lengths(file, leaf, chunk, data)
         except (KeyError, IndexError, TypeError, struct.error) as error:
             raise pyarrow.ArrowInvalid(f"a page header of column {leaf.path[:40]} is damaged") from error

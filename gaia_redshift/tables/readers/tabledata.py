@@ -1,4 +1,4 @@
-"""TABLEDATA, the rows of a VOTable as XML text: read as delimited text. Imports its neighbours."""
+"""TABLEDATA, the rows of a VOTable as XML, converted to delimited text and read as such. Imports its neighbours."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from gaia_redshift.tables.table import BLOCK_ROWS, Block
 
 _ROW_BYTES = 16 << 20
 _CELL, _ROW, _LF, _CR = b"\x1f", b"\x1e", b"\x1d", b"\x1c"
-"""Control characters, which XML does not allow: they part cells and rows, and stand for line ends in them."""
+"""Control characters, which XML does not allow: separators of cells and rows, and line ends within cells."""
 
 
 def read_rows(contents: Iterator[bytes], rows: "TextRows") -> Iterator[Block]:
@@ -24,7 +24,7 @@ def read_rows(contents: Iterator[bytes], rows: "TextRows") -> Iterator[Block]:
     Parameters
     ----------
     contents : iterator of bytes
-        What follows the start tag of the rows.
+        The document after the start tag of the rows.
     rows : TextRows
 
     Raises
@@ -56,7 +56,7 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&
 
 
 class TextRows:
-    """Reads rows of TABLEDATA as delimited text; every row begins with a cell of its own, so that none is blank.
+    """Reads rows of TABLEDATA as delimited text; each row gets an additional first cell, so that none is blank.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class TextRows:
 
 
 def _without_nulls(batch: pyarrow.RecordBatch, nulls: Sequence[int | None]) -> pyarrow.RecordBatch:
-    """Let the whole numbers be missing that stand for what is."""
+    """Replace the whole numbers that mean missing values by nulls."""
     made = [
         column
         if null is None or not pyarrow.types.is_integer(column.type)
@@ -117,7 +117,7 @@ def _without_nulls(batch: pyarrow.RecordBatch, nulls: Sequence[int | None]) -> p
 
 
 def _restored(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Put the characters back that XML, and `_TextRows`, write otherwise."""
+    """Restore the characters that XML and `TextRows` escape."""
     import html
 
     made = []

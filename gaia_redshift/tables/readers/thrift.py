@@ -1,13 +1,13 @@
 """Structures in Thrift's compact protocol, as Parquet's footer and page headers are. Imports nothing of the project.
 
-pyarrow's own view of a footer ends the process where its statistics are damaged. A field is found by its number and its
-type, as Parquet's readers find it: another one of the same number does not stand for it.
+Used because pyarrow's view of a footer ends the process if its statistics are damaged. A field is found by its number
+and its type, as in Parquet's readers.
 """
 
 from typing import Any
 
 Struct = dict[tuple[int, int], Any]
-"""Fields by number and type; numbers, structures and lists of structures, what else there is being skipped."""
+"""Fields by number and type: numbers, structures and lists of structures; others are skipped."""
 
 I32, I64, LIST, STRUCT = 5, 6, 9, 12
 _DEEPEST = 16
@@ -21,14 +21,14 @@ def read_struct(text: bytes, position: int = 0, depth: int = 0) -> tuple[Struct,
     -------
     found : dict
     end : int
-        Position behind it.
+        Position after it.
 
     Raises
     ------
     IndexError
         If it is cut short.
     ValueError
-        If it is none.
+        If it is not a structure.
     """
     if depth > _DEEPEST:
         raise ValueError("too deep")
@@ -41,7 +41,7 @@ def read_struct(text: bytes, position: int = 0, depth: int = 0) -> tuple[Struct,
             field += head >> 4
         else:
             field, position = _whole(text, position, 16)
-        if kind not in {1, 2}:  # a truth value stands in the type itself
+        if kind not in {1, 2}:  # a truth value is in the type itself
             value, position = _value(text, position, kind, depth)
             if value is not None:
                 found[field, kind] = value
@@ -88,7 +88,7 @@ def _whole(text: bytes, position: int, bits: int) -> tuple[int, int]:
 
 
 def read_varint(text: bytes, position: int) -> tuple[int, int]:
-    """Read a whole number that is not negative, and where it ends; raises IndexError if it is cut short."""
+    """Return a whole number that is not negative, and the position after it; raises IndexError if it is cut short."""
     value = shift = 0
     while True:
         byte = text[position]

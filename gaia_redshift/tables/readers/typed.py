@@ -1,4 +1,4 @@
-"""NumPy's columns as Arrow's, in native byte order, with what is masked as null. Imports nothing of the project."""
+"""NumPy columns as Arrow columns, in native byte order, with nulls for missing values. Imports nothing of ours."""
 
 import numpy as np
 import pyarrow
@@ -13,7 +13,7 @@ def column(values: NDArray[np.generic], null: int | None = None) -> pyarrow.Arra
     values : ndarray, shape (n,) or (n, k)
         In any byte order; of truth values, numbers or bytes.
     null : int, optional
-        Whole number that stands for what is missing.
+        Whole number that means a missing value.
     """
     flat = np.ascontiguousarray(values).reshape(-1)
     flat = flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""The types of columns that stand as text: whole numbers, numbers, truth values, or text as it is. Imports `text`."""
+"""Types of columns of text: whole numbers, numbers, truth values or text. Imports `text`."""
 
 import re
 
@@ -17,7 +17,7 @@ _BRACKETS = " \t\r\n()[]{}"
 
 
 class Types:
-    """What the columns of a table can be, block after block.
+    """The narrowest types of a table's columns, found block by block.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Types:
         self._seen = [False] * columns
 
     def see(self, batch: pyarrow.RecordBatch) -> None:
-        """Take in more rows, all columns as text."""
+        """Add rows, all columns as text."""
         for index, column in enumerate(batch.columns):
             if not self._possible[index]:
                 continue
@@ -41,7 +41,7 @@ class Types:
 
     @property
     def kinds(self) -> list[pyarrow.DataType]:
-        """The narrowest type that holds all that was seen; text where nothing was, or nothing else does."""
+        """The narrowest type that holds all values so far; text if there are none, or if no other type does."""
         return [
             possible[0] if possible and seen else pyarrow.string()
             for possible, seen in zip(self._possible, self._seen, strict=True)
@@ -49,14 +49,14 @@ class Types:
 
 
 def convert(column: pyarrow.Array, field: pyarrow.Field) -> pyarrow.Array:
-    """Turn a column of text into the type of its field; what is missing becomes null.
+    """Turn a column of text into the type of its field; missing values become null.
 
-    Arrays stay text where they have no numbers to become.
+    Arrays that are not of numbers stay text.
 
     Raises
     ------
     MalformedBodyError
-        If something else than such a value is in it.
+        If a cell holds another value.
     """
     kind = field.type
     if pyarrow.types.is_string(kind):
@@ -79,7 +79,7 @@ def convert(column: pyarrow.Array, field: pyarrow.Field) -> pyarrow.Array:
 
 
 def _cast(text: pyarrow.Array, kind: pyarrow.DataType) -> tuple[pyarrow.Array, NDArray[np.bool_]]:
-    """Cast text to whole numbers or truth values, and say where that cannot be done."""
+    """Cast text to whole numbers or truth values, and return where that failed."""
     if pyarrow.types.is_boolean(kind):
         low = pc.utf8_lower(text)
         yes, no = pc.is_in(low, pyarrow.array(["true", "t", "1"])), pc.is_in(low, pyarrow.array(["false", "f", "0"]))
@@ -118,8 +118,8 @@ def _fits(column: pyarrow.Array, kind: pyarrow.DataType) -> bool:
         )
     if pyarrow.types.is_floating(kind):
         found = numbers(column)
-        # 007 and +5 are names or codes rather than numbers, and would lose what they are.
-        # A whole number that int64 cannot hold would lose its last digits.
+        # 007 and +5 are codes rather than numbers: as numbers they would change.
+        # A whole number that int64 cannot hold would lose digits.
         coded = pc.any(pc.match_substring_regex(column, r"^\s*[-+]?0\d|^\s*\+|^\s*-?\d{16,}\s*$")).as_py()
         return not found.wrong.any() and not coded
     if not pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():

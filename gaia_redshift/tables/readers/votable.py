@@ -1,6 +1,6 @@
-"""VOTable: the header by expat, the rows by NumPy, in all its serialisations but FITS. Imports its neighbours.
+"""VOTable in all serialisations but FITS: the header is read by expat, the rows by NumPy. Imports its neighbours.
 
-IVOA VOTable 1.5. Entities of a document's own are refused: nothing in a table needs one.
+IVOA VOTable 1.5. Documents that declare entities are refused: a table needs none.
 """
 
 import re
@@ -31,7 +31,7 @@ class _Header:
     encoding: str = "utf-8"
     root: str = ""
     failure: str = ""
-    """What a service says that has no table to give."""
+    """The error message of a service, instead of a table."""
 
 
 class _DataFoundError(Exception):
@@ -92,8 +92,8 @@ def _read_header(file: IO[bytes]) -> _Header:
 def _why_no_table(header: _Header) -> str:
     if header.root != "VOTABLE":
         return (
-            f"the document is XML and no VOTable, it begins with <{header.root[:40]}>: download or write the table as "
-            "VOTable, FITS or CSV"
+            f"the document is XML but not a VOTable, it begins with <{header.root[:40]}>: download or write the table "
+            "as VOTable, FITS or CSV"
         )
     if header.said.get("query_status", "").upper() == "ERROR":
         return f"the VOTable holds no table, but an error of the service that wrote it: {header.failure[:300]}"
@@ -101,7 +101,7 @@ def _why_no_table(header: _Header) -> str:
 
 
 class _HeaderParser:
-    """Takes what it needs of a document, and raises _DataFoundError where the rows begin or the table ends."""
+    """Reads the header of a document, and raises _DataFoundError where the rows begin or the table ends."""
 
     def __init__(self) -> None:
         self.header = _Header()
@@ -114,7 +114,7 @@ class _HeaderParser:
         self._parser.XmlDeclHandler = self._declaration
 
     def feed(self, piece: bytes, *, last: bool = False) -> None:
-        """Take in more of the document."""
+        """Parse more of the document."""
         if self._parser.CurrentByteIndex > _HEADER_BYTES:
             raise MalformedBodyError("the document is not a VOTable: no rows in its first 16 MB")
         self._parser.Parse(piece, last)
@@ -170,7 +170,7 @@ class _HeaderParser:
 
 
 def _contents(file: IO[bytes], header: _Header) -> Iterator[bytes]:
-    """Yield what follows the start tag of the rows."""
+    """Yield the document after the start tag of the rows."""
     file.seek(header.start)
     text = file.read(_PIECE_BYTES)
     tag = _TAG.match(text)

@@ -6,7 +6,7 @@ import pyarrow
 
 
 class Writer(Protocol):
-    """Takes rows as they come, all of one schema; `close` completes the file."""
+    """Writes rows of one schema, batch by batch; `close` completes the file."""
 
     def write(self, rows: pyarrow.RecordBatch) -> None:
         """Add rows."""

@@ -1,4 +1,4 @@
-"""Parquet and Arrow out. Imports its neighbours."""
+"""Writing Parquet and Arrow. Imports its neighbours."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -6,6 +6,7 @@ from typing import IO, Any
 import pyarrow
 from pyarrow import parquet
 
+from gaia_redshift.tables.buffers import from_texts
 from gaia_redshift.tables.writers.votable import header_text
 
 _GROUP_ROWS = 1 << 17
@@ -13,10 +14,10 @@ _NUMBERS = {pyarrow.float32(), pyarrow.float64(), pyarrow.int64(), pyarrow.uint6
 
 
 class ParquetWriter:
-    """Writes rows to a Parquet file as they come, a row group for every hundred thousand.
+    """Writes rows to a Parquet file, with a row group for every hundred thousand.
 
-    Units, descriptions and UCDs are in the fields' metadata, and in a VOTable header in the file's, where TOPCAT and
-    astropy look for them (VOParquet 1.0).
+    Units, descriptions and UCDs are in the fields' metadata, and in a VOTable header in the file's metadata, which
+    TOPCAT and astropy read (VOParquet 1.0).
 
     Parameters
     ----------
@@ -39,13 +40,13 @@ class ParquetWriter:
             self._flush()
 
     def note(self, about: Mapping[str, str]) -> None:
-        """Add to the file's metadata what is known only when its rows are."""
+        """Add to the file's metadata what is known only after its rows."""
         self._flush()
         if self._writer is not None:
             self._writer.add_key_value_metadata(dict(about))
 
     def close(self) -> None:
-        """Write what is left, and the file's end."""
+        """Write the remaining rows and the footer."""
         self._flush()
         if self._writer is not None:
             self._writer.close()
@@ -56,7 +57,7 @@ class ParquetWriter:
         table = pyarrow.Table.from_batches(self._batches)
         if self._writer is None:
             schema = _described(table.schema, self._about)
-            # Redshifts and identifiers hardly repeat: a dictionary would take twice the time and a seventh more room.
+            # Redshifts and identifiers hardly repeat: dictionaries would take twice the time and a seventh more space.
             words = [field.name for field in schema if field.type not in _NUMBERS]
             self._writer = parquet.ParquetWriter(
                 self._file, schema, compression="zstd", use_dictionary=words, write_page_checksum=True
@@ -71,7 +72,7 @@ def _with_error_text(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     if "error" not in rows.schema.names or not pyarrow.types.is_string(rows.schema.field("error").type):
         return rows
     place = rows.schema.names.index("error")
-    return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(""))
+    return rows.set_column(place, rows.schema.field(place), rows.column(place).fill_null(from_texts([""])[0]))
 
 
 def _described(schema: pyarrow.Schema, about_: Mapping[str, str]) -> pyarrow.Schema:
@@ -82,12 +83,12 @@ def _described(schema: pyarrow.Schema, about_: Mapping[str, str]) -> pyarrow.Sch
 
 
 def _readable(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """Return the type in which a column goes into Parquet: pyarrow before 26 reads no fixed-size list that is null."""
+    """Return a column's type in Parquet; not fixed-size lists, of which pyarrow before 26 cannot read nulls."""
     return pyarrow.list_(kind.value_field) if pyarrow.types.is_fixed_size_list(kind) else kind
 
 
 class ArrowWriter:
-    """Writes rows to an Arrow stream as they come.
+    """Writes rows to an Arrow stream.
 
     Parameters
     ----------
@@ -108,6 +109,6 @@ class ArrowWriter:
         self._writer.write_batch(rows.replace_schema_metadata(dict(self._about)))
 
     def close(self) -> None:
-        """Write the stream's end."""
+        """Write the end of the stream."""
         if self._writer is not None:
             self._writer.close()

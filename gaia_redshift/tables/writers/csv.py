@@ -1,4 +1,4 @@
-"""CSV out. Imports its neighbours and `text`."""
+"""Writing CSV. Imports its neighbours and `text`."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from gaia_redshift.tables.text import NUMBER
 from gaia_redshift.tables.writers.plain import array_text, decimals, plain
 
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-"""What makes a cell a formula; the last four are full-width forms that some spreadsheets take for the first four."""
+"""First characters of formulas; the last four are full-width forms that some spreadsheets accept too."""
 _SUSPECT = f'(^|[;\\t\\r\\n])[\\s"]*[{_SIGNS}]|^[\\t\\r\\n]'
-# A cell with a tab or a line end is quoted, which protects it in the first column alone: a spreadsheet that takes
-# another separator than the comma sees no cell begin at a later quote.
+# A cell with a tab or a line end is quoted, which protects it in the first column alone: if the separator is not the
+# comma, a later quote does not begin a cell.
 _FORMULA = {
     first: re.compile(f'((?:^|[{parts}])[\\s"]*)([{_SIGNS}][^{parts}]*)')
     for first, parts in ((True, ";"), (False, ";\\t\\r\\n"))
@@ -26,11 +26,10 @@ _STARTS = tuple("\t\r\n")
 
 
 class CsvWriter:
-    """Writes rows to a CSV file as they come, below a header.
+    """Writes rows to a CSV file, below a header.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front, whether its list separator is a comma, a
-    semicolon or a tab; a plain number, negative or not, stays as it is. An array column `pdf` becomes ``pdf_0`` and so
-    on, another array its JSON text.
+    Text that a spreadsheet with a comma, a semicolon or a tab as separator would run as a formula gets an apostrophe in
+    front; numbers are unchanged. The array column `pdf` becomes ``pdf_0`` and so on, any other array JSON text.
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ class CsvWriter:
 
 
 def open_writer(file: IO[bytes], about: Mapping[str, str]) -> CsvWriter:  # noqa: ARG001
-    """Return a writer; CSV has no place for what else is known."""
+    """Return a writer; CSV has no place for `about`."""
     return CsvWriter(file)
 
 
@@ -96,7 +95,7 @@ def quoted(column: pyarrow.Array) -> pyarrow.Array:
 
 
 def _inert(column: pyarrow.Array, *, first: bool) -> pyarrow.Array:
-    """Disarm text that spreadsheets take for a formula (OWASP, CSV injection)."""
+    """Put an apostrophe before text that spreadsheets would run as a formula (OWASP, CSV injection)."""
     suspect = pc.match_substring_regex(column, _SUSPECT)
     suspect = pc.and_kleene(suspect, pc.invert(pc.match_substring_regex(column, NUMBER.pattern)))
     suspect = pc.fill_null(suspect, fill_value=False)
@@ -112,7 +111,7 @@ def _disarm(text: str, formula: re.Pattern[str]) -> str:
 
 
 def _density(column: pyarrow.Array) -> pyarrow.Array:
-    """Write each row's density as cells with commas between; a JSON encoder is the fastest there is."""
+    """Write each row's density as cells with commas between, by a JSON encoder, which is fast."""
     size = column.type.list_size
     there = column.is_valid().to_numpy(zero_copy_only=False)
     values = column.values.slice(column.offset * size, len(column) * size).to_numpy(zero_copy_only=False)

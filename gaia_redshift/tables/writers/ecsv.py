@@ -1,4 +1,4 @@
-"""ECSV out: astropy's CSV with types, units and descriptions. Imports its neighbours."""
+"""Writing ECSV, astropy's CSV with types, units and descriptions. Imports its neighbours."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from gaia_redshift.tables.writers.plain import array_text, plain, unique_names
 
 
 class EcsvWriter:
-    """Writes rows to an ECSV file as they come.
+    """Writes rows to an ECSV file.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _cells(column: pyarrow.Array) -> pyarrow.Array:
     if is_array(column.type):
         return quoted(array_text(column))
     if pyarrow.types.is_string(column.type):
-        # Astropy takes an empty cell for a masked one, and a quoted empty one too: nothing tells the two apart.
+        # Astropy reads an empty cell as masked, quoted or not: empty text cannot be told from missing text.
         return quoted(column)
     text = pc.cast(column, pyarrow.string())
     return pc.utf8_capitalize(text) if pyarrow.types.is_boolean(column.type) else text

@@ -1,7 +1,7 @@
-"""FITS out: one binary table. Imports its neighbours; astropy writes the header.
+"""Writing FITS, one binary table. Imports its neighbours; astropy writes the header.
 
-A FITS header says how many rows follow and how long the longest text is: so rows wait in a file of their own until the
-last is there. Memory holds one block of them.
+A FITS header gives the number of rows and the length of the longest text, so rows wait in a temporary file until the
+last is known. Memory holds one block of them.
 """
 
 import tempfile
@@ -34,7 +34,7 @@ class FitsWriter:
     ----------
     file : binary file
     about : mapping
-        Goes into the table's header, where FITS can spell it.
+        Goes into the table's header, as far as FITS can hold it.
     """
 
     def __init__(self, file: IO[bytes], about: Mapping[str, str]) -> None:
@@ -115,16 +115,16 @@ def _primary() -> bytes:
 
 
 def _ascii(text: str) -> str:
-    """Return text as a FITS header can hold it."""
+    """Return text in the characters of a FITS header."""
     return "".join(one if " " <= one <= "~" else "?" for one in text)
 
 
 class _Column:
-    """One column, and what must be known of all its rows before the first is written."""
+    """One column, and what the header must say about all its rows."""
 
     def __init__(self, name: str, field: pyarrow.Field) -> None:
         self.name, self.field, self.kind = name, field, field.type
-        self.longest = 1  # where all texts are empty, too: astropy fills a column of no width with what is in memory
+        self.longest = 1  # also if all texts are empty: astropy fills a column of width zero with memory's content
         self.most = 0
         self.heap = 0
         self.nulls = False
@@ -160,11 +160,11 @@ class _Column:
 
     @property
     def null(self) -> int:
-        """The whole number that stands for null: the least there is, the largest of unsigned bytes."""
+        """The whole number that means null: the least of the type, for unsigned bytes the largest."""
         return 255 if _CODES[self.element] == "B" else int(np.iinfo(_STORED[_CODES[self.element]]).min)
 
     def see(self, values: pyarrow.Array) -> None:
-        """Take in more rows."""
+        """Add rows."""
         if self.is_text:
             self.longest = max(self.longest, pc.max(pc.binary_length(values)).as_py() or 0)
         elif self.is_variable:
@@ -174,7 +174,7 @@ class _Column:
         self.nulls |= values.null_count > 0
 
     def cards(self) -> dict[str, object]:
-        """Return what the header says of the column."""
+        """Return the column's cards of the header."""
         code = "A" if self.is_text else _CODES[self.element]
         form = f"1Q{code}({self.most})" if self.is_variable else f"{self.longest if self.is_text else self.count}{code}"
         cards: dict[str, object] = {"TTYPE": _ascii(self.name), "TFORM": form}
@@ -188,7 +188,7 @@ class _Column:
         return cards
 
     def stored(self, values: pyarrow.Array, heap: IO[bytes]) -> NDArray[np.uint8]:
-        """Return the bytes of some rows, shape (n, width); arrays of any length go onto the heap."""
+        """Return the bytes of some rows, shape (n, width); arrays of any length are written to the heap."""
         if self.is_text:
             return _padded(values, self.longest)
         if self.is_variable:
@@ -233,12 +233,12 @@ class _Column:
 
 
 def _flip(element: str) -> int:
-    """Return the highest bit, as the type that is stored has it: adding TZERO turns it round."""
+    """Return the highest bit of the stored type: adding TZERO inverts it."""
     return 128 if element == "int8" else int(np.iinfo(element.removeprefix("u")).min)
 
 
 def _padded(values: pyarrow.Array, width: int) -> NDArray[np.uint8]:
-    """Return text of fixed width, with zeros behind it."""
+    """Return text of fixed width, padded with zeros."""
     made = np.zeros((len(values), width), np.uint8)
     raw = pc.fill_null(values, "").cast(pyarrow.large_binary())
     offsets = np.frombuffer(raw.buffers()[1], np.int64)[raw.offset : raw.offset + len(raw) + 1]

@@ -1,4 +1,4 @@
-"""JSON lines out. Imports its neighbours."""
+"""Writing JSON lines. Imports its neighbours."""
 
 from collections.abc import Mapping
 from typing import IO
@@ -10,7 +10,7 @@ from gaia_redshift.tables.writers.plain import plain, unique_names
 
 
 class JsonWriter:
-    """Writes an object a row; null stands for what is missing, NaN among it.
+    """Writes one object per row; missing values and NaN are null.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Columns in the types that every format has: numbers, truth values, text, arrays of numbers. Imports `samples`."""
+"""Columns in types that every format has: numbers, truth values, text, arrays of numbers. Imports `samples`."""
 
 import orjson
 import pyarrow
@@ -11,7 +11,7 @@ _ROWS_AT_ONCE = 256
 
 
 def plain(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Return the rows with every column in a plain type; times become ISO 8601, what is nested JSON."""
+    """Return the rows with every column in a plain type; times become ISO 8601, nested values JSON."""
     columns = [plain_column(column) for column in rows.columns]
     fields = [field.with_type(column.type) for field, column in zip(rows.schema, columns, strict=True)]
     return pyarrow.RecordBatch.from_arrays(columns, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
@@ -46,14 +46,14 @@ def _json(value: object) -> str:
 def array_text(column: pyarrow.Array) -> pyarrow.Array:
     """Return arrays of numbers as JSON text, null as null."""
     made: list[str | None] = []
-    for start in range(0, len(column), _ROWS_AT_ONCE):  # as Python's numbers, arrays take four times as much memory
+    for start in range(0, len(column), _ROWS_AT_ONCE):  # in parts: as Python's numbers they take four times the memory
         rows = column.slice(start, _ROWS_AT_ONCE).to_pylist()
         made += [None if row is None else orjson.dumps(row).decode() for row in rows]
     return pyarrow.array(made, pyarrow.string())
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """Return names that are all there and all different, whatever their case."""
+    """Return names without empty ones and without duplicates, in any case."""
     taken: set[str] = set()
     made = []
     for position, name in enumerate(names, start=1):
@@ -67,7 +67,7 @@ def unique_names(names: list[str]) -> list[str]:
 
 
 def decimals(column: pyarrow.Array, digits: int = 6) -> pyarrow.Array:
-    """Return numbers as text with so many digits behind the point, null and NaN as null."""
+    """Return numbers as text with so many decimals, null and NaN as null."""
     values = pc.if_else(pc.is_finite(column), column, None)
     if pc.any(pc.greater(pc.abs(values), 1e9)).as_py():
         return pyarrow.array([None if value is None else f"{value:.{digits}f}" for value in values.to_pylist()])

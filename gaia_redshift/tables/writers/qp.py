@@ -1,7 +1,7 @@
-"""Densities as the package qp keeps them: three plain FITS tables, written without it. Imports its neighbours.
+"""Writing densities in the FITS format of the package qp, without it. Imports its neighbours.
 
-An ensemble of histograms (``qp.hist``) has the edges of its bins in META, a density a row in DATA, and what else is
-known of each row in ANCIL. Layout of qp-prob 1.1; ``qp.read`` gives the ensemble.
+An ensemble of histograms (``qp.hist``) is three tables: META with the edges of the bins, DATA with one density per row,
+and ANCIL with the other columns. Layout of qp-prob 1.1; read by ``qp.read``.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ class QpWriter:
     ----------
     file : binary file
     about : mapping
-        With ``bin_edges``; the rest goes into the header of ANCIL.
+        Has ``bin_edges``; the rest goes into the header of ANCIL.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class QpWriter:
         self._rows = 0
 
     def write(self, rows: pyarrow.RecordBatch) -> None:
-        """Add rows; one without a redshift has a density of NaN."""
+        """Add rows; the density of a row without a redshift is NaN."""
         pdf = rows.column("pdf")
         bins = len(self._edges) - 1
         density = pdf.values.slice(pdf.offset * bins, len(pdf) * bins).to_numpy(zero_copy_only=False).reshape(-1, bins)

@@ -1,6 +1,6 @@
-"""VOTable out, as BINARY2. Imports its neighbours.
+"""Writing VOTable, as BINARY2. Imports its neighbours.
 
-NumPy lays a block's rows out and one call encodes them: a writer that goes row by row takes twenty times as long.
+NumPy lays out a block of rows and one call encodes them; row by row it would take twenty times as long.
 """
 
 import binascii
@@ -22,9 +22,9 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <RESOURCE type="results">
 """
 _DONE = '<INFO name="QUERY_STATUS" value="OK"/>\n'
-"""What DALI 1.1 wants in a table that a service answers."""
+"""DALI 1.1 requires it in a table that a service returns."""
 _LINE_BYTES = 57
-"""Of content a line of base64, which makes 76 characters."""
+"""Bytes in a line of base64 of 76 characters."""
 
 _TYPES = {
     "bool": "boolean", "int8": "short", "uint8": "unsignedByte", "int16": "short", "uint16": "int", "int32": "int",
@@ -35,13 +35,13 @@ _CODES = {
 }  # fmt: skip
 
 _ASCII = ("quality", "status")
-"""Columns whose text has no letters but ASCII's, which is all that VOTable's ``char`` can hold."""
+"""Columns whose text is ASCII, as VOTable's ``char`` requires."""
 
 Bytes = NDArray[np.uint8]
 
 
 class VotableWriter:
-    """Writes rows to a VOTable as they come.
+    """Writes rows to a VOTable.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ class VotableWriter:
         self._file.write(lines.tobytes())
 
     def close(self) -> None:
-        """Write the document's end."""
+        """Write the end of the document."""
         if self._begun:
             self._encode(self._rest)
             self._file.write(b"</STREAM>\n</BINARY2>\n</DATA>\n</TABLE>\n</RESOURCE>\n</VOTABLE>\n")
 
 
 def _without_uint64(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-    """Return the rows with unsigned integers of 64 bits as text: VOTable has no type that holds them."""
+    """Return the rows with unsigned 64-bit integers as text: VOTable has no type for them."""
     if not any(pyarrow.types.is_uint64(kind) for kind in rows.schema.types):
         return rows
     columns = [
@@ -98,7 +98,7 @@ def _without_uint64(rows: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
 
 
 def header_text(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
-    """Return a VOTable without rows that describes the columns, as Parquet files may hold one (VOParquet 1.0)."""
+    """Return a VOTable without rows that describes the columns, for Parquet files (VOParquet 1.0)."""
     names = unique_names(schema.names)
     empty = pyarrow.RecordBatch.from_arrays([pyarrow.nulls(0, field.type) for field in schema], schema=schema)
     described = plain(empty).schema
@@ -107,7 +107,7 @@ def header_text(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
 
 
 def error_document(message: str, notes: Iterable[tuple[str, str]]) -> bytes:
-    """Return a VOTable without a table that says why there is none, as DALI 1.1 wants it.
+    """Return a VOTable with an error message instead of a table (DALI 1.1).
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _table(schema: pyarrow.Schema, about_: Mapping[str, str]) -> str:
 
 
 def _xml(text: str) -> str:
-    """Return text without what XML does not allow."""
+    """Return text without characters that XML does not allow."""
     return "".join(one for one in text if one in "\t\n\r" or " " <= one < "\ufffe")
 
 
@@ -151,7 +151,7 @@ def datatype(name: str, kind: pyarrow.DataType) -> dict[str, str]:
 
 
 def _rows(batch: pyarrow.RecordBatch) -> Bytes:
-    """Return the rows as BINARY2 has them: flags of what is null, then the fields one behind the other."""
+    """Return the rows in BINARY2: flags of nulls, then the fields one after the other."""
     count = len(batch)
     nulls = np.zeros((count, -(-batch.num_columns // 8) * 8), np.bool_)
     for index, column in enumerate(batch.columns):
@@ -191,7 +191,7 @@ def _parts(name: str, column: pyarrow.Array) -> list[tuple[Bytes, NDArray[np.int
 
 
 def _numbers(column: pyarrow.Array, code: str) -> Bytes:
-    """Return numbers as bytes, shape (n, size of one); what is null as NaN, zero or a blank."""
+    """Return numbers as bytes, shape (n, size of one); nulls become NaN, zero or a blank."""
     if pyarrow.types.is_boolean(column.type):
         truth = column.fill_null(False).to_numpy(zero_copy_only=False)
         return np.where(truth, ord("T"), ord("F")).astype(np.uint8)[:, None]
@@ -205,7 +205,7 @@ def _bytes(values: NDArray[np.generic]) -> Bytes:
 
 
 def _utf16(column: pyarrow.Array, flat: Bytes, lengths: NDArray[np.int64]) -> tuple[Bytes, NDArray[np.int64]]:
-    """Return text as ``unicodeChar`` has it."""
+    """Return text in the encoding of ``unicodeChar``."""
     if not (flat & 128).any():
         wide = np.zeros(2 * len(flat), np.uint8)
         wide[1::2] = flat
@@ -223,7 +223,7 @@ def _flat_text(text: pyarrow.Array) -> tuple[Bytes, NDArray[np.int64]]:
 
 
 def _merged(parts: list[tuple[Bytes, NDArray[np.int64]]]) -> list[tuple[Bytes, NDArray[np.int64]]]:
-    """Put neighbours of fixed length together."""
+    """Join neighbouring parts of fixed length."""
     made: list[tuple[Bytes, NDArray[np.int64]]] = []
     run: list[Bytes] = []
     for content, lengths in parts:
@@ -238,7 +238,7 @@ def _merged(parts: list[tuple[Bytes, NDArray[np.int64]]]) -> list[tuple[Bytes, N
 
 
 def _interleaved(parts: list[tuple[Bytes, NDArray[np.int64]]], count: int) -> Bytes:
-    """Return all parts of row 0, then of row 1 and so on."""
+    """Return all parts of row 0, then of row 1, and so on."""
     if len(parts) == 1:
         return parts[0][0].reshape(-1)
     lengths = np.stack([each for _, each in parts], axis=1)

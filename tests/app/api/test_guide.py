@@ -14,7 +14,7 @@ KEY_HASH = "0" * 64
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a site of two pages, which the service takes for the guide."""
+    """Return a site of two pages as the service's guide."""
     folder = tmp_path / "guide"
     (folder / "how-to").mkdir(parents=True)
     (folder / "index.html").write_text("<h1>first page</h1>")

@@ -18,12 +18,12 @@ Start = Callable[..., Owner]
 ROWS = 9000
 
 
-@pytest.fixture
-def done(owner: Owner) -> tuple[Owner, str]:
+@pytest.fixture(scope="module")
+def done(lasting_owner: Owner) -> tuple[Owner, str]:
     """Return an owner with a job that is done: three parts, two rows without a redshift."""
-    job = owner.send(table(ROWS, unusable=(5, 8999)))
-    assert owner.worker.work_once()
-    return owner, job
+    job = lasting_owner.send(table(ROWS, unusable=(5, 8999)))
+    assert lasting_owner.worker.work_once()
+    return lasting_owner, job
 
 
 def rows(owner: Owner, job: str, query: str = "") -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_events_tell_how_a_job_comes_to_its_end(owner: Owner) -> None:
 
 
 def after_the_first_event(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> threading.Thread:
-    """Let a thread do something when the first event is on its way; return the thread."""
+    """Do something in a thread after the first event was sent; return the thread."""
     write = job_rows._event
     thread = threading.Thread(target=do)
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,19 @@ from tests.tiny import tiny_redshift, write_tiny_bundle
 ROWS = 5000
 
 
-@pytest.fixture
-def done(owner: Owner) -> tuple[Owner, str]:
+@pytest.fixture(scope="module")
+def done(lasting_owner: Owner) -> tuple[Owner, str]:
     """Return an owner with a job that is done: two parts, two rows without a redshift."""
-    job = owner.send(table(ROWS, unusable=(5, 4999)))
-    assert owner.worker.work_once()
-    return owner, job
+    job = lasting_owner.send(table(ROWS, unusable=(5, 4999)))
+    assert lasting_owner.worker.work_once()
+    return lasting_owner, job
+
+
+@pytest.fixture
+def dense(models: Path, start_jobs: Callable[..., Owner]) -> Owner:
+    """Return an owner of jobs in a service with a model of densities."""
+    write_tiny_bundle(models / "density", "density", density=True)
+    return start_jobs(default_model="density")
 
 
 def summary(owner: Owner, job: str, filter: str = "") -> dict[str, Any]:  # noqa: A002 - what it is
@@ -77,12 +85,10 @@ def test_a_summary_of_chosen_rows_has_the_bins_of_all(done: tuple[Owner, str]) -
     assert sum(summary(owner, job, "status=error")["histogram"]["counts"]) == 0
 
 
-def test_densities_are_stacked(owner: Owner, start_jobs: Callable[..., Owner]) -> None:
-    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
-    service = start_jobs(default_model="density")
-    job = service.send(table(1200), prior="flat")
-    assert service.worker.work_once()
-    stacked = summary(service, job)["stacked"]
+def test_densities_are_stacked(dense: Owner) -> None:
+    job = dense.send(table(1200), prior="flat")
+    assert dense.worker.work_once()
+    stacked = summary(dense, job)["stacked"]
     assert stacked["rows"] == 1000
     widths = np.diff(stacked["bin_edges"])
     assert np.dot(widths, stacked["density"]) == pytest.approx(1, abs=1e-3)
@@ -91,28 +97,24 @@ def test_densities_are_stacked(owner: Owner, start_jobs: Callable[..., Owner]) -
     assert np.dot(middle * widths, stacked["density"]) == pytest.approx(mean, abs=0.01)
 
 
-def test_the_distribution_of_a_job_is_inferred_once(
-    owner: Owner, start_jobs: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
-    service = start_jobs(default_model="density")
+def test_the_distribution_of_a_job_is_inferred_once(dense: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = 1200
-    job = service.send(table(rows, unusable=(7,)), prior="survey")
-    assert service.code(service.ask("GET", f"/jobs/{job}/nz")) == (409, "wrong_phase")
-    assert service.worker.work_once()
+    job = dense.send(table(rows, unusable=(7,)), prior="survey")
+    assert dense.code(dense.ask("GET", f"/jobs/{job}/nz")) == (409, "wrong_phase")
+    assert dense.worker.work_once()
     arrow = "application/vnd.apache.arrow.stream"
-    predicted = service.client.post(
+    predicted = dense.client.post(
         "/predict/table",
         content=table(rows, unusable=(7,)),
         params={"prior": "flat", "pdf": "true"},
         headers={"Content-Type": PARQUET, "Accept": arrow},
     )
-    expected = service.ask("POST", "/nz", content=predicted.content, headers={"Content-Type": arrow}).json()
+    expected = dense.ask("POST", "/nz", content=predicted.content, headers={"Content-Type": arrow}).json()
     inferred: list[int] = []
     infer = Likelihoods.infer
     monkeypatch.setattr(Likelihoods, "infer", lambda one: inferred.append(len(one)) or infer(one))
     with ThreadPoolExecutor(3) as threads:
-        replies = list(threads.map(lambda _: service.ask("GET", f"/jobs/{job}/nz"), range(3)))
+        replies = list(threads.map(lambda _: dense.ask("GET", f"/jobs/{job}/nz"), range(3)))
     assert [reply.status_code for reply in replies] == [200] * 3, replies[0].text
     assert inferred == [expected["galaxies"]]
     found = replies[0].json()
@@ -121,24 +123,20 @@ def test_the_distribution_of_a_job_is_inferred_once(
     assert found["galaxies"] + found["left_out"] == rows - 1, "rows without a redshift are not looked at"
     for ours, other in zip(found["intervals"], expected["intervals"], strict=True):
         assert ours == pytest.approx(other, abs=0.02)
-    wide = service.ask("GET", f"/jobs/{job}/nz", params={"width": 0.2}).json()
+    wide = dense.ask("GET", f"/jobs/{job}/nz", params={"width": 0.2}).json()
     assert len(wide["intervals"]) < len(found["intervals"])
     assert len(inferred) == 1
 
 
-def test_a_distribution_that_cannot_be_inferred_is_refused(
-    done: tuple[Owner, str], start_jobs: Callable[..., Owner]
-) -> None:
+def test_a_distribution_that_cannot_be_inferred_is_refused(done: tuple[Owner, str], dense: Owner) -> None:
     owner, job = done
     assert owner.code(owner.ask("GET", f"/jobs/{job}/nz")) == (422, "unsupported_by_model"), "a point model"
-    write_tiny_bundle(owner.settings.models / "density", "density", density=True)
-    service = start_jobs(default_model="density")
     for unusable in ((), (0, 1, 2)):
-        few = service.send(table(3, unusable=unusable))
-        while not service.job(few)["progress"]["rows_done"]:
-            assert service.worker.work_once()
-        reply = service.ask("GET", f"/jobs/{few}/nz")
-        assert service.code(reply) == (422, "invalid_request")
+        few = dense.send(table(3, unusable=unusable))
+        while not dense.job(few)["progress"]["rows_done"]:
+            assert dense.worker.work_once()
+        reply = dense.ask("GET", f"/jobs/{few}/nz")
+        assert dense.code(reply) == (422, "invalid_request")
         assert "at least 200 galaxies" in reply.text
 
 

@@ -165,7 +165,7 @@ def broken(reply: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**reply, **changes}
 
 
-def test_what_is_no_sample_of_densities_is_refused_with_what_to_do(service: TestClient, flux: FloatArray) -> None:
+def test_a_body_without_densities_is_refused_with_advice(service: TestClient, flux: FloatArray) -> None:
     good = ask(service, flux, prior="flat", pdf=True).json()
     bare = ask(service, flux).json()
     rows = good["predictions"]

@@ -23,7 +23,7 @@ def document(service: TestClient) -> dict[str, Any]:
 def test_the_example_of_predict_succeeds(service: TestClient) -> None:
     described = document(service)
     operation = described["paths"]["/predict"]["post"]
-    # A page fills defaults into the query, where a JSON body's options must not stand.
+    # A page fills defaults into the query, where options of a JSON body are refused.
     assert not any("default" in one["schema"] or "example" in one for one in operation["parameters"])
     example = described["components"]["schemas"]["PredictRequest"]["example"]
     with TestClient(create_app(Settings(models=SHIPPED, engine="onnx"))) as shipped:  # the tiny model knows no such z
@@ -52,7 +52,7 @@ def test_an_uploaded_file_is_the_first_choice_and_every_body_has_an_example(serv
     assert service.post("/predict/csv", files=sent, data=others, params=query).status_code == 200
 
 
-def test_every_other_operation_succeeds_as_it_stands(service: TestClient) -> None:
+def test_every_other_operation_succeeds_unchanged(service: TestClient) -> None:
     for path, operations in document(service)["paths"].items():
         if "get" in operations:
             given = {one["name"]: one["example"] for one in operations["get"].get("parameters", ())}
@@ -86,7 +86,7 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def test_the_page_brings_nothing_that_its_policy_forbids(service: TestClient) -> None:
+def test_the_page_has_nothing_that_its_policy_forbids(service: TestClient) -> None:
     reply = service.get("/")
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = dict(part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";"))
@@ -100,7 +100,7 @@ def test_the_page_brings_nothing_that_its_policy_forbids(service: TestClient) ->
     assert "style" not in [tag for tag, _ in elements]
 
 
-def test_every_file_of_the_page_is_served_and_nothing_lies_about(service: TestClient) -> None:
+def test_exactly_the_files_of_the_page_are_served(service: TestClient) -> None:
     elements = Elements(service.get("/").text).found
     named = [value for _, one in elements for name in ("src", "href") if (value := one.get(name))]
     assert not [one for one in named if one.startswith(("/", "http", "//"))], "a proxy may mount it anywhere"
@@ -111,7 +111,8 @@ def test_every_file_of_the_page_is_served_and_nothing_lies_about(service: TestCl
         wanted |= {f"static/page/{one}.js" for one in re.findall(r'part\("(\w+)"\)', text)}
         wanted |= set(re.findall(r'"(static/[^"]+)"', text))
     files = {f"static/page/{path.name}" for path in WEB.iterdir()}
-    assert files == {one for one in wanted if one.startswith("static/page/")} | {"static/page/index.html"}
+    others = {"static/page/index.html", "static/page/docs.css"}  # the latter is for /docs
+    assert files == {one for one in wanted if one.startswith("static/page/")} | others
     for one in wanted:
         reply = service.get(f"/{one}")
         assert reply.status_code == 200, one
@@ -133,7 +134,7 @@ def test_the_page_is_light_and_names_no_other_host() -> None:
 
 
 def imported(name: str) -> set[str]:
-    """Return the modules that one needs before it runs."""
+    """Return the modules that a module needs before it runs."""
     text = (WEB / name).read_text(encoding="utf-8")
     own = set(re.findall(r'^import .* from "\./(.*)";$', text, re.MULTILINE))
     return own.union(*map(imported, own))

@@ -56,7 +56,7 @@ def test_an_answer_that_cannot_be_given_is_refused_before_the_network_works(serv
     error_of(send(service, npy(np.ones((1, DR3.samples))), NPY, accept="text/html"), 406, "not_acceptable")
 
 
-def test_the_options_stand_in_the_query(service: TestClient, make_flux: Make) -> None:
+def test_options_are_given_in_the_query(service: TestClient, make_flux: Make) -> None:
     content = npy(make_flux(1))
     assert send(service, content, NPY, model="tiny@1.2.3").json()["model"]["name"] == "tiny"
     error_of(send(service, content, NPY, model="other"), 404, "unknown_model")
@@ -66,7 +66,7 @@ def test_the_options_stand_in_the_query(service: TestClient, make_flux: Make) ->
         assert [detail["at"] for detail in error["details"]] == list(query)
 
 
-def test_options_in_the_query_of_a_json_body_are_not_overlooked(service: TestClient, make_flux: Make) -> None:
+def test_options_in_the_query_of_a_json_body_are_not_ignored(service: TestClient, make_flux: Make) -> None:
     json = {"spectra": [{"flux": make_flux(1)[0].tolist()}]}
     error = error_of(service.post("/predict", json=json, params={"model": "tiny"}), 422, "invalid_request")
     assert error["message"] == "with a JSON body, give the options in the body, not in the query"
@@ -137,7 +137,7 @@ def test_fluxes_per_pixel_give_what_fluxes_per_sample_give(service: TestClient, 
         assert [row["redshift"] for row in reply.json()["predictions"]] == pytest.approx(expected, abs=2e-6)
 
 
-def test_fluxes_in_calibrated_units_are_refused_with_the_way_out(service: TestClient, make_flux: Make) -> None:
+def test_fluxes_in_calibrated_units_are_refused_with_advice(service: TestClient, make_flux: Make) -> None:
     flux = make_flux(1)
     for reply in (
         send(service, npy(flux), NPY, unit="W m-2 nm-1"),

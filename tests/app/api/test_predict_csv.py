@@ -93,7 +93,7 @@ def test_bad_rows_keep_their_places_and_the_good_ones_their_redshifts(service: T
     ],
 )
 @pytest.mark.parametrize("form", [False, True])
-def test_a_file_that_is_no_table_of_spectra_is_refused(
+def test_a_file_without_a_table_of_spectra_is_refused(
     service: TestClient, content: bytes, status: int, code: str, form: bool
 ) -> None:
     sent: dict[str, Any] = {"files": {"file": ("a.csv", content)}} if form else {"content": content, "headers": CSV}
@@ -135,7 +135,7 @@ def test_more_rows_than_allowed_are_413(models: Path, make_flux: Make) -> None:
         error_of(service.post("/predict/csv", content=table(make_flux(6)), headers=CSV), 413, "body_too_large")
 
 
-def test_rubbish_behind_many_good_rows_refuses_the_table(service: TestClient, make_flux: Make) -> None:
+def test_invalid_bytes_after_many_good_rows_refuse_the_table(service: TestClient, make_flux: Make) -> None:
     content = table(make_flux(6000)) + b"\xff\xfe\xfd\n"
     error_of(service.post("/predict/csv", content=content, headers=CSV), 400, "malformed_body")
 
@@ -178,14 +178,14 @@ def test_a_table_may_hold_fluxes_per_pixel(service: TestClient, make_flux: Make)
     assert ask(flux / DR3.pixels, unit="per_pixel") == pytest.approx(ask(flux), abs=2e-6)
 
 
-def test_calibrated_units_of_a_table_are_refused_with_the_way_out(service: TestClient) -> None:
+def test_calibrated_units_of_a_table_are_refused_with_advice(service: TestClient) -> None:
     headers = {"Content-Type": "text/csv"}
     reply = service.post("/predict/csv", content=b"x", headers=headers, params={"unit": "W m-2 nm-1"})
     assert reply.status_code == 422
     assert "XP_CONTINUOUS" in reply.text
 
 
-def test_options_that_stand_in_the_form_are_not_overlooked(service: TestClient, make_flux: Make) -> None:
+def test_options_in_the_form_are_not_ignored(service: TestClient, make_flux: Make) -> None:
     files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
     for name in ("model", "pdf", "piror"):
         reply = service.post("/predict/csv", files=files, data={name: "true"})
@@ -198,7 +198,7 @@ def test_options_that_stand_in_the_form_are_not_overlooked(service: TestClient, 
 @pytest.mark.parametrize(
     "text", ["mine", "{}", '{"redshift": [0, 1], "density": [1]}', '{"redshift": [1, 0], "density": [1, 1]}']
 )
-def test_a_prior_in_the_form_that_is_none_is_refused(service: TestClient, make_flux: Make, text: str) -> None:
+def test_an_invalid_prior_in_the_form_is_refused(service: TestClient, make_flux: Make, text: str) -> None:
     files = {"file": ("t.csv", table(make_flux(1)), "text/csv")}
     error = error_of(service.post("/predict/csv", files=files, data={"prior": text}), 422, "invalid_request")
     assert error["details"][0]["at"].startswith("prior")
@@ -241,7 +241,7 @@ def test_units_that_ecsv_declares_are_honoured(service: TestClient, make_flux: M
         (b"a;b\n1;2\n", 422, "no spectra were found: csv with semicolons between cells, 2 columns (a, b), 1 row"),
         (b"<html><title>Log in</title></html>", 400, "a web page (HTML, 'Log in')"),
         (",".join(NAMES).encode("utf-32"), 400, "it is UTF-32 text; save it as UTF-8"),
-        (b'[{"flux": [1]}]', 400, "JSON, and no JSON lines"),
+        (b'[{"flux": [1]}]', 400, "JSON, but not JSON lines"),
         (b"flux\n1.5\n2.5\n", 422, "column flux holds single values, not arrays"),
     ],
 )

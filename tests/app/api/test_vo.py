@@ -93,7 +93,7 @@ def test_tables_tell_the_columns_of_an_answer(client: TestClient) -> None:
     assert [name for name in found["redshifts"] if name != "pdf"] == fields[-8:]
 
 
-def test_an_error_is_a_votable_for_who_asks_for_votable(client: TestClient) -> None:
+def test_an_error_is_a_votable_if_votable_is_requested(client: TestClient) -> None:
     csv = {"Content-Type": "text/csv"}
     plain = client.post("/predict/table", content=b"a,b\n1,2\n", headers=csv)
     assert plain.headers["content-type"] == "application/json"
@@ -136,7 +136,7 @@ def test_a_table_that_is_answered_says_so(client: TestClient) -> None:
     check_votable(answer.content)
 
 
-def test_why_a_job_failed_as_votable(owner: Owner) -> None:
+def test_the_error_of_a_job_as_votable(owner: Owner) -> None:
     job = owner.send(b"a,b\n1,2\n", "text/csv")
     assert owner.worker.work_once()
     wanted = owner.ask("GET", f"/jobs/{job}/error").json()["error"]["message"]

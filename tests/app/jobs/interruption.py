@@ -8,11 +8,11 @@ from app.jobs.queue import Lease
 
 
 class Interrupted(BaseException):
-    """What ends a worker in the middle of something, as a signal that nobody catches."""
+    """Ends a worker in the middle of its work, like a signal that is not caught."""
 
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
-    """Let a worker end after so many parts are entered."""
+    """End a worker after so many recorded parts."""
     add = Lease.add
     left = [parts]
 

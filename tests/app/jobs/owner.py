@@ -16,6 +16,8 @@ from gaia_redshift.spectra import DR3, FloatArray
 
 JSON = {"Accept": "application/json"}
 PARQUET = "application/vnd.apache.parquet"
+PART = 300
+"""Rows of a part where `small_parts` is asked for."""
 
 
 def spectra(rows: int, seed: int = 3) -> FloatArray:
@@ -39,7 +41,7 @@ def table(rows: int, *, unusable: tuple[int, ...] = (), seed: int = 3) -> bytes:
 
 @dataclass
 class Owner:
-    """Sends jobs, and has a worker that carries them out when it is told to."""
+    """Sends jobs, and has a worker that runs them on request."""
 
     client: TestClient
     worker: Worker
@@ -92,7 +94,7 @@ class Owner:
         return reply.content
 
     def code(self, reply: httpx.Response) -> tuple[int, str]:
-        """Return an error's status and code, whose shape is the one that there is."""
+        """Return an error's status and code, after checking its shape."""
         body = reply.json()
         assert set(body) == {"error"}, body
         assert set(body["error"]) == {"code", "message", "details"}

@@ -56,7 +56,7 @@ def test_writes_reach_the_disk_before_they_are_answered(jobs_settings: Settings)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nosuch://host/name", "postgresql+nosuch://host/name"])
-def test_an_address_that_is_none_is_refused(jobs_settings: Settings, url: str) -> None:
+def test_an_invalid_address_is_refused(jobs_settings: Settings, url: str) -> None:
     with pytest.raises(InvalidInputError, match="GAIA_REDSHIFT_JOBS_DATABASE"):
         Database(jobs_settings.model_copy(update={"jobs_database": url}))
 
@@ -68,6 +68,6 @@ def test_a_folder_that_cannot_be_made_is_refused(jobs_settings: Settings, tmp_pa
 
 
 @pytest.mark.parametrize("address", ["nosuch://bucket/jobs", "/proc/jobs"])
-def test_files_at_an_address_that_is_none_are_refused(jobs_settings: Settings, address: str) -> None:
+def test_files_at_an_invalid_address_are_refused(jobs_settings: Settings, address: str) -> None:
     with pytest.raises(InvalidInputError, match="GAIA_REDSHIFT_JOBS_FILES"):
         Files(jobs_settings.model_copy(update={"jobs_files": address}))

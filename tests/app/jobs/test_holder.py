@@ -25,7 +25,7 @@ def test_of_another_machine_nothing_is_known() -> None:
     assert not is_gone("nonsense")
 
 
-def test_a_holder_is_silent_when_its_count_stands_still_whatever_the_time_of_day() -> None:
+def test_a_holder_is_silent_when_its_count_does_not_change_at_any_time_of_day() -> None:
     now = [0.0]
     watch = Watch(10, lambda: now[0])
     assert watch.look({1: (1, 0)}) == set()
@@ -38,7 +38,7 @@ def test_a_holder_is_silent_when_its_count_stands_still_whatever_the_time_of_day
     assert watch.look({1: (2, 0)}) == set(), "another one has it"
 
 
-def test_a_watch_begins_anew_after_nobody_could_count() -> None:
+def test_a_watch_begins_again_after_a_time_without_counts() -> None:
     now = [0.0]
     watch = Watch(10, lambda: now[0])
     watch.look({1: (1, 0)})

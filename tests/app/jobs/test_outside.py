@@ -73,7 +73,7 @@ def test_every_other_address_is_refused(url: str) -> None:
         "2001:0:7f00:1::", "192.0.2.1", "198.18.0.1", "240.0.0.1",
     ],
 )  # fmt: skip
-def test_an_address_of_a_private_network_is_not_public_whatever_it_is_wrapped_in(address: str) -> None:
+def test_an_address_of_a_private_network_is_not_public_in_any_form(address: str) -> None:
     assert not is_public(address)
 
 
@@ -91,7 +91,7 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 class Answers:
-    """What a host on loopback answers, by path."""
+    """A host on loopback, with its answers by path."""
 
     def __init__(self) -> None:
         self.by_path: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -133,7 +133,7 @@ def host() -> Iterator[Answers]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the addresses of names; every other is looked up as ever."""
+    """Return the addresses of known names; other names are looked up as usual."""
     known: dict[str, str] = {"data.example.org": "127.0.0.1", "other.example.org": "127.0.0.1"}
     real = socket.getaddrinfo
 
@@ -183,9 +183,7 @@ def test_what_an_address_leads_to_is_checked(start_jobs: Start, host: Answers, n
     assert not any("secret" in asked for asked in host.asked)
 
 
-def test_a_name_that_stands_for_a_private_address_is_not_called(
-    start_jobs: Start, host: Answers, names: dict[str, str]
-) -> None:
+def test_a_name_of_a_private_address_is_not_called(start_jobs: Start, host: Answers, names: dict[str, str]) -> None:
     owner = start_jobs(jobs_hosts=["data.example.org"])
     host.by_path["/a"] = (200, {}, table(3))
     url = f"http://data.example.org:{host.port}/a"
@@ -195,10 +193,26 @@ def test_a_name_that_stands_for_a_private_address_is_not_called(
     assert not host.asked
 
 
+def test_a_redirect_to_an_allowed_name_of_a_private_address_is_not_followed(
+    host: Answers, names: dict[str, str], monkeypatch: pytest.MonkeyPatch, jobs_settings: Settings
+) -> None:
+    names["other.example.org"] = "127.0.0.2"
+    monkeypatch.setattr(outside, "is_public", lambda address: address == "127.0.0.1")
+    host.by_path["/a"] = (302, {"Location": f"http://other.example.org:{host.port}/secret"}, b"")
+    caller = Outside(jobs_settings, ["*.example.org"], "HOSTS")
+    with (
+        pytest.raises(AddressRefusedError, match=r"127\.0\.0\.2"),
+        caller.get(f"http://data.example.org:{host.port}/a"),
+    ):
+        pass
+    caller.close()
+    assert host.asked == [f"data.example.org:{host.port}/a"]
+
+
 def test_the_address_that_was_checked_is_the_one_that_is_called(
     host: Answers, monkeypatch: pytest.MonkeyPatch, jobs_settings: Settings
 ) -> None:
-    """A name whose address changes between the look and the call leads nowhere else: it is looked up once."""
+    """A name whose address changes between check and connection is looked up only once."""
     looked: list[str] = []
     real = socket.getaddrinfo
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.files import Files
 from tests.app.jobs.owner import Owner, table
 
 
@@ -48,3 +49,14 @@ def test_files_that_belong_to_no_job_are_removed_after_an_hour(owner: Owner) -> 
     assert owner.worker._files.jobs() == {job, "0123456789"}, "an upload may be on its way"
     retention.remove_orphans(4700.0)
     assert owner.worker._files.jobs() == {job}
+
+
+def test_a_store_that_cannot_be_listed_ends_no_worker(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: Files) -> set[str]:
+        raise PermissionError("the store does not answer")
+
+    due = owner.send(table(3))
+    owner.ask("POST", f"/jobs/{due}/destruction?DESTRUCTION=2026-01-01T00:00:00Z")
+    monkeypatch.setattr(Files, "jobs", away)
+    owner.worker._retention.sweep()
+    assert owner.code(owner.ask("GET", f"/jobs/{due}")) == (404, "unknown_job")

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from app.errors import DatabaseUnavailableError
 from app.jobs.files import Files
 from app.jobs.queue import Lease
-from tests.app.jobs.owner import Owner, table
+from gaia_redshift.errors import InvalidTableError
+from tests.app.jobs.owner import PART, Owner, table
 from tests.reliability.postgresql import Cluster, find_postgresql
 
 Start = Callable[..., Owner]
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 def test_two_workers_never_take_the_same_job(owner: Owner) -> None:
@@ -38,7 +41,7 @@ def test_two_workers_never_take_the_same_job(owner: Owner) -> None:
 
 
 def test_a_full_disk_makes_a_job_wait_and_not_fail(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = table(4096 * 2)
+    content = table(PART * 2)
     job = owner.send(content, format="csv")
     put = Files.put
 
@@ -58,7 +61,7 @@ def test_a_full_disk_makes_a_job_wait_and_not_fail(owner: Owner, monkeypatch: py
 
 
 def test_a_database_that_is_away_is_waited_for(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = table(4096 * 2)
+    content = table(PART * 2)
     job = owner.send(content, format="csv")
     monkeypatch.setattr("app.jobs.database._BUSY_SECONDS", 0.1)
     locked = owner.another()
@@ -102,32 +105,62 @@ def test_a_request_to_a_locked_database_is_told_so_and_predictions_go_on(
 
 
 def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
+    """`memory` stands for all that are no disk; S3 needs s3fs, which nobody else here needs."""
     owner = start_jobs(jobs_files="memory://jobs-of-tests")
-    content = table(5000, unusable=(3,))
+    content = table(PART + 50, unusable=(3,))
     job = owner.send(content, format="csv")
     assert owner.worker.work_once()
     assert owner.result(job) == owner.predicted(content, format="csv")
-    assert owner.ask("GET", f"/jobs/{job}/rows?limit=1&sort=-row").json()["rows"][0]["row"] == 4999
+    assert owner.ask("GET", f"/jobs/{job}/rows?limit=1&sort=-row").json()["rows"][0]["row"] == PART + 49
     assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
+    assert owner.worker._files.jobs() == set()
+    fsspec.filesystem("memory").rm("/jobs-of-tests", recursive=True)  # as in a store without empty folders
+    owner.worker._retention.sweep()
     assert owner.worker._files.jobs() == set()
 
 
+@pytest.mark.parametrize("said", [RuntimeError("no endpoint"), InvalidTableError("it ends too early")])
+def test_a_store_that_is_away_makes_a_job_wait_and_not_fail(
+    start_jobs: Start, monkeypatch: pytest.MonkeyPatch, said: Exception
+) -> None:
+    owner = start_jobs(jobs_files="memory://away", jobs_attempts=1)
+    store = fsspec.filesystem("memory")
+    content = table(PART * 2)
+    job = owner.send(content, format="csv")
+
+    def away(*_: object, **__: object) -> None:
+        raise said
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(Files, "put", away)
+            patch.setattr(store, "ls", away)
+            assert owner.worker.work_once()
+            assert not owner.worker.work_once(), "it is left alone for a while"
+        assert owner.job(job)["phase"] == "EXECUTING"
+        owner.worker._full.clear()
+    assert owner.worker.work_once()
+    assert owner.result(job) == owner.predicted(content, format="csv")
+
+
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def postgresql() -> Iterator[Cluster]:
     binaries = find_postgresql()
     if binaries is None:
         pytest.skip("needs a PostgreSQL: apt-get install postgresql")
-    with Cluster(tmp_path_factory.mktemp("postgresql") / "cluster", binaries) as cluster:
+    with Cluster(binaries) as cluster:
         yield cluster
 
 
 def test_jobs_in_postgresql_are_as_those_in_sqlite(postgresql: Cluster, start_jobs: Start) -> None:
     owner = start_jobs(jobs_database=postgresql.url)
-    content = table(4096 * 2, unusable=(5,))
+    content = table(PART * 2, unusable=(5,))
     job = owner.send(content, format="csv", runid="x")
     assert owner.job(job)["phase"] == "QUEUED"
     assert owner.worker.work_once()
-    assert owner.job(job)["progress"] == {"rows_done": 8192, "rows_failed": 1, "rows_total": 8192, "fraction": 1.0}
+    assert owner.job(job)["progress"] == {
+        "rows_done": PART * 2, "rows_failed": 1, "rows_total": PART * 2, "fraction": 1.0,
+    }  # fmt: skip
     assert owner.result(job) == owner.predicted(content, format="csv")
     assert [one["job_id"] for one in owner.ask("GET", "/jobs?PHASE=COMPLETED").json()["jobs"]] == [job]
     test_two_workers_never_take_the_same_job(owner)

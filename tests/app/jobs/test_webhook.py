@@ -20,7 +20,7 @@ SECRET = "a secret of sixteen"  # noqa: S105 - of this test alone
 
 
 def listening(start_jobs: Start, host: Answers, status: int = 204) -> tuple[Owner, str]:
-    """Return an owner whose jobs may tell the host of their end, and where it listens."""
+    """Return an owner whose jobs may notify the host, and the host's address."""
     host.by_path["/told"] = (status, {}, b"")
     owner = start_jobs(
         jobs_webhook_secret=SecretStr(SECRET), jobs_webhook_hosts=["data.example.org"], jobs_private_hosts=True
@@ -28,7 +28,7 @@ def listening(start_jobs: Start, host: Answers, status: int = 204) -> tuple[Owne
     return owner, f"http://data.example.org:{host.port}/told"
 
 
-def test_the_end_of_a_job_is_told_once_with_a_signature(
+def test_the_end_of_a_job_is_notified_once_with_a_signature(
     start_jobs: Start, host: Answers, names: dict[str, str]
 ) -> None:
     owner, url = listening(start_jobs, host)
@@ -45,7 +45,7 @@ def test_the_end_of_a_job_is_told_once_with_a_signature(
     assert headers["Content-Type"] == "application/json"
 
 
-def test_who_does_not_listen_is_told_again_less_and_less_often_and_then_no_more(
+def test_a_failed_notification_is_retried_at_growing_intervals_and_then_given_up(
     start_jobs: Start, host: Answers, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, url = listening(start_jobs, host, status=500)
@@ -68,7 +68,7 @@ def test_who_does_not_listen_is_told_again_less_and_less_often_and_then_no_more(
     assert len(host.posted) == MOST_TRIES
 
 
-def test_an_aborted_job_and_a_failed_one_are_told_too(start_jobs: Start, host: Answers, names: dict[str, str]) -> None:
+def test_aborted_and_failed_jobs_are_notified_too(start_jobs: Start, host: Answers, names: dict[str, str]) -> None:
     owner, url = listening(start_jobs, host)
     aborted = owner.send(table(5), notify=url)
     owner.ask("POST", f"/jobs/{aborted}/phase?PHASE=ABORT")

@@ -27,7 +27,7 @@ from gaia_redshift.spectra import DR3, FloatArray
 
 
 def first_flux(flux: FloatArray, _priors: Sequence[tuple[int, Prior]] = (), *, pdf: bool = False) -> Redshifts:
-    """Return each spectrum's first flux as its redshift: the answer tells whose row it was."""
+    """Return each spectrum's first flux as its redshift, which identifies its row."""
     values = np.repeat(flux[:, :1].astype(np.float64), len(COLUMNS), axis=1)
     return Redshifts(values, np.zeros(len(flux), np.int32), values[:, :2] if pdf else None)
 
@@ -59,7 +59,7 @@ class Gate:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_replies_are_never_mixed_whatever_the_sizes_arrivals_and_cancellations(data: st.DataObject) -> None:
+def test_replies_are_never_mixed_up(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=60))
     seed = data.draw(st.integers(0, 2**32))
     slice_rows, batch_rows = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 30))
@@ -217,11 +217,11 @@ def test_a_lone_row_is_done_at_once_where_the_network_is_idle_and_known_to_be_fa
     async def run() -> None:
         nonlocal pause
         async with Batcher(engine, watch=lambda batch: seen.append((len(batch.flux), batch.requests))) as batcher:
-            await batcher.submit(spectra(0, 1), alone=True)  # how fast it is, nobody knows yet
+            await batcher.submit(spectra(0, 1), alone=True)  # its speed is not known yet
             assert (await batcher.submit(spectra(1, 1), alone=True)).redshift.tolist() == [1]
             await batcher.submit(spectra(2, 2), alone=True)
             await batcher.submit(spectra(4, 1))
-            await batcher.submit(spectra(5, 1), alone=True)  # somebody else was there a moment ago
+            await batcher.submit(spectra(5, 1), alone=True)  # another request came a moment ago
             assert threads == ["there", "here", "there", "there", "there"]
             await asyncio.sleep(0.3)
             await batcher.submit(spectra(6, 1), alone=True)
@@ -269,7 +269,7 @@ def test_the_event_loop_stays_free_while_the_network_works() -> None:
 def test_a_batch_is_followed_by_as_many_turns_of_the_loop_as_the_next_requests_take(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    """Where the next request is there before the loop turns, the turns are no longer needed; after them, too few."""
+    """If the next request comes before the loop turns, the turns are not needed; if after them, they are too few."""
     requests, turn, last, between = 6, 0, 0, list[int]()
     hand_out, submit = Batcher._hand_out, Batcher.submit
 
@@ -323,5 +323,5 @@ def test_a_batch_is_followed_by_as_many_turns_of_the_loop_as_the_next_requests_t
 
     asyncio.run(run())
     assert len(between) == requests
-    # The request behind was on the connection already. One that the client sends when it has its answer needs one more.
+    # The next request was already on the connection. One that is sent after the answer needs one more turn.
     assert set(between[1:]) <= set(range(1, _TURNS)), between

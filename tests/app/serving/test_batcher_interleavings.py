@@ -45,7 +45,7 @@ class Someday(Executor):
 
 
 class World:
-    """One interleaving: a batcher, its clients, and what must hold between them."""
+    """One interleaving: a batcher, its clients, and the invariants."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)  # noqa: S311
@@ -73,7 +73,7 @@ class World:
         self.batcher._next_batch = next_batch  # type: ignore[method-assign]
 
     def engine(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
-        """Return each row's number and its prior's; no row may come twice, or for a client that had left."""
+        """Return each row's number and its prior's; no row may be duplicate, or belong to a client that has left."""
         self.batches += 1
         rows = [int(number) for number in flux[:, 0]]
         assert 0 < len(rows) <= self.batch_rows
@@ -87,7 +87,7 @@ class World:
         return Redshifts(values, prior.astype(np.int32), values if pdf else None)
 
     async def client(self, number: int) -> None:
-        """Arrive sometime, ask, perhaps leave, and judge the answer."""
+        """Arrive at some time, send a request, perhaps leave, and check the answer."""
         chance = self.chance
         for _ in range(chance.randrange(12)):
             await asyncio.sleep(0)
@@ -121,12 +121,12 @@ class World:
         assert output.pdf is None or output.pdf[:, 0].tolist() == flux[:, 0].tolist()
         self.answered += 1
         if rows <= self.slice_rows and not patient:
-            # Two batches may be under way. Whoever waited before has one turn, which a batch's end may begin anew.
+            # Two batches may be running. A request that waited has one turn, which may begin again after a batch.
             turns = math.ceil((others + 1) * 2 * self.slice_rows / self.batch_rows)
             assert self.batches - before <= 2 + turns
 
     async def watch(self) -> None:
-        """See that every row that waits is counted, and that no more wait than may.
+        """Check that all waiting rows are counted, and that they are not too many.
 
         Only a request that comes when nothing waits may be larger; the rows of one that was cancelled count until its
         task has run.
@@ -137,7 +137,7 @@ class World:
             await asyncio.sleep(0)
 
     async def run(self) -> None:
-        """Live through it."""
+        """Run the interleaving."""
         async with self.batcher:
             watch = asyncio.create_task(self.watch())
             await asyncio.gather(*(self.client(number) for number in range(1, self.chance.randint(2, 14))))

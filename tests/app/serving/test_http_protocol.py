@@ -64,7 +64,7 @@ def expect_closed(client: socket.socket) -> None:
         pass
 
 
-def test_headers_sent_drop_by_drop_end_with_408(server: Service) -> None:
+def test_headers_sent_slowly_end_with_408(server: Service) -> None:
     with connect(server) as client:
         started = time.monotonic()
         client.sendall(b"POST /predict HTTP/1.1\r\n")
@@ -76,7 +76,7 @@ def test_headers_sent_drop_by_drop_end_with_408(server: Service) -> None:
         expect_closed(client)
 
 
-def test_a_client_that_waits_for_leave_gets_it_before_its_answer(server: Service) -> None:
+def test_a_client_that_expects_100_continue_gets_it_before_its_answer(server: Service) -> None:
     body = json.dumps({"spectra": [{"flux": [1.0 + n for n in range(DR3.samples)]}]}).encode()
     head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     with connect(server) as client:
@@ -101,7 +101,7 @@ def test_pipelined_requests_are_answered_whole_and_in_order(server: Service) -> 
     assert b'"predictions":[{' in answers[2]
 
 
-def test_a_connection_that_never_speaks_is_closed(server: Service) -> None:
+def test_a_silent_connection_is_closed(server: Service) -> None:
     with connect(server) as client:
         expect(client, 408, "request_too_slow")
 
@@ -114,7 +114,7 @@ def test_line_ends_do_not_keep_an_idle_connection_open(server: Service) -> None:
         expect(client, 408, "request_too_slow")
 
 
-def test_a_body_sent_drop_by_drop_ends_with_408_and_the_connection_too(server: Service) -> None:
+def test_a_body_sent_slowly_ends_with_408_and_ends_the_connection(server: Service) -> None:
     with connect(server) as client:
         client.sendall(
             b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10000\r\n\r\n"

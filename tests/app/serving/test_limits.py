@@ -200,7 +200,7 @@ def test_a_full_disk_is_503_for_a_large_upload_and_nothing_for_others(
 
 
 class Flow:
-    """Bodies that arrive at the same time, each with its pieces after some seconds."""
+    """Bodies that arrive at the same time, each in pieces after some seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self.limits = Limits(Reader(), settings, lambda: 0.0)
@@ -224,7 +224,7 @@ MB = 1_000_000
 HOLDING = Settings(max_json_bytes=4 * MB, max_json_bytes_held=8 * MB, min_bytes_per_second=1, slow_seconds=20)
 
 
-def test_slow_holders_give_way_to_others_and_the_fast_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_bodies_are_ended_for_others_and_fast_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.serving.limits._SPEED_SECONDS", 0.2)
 
     async def main() -> None:
@@ -252,7 +252,7 @@ def test_large_bodies_leave_room_for_small_ones() -> None:
     asyncio.run(main())
 
 
-def test_a_body_that_has_just_begun_does_not_give_way() -> None:
+def test_a_body_that_has_just_begun_is_not_ended() -> None:
     async def main() -> None:
         flow = Flow(HOLDING)
         first = asyncio.create_task(flow.send((0, 2_900_000), (0.3, 3)))

@@ -43,7 +43,7 @@ def test_an_upload_that_arrives_while_its_model_is_replaced_is_answered_by_it(
     assert response.headers["x-model"] == "tiny 1.2.3"
 
 
-def test_who_waits_for_loaded_models_is_told_again_after_each_reload_that_worked(settings: Settings) -> None:
+def test_a_listener_is_called_after_each_successful_reload(settings: Settings) -> None:
     told: list[list[str]] = []
 
     async def run() -> None:

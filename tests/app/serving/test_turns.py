@@ -7,7 +7,7 @@ from app.serving.turns import Turns
 
 
 def most_at_once(sizes: list[int], workers: int = 1) -> tuple[int, list[int]]:
-    """Let tables of these sizes be read; return how many were at once, and in which order they began."""
+    """Read tables of these sizes; return how many were read at once, and the order in which they began."""
 
     async def run() -> tuple[int, list[int]]:
         turns, now, most = Turns(workers), 0, 0

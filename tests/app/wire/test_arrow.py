@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.wire.arrow import read_arrow
 from gaia_redshift.errors import InvalidRequestError, InvalidTableError, MalformedBodyError, RedshiftError
-from gaia_redshift.spectra import DR3
+from gaia_redshift.spectra import DR3, FLOAT_IDS
 from gaia_redshift.tables.answers import write_arrow
 from gaia_redshift.tables.csv import write_csv
 from gaia_redshift.tables.readers.claims import claims
@@ -226,3 +226,12 @@ def test_metadata_of_version_5_unpack_only_where_the_batch_says_so() -> None:
 def test_what_follows_a_stream_is_refused(more: bytes) -> None:
     with pytest.raises(MalformedBodyError, match="follow its end"):
         read_arrow(body(flux=lists(GOOD)) + more, 20)
+
+
+@pytest.mark.parametrize("names", [[5.85e18, 7.0], ["7", "5.85e18"]])
+@pytest.mark.parametrize("lenient", [True, False])
+def test_float_identifiers_are_refused_with_the_one_message(names: list[Any], lenient: bool) -> None:
+    content = body(source_id=pa.array(names), flux=lists(np.ones((2, DR3.samples))))
+    with pytest.raises(InvalidTableError) as caught:
+        read_arrow(content, 10, lenient=lenient)
+    assert caught.value.message == FLOAT_IDS

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_a_spectrum_costs_that_spectrum(spectrum: Any, code: 
         (7, "spectra[1]"),
     ],
 )
-def test_a_structure_that_nobody_knows_is_refused_as_ever(spectrum: Any, at: str) -> None:
+def test_an_unknown_structure_is_refused_in_lenient_bodies_too(spectrum: Any, at: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_request(body({"flux": GOOD}, spectrum), 10)
     assert at in [detail.at for detail in caught.value.details]
@@ -77,14 +77,14 @@ def test_lenient_bodies_have_the_limits_of_strict_ones() -> None:
         read_request(body(), 3)
 
 
-def test_both_bands_are_assembled_as_ever() -> None:
+def test_both_bands_are_assembled_in_lenient_bodies_too() -> None:
     bp, rp = np.full(120, 9.0), np.full(120, 9.0)
     bp[34:114], rp[4:110] = GOOD[:80], GOOD[80:]
     batch, _ = read_request(body({"bp": bp.tolist(), "rp": rp.tolist()}, {"flux": None}), 10)
     assert batch.flux[0].tolist() == np.array(GOOD, np.float32).tolist()
 
 
-def test_a_key_that_nobody_knows_is_refused_with_the_nearest_known_one() -> None:
+def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
     for content, message in (
         (body({"flux": GOOD}, piror="flat"), "did you mean prior?"),
         (body({"fulx": GOOD}), "did you mean flux?"),

@@ -18,7 +18,7 @@ from gaia_redshift.tables.formats import FORMATS
 
 @dataclass
 class Sky:
-    """What the service has, and how it misbehaves."""
+    """The service's data and its faults."""
 
     ids: list[int] = field(default_factory=lambda: list(range(100, 200)))
     failures: list[int] = field(default_factory=list)
@@ -27,13 +27,13 @@ class Sky:
     upper: bool = False
     """Whether the columns' names are in capitals."""
     phases: list[str] = field(default_factory=list)
-    """What a job says of itself before it is done; one that is pending waits to be started."""
+    """Phases of a job before it is done; a pending one waits to be started."""
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
 
 def spectra(ids: list[int], *, upper: bool = False) -> bytes:
-    """Return the archive's FITS for some sources: coefficients that tell which source they are of."""
+    """Return the archive's FITS for some sources; the coefficients identify the source."""
     columns: dict[str, pyarrow.Array] = {"source_id": pyarrow.array(ids, pyarrow.int64())}
     for band in ("bp", "rp"):
         values = np.repeat(np.array(ids, np.float64)[:, None], 55, axis=1) / 100
@@ -55,7 +55,7 @@ def serving(sky: Sky) -> Iterator[Sky]:  # noqa: C901 - one service
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
         def reply(self, content: bytes, status: int = 200, **headers: str) -> None:
             self.send_response(status)
@@ -110,7 +110,7 @@ def serving(sky: Sky) -> Iterator[Sky]:  # noqa: C901 - one service
             else:
                 self.reply(b"")
 
-    spectra([1])  # loads what writes them, which the first answer's client would wait for in vain
+    spectra([1])  # loads the writer, which would take too long for the first client
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

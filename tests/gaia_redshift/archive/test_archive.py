@@ -123,14 +123,14 @@ def test_sources_may_be_named_by_their_designation(sky: Sky, tmp_path: Path) -> 
     (tmp_path / "ids.csv").write_text("Designation,z\nGaia DR3 150,0.1\n,\nGaia DR3 120,0.2\n")
     fetch(tmp_path / "out.csv", ids=tmp_path / "ids.csv", datalink=f"{sky.url}/data", cache=tmp_path / "cache")
     batch = read(tmp_path / "out.csv")
-    assert batch.source_id == ["150", "120"]
+    assert batch.source_id == [150, 120]
     assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("Gaia DR3 150,0.1,150,")
     (tmp_path / "ids.csv").write_text("designation\nM 31\n")
     with pytest.raises(InvalidInputError, match="designation holds 'M 31'"):
         fetch(tmp_path / "out.csv", ids=tmp_path / "ids.csv", datalink=f"{sky.url}/data")
 
 
-def test_columns_of_the_query_stand_beside_the_spectra(sky: Sky, tmp_path: Path) -> None:
+def test_columns_of_the_query_are_kept_with_the_spectra(sky: Sky, tmp_path: Path) -> None:
     fetch(
         tmp_path / "out.parquet",
         adql="SELECT source_id, z FROM galaxies",
@@ -182,7 +182,7 @@ def test_what_is_fetched_is_asked_for_in_one_way(tmp_path: Path) -> None:
         (None, "cannot be read: No such file"),
     ],
 )
-def test_ids_that_are_none_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
+def test_invalid_ids_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         (tmp_path / "ids.csv").write_text(text)
     with pytest.raises(InvalidInputError, match=message):
@@ -205,6 +205,6 @@ def test_a_source_that_the_archive_has_no_spectrum_of_is_no_table(sky: Sky, tmp_
     assert not (tmp_path / "out.fits").exists()
 
 
-def test_a_release_that_is_none_is_named() -> None:
+def test_an_unknown_release_is_named() -> None:
     with pytest.raises(InvalidInputError, match="unknown release 'DR9': give one of Gaia DR3"):
         Archive(release="DR9")

@@ -14,7 +14,7 @@ from gaia_redshift.bulk.predicting import Predicting
 
 @dataclass(frozen=True)
 class Deadly:
-    """Kills the process that does a file named in `deaths` so many times, and then does it."""
+    """Kills the process of each file named in `deaths` so many times, and then does the file."""
 
     task: Predicting
     deaths: Mapping[str, int]

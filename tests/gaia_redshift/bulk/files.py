@@ -96,5 +96,5 @@ def flip_bit(path: Path, place: int) -> None:
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    """Return the outputs in a folder by name: what they are, to the last bit."""
+    """Return the outputs in a folder by name, with their exact content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}

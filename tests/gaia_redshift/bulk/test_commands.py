@@ -17,7 +17,7 @@ Command = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def command(models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return a runner of a command in this process: exit code and what it said."""
+    """Return a runner of a command in this process; it returns the exit code and the output."""
     monkeypatch.setattr(module, "_engine", lambda *_: files.here)
 
     def run(name: str, *places: object, **options: object) -> tuple[int, str]:

@@ -27,7 +27,7 @@ def test_a_file_at_which_processes_die_is_tried_again_and_given_up_after_three_w
     run(task.task, [str(tmp_path / "in")], str(tmp_path / "alone"), here)
     alone = outputs(tmp_path / "alone")
     assert outputs(tmp_path / "out") == {name: content for name, content in alone.items() if name != "3.parquet"}
-    # What the dead left unfinished goes at the next start, which does the file that was given up.
+    # The next run removes the unfinished files and does the file that was given up.
     again = run(task, [str(tmp_path / "in")], str(tmp_path / "out"), here)
     assert again.swept == 2 * MOST_DEATHS - 1
     assert (len(again.earlier), again.failures) == (5, [])

@@ -45,7 +45,7 @@ def damage(folder: Path) -> None:
     content = bytearray(page.read_bytes())
     content[2_000_000:2_000_400] = bytes(400)
     page.write_bytes(content)
-    # Behind the last row, in the checksum itself: all rows were read before it shows.
+    # In the checksum after the last row: all rows are read before it is found.
     bit = write_archive(folder / "bit.csv.gz", archive_rows(30, 8))
     flip_bit(bit, bit.stat().st_size - 7)
     middle = write_archive(folder / "middle.csv.gz", archive_rows(30, 9))

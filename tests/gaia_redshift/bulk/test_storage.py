@@ -15,11 +15,11 @@ from gaia_redshift.errors import InvalidInputError
 from tests.gaia_redshift.bulk.files import here, outputs, predicting, write_spectra
 
 KEY = "AKIAEXAMPLE"
-"""Of credentials that stand in an address; they must not stand in what is left behind."""
+"""Credentials in an address, which must not appear in any output."""
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """An S3 service that lists one file and refuses to give it."""
+    """An S3 service that lists one file and refuses to send it."""
 
     def do_GET(self) -> None:
         if "list-type=2" in self.path and "denied" not in self.path:
@@ -47,7 +47,7 @@ class Refusing(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_a_manifest_this_version_does_not_understand_is_refused(folder: Path, ch
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b" " * (2 << 20)])
-def test_a_manifest_of_rubbish_is_refused(folder: Path, content: bytes) -> None:
+def test_an_invalid_manifest_is_refused(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     with pytest.raises(InvalidBundleError, match=r"manifest\.json"):
         Bundle(folder)

@@ -103,7 +103,7 @@ def test_a_bundle_whose_graph_is_not_whole_is_refused_unread(tmp_path: Path, loc
 
 
 @given(st.binary(max_size=200))
-def test_rubbish_is_refused_or_whole(content: bytes) -> None:
+def test_random_bytes_are_refused_or_a_whole_graph(content: bytes) -> None:
     with suppress(ValueError):
         assert has_external_data(content) in {True, False}
 

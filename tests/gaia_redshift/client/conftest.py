@@ -12,6 +12,7 @@ from app.main import create_app
 from app.settings import Settings
 from gaia_redshift.client import Client
 from gaia_redshift.spectra import DR3, FloatArray
+from tests.gaia_redshift.client.keeping import keeping_jobs
 from tests.tiny import write_tiny_bundle
 
 Make = Callable[[int], FloatArray]
@@ -46,3 +47,10 @@ def density(models: Path) -> Iterator[Client]:
 
 def in_columns(flux: FloatArray) -> dict[str, Any]:
     return {f"flux_{number}": flux[:, number].astype(float) for number in range(DR3.samples)}
+
+
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a service that carries out jobs, one for all tests of a module."""
+    with keeping_jobs(tmp_path_factory.mktemp("jobs")) as address:
+        yield address

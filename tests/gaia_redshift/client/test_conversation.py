@@ -78,7 +78,7 @@ def failing(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
         (httpx.RemoteProtocolError("peer closed"), "broke before the answer was complete"),
     ],
 )
-def test_a_failed_connection_is_told_in_our_words(error: Exception, message: str) -> None:
+def test_a_failed_connection_is_reported_in_our_words(error: Exception, message: str) -> None:
     transport = httpx.MockTransport(failing(error))
     with Client(transport=transport) as client, pytest.raises(ServiceError, match=message) as caught:
         client.predict(np.ones(186))
@@ -86,7 +86,7 @@ def test_a_failed_connection_is_told_in_our_words(error: Exception, message: str
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b'{"predictions": [1], "model": {}}', b"\x00"])
-def test_an_answer_that_is_none_is_told_in_our_words(body: bytes) -> None:
+def test_an_invalid_answer_is_reported_in_our_words(body: bytes) -> None:
     for kind in ("application/json", "application/vnd.apache.arrow.stream", "text/html"):
         answer = httpx.Response(200, content=body, headers={"content-type": kind})
         with Client(transport=httpx.MockTransport(lambda _, answer=answer: answer)) as client:

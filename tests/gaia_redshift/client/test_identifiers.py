@@ -64,3 +64,13 @@ def test_identifiers_of_any_size_come_back_in_tables_too(client: Client, make_fl
     column = found.to_arrow()["source_id"].to_pylist()
     assert column == ids or column == [str(one) for one in ids]
     assert len(found.to_pandas()) == len(found.to_table()) == 2
+
+
+def test_floats_as_text_and_sets_never_leave_the_client(make_flux: Make) -> None:
+    for ids, why in ((["5.85e18", "7"], "floats"), ({1, 2}, "give a sequence"), (1.5, "floats")):
+        with Client() as client, pytest.raises(ValueError, match=why):
+            client.predict(make_flux(2), source_id=ids)
+
+
+def test_one_spectrum_takes_one_identifier(client: Client, make_flux: Make) -> None:
+    assert client.predict(make_flux(1)[0], source_id=LARGE).source_id == [LARGE]

@@ -202,7 +202,7 @@ def test_a_table_without_spectra_says_why_before_anything_is_sent() -> None:
 
 
 class LazyFrame:
-    """Stands for polars' table that is not there yet."""
+    """A stand-in for polars' lazy table."""
 
     columns = ("flux",)
 
@@ -212,13 +212,13 @@ class LazyFrame:
     [
         ("spectra.csv", r"gaia_redshift\.read\(path\), or use predict_csv"),
         (LazyFrame(), r"collect\(\) makes it one"),
-        (Table({"flux": np.ones((1, 186))})[0], r"Row is no table .table\[:1\] is one"),
+        (Table({"flux": np.ones((1, 186))})[0], r"Row is not a table .table\[:1\] is one"),
         (np.full((2, 186), "1.5"), "text: if it holds numbers, send array.astype"),
         (np.ones((2, 343)), "XP_SAMPLED"),
     ],
     ids=["path", "lazy", "row", "text", "calibrated"],
 )
-def test_what_looks_like_spectra_is_told_the_way_out(given: Any, message: str) -> None:
+def test_what_looks_like_spectra_gets_advice(given: Any, message: str) -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match=message):
         client.predict(given)
 
@@ -233,3 +233,23 @@ def test_a_table_of_another_format_is_told_how_to_be_read(client: Client, tmp_pa
     (tmp_path / "t.fits").write_bytes(b"SIMPLE  =                    T" + b" " * 2850)
     with pytest.raises(ServiceError, match=r"it is FITS: .*predict\(gaia_redshift\.read\('t\.fits'\)\)"):
         client.predict_csv(tmp_path / "t.fits")
+
+
+@pytest.mark.parametrize("rows", [2, 20])
+def test_a_masked_edge_that_no_model_reads_costs_nothing(client: Client, make_flux: Make, rows: int) -> None:
+    flux = make_flux(rows)
+    expected = pytest.approx([one.redshift for one in client.predict(flux)], abs=2e-6)
+    whole = np.ma.array(np.full((rows, 240), np.nan), mask=True)
+    whole[:, 34:114], whole[:, 124:230] = flux[:, :80], flux[:, 80:]
+    assert [one.redshift for one in client.predict(whole)] == expected
+    assert [one.redshift for one in client.predict(bp=whole[:, :120], rp=whole[:, 120:], rows="strict")] == expected
+    whole[1, 40] = np.ma.masked
+    error = client.predict(whole)[1].error
+    assert error is not None
+    assert (error.code, error.message) == ("missing_value", "flux[40] is empty")
+
+
+def test_no_spectra_are_said_to_be_none_before_anything_is_sent(make_flux: Make) -> None:
+    for nothing in (make_flux(2)[:0], pd.DataFrame(in_columns(make_flux(2)))[:0]):
+        with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="there are no spectra"):
+            client.predict(nothing)

@@ -194,13 +194,13 @@ def test_keras_runs_on_jax_without_tensorflow_and_agrees_with_onnx() -> None:
     assert max(map(float, apart)) <= 5e-6
 
 
-def test_a_backend_that_is_not_there_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_is_not_there_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "none_such")
     with pytest.raises(MissingDependencyError, match="needs TensorFlow or JAX"):
         load_engine(Bundle(write_tiny_bundle(tmp_path / "tiny")), "keras")
 
 
-def test_tensorflow_makes_no_remarks(tmp_path: Path) -> None:
+def test_tensorflow_prints_nothing(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     done = subprocess.run(
         [sys.executable, "-c", "from gaia_redshift.engine.quiet import import_tensorflow; import_tensorflow()"],
@@ -212,7 +212,7 @@ def test_tensorflow_makes_no_remarks(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_what_fails_unheard_is_heard_after_all() -> None:
+def test_output_that_was_held_back_is_printed_after_a_failure() -> None:
     program = (
         "import os, gaia_redshift.engine.quiet as quiet\n"
         "with quiet._unheard():\n    os.write(2, b'the reason')\n    raise SystemExit(3)\n"

@@ -24,7 +24,7 @@ OUTPUTS = {
     "default": {"density": "density_1/density_1/Softmax:0", "kind": "density_1/kind_1/Softmax:0"},
     "dissertation-cnn": {"redshift": "dissertation_1/redshift_1/Add:0"},
 }
-"""What the networks inside the graphs give."""
+"""The outputs of the networks inside the graphs."""
 PRIORS: tuple[Prior, ...] = (
     "survey",
     "flat",
@@ -36,7 +36,7 @@ _ROUNDING = 1e-9
 
 
 def hostile(flux: FloatArray) -> FloatArray:
-    """Return spectra that no galaxy has, each usable: bands missing, huge, faint, negative, noise, single lines."""
+    """Return usable spectra unlike any galaxy: bands missing, huge, faint, negative, noise, single lines."""
     random = np.random.default_rng(5)
     bp, some = DR3.bp.count, [flux[number * 40 : (number + 1) * 40].copy() for number in range(10)]
     some[0][:, :bp] = 0
@@ -64,7 +64,7 @@ def spectra(name: str) -> FloatArray:
 
 @cache
 def network_output(name: str) -> dict[str, FloatArray]:
-    """Return what the network inside a graph gives for `spectra`."""
+    """Return the output of the network inside a graph for `spectra`."""
     model = onnx.load_from_string(BUNDLES[name].read(ONNX_FILE))
     for each in OUTPUTS[name].values():
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(each))
@@ -95,7 +95,7 @@ def test_the_density_models_answer_is_what_it_is_defined_to_be(number: int) -> N
     priors, rows = bundle.bins.stack([PRIORS[number]])
     assert_same(engine("default", 1)(flux, np.full(len(flux), rows[0], np.int32), priors, pdf=True), wanted)
     raised = np.bitwise_or.reduce(wanted.flags)
-    if number < 2:  # else this would test less than it seems to
+    if number < 2:  # else this would test hardly anything
         assert raised == 2 ** len(FLAGS) - 1
 
 
@@ -141,7 +141,7 @@ def test_spectra_with_different_priors_share_a_batch() -> None:
         assert (together.pdf[number :: len(PRIORS)] == alone.pdf).all()
 
 
-def test_a_stranger_reads_in_the_file_what_it_takes_and_gives() -> None:
+def test_the_graphs_file_describes_its_inputs_and_outputs() -> None:
     session = onnxruntime.InferenceSession(BUNDLES["default"].read(ONNX_FILE), providers=["CPUExecutionProvider"])
     notes = session.get_modelmeta().custom_metadata_map
     assert notes["model"] == BUNDLES["default"].manifest.id
@@ -174,7 +174,7 @@ def _some(name: str) -> FloatArray:
 @given(
     rows=st.integers(1, 130), first=st.integers(0, 599), seed=st.integers(0, 2**32 - 1), threads=st.sampled_from([1, 2])
 )
-def test_a_spectrum_gets_the_same_bits_wherever_it_stands_and_whatever_its_company(
+def test_a_spectrum_gets_the_same_bits_at_any_place_of_any_batch(
     name: str, rows: int, first: int, seed: int, threads: int
 ) -> None:
     random = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ SURVEY /= SURVEY.sum()
 
 
 def densities(true: NDArray[np.float64], prior: NDArray[np.float64], sigma: float = 0.03) -> NDArray[np.float64]:
-    """Return what an exact model would answer of galaxies measured with this error, per unit of redshift."""
+    """Return an exact model's densities of galaxies measured with this error, per unit of redshift."""
     measured = true + np.random.default_rng(3).normal(0, sigma, len(true))
     posterior = np.exp(-0.5 * ((CENTRES - measured[:, None]) / sigma) ** 2) * prior
     return posterior / posterior.sum(axis=1, keepdims=True) / np.diff(EDGES)
@@ -81,7 +81,7 @@ def test_rows_without_a_density_or_that_are_no_galaxies_are_left_out_and_counted
         gathered.infer()
 
 
-def test_spectra_that_tell_nothing_give_no_numbers() -> None:
+def test_uninformative_spectra_give_no_numbers() -> None:
     blind = np.tile(FLAT / np.diff(EDGES), (1000, 1))
     found = Likelihoods(EDGES, FLAT).add(blind, no_flags(1000)).infer()
     assert not found.constrained

@@ -24,7 +24,7 @@ def npy(array: Any) -> bytes:
 
 
 def refusals(array: Any) -> dict[str, str]:
-    """Return what the service, the readers of files and of memory, and the client say to an array."""
+    """Return the messages of the service, the readers of files and of memory, and the client on an array."""
     said = {}
     ways = {
         "wire": lambda: read_npy(npy(array), 10),

@@ -32,7 +32,7 @@ def test_a_column_says_per_pixel_or_per_sample_or_neither(text: str, unit: str |
 
 @pytest.mark.parametrize("text", ["W m-2 nm-1", "W.m**-2.nm**-1", "W / (nm m2)", "erg / (s cm2 Angstrom)", "mJy"])
 @pytest.mark.parametrize("read", [find_unit, declared_unit])
-def test_externally_calibrated_fluxes_are_refused_with_the_way_out(text: str, read) -> None:  # noqa: ANN001
+def test_externally_calibrated_fluxes_are_refused_with_advice(text: str, read) -> None:  # noqa: ANN001
     with pytest.raises(ValueError, match=r"XP_CONTINUOUS.*gaiaxpy\.convert") as caught:
         read(text)
     assert text in str(caught.value)
@@ -60,6 +60,13 @@ def test_per_sample_or_nothing_said_leaves_the_fluxes_as_they_are() -> None:
     assert per_sample(flux, None) is flux
 
 
-def test_a_spectrum_in_calibrated_units_is_told_the_way_out() -> None:
+def test_a_spectrum_in_calibrated_units_gets_advice() -> None:
     flux = (1e-17 * np.arange(186, dtype=np.float32))[None]
     assert "gaiaxpy.convert" in describe(flux[0], int(validate(flux)[0])).message
+
+
+@pytest.mark.parametrize("text", ["1000 electron / s", "10+3 e-/s", "10**-3 electron.s-1", "1e3 e-/(s pix)"])
+def test_a_scaled_unit_is_refused_and_not_taken_for_e_per_s(text: str) -> None:
+    with pytest.raises(ValueError, match="it is scaled by"):
+        declared_unit(text)
+    assert declared_unit("1 electron / s") is None

@@ -119,7 +119,7 @@ def test_a_compression_bomb_is_refused_before_it_fills_memory_or_disk(kind: str)
         (lambda _: b"<?xml version='1.0'?>" + b"<a>" * 10_000, "too deep"),
     ],
 )
-def test_a_votable_that_is_none_is_refused(change: Callable[[bytes], bytes], message: str) -> None:
+def test_an_invalid_votable_is_refused(change: Callable[[bytes], bytes], message: str) -> None:
     with pytest.raises((MalformedBodyError, InvalidTableError), match=message):
         read_all(change(table("votable", 2)))
 
@@ -144,11 +144,11 @@ def test_an_array_of_fits_that_points_anywhere_is_damage(count: int, offset: int
     whole = file.getvalue()
     pointer = np.array([186, 0], ">i8").tobytes()
     assert pointer in whole
-    with pytest.raises(MalformedBodyError, match="points behind its end"):
+    with pytest.raises(MalformedBodyError, match="points beyond its end"):
         read_all(whole.replace(pointer, np.array([count, offset], ">i8").tobytes()))
 
 
-def test_what_is_parted_into_no_cells_is_an_error_of_its_own() -> None:
+def test_rows_that_cannot_be_split_into_cells_are_an_error_of_their_own() -> None:
     content = b"\r,&N\r#\r\x03,&N\r#\r\x03-&,&N\r#\r-&,&N\r#\r"
     with pytest.raises(RedshiftError):
         read_all(content, "a.npy")

@@ -54,7 +54,7 @@ def test_an_incomplete_table_is_refused_by_the_column(names: list[str], message:
     assert caught.value.details
 
 
-def test_other_columns_may_stand_twice() -> None:
+def test_other_columns_may_be_duplicate() -> None:
     assert find_layout([*FLUX, "z", "z", "flux_error", "flux_x"]).source_id is None
 
 

@@ -105,12 +105,12 @@ def test_a_table_without_rows_is_refused() -> None:
 @pytest.mark.parametrize(
     "content", [b"\x89PNG\r\n\x1a\n\x00\x00", bytes(range(256)) * 30, b"PK\x03\x04" + b"\x00" * 99]
 )
-def test_binary_rubbish_is_not_csv(content: bytes) -> None:
+def test_binary_data_are_not_csv(content: bytes) -> None:
     with pytest.raises(MalformedBodyError, match="not CSV"):
         read_all(content)
 
 
-def test_rubbish_after_good_rows_is_not_csv_either() -> None:
+def test_binary_data_after_good_rows_are_not_csv() -> None:
     with pytest.raises(MalformedBodyError, match="not UTF-8"):
         read_all(table(["1", *ROW]) + b"\xff\xfe\n")
 
@@ -148,7 +148,7 @@ def test_the_fast_reader_reads_what_the_slow_one_reads(changes: list[tuple[int, 
 
 
 def as_text(self: Any, content: bytes, quoted: bool, columns: Any, typed: Any, point: str) -> Any:
-    """Read every cell as text, and let none pass as a number."""
+    """Read every cell as text, and none as a number."""
     if typed:
         raise pyarrow.ArrowInvalid("not now")
     return PARSE(self, content, quoted, columns, typed, point)

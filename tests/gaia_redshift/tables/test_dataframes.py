@@ -29,7 +29,7 @@ def predictor(models: Path) -> Predictor:
 
 
 def masked(flux: FloatArray) -> np.ma.MaskedArray:
-    """Return the fluxes with one sample of the second masked, over a number that looks good."""
+    """Return the fluxes with one sample of the second masked, above a plausible number."""
     hidden = np.zeros(flux.shape, bool)
     hidden[1, 3] = True
     return np.ma.array(flux, mask=hidden)
@@ -120,7 +120,7 @@ def test_electrons_per_second_alone_leave_it_to_the_caller(predictor: Predictor,
 @pytest.mark.parametrize(
     "make", [lambda flux: flux * 1e-17 * u.W / u.m**2 / u.nm, lambda flux: QTable({"flux": flux * u.W / u.m**2 / u.nm})]
 )
-def test_calibrated_fluxes_are_refused_with_the_way_out(predictor: Predictor, make_flux: Make, make: Any) -> None:
+def test_calibrated_fluxes_are_refused_with_advice(predictor: Predictor, make_flux: Make, make: Any) -> None:
     with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
         predictor(make(make_flux(2)))
     with pytest.raises(InvalidInputError, match="XP_CONTINUOUS"):
@@ -150,7 +150,7 @@ def test_a_frame_of_many_columns_keeps_its_order_and_replaces_an_earlier_answer(
 
 
 class Frame(pd.DataFrame):
-    """A class of a library that has no `concat` of its own, as LSDB's."""
+    """A class of a library without its own `concat`, like LSDB's."""
 
     @property
     def _constructor(self) -> type:
@@ -181,3 +181,38 @@ def test_a_series_of_arrays_gives_a_frame_with_its_index(predictor: Predictor, m
 def test_an_array_that_holds_no_spectra_is_refused_in_our_words(predictor: Predictor, array: Any) -> None:
     with pytest.raises(InvalidInputError, match="186"):
         predictor(array)
+
+
+def test_numbers_and_arrays_of_text_are_read_as_in_files(predictor: Predictor, make_flux: Make) -> None:
+    """As pandas reads a CSV table with arrays in its cells, or with one cell that is no number."""
+    flux = make_flux(3)
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    arrays = [str(tuple(map(float, row))) for row in flux]
+    assert predictor(pd.DataFrame({"flux": arrays}))["redshift"].to_numpy() == expected
+    assert predictor(pd.Series(arrays))["redshift"].to_numpy() == expected
+    for cell, why in (("null", "missing_value"), ("x", "not_a_number"), (None, "missing_value")):
+        columns = {name: column.astype(object) for name, column in in_columns(flux).items()}
+        columns["flux_3"][1] = cell
+        found = predictor(pd.DataFrame(columns))
+        assert statuses(found) == ["ok", "error", "ok"]
+        assert found["error"][1].startswith(f"{why}: flux_3")
+
+
+def test_a_unit_may_be_one_of_astropys(predictor: Predictor, make_flux: Make) -> None:
+    flux = make_flux(3)
+    expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
+    assert predictor(flux / DR3.pixels, unit=PER_PIXEL)["redshift"] == expected
+    with pytest.raises(InvalidInputError, match="scaled by 1000"):
+        predictor(flux * u.Unit(1000 * u.electron / u.s))
+
+
+@pytest.mark.parametrize("prior", ["flt", 7, {"z": [0.0]}, {"redshift": [1, 0], "density": [1, 1]}])
+def test_what_is_no_prior_is_refused_in_our_words(predictor: Predictor, make_flux: Make, prior: Any) -> None:
+    with pytest.raises(InvalidInputError, match="prior: "):
+        predictor(make_flux(1), prior=prior)
+
+
+def test_a_path_is_told_how_to_be_read(predictor: Predictor, tmp_path: Path) -> None:
+    for path in ("spectra.csv", tmp_path):
+        with pytest.raises(InvalidInputError, match=r"gaia_redshift\.read\(path\)"):
+            predictor(path)

@@ -165,6 +165,6 @@ def test_command_service_and_training_read_them_alike(
     ids = [line.split(",")[0] for line in reply.text.splitlines()]
     assert ids == ["source_id", *(str(FIRST + number) for number in range(3))]
     assert [line.split(",")[0] for line in out.read_text().splitlines()] == ids
-    flux, found, _ = read_table(path, {"z": ("z",)}, {"z": "number"})
+    flux, found, _ = read_table(path, ("z",))
     assert flux.shape == (3, 186)
     assert found["z"].tolist() == pytest.approx([0.1] * 3)

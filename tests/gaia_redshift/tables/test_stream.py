@@ -30,7 +30,7 @@ def everything(path: Path) -> bytes:
         return b"".join(pieces)
 
 
-def test_it_is_read_from_the_front_as_often_as_one_likes(unzipping: str) -> None:
+def test_it_can_be_read_from_the_start_repeatedly(unzipping: str) -> None:
     text = bytes(range(256)) * 9000
     file = io.BytesIO(gzip.compress(text[:1000]) + gzip.compress(text[1000:]))
     made = GzipStream(file)

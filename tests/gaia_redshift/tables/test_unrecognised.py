@@ -59,9 +59,9 @@ DOWN = "\n".join(f"{name},{value},{value}" for name, value in zip(NAMES, FLUX, s
     [
         ("a,b\n1,2\n3,4\n", r"csv with commas between cells, 2 columns \(a, b\), 2 rows\.", "None of its columns"),
         ("a;b;c;d;e\n1;2;3;4;5\n", r"semicolons between cells, 5 columns \(a, b, c, d, \.\.\.\), 1 row\.", "None"),
-        (lines(NAMES, FLUX, mark=":"), "1 column", "parted by ':': save it with commas"),
-        (lines(NAMES, FLUX, mark="^"), "1 column", r"parted by '\^'"),
-        ("% made on Monday\n% by me\n" + lines(NAMES, FLUX), "columns", "Line 3 looks .*begin them with #"),
+        (lines(NAMES, FLUX, mark=":"), "1 column", "separated by ':': save it with commas"),
+        (lines(NAMES, FLUX, mark="^"), "1 column", r"separated by '\^'"),
+        ("% made on Monday\n% by me\n" + lines(NAMES, FLUX), "columns", "Line 3 looks .*start them with #"),
         ("My spectra, 2026\n\n" + lines(NAMES, FLUX, mark=";"), "columns", "Line 3 looks like the header"),
         (numbered("flux", 186, 1), "186 columns", "flux1 to flux186.*name them flux_0 to flux_185"),
         (numbered("s", 240), "240 columns", "name them bp_0"),
@@ -75,8 +75,8 @@ DOWN = "\n".join(f"{name},{value},{value}" for name, value in zip(NAMES, FLUX, s
         ("source_id\n1\n2\n", "2 rows", "identifiers alone: fetch them"),
         ("designation\nGaia DR3 1\n", "1 row", "identifiers alone"),
         ("source_id,has_xp_continuous\n1,True\n", "2 columns", "a catalogue"),
-        ("source_id,xp_coefficients\n1,2\n", "2 columns", "something of the archive's coefficients"),
-        ("redshift,redshift_lower,redshift_upper\n.1,.1,.1\n", "3 columns", "It is an answer"),
+        ("source_id,xp_coefficients\n1,2\n", "2 columns", "some of the archive's columns"),
+        ("redshift,redshift_lower,redshift_upper\n.1,.1,.1\n", "3 columns", "It is a table of predictions"),
         (DOWN, "3 columns", "the table is transposed"),
         ("name,a,b\n" + DOWN, "186 rows", r"transposed; .*set_index"),
         ("a,b\n" + lines(*[["x1", "y"]] * 186), "186 rows", r"transposed: .*table\.T"),
@@ -136,15 +136,15 @@ def tar(mode: Any) -> bytes:
         (tar("w:gz"), "a tar archive"),
         (b"<!DOCTYPE html><html><head><title>Log in</title></head></html>", r"a web page \(HTML, 'Log in'\)"),
         (b'<?xml version="1.0"?>\n<!DOCTYPE html>\n<html><body/></html>', "a web page"),
-        (b'<?xml version="1.0"?>\n<rss><x/></rss>', "no VOTable, it begins with <rss>"),
+        (b'<?xml version="1.0"?>\n<rss><x/></rss>', "not a VOTable, it begins with <rss>"),
         (
             b'<?xml version="1.0"?><VOTABLE><RESOURCE><INFO name="QUERY_STATUS" value="ERROR">no column b</INFO>'
             b"</RESOURCE></VOTABLE>",
             "an error of the service that wrote it: no column b",
         ),
-        (b'[{"flux": [1, 2]}]', "JSON, and no JSON lines.*orient='records', lines=True"),
+        (b'[{"flux": [1, 2]}]', "JSON, but not JSON lines.*orient='records', lines=True"),
         (b'{"flux_0": {"0": 1.5}}', "one object for all rows"),
-        (b'{\n  "flux": [1]\n}\n', "its first line is no object: write an object for each source"),
+        (b'{\n  "flux": [1]\n}\n', "its first line is not an object: write an object for each source"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "HDF5: write the table as"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"\x80\x04\x95\0\0\0", "a pickle, which is not read"),
@@ -163,7 +163,7 @@ def test_a_file_of_another_kind_is_named_whatever_it_is_called(content: bytes, m
 
 
 @pytest.mark.parametrize("form", ["ipac", "rst", "latex", "aastex", "html", "fixed_width_two_line"])
-def test_astropys_tables_to_look_at_are_refused_with_the_way_out(form: str) -> None:
+def test_astropys_formatted_text_is_refused_with_advice(form: str) -> None:
     columns = {name: [float(value)] * 2 for name, value in zip(NAMES, FLUX, strict=True)}
     file = io.StringIO()
     Table({"source_id": [5, 6], **columns}).write(file, format=f"ascii.{form}")
@@ -181,7 +181,7 @@ def test_astropys_tables_of_one_blank_or_bar_are_read(form: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "\ufeffSEP=;\r\n"])
-def test_excels_line_about_the_separator_is_heeded(first: str) -> None:
+def test_excels_line_about_the_separator_is_used(first: str) -> None:
     assert (read(first + lines(NAMES, COMMAS, mark=";")).flux == EXPECTED).all()
 
 
@@ -194,7 +194,7 @@ def test_a_separator_that_excel_names_may_be_any() -> None:
     [
         (["e-/s"] * 186, "a row of units or types"),
         (["double"] * 186, "a row of units or types"),
-        (NAMES, "the header stands here once more"),
+        (NAMES, "the header is repeated here"),
         (["see text"] * 186, "a footer or a note"),
         (["Total: 2 rows"], "'Total: 2 rows', a footer or another line of text"),
         (["(2 rows)"], "a footer"),

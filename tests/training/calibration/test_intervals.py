@@ -45,7 +45,7 @@ def test_offsets_are_the_finite_sample_quantiles_of_the_errors() -> None:
     np.testing.assert_allclose(found, [-0.095, -0.068, 0.068, 0.095], atol=1e-12)
 
 
-def test_few_galaxies_give_their_extremes_rather_than_a_false_promise() -> None:
+def test_intervals_from_few_galaxies_are_their_extremes() -> None:
     predicted = np.linspace(0.1, 0.2, 10)
     lower, _, _, upper = offsets(learnt(predicted, predicted + 0.01 * np.arange(-5, 5), spectra(10)))
     assert lower == [pytest.approx(-0.05)]

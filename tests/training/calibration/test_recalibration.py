@@ -35,7 +35,7 @@ DENSITY = calibration([table(0.025, 0.16, 0.84, 0.975)], [], density=True)
 
 
 def galaxies(count: int, scatter: float, seed: int = 3, bright: float = 1.0) -> Labelled:
-    """Return galaxies whose network says Gaussians of width .02 about redshifts with another scatter."""
+    """Return galaxies whose densities are Gaussians of width .02 around redshifts with another scatter."""
     random = np.random.default_rng(seed)
     true = random.uniform(0.1, 0.4, count)
     seen = true + random.normal(0, scatter, count)
@@ -61,7 +61,7 @@ def test_intervals_that_hold_too_much_or_too_little_come_to_hold_their_share(
         assert before < 0.5 if scatter > 0.02 else before > 0.85
         assert judged.inside68.mean() == pytest.approx(0.68, abs=0.04)
         assert judged.inside95.mean() == pytest.approx(0.95, abs=0.02)
-        # What the cross-validation promises is what fresh galaxies show.
+        # New galaxies agree with the cross-validation.
         assert found.after[prior].inside68.mean() == pytest.approx(judged.inside68.mean(), abs=0.05)
 
 
@@ -92,7 +92,7 @@ def test_a_class_of_brightness_with_enough_galaxies_gets_factors_of_its_own() ->
 
 
 def test_spectra_of_one_family_are_never_on_both_sides_of_the_cross_validation() -> None:
-    # Pairs of copies: were they parted, the copy left in would tell the correction of the one held back.
+    # Pairs of copies: if they were separated, the correction would be fitted to the copy of one held back.
     one = galaxies(150, 0.04)
     copies = np.repeat(np.arange(150), 2)
     pairs = Labelled(one.flux[copies], one.true[copies], copies, {n: v[copies] for n, v in one.output.items()})

@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_the_service(report: Path, simulated: Path) -> 
     found = plain(report)
     assert refused == found["data"]["without_redshift"] == 0
     assert found["data"]["galaxies"] == found["overall"]["count"] == 600
-    expected = measure(dataset.redshift, galaxies.point).as_dict()
+    expected = measure(dataset.redshift, galaxies.point)
     assert {name: found["overall"]["metrics"][name]["value"] for name in expected} == pytest.approx(expected, abs=1e-6)
     held = (galaxies.lower95 <= galaxies.true) & (galaxies.true <= galaxies.upper95)
     assert found["overall"]["metrics"]["coverage_95"]["value"] == pytest.approx(held.mean())

@@ -100,7 +100,7 @@ def test_a_model_is_tested_on_the_part_that_it_was_tested_on() -> None:
         assert choose_rows(dataset, trained_on(dataset, parts), part).warning is not None
 
 
-def test_where_other_rows_were_left_out_nobody_knows_the_models_test_part() -> None:
+def test_where_other_rows_were_left_out_the_models_test_part_is_unknown() -> None:
     dataset = dataset_of(300)
     trained = trained_on(dataset, split(dataset_of(290), seed=3))
     assert choose_rows(dataset, trained, None).part == "all"

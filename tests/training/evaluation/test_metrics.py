@@ -14,19 +14,19 @@ def test_metrics_equal_what_a_pencil_gives() -> None:
     true = [0.0, 0.0, 0.25, 0.5]
     predicted = [0.1, -0.1, 0.5, 0.5]
     found = measure(true, predicted)
-    assert found.mae == pytest.approx((0.1 + 0.1 + 0.25 + 0) / 4)
-    assert found.rms == pytest.approx(math.sqrt((0.01 + 0.01 + 0.0625) / 4))
-    assert found.bias_mean == pytest.approx(0.05)
-    assert found.bias_median == pytest.approx(0.05)
+    assert found["mae"] == pytest.approx((0.1 + 0.1 + 0.25 + 0) / 4)
+    assert found["rms"] == pytest.approx(math.sqrt((0.01 + 0.01 + 0.0625) / 4))
+    assert found["bias_mean"] == pytest.approx(0.05)
+    assert found["bias_median"] == pytest.approx(0.05)
     # Deviations from the median 0.05: 0.05, 0.15, 0.15, 0.05.
-    assert found.nmad == pytest.approx(1.4826 * 0.1)
-    assert found.outliers_15 == pytest.approx(0.25)
-    assert found.outliers_05 == pytest.approx(0.75)
+    assert found["nmad"] == pytest.approx(1.4826 * 0.1)
+    assert found["outliers_15"] == pytest.approx(0.25)
+    assert found["outliers_05"] == pytest.approx(0.75)
 
 
 def test_nmad_of_normal_errors_is_their_standard_deviation() -> None:
     error = np.random.default_rng(0).normal(0, 0.03, 200_000)
-    assert measure(np.zeros(200_000), error).nmad == pytest.approx(0.03, rel=0.01)
+    assert measure(np.zeros(200_000), error)["nmad"] == pytest.approx(0.03, rel=0.01)
 
 
 def test_metrics_are_those_of_scipy_scikit_learn_and_astropy() -> None:
@@ -35,16 +35,16 @@ def test_metrics_are_those_of_scipy_scikit_learn_and_astropy() -> None:
     predicted = true + random.standard_t(2, 5001) * 0.03
     dz = (predicted - true) / (1 + true)
     found = measure(true, predicted)
-    assert found.mae == pytest.approx(sklearn.metrics.mean_absolute_error(true, predicted))
-    assert found.rms == pytest.approx(sklearn.metrics.root_mean_squared_error(true, predicted))
-    assert found.bias_mean == pytest.approx(stats.describe(dz).mean)
-    assert found.bias_median == pytest.approx(stats.scoreatpercentile(dz, 50))
+    assert found["mae"] == pytest.approx(sklearn.metrics.mean_absolute_error(true, predicted))
+    assert found["rms"] == pytest.approx(sklearn.metrics.root_mean_squared_error(true, predicted))
+    assert found["bias_mean"] == pytest.approx(stats.describe(dz).mean)
+    assert found["bias_median"] == pytest.approx(stats.scoreatpercentile(dz, 50))
     # They know the factor 1.4826 to all its digits.
-    assert found.nmad == pytest.approx(stats.median_abs_deviation(dz, scale="normal"), rel=2e-6)
-    assert found.nmad == pytest.approx(mad_std(dz), rel=2e-6)
-    assert found.outliers_15 == pytest.approx(1 - stats.percentileofscore(np.abs(dz), 0.15) / 100)
-    assert found.outliers_05 == pytest.approx(1 - stats.percentileofscore(np.abs(dz), 0.05) / 100)
-    assert 0.01 < found.outliers_15 < found.outliers_05
+    assert found["nmad"] == pytest.approx(stats.median_abs_deviation(dz, scale="normal"), rel=2e-6)
+    assert found["nmad"] == pytest.approx(mad_std(dz), rel=2e-6)
+    assert found["outliers_15"] == pytest.approx(1 - stats.percentileofscore(np.abs(dz), 0.15) / 100)
+    assert found["outliers_05"] == pytest.approx(1 - stats.percentileofscore(np.abs(dz), 0.05) / 100)
+    assert 0.01 < found["outliers_15"] < found["outliers_05"]
 
 
 def test_bins_hold_mean_error_population_sigma_and_percent() -> None:

@@ -17,14 +17,13 @@ from sklearn.preprocessing import MinMaxScaler
 from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError
 from gaia_redshift.spectra import DR3
-from tests.tiny import tiny_calibration, tiny_manifest
+from tests.tiny import BIN_EDGES, KINDS, tiny_calibration, tiny_manifest
 from tests.training.conftest import KERAS_WARNS, SMALL, Trained, galaxies, redshifts
 from training.evaluation.metrics import measure
 from training.evaluation.predicted import Predicted
 from training.recipes.cnn import CnnRecipe, Convolution
 from training.release import agreement, card, export
-from training.release.agreement import Agreement
-from training.release.exported import run_onnx
+from training.release.agreement import Agreement, run_onnx
 from training.release.shorten import SPARED
 from training.release.tested import UnderPrior
 
@@ -51,7 +50,7 @@ def test_a_bundle_is_complete_sealed_and_says_how_it_was_made(trained: Trained) 
 
 def test_the_manifest_holds_the_metrics_of_the_test_part(trained: Trained) -> None:
     survey = trained.material.survey
-    expected = measure(survey.redshift("test"), redshifts(trained.fitted, survey.flux("test"))).as_dict()
+    expected = measure(survey.redshift("test"), redshifts(trained.fitted, survey.flux("test")))
     found = dict(trained.manifest.metrics)
     assert 0 < found.pop("coverage_68") < found.pop("coverage_95") <= 1
     assert found == pytest.approx(expected, abs=1e-6)
@@ -112,6 +111,21 @@ def test_a_network_that_gives_nan_is_not_released(
         export_to(trained, tmp_path / "models" / "again")
 
 
+def test_a_graph_whose_densities_give_nan_does_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_graph: bytes, flux: Any, _outputs: Any, _prior: int) -> list[Any]:
+        return [np.full((len(flux), 5), np.nan), np.full((len(flux), len(BIN_EDGES) - 1), np.nan)]
+
+    monkeypatch.setattr(agreement, "run_onnx", nowhere)
+    flux = np.random.default_rng(1).uniform(1, 20, (3, 186)).astype(np.float32)
+    bins = len(BIN_EDGES) - 1
+    output = {
+        "density": np.full((3, bins), 1 / bins, np.float32),
+        "kind": np.full((3, len(KINDS)), 1 / len(KINDS), np.float32),
+    }
+    with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
+        agreement.check_agreement(tiny_manifest(density=True), tiny_calibration(density=True), b"", flux, output)
+
+
 def test_a_bundle_is_replaced_only_when_asked_and_then_whole(trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "again"
     folder.mkdir()
@@ -142,8 +156,8 @@ def test_the_first_line_of_a_card_says_what_the_spectra_are(
 def measured(true: Any, predicted: Any) -> card.Tested:
     nothing = np.zeros(len(true))
     galaxies = Predicted(true, predicted, *[nothing] * 4, family=np.arange(len(true)))
-    found = measure(true, predicted).as_dict() | {"coverage_68": 0.681, "coverage_95": 0.953}
-    return card.Tested({"survey": UnderPrior(galaxies, found, {"low_signal": 0.1})}, measure(true, true).as_dict(), {})
+    found = measure(true, predicted) | {"coverage_68": 0.681, "coverage_95": 0.953}
+    return card.Tested({"survey": UnderPrior(galaxies, found, {"low_signal": 0.1})}, measure(true, true), {})
 
 
 def write_card(trained: Trained, found: card.Tested, simulated: bool | None = None) -> str:

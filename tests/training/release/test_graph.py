@@ -63,6 +63,6 @@ def test_a_straightened_graph_computes_the_same(activation: str, residual: bool,
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
-def test_nothing_stands_between_a_convolution_and_its_pooling_but_arithmetic() -> None:
+def test_only_arithmetic_is_between_a_convolution_and_its_pooling() -> None:
     kinds = [node.op_type for node in straighten(convolution("Relu")).graph.node]
     assert kinds == ["Unsqueeze", "Conv", "Add", "Mul", "Mul", "Relu", "Add", "MaxPool", "Squeeze"]

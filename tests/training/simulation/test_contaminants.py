@@ -49,7 +49,7 @@ def test_cool_stars_are_redder_than_hot_ones() -> None:
     assert np.corrcoef(np.log(temperature), blue)[0, 1] > 0.9
 
 
-def test_a_quasars_lyman_alpha_stands_where_its_redshift_puts_it() -> None:
+def test_a_quasars_lyman_alpha_is_at_its_redshifted_wavelength() -> None:
     for redshift in (2.3, 2.7, 3.0):
         light = contaminants.quasar_light(np.full(20, redshift), np.random.default_rng(2)).mean(axis=0)
         peak = WAVELENGTH_NM[light.argmax()]

@@ -112,7 +112,7 @@ def test_the_benchmark_skips_with_one_line_or_reports(
     assert benchmark.main() == 0
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == "not held against GaiaXPy's simulator: GaiaXPy is not installed: pip install gaiaxpy\n"
+    assert told.err == "not compared with GaiaXPy's simulator: GaiaXPy is not installed: pip install gaiaxpy\n"
 
     monkeypatch.undo()
     monkeypatch.setattr(sys, "argv", ["realism.py", "--gaiaxpy"])

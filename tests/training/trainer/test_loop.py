@@ -13,7 +13,7 @@ from training.data.material import Sample
 from training.recipes.cnn import CnnRecipe, Convolution
 from training.recipes.density import DensityRecipe
 from training.recipes.recipe import Seen
-from training.recipes.scaling import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler
 from training.trainer import loop
 
 random = np.random.default_rng(3)

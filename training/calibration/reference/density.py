@@ -1,7 +1,7 @@
 """Probability densities over redshift on a grid of bins: prior, median, quantiles. Imports numpy alone.
 
-A network trained on one distribution of redshifts answers for that distribution. Bayes' rule takes its answer to any
-other: p(z | spectrum) is proportional to p_network(z | spectrum) * prior(z) / prior_of_training(z).
+The answer of a network holds for the distribution of redshifts that it was trained on. For any other, by Bayes' rule,
+p(z | spectrum) is proportional to p_network(z | spectrum) * prior(z) / prior_of_training(z).
 """
 
 import numpy as np
@@ -15,8 +15,7 @@ def posterior(density: ArrayLike, prior: ArrayLike, prior_train: ArrayLike) -> D
     """Return densities under another prior.
 
     The network's densities, shape (n, bins), hold under the redshifts that it was trained on. Priors are probabilities
-    per bin, shape (bins,), those of training positive. A spectrum whose density the prior excludes altogether gets the
-    prior itself.
+    per bin, shape (bins,), those of training positive. If the prior excludes all of a density, the result is the prior.
     """
     prior = np.asarray(prior, np.float64)
     weighted = np.asarray(density, np.float64) * (prior / np.asarray(prior_train, np.float64))
@@ -33,14 +32,8 @@ def quantile(densities: Densities, bin_edges: ArrayLike, level: ArrayLike) -> ND
     Densities have shape (n, bins), edges (bins + 1,), increasing; levels between 0 and 1 have shape (), (n,) or (k, n):
     k levels of each density at once cost little more than one.
     """
-    return invert(np.cumsum(densities, axis=1), bin_edges, level)
-
-
-def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
-    """Return what `quantile` does, from the probability below the upper edge of each bin, shape (n, bins)."""
-    edges = np.asarray(bin_edges, np.float64)
-    wanted = np.asarray(level, np.float64)
-    rows = np.arange(len(cumulative))
+    edges, wanted = np.asarray(bin_edges, np.float64), np.asarray(level, np.float64)
+    cumulative, rows = np.cumsum(densities, axis=1), np.arange(len(densities))
     # The first bin that reaches the level; rounding may leave the last sum a little below one.
     index = np.minimum(np.count_nonzero(cumulative < wanted[..., None], axis=-1), cumulative.shape[1] - 1)
     before = np.where(index > 0, cumulative[rows, index - 1], 0.0)
@@ -52,8 +45,7 @@ def invert(cumulative: Densities, bin_edges: ArrayLike, level: ArrayLike) -> NDA
 
 def cumulative_at(densities: Densities, bin_edges: ArrayLike, redshift: ArrayLike) -> NDArray[np.float64]:
     """Return how much of each density lies below `redshift`, shape (n,): the inverse of `quantile`."""
-    edges = np.asarray(bin_edges, np.float64)
-    z = np.asarray(redshift, np.float64)
+    edges, z = np.asarray(bin_edges, np.float64), np.asarray(redshift, np.float64)
     rows = np.arange(len(densities))
     index = np.clip(np.searchsorted(edges, z, side="right") - 1, 0, densities.shape[1] - 1)
     inside = densities[rows, index]

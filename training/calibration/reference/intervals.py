@@ -1,6 +1,6 @@
-"""Interval tables in NumPy: what `gaia_redshift.engine.intervals` computes, as it is defined. Imports `interpretation`.
+"""Interval tables in NumPy: the definition of `gaia_redshift.engine.intervals`. Imports `interpretation`.
 
-The calibration's coverage is measured with it, and the tests compare the compiled graph with it.
+Recalibration measures coverage with it, and the tests compare the compiled graph with it.
 """
 
 import numpy as np
@@ -32,12 +32,10 @@ class Intervals:
 
         Fluxes, shape (n, 186) in e-/s per sample, decide the class of brightness.
         """
-        tables = self._tables[prior]
         found = np.empty((len(ENDS), len(redshift)))
         classes = np.searchsorted(self._edges, brightness(flux), side="right")
-        for number in set(classes.tolist()):
-            nodes, columns = tables[number]
-            rows = (classes == number).nonzero()[0]
+        for number, (nodes, columns) in enumerate(self._tables[prior]):
+            rows = classes == number
             for end, column in enumerate(columns):
                 found[end, rows] = np.interp(redshift[rows], nodes, column)
         return found

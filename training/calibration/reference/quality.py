@@ -1,4 +1,4 @@
-"""How like training galaxies spectra are, in NumPy: what `gaia_redshift.engine.likeness` computes, as it is defined.
+"""Likelihood of spectra among training galaxies, in NumPy: the definition of `gaia_redshift.engine.likeness`.
 
 The thresholds of the quality flags are learnt with it.
 """
@@ -14,12 +14,12 @@ _TINY = np.finfo(np.float32).tiny
 
 
 def features(flux: FloatArray, mean_shape: FloatArray, components: FloatArray) -> FloatArray:
-    """Describe spectra by what sets galaxies apart from anything else.
+    """Return the features that distinguish galaxies from other sources.
 
     Takes finite fluxes, shape (n, 186) in e-/s per sample, the mean shape, (186,), and components, (k, 186), which are
     orthonormal. Returns shape (n, 4 + k): ln of the root mean square; ln of the residual's root mean square over it; ln
     of the residual's largest deviation and of its step from sample to sample, over its own root mean square; then the
-    coordinates in the components. The residual is what the components leave: noise, and whatever no galaxy has.
+    coordinates in the components. The residual is what the components leave.
     """
     brightness = _root_mean_square(flux.astype(np.float32, copy=False)) + _TINY
     shape = flux / brightness[:, None] - mean_shape

@@ -5,15 +5,13 @@ gaiaxpy 2.1.5 (BSD-3, (c) DPAC, CU5, DPCI), after Montegriffo et al. 2023 (A&A 6
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training.simulation.instrument import RELEASE, hermite_functions
+from training.simulation.instrument import RELEASE, Band, FloatArray, hermite_functions
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -27,33 +25,22 @@ mpl.rcParams["text.usetex"] = False  # importing gaiaxpy turns it on
 
 CONFIGURATION = Path(gaiaxpy.__file__).parent / "config"
 
-Band = Literal["BP", "RP"]
-FloatArray = NDArray[np.float64]
 Model: TypeAlias = Any
-"""Something of gaiaxpy's, which has no types."""
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What gaiaxpy calls its tables of one release, below `CONFIGURATION`."""
-
-    bases: str
-    """XML file of the bases of the mean spectra."""
-    models: dict[Band, str]
-    """What the names of the instrument model's files begin with."""
-
+"""Of gaiaxpy, which has no types."""
 
 FILES = {
-    "Gaia DR3": Files(
-        bases="OptimisedCalibratedBases_BpId32_RpId37_withNormalisation.xml",
-        models={"BP": "bpC03_v375wi", "RP": "rpC03_v142r"},
-    ),
+    "Gaia DR3": {
+        "bases": "OptimisedCalibratedBases_BpId32_RpId37_withNormalisation.xml",
+        "BP": "bpC03_v375wi",
+        "RP": "rpC03_v142r",
+    }
 }
-"""By release; that of a new one is one entry, once a GaiaXPy brings its files."""
+"""By release, gaiaxpy's files in `CONFIGURATION`: the bases of the mean spectra, and what the names of each instrument
+model's files begin with. A new release is one entry, once a GaiaXPy has its files."""
 
 
-def files_of(release: str) -> Files:
-    """Return what gaiaxpy calls the tables of a release; ends the script with what to do where none are known."""
+def files_of(release: str) -> dict[str, str]:
+    """Return the entry of a release in `FILES`; if there is none, end the script and say what to do."""
     if release not in FILES:
         there = ", ".join(sorted(path.name for path in CONFIGURATION.glob("*.xml")))
         raise SystemExit(
@@ -66,7 +53,7 @@ def files_of(release: str) -> Files:
 @cache
 def external_model(band: Band, release: str = RELEASE) -> Model:
     """Return gaiaxpy's instrument model of one photometer."""
-    names = [f"{files_of(release).models[band]}_{part}.csv" for part in ("dispersion", "response", "bases")]
+    names = [f"{files_of(release)[band]}_{part}.csv" for part in ("dispersion", "response", "bases")]
     return ExternalInstrumentModel.from_config_csv(*(str(CONFIGURATION / name) for name in names))
 
 
@@ -84,7 +71,7 @@ def response(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> F
 
 def basis_configuration(band: Band, release: str = RELEASE) -> dict[str, Any]:
     """Return the definition of the bases of the internally calibrated mean spectra."""
-    bands = get_bands_config(parse_config(str(CONFIGURATION / files_of(release).bases)))
+    bands = get_bands_config(parse_config(str(CONFIGURATION / files_of(release)["bases"])))
     part = bands.bpConfig if band == "BP" else bands.rpConfig
     return dict(part._asdict()) if hasattr(part, "_asdict") else dict(part)
 
@@ -102,7 +89,7 @@ def inverse_bases(band: Band, wavelength_nm: FloatArray, release: str = RELEASE)
 def design_matrix(band: Band, pseudo: FloatArray, release: str = RELEASE) -> FloatArray:
     """Return gaiaxpy's bases of the mean spectra at pseudo-wavelengths, shape (coefficients, len(pseudo))."""
     ascending = np.argsort(pseudo)
-    found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / files_of(release).bases)))
+    found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / files_of(release)["bases"])))
     matrix = np.empty((len(found[band.lower()].get_design_matrix()), len(pseudo)))
     matrix[:, ascending] = found[band.lower()].get_design_matrix()
     return matrix

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from gaia_redshift.errors import RedshiftError
@@ -26,6 +25,7 @@ from training.simulation.instrument import (
     BANDS,
     RELEASE,
     Band,
+    FloatArray,
     LineSpread,
     bases,
     coefficient_count,
@@ -33,8 +33,6 @@ from training.simulation.instrument import (
     pseudo_wavelength,
     response,
 )
-
-FloatArray = NDArray[np.float64]
 
 RANGE_NM: dict[Band, tuple[float, float]] = {"BP": (316.0, 720.0), "RP": (596.0, 1100.0)}
 RANGE_PX: dict[Band, tuple[float, float]] = {"BP": (8.0, 56.0), "RP": (2.0, 56.0)}
@@ -52,11 +50,6 @@ def stellar_weight(band: Band, coefficients: FloatArray, release: str = RELEASE)
     light = np.abs(coefficients @ bases(band, np.arange(*RANGE_PX[band], 0.25), release)).sum(axis=1, keepdims=True)
     weight = np.sqrt(((coefficients / light) ** 2).mean(axis=0))
     return np.asarray(np.maximum(weight / weight[0], SMALLEST_WEIGHT))
-
-
-def smooth_weight(band: Band, release: str = RELEASE) -> FloatArray:
-    """Return weights for want of stars: a steep fall to the smallest."""
-    return np.maximum(np.exp(-np.arange(coefficient_count(band, release)) / 3.0), SMALLEST_WEIGHT)
 
 
 def fit(band: Band, weight: FloatArray, release: str = RELEASE) -> tuple[FloatArray, float]:
@@ -82,10 +75,7 @@ def fit(band: Band, weight: FloatArray, release: str = RELEASE) -> tuple[FloatAr
 def read_coefficients(path: Path, band: Band, release: str = RELEASE) -> FloatArray:
     """Read one band's coefficients of all sources of a CSV file of the archive's mean spectra, shape (n, m).
 
-    Raises
-    ------
-    ValueError
-        If the column is missing, or a source has another number of coefficients than the release.
+    Raises ValueError if the column is missing, or a source has another number of coefficients than the release.
     """
     csv.field_size_limit(sys.maxsize)
     name, count = RELEASES[release].coefficient_columns[BANDS.index(band)], coefficient_count(band, release)
@@ -109,20 +99,21 @@ def main() -> None:
     add_release(parser)
     options = parser.parse_args()
     release, known = options.release.name, constants.LINE_SPREADS.get(options.release.name)
+
+    def shown(parameters: Iterable[float]) -> str:
+        return " ".join(f"{parameter:.4f}" for parameter in parameters)
+
     try:
         for band in BANDS:
-            weight = smooth_weight(band, release)
+            # Without stars the weights fall steeply to the smallest.
+            weight = np.maximum(np.exp(-np.arange(coefficient_count(band, release)) / 3.0), SMALLEST_WEIGHT)
             if options.stars:
                 weight = stellar_weight(band, read_coefficients(options.stars, band, release), release)
             parameters, misfit = fit(band, weight, release)
-            sys.stdout.write(f"{band} fitted {_shown(parameters)}; misfit {100 * misfit:.2f}%\n")
-            sys.stdout.write(f"{band} in use {_shown(known.value[band]) if known else f'none for {release}'}\n")
+            sys.stdout.write(f"{band} fitted {shown(parameters)}; misfit {100 * misfit:.2f}%\n")
+            sys.stdout.write(f"{band} in use {shown(known.value[band]) if known else f'none for {release}'}\n")
     except (ValueError, OSError, RedshiftError) as error:
         parser.error(str(error))
-
-
-def _shown(parameters: Iterable[float]) -> str:
-    return " ".join(f"{parameter:.4f}" for parameter in parameters)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,14 @@ from gaia_redshift.spectra import DR3, Release, find_release
 
 def add_release(parser: argparse.ArgumentParser) -> None:
     """Add ``--release NAME``, such as dr3, which becomes a `Release`."""
-    parser.add_argument("--release", type=_release, default=DR3.release, help="of Gaia, such as dr3 (the default)")
+
+    def release(name: str) -> Release:
+        try:
+            return find_release(name)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    parser.add_argument("--release", type=release, default=DR3.release, help="of Gaia, such as dr3 (the default)")
 
 
 def only_release(description: str | None) -> Release:
@@ -16,10 +23,3 @@ def only_release(description: str | None) -> Release:
     add_release(parser)
     found: Release = parser.parse_args().release
     return found
-
-
-def _release(name: str) -> Release:
-    try:
-        return find_release(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -9,15 +9,12 @@ import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import kcorrect.kcorrect
 import numpy as np
-from numpy.typing import NDArray
+from astropy.io import fits
 
 from training.simulation.galaxies import PARENTS_FILE
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import kcorrect.kcorrect
-    from astropy.io import fits
+from training.simulation.instrument import FloatArray
 
 SOURCE = Path(kcorrect.__file__).parent / "data" / "test" / "gst_tests_small.fits"
 RESPONSES = [f"sdss_{name}0" for name in "ugriz"] + [f"twomass_{name}" for name in ("J", "H", "Ks")]
@@ -30,7 +27,6 @@ EXTINCTION_OVER_R = {"J": 0.327, "H": 0.209, "K": 0.133}
 BRIGHTEST_RESIDUAL = 2.0
 """A residual beyond this factor is a bad match, not a galaxy."""
 
-FloatArray = NDArray[np.float64]
 Record: TypeAlias = Any
 """A FITS table; astropy has no types."""
 
@@ -69,8 +65,7 @@ def fit(redshift: FloatArray, flux: FloatArray, weight: FloatArray) -> tuple[Flo
     return np.array(coefficients, dtype=np.float64), np.array(ratios, dtype=np.float64)
 
 
-def main() -> None:
-    """Fit the catalogue and write the parents."""
+if __name__ == "__main__":
     catalogue = fits.getdata(SOURCE)
     flux, weight = maggies(catalogue)
     redshift = np.asarray(catalogue["Z"], dtype=np.float64)
@@ -89,7 +84,3 @@ def main() -> None:
         log_residual=(residual - residual.mean(1, keepdims=True)).astype(np.float32),
         extinction_r=np.asarray(catalogue["EXTINCTION"])[identity][good][:, 2].astype(np.float32),
     )
-
-
-if __name__ == "__main__":
-    main()

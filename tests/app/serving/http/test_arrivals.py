@@ -14,7 +14,7 @@ def listen() -> socket.socket:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="packet filters are Linux's")
-def test_who_is_connected_is_accepted_and_nobody_new_connects() -> None:
+def test_waiting_connections_are_accepted_and_new_ones_are_not() -> None:
     with listen() as port:
         address = port.getsockname()
         with socket.create_connection(address) as early:
@@ -38,7 +38,7 @@ def test_a_port_without_a_filter_stays_as_it_is() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system does not say who waits")
-def test_whoever_waits_is_accepted_before_the_wait_is_over() -> None:
+def test_a_waiting_connection_is_accepted_before_the_wait_is_over() -> None:
     async def run() -> int:
         accepted: list[socket.socket] = []
         loop = asyncio.get_running_loop()

@@ -96,7 +96,7 @@ def test_requests_are_the_same_however_their_bytes_are_cut_and_as_h11_reads_them
             data += LINES + offer + b"Content-Length: %d\r\n\r\n" % len(body) + body
     expected = [("POST", body) for body, _, _ in requests]
     assert read_all(data, cuts) == read_all(data, list(range(len(data)))) == expected
-    if not any(b"pgrade" in offer for _, _, offer in requests):  # h11 waits for somebody to answer the offer
+    if not any(b"pgrade" in offer for _, _, offer in requests):  # h11 waits for an answer to the offer
         assert read_by_h11(data) == expected
 
 
@@ -223,7 +223,7 @@ def test_a_head_is_as_long_as_the_limit_and_no_longer(length: int) -> None:
     ],
 )
 @pytest.mark.parametrize("step", [1, 7, 10_000])
-def test_chunks_that_are_none_or_never_end_are_refused(text: bytes, error: type[RedshiftError], step: int) -> None:
+def test_invalid_or_endless_chunks_are_refused(text: bytes, error: type[RedshiftError], step: int) -> None:
     body, buffer = Chunked(1000, LARGEST), b""
     with pytest.raises(error):  # noqa: PT012 - it may be refused at any of its bytes
         for start in range(0, len(text), step):
@@ -232,7 +232,7 @@ def test_chunks_that_are_none_or_never_end_are_refused(text: bytes, error: type[
 
 
 def test_httptools_alone_still_takes_an_offer_of_another_protocol_for_the_end_of_the_request() -> None:
-    """Once this fails, httptools frames bodies rightly, and `framing` may leave them to it."""
+    """If this fails, httptools frames bodies correctly, and `framing` need not do it."""
     bodies: list[bytes] = []
 
     class Listener:

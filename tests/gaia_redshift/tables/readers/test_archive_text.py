@@ -24,7 +24,7 @@ def read(path: Path, *, errors: bool = False) -> SpectrumBatch:
 
 
 def defective(rows: list[str]) -> tuple[list[str], dict[int, str]]:
-    """Return rows some of which are damaged as the one defective file of DR3 is, and more; and what each is."""
+    """Return rows, some with the damage of DR3's one defective file and others, and a description of each."""
     cut, merged, short = rows[3][:500], rows[5][:900] + rows[6], rows[8].replace("0.0, ", "", 1).replace(", ", "; ", 1)
     noise = rows[10][:300] + "\x00\x01\udc80" + rows[10][300:]
     open_quote = rows[12].replace('"', "", 1)

@@ -92,7 +92,7 @@ def test_text_of_any_length_is_read() -> None:
         (b"TFORM1  = 'J       '   ", b"TFORM1  = '99999999J'  ", "claims 99999999 elements a row"),
     ],
 )
-def test_a_header_that_lies_is_refused(card: bytes, instead: bytes, message: str) -> None:
+def test_a_wrong_header_is_refused(card: bytes, instead: bytes, message: str) -> None:
     assert PLAIN.count(card) == 1
     with pytest.raises(MalformedBodyError, match=message):
         read(PLAIN.replace(card, instead[: len(card)].ljust(len(card))))
@@ -104,7 +104,7 @@ def test_an_array_that_points_behind_the_file_is_refused() -> None:
     content = bytearray(written(fits.Column("a", "PJ()", array=values)))
     start = bytes(content).index(b"\0\0\0\x03\0\0\0\0")
     content[start : start + 4] = b"\x7f\xff\xff\xff"
-    with pytest.raises(MalformedBodyError, match="points behind its end"):
+    with pytest.raises(MalformedBodyError, match="points beyond its end"):
         read(bytes(content))
 
 

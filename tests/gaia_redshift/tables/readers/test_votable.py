@@ -26,7 +26,7 @@ def read(content: bytes) -> pyarrow.Table:
     return pyarrow.Table.from_batches(blocks, table.schema)
 
 
-def test_references_are_what_they_stand_for() -> None:
+def test_references_are_resolved() -> None:
     rows = ROW.format(1, "a &lt; b &amp;&quot;&apos; &#233;&#xe9;", 0.5) + ROW.format(2, "two\nlines\r", 1)
     assert read(document(rows))["name"].to_pylist() == ["a < b &\"' éé", "two\nlines\r"]
 

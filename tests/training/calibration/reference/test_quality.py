@@ -33,7 +33,7 @@ def masks(quality: Quality, flux: np.ndarray, **more: np.ndarray) -> dict[str, n
     return quality.masks(flux.astype(np.float32), np.full(len(flux), 0.2), **more)
 
 
-def test_a_model_that_knows_all_gives_all_flags_in_order(quality: Quality) -> None:
+def test_a_model_with_all_parameters_gives_all_flags_in_order(quality: Quality) -> None:
     found = masks(quality, FLUX[:5], posterior=np.full((5, 12), 1 / 12), kind=kinds(5))
     assert tuple(found) == FLAGS
 
@@ -145,7 +145,7 @@ def simulated() -> np.ndarray:
 
 
 def found_by_noise(flux: np.ndarray) -> float:
-    """Return the part of spectra whose noise does not belong to their brightness, by the shipped model's components."""
+    """Return the fraction of spectra flagged noise_mismatch, with the shipped model's components."""
     known = Bundle(SHIPPED / "default").calibration.quality
     assert known is not None
     basis = np.array(known.mean_shape, np.float32), np.array(known.components, np.float32)

