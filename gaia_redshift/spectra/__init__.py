@@ -7,7 +7,16 @@ from gaia_redshift.spectra.extinction import EBV, LARGEST_EBV, TRAINING_EBV, der
 from gaia_redshift.spectra.grid import DR3, GRIDS, Band, FloatArray, Grid, Positions, narrow
 from gaia_redshift.spectra.identifiers import FLOAT_IDS, Identifier, is_float_text, read_identifiers, whole_numbers
 from gaia_redshift.spectra.releases import RELEASES, Release, find_release
-from gaia_redshift.spectra.units import FLUX_UNIT, FROM_CALIBRATED, UNITS, Unit, declared_unit, find_unit, per_sample
+from gaia_redshift.spectra.units import (
+    FLUX_UNIT,
+    FROM_CALIBRATED,
+    UNITS,
+    Unit,
+    declared_unit,
+    find_unit,
+    is_flux_unit,
+    per_sample,
+)
 
 __all__ = [
     "DR3",
@@ -39,6 +48,7 @@ __all__ = [
     "find_release",
     "find_unit",
     "is_float_text",
+    "is_flux_unit",
     "narrow",
     "per_sample",
     "read_identifiers",

@@ -31,6 +31,7 @@ _SECONDS = {"s", "sec", "second", "seconds"}
 _PIXELS = {"pix", "pixel", "pixels"}
 _SAMPLES = {"sample", "samples", "bin", "bins"}
 _CALIBRATED = {"w", "watt", "erg", "j", "joule", "jy", "mjy", "ujy", "mag", "ab"}
+_LENGTHS = {"m", "cm", "nm", "micron", "angstrom", "hz"}
 
 _SCALE = re.compile(r"\s*(10\s*(?:\*\*|\^)\s*\(?[-+]?\d+\)?|10[-+]\d+|\d+\.?\d*(?:[eE][-+]?\d+)?)")
 """A number in front of a unit, as in ``1000 electron / s`` or ``10+3 e-/s``."""
@@ -76,6 +77,14 @@ def declared_unit(text: str) -> Unit | None:
     if words & _ELECTRONS and words & _SECONDS and words <= _ELECTRONS | _SECONDS | _PIXELS | _SAMPLES:
         return "per_pixel" if words & _PIXELS else "per_sample" if words & _SAMPLES else None
     raise ValueError(f"the unit {text.strip()[:40]!r} is not read: fluxes must be in e-/s, {' or '.join(UNITS)}")
+
+
+def is_flux_unit(text: str) -> bool:
+    """Return whether a text is a unit of fluxes, one that is read or not, and nothing else."""
+    words = set(_words(text)) - {"per"}
+    known = _ELECTRONS | _SECONDS | _PIXELS | _SAMPLES | _CALIBRATED | _LENGTHS
+    read = words & _ELECTRONS and words & _SECONDS
+    return words <= known and len(words) > 1 and bool(read or words & _CALIBRATED)
 
 
 def _words(text: str) -> list[str]:

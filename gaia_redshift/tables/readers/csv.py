@@ -12,7 +12,7 @@ from gaia_redshift.tables.readers.archive_text import ArchiveText, is_archive
 from gaia_redshift.tables.readers.delimited import Delimited
 from gaia_redshift.tables.readers.dialect import Head, check_text, read_head
 from gaia_redshift.tables.readers.lines import blocks
-from gaia_redshift.tables.table import BLOCK_ROWS, Block
+from gaia_redshift.tables.table import BLOCK_ROWS, Block, described
 
 BLOCK_BYTES = 2 << 20
 _MOST_RAGGED = 100_000
@@ -52,7 +52,9 @@ class CsvTable:
     ) -> None:
         self._file, self._block_bytes = file, block_bytes
         self.head = head or read_head(file)
-        self._fields = list(fields or [pyarrow.field(name, pyarrow.string()) for name in self.head.names])
+        self._fields = list(fields or ())
+        for position, name in enumerate(() if fields else self.head.names):
+            self._fields.append(described(name, pyarrow.string(), self.head.units.get(position, "")))
         self._settled = fields is not None
         self._text = Delimited(self.head.names, self.head.delimiter)
         self.said: Mapping[str, str] = {"comments": "\n".join(self.head.comments)} if self.head.comments else {}

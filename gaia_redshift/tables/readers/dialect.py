@@ -1,11 +1,12 @@
-"""The dialect of a file of delimited text: its comments, header and separator. Imports `errors`."""
+"""The dialect of a file of delimited text: its comments, header and separator. Imports `errors` and `spectra`."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import IO
 
 from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
+from gaia_redshift.spectra import is_flux_unit
 from gaia_redshift.tables.readers.headless import COMMA_NUMBER, is_number, made_up_names, named_by_comment
 from gaia_redshift.tables.readers.lines import Rows, split
 from gaia_redshift.tables.table import MOST_COLUMNS
@@ -41,6 +42,8 @@ class Head:
         Where in the file the rows begin.
     text : bytes
         What the file begins with.
+    units : dict
+        By the position of the column, where a row below the header has the units of fluxes.
     """
 
     names: list[str]
@@ -48,6 +51,7 @@ class Head:
     comments: list[str]
     start: int
     text: bytes = b""
+    units: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
@@ -91,8 +95,10 @@ def read_head(file: IO[bytes], delimiter: bytes = b"") -> Head:
     begin = text[:_BEGIN_BYTES]
     if not _is_header(names) or _names_fluxes(named_by_comment(len(names), comments[-1:]), names):
         return Head(made_up_names(names, delimiter, rows, comments), delimiter, comments, place, begin)
+    below = cells(rows.row(1), delimiter) if len(rows) > 1 else []
+    units = {position: cell.strip(" []()") for position, cell in enumerate(below) if is_flux_unit(cell)}
     names, start = _rows_below(names, delimiter, rows, text[place:])
-    return Head(names, delimiter, comments, place + start, begin)
+    return Head(names, delimiter, comments, place + start, begin, units if len(below) == len(names) else {})
 
 
 def _rows_below(names: list[str], delimiter: bytes, rows: Rows, text: bytes) -> tuple[list[str], int]:

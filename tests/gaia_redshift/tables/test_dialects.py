@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch
-from gaia_redshift.tables.csv import read_csv
+from gaia_redshift.tables.csv import open_csv, read_csv
 from gaia_redshift.tables.readers.lines import blocks
+from gaia_redshift.tables.recognise import recognise
+from gaia_redshift.tables.spectra import read_spectra, unit_of_columns
 
 FLUX = [f"{0.1 + number / 1000:.3f}" for number in range(DR3.samples)]
 NAMES = [f"flux_{number}" for number in range(DR3.samples)]
@@ -71,6 +73,30 @@ def test_a_first_column_before_the_fluxes_without_header_is_the_identifier() -> 
     batch = read(lines(["5000000000000000001", *FLUX]))
     assert batch.source_id == ["5000000000000000001"]
     assert (batch.flux == EXPECTED).all()
+
+
+def with_units(unit: str, rule: str = "") -> bytes:
+    """Return a table whose first row below the header has units, as VizieR's do with a rule behind it."""
+    names = ["id", *(f"flux_{number}" for number in range(DR3.samples))]
+    rows = [names, ["", *[unit] * DR3.samples], *([[rule] * len(names)] if rule else []), ["1", *["2.5"] * DR3.samples]]
+    return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+
+@pytest.mark.parametrize("rule", ["", "-----"])
+def test_a_row_of_units_is_the_unit_of_the_fluxes(rule: str) -> None:
+    table = open_csv(io.BytesIO(with_units("e-/s/pix", rule)))
+    found = recognise(table)
+    assert unit_of_columns(table, found, "per_sample") == "per_pixel"
+    problems = [problem for batch in read_spectra(table, found) for problem in batch.problems]
+    assert problems == ([] if rule else [0])
+    with pytest.raises(InvalidTableError, match="externally calibrated"):
+        recognise(open_csv(io.BytesIO(with_units("W m-2 nm-1", rule))))
+
+
+@pytest.mark.parametrize("text", ["W", "1e-3", "galaxy", "mag", "E", "s", "adu/s"])
+def test_a_first_row_of_anything_else_is_no_row_of_units(text: str) -> None:
+    table = open_csv(io.BytesIO(with_units(text)))
+    assert unit_of_columns(table, recognise(table), "per_sample") is None
 
 
 @pytest.mark.parametrize("word", ["", " ", "null", "NULL", "NA", "N/A", "--", "<NA>", "\\N", "None"])
