@@ -47,6 +47,7 @@ def main() -> None:
             found[name] = {**seen, "seconds": round(time.monotonic() - began, 1)}
             print(name, json.dumps(found[name]), flush=True)  # noqa: T201 - a command
     if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(found, indent=1) + "\n")
     bad = [name for name, seen in found.items() if seen.get("completed") != seen.get("accepted")]
     sys.exit(f"not all came right: {', '.join(bad)}" if bad else 0)
