@@ -133,7 +133,7 @@ def _within(files: int, settings: Settings) -> Settings:
 
     A connection is a file, and may have another on the disk; those beyond the limit are looked at for a moment.
     """
-    room = max(1, (files - _OWN_FILES - surplus.MOST) // 2)
+    room = max(1, (files - _OWN_FILES - surplus.most()) // 2)
     if files == resource.RLIM_INFINITY or room >= settings.max_connections:
         return settings
     _log.warning(

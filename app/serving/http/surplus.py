@@ -3,13 +3,20 @@
 Imports nothing of the project.
 """
 
+import resource
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 SECONDS = 0.5
 """Seconds in which a connection beyond the limit must send a health check."""
-MOST = 128
-"""Most connections kept beyond the limit; for each further one, the oldest is refused and closed."""
+_MOST = 512
+"""Twice as many as are accepted in one turn of the event loop, so that each is read before others take its place."""
+
+
+def most() -> int:
+    """Return how many connections are kept beyond the limit; for each further one, the oldest is refused and closed."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST if files == resource.RLIM_INFINITY else min(_MOST, files // 4)
 
 
 class Refusable(Protocol):
@@ -27,7 +34,7 @@ def add(state: object, connection: Refusable) -> None:
     """Add a connection, and refuse the oldest if there are too many."""
     connections = _beyond.setdefault(state, {})
     connections[connection] = None
-    if len(connections) > MOST:
+    if len(connections) > most():
         oldest = next(iter(connections))
         del connections[oldest]
         oldest.give_up()
