@@ -12,7 +12,17 @@ from pydantic_core import from_json
 from app.wire.arrays import too_many
 from app.wire.keys import count_keys, refuse_duplicate_keys
 from gaia_redshift.client.messages import PredictOptions
-from gaia_redshift.spectra import DR3, LARGEST_EBV, FloatArray, Problem, SpectrumBatch, is_float_text, narrow
+from gaia_redshift.spectra import (
+    DR3,
+    LARGEST_EBV,
+    FloatArray,
+    Problem,
+    SpectrumBatch,
+    ebv_problem,
+    is_float_text,
+    narrow,
+    wrong_ebv,
+)
 
 _NUMBERS = frozenset({float, int})
 _BANDS = ("flux", "bp", "rp")
@@ -60,8 +70,10 @@ def read_leniently(body: bytes, max_spectra: int) -> tuple[SpectrumBatch, Predic
             problems[row] = found
         else:
             flux[row] = found
-    read = SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems)
     ebv = read_ebv(spectra)
+    for row in () if ebv is None else np.flatnonzero(wrong_ebv(ebv)).tolist():
+        problems.setdefault(row, ebv_problem(spectra[row]["ebv"]))
+    read = SpectrumBatch(flux, as_text([spectrum.get("source_id") for spectrum in spectra]), problems)
     return (read if ebv is None else read.behind(ebv)), options
 
 

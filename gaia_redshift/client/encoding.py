@@ -119,7 +119,7 @@ def as_arrow(spectra: Spectra, source_id: Sequence[Identifier] | None = None) ->
         values = pyarrow.array(_float(array).ravel(), mask=None if mask is None else mask.ravel())
         columns[name] = pyarrow.FixedSizeListArray.from_arrays(values, array.shape[1])
     if spectra.ebv is not None:
-        columns["ebv"] = pyarrow.array(spectra.ebv)
+        columns["ebv"] = pyarrow.array(spectra.ebv, from_pandas=True)
     batch = pyarrow.RecordBatch.from_pydict(columns)
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as stream:

@@ -56,7 +56,7 @@ def ask(
         if set(given) == {"flux"} and (isinstance(flux, SpectrumBatch) or _is_table(flux)):
             return _of_table(flux, ids, options, rows, ebv)
         question = _of_arrays(given, ids, options, rows)
-        return question if ebv is None else _behind(question, ebv)
+        return question if ebv is None else _behind(question, ebv, rows)
     except RedshiftError as error:
         details = "".join(f"\n  {one.at}: {one.message}" for one in error.details)
         raise ValueError(f"{error.message}{details}") from None
@@ -93,15 +93,25 @@ def _is_table(values: object) -> bool:
     return structured or (not isinstance(values, np.ndarray | list | tuple) and is_table(values))
 
 
-def _behind(question: Question, ebv: object) -> Question:
+def _behind(question: Question, ebv: object, rows: Rows) -> Question:
     from gaia_redshift.tables.extinction import behind
 
     spectra = question.spectra
     (known,) = behind(iter([SpectrumBatch(np.empty((len(spectra), DR3.samples), np.float32))]), ebv)
-    if known.problems:
-        row, problem = min(known.problems.items())
-        raise ValueError(f"row {row}: {problem.message}")
-    return replace(question, spectra=replace(spectra, ebv=known.ebv))
+    _refuse_if_strict(known, rows)
+    masks = dict(spectra.masks)
+    for name, array in spectra.arrays.items() if known.problems else ():
+        mask = np.zeros(array.shape, np.bool_) if (own := masks[name]) is None else own.copy()
+        mask[list(known.problems)] = True
+        masks[name] = mask
+    return replace(question, spectra=replace(spectra, masks=masks, ebv=known.ebv), problems=known.problems)
+
+
+def _refuse_if_strict(batch: SpectrumBatch, rows: Rows) -> None:
+    if rows == "strict" and batch.problems:
+        row, problem = min(batch.problems.items())
+        count = counted(len(batch.problems), "such row", "such rows")
+        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({count} in all)")
 
 
 def _of_table(
@@ -120,10 +130,7 @@ def _of_table(
         if ids is None:
             named_by, ids = identifiers(table)
         batch = SpectrumBatch.join(list(read_blocks(table, DR3, unit, ebv)))
-    if rows == "strict" and batch.problems:
-        row, problem = min(batch.problems.items())
-        count = counted(len(batch.problems), "such row", "such rows")
-        raise ValueError(f"row {row}: {problem.code}: {problem.message} ({count} in all)")
+    _refuse_if_strict(batch, rows)
     if not len(batch):
         raise ValueError("there are no spectra: the table has no rows")
     if ids is not None and len(ids) != len(batch):

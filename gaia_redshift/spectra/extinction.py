@@ -25,6 +25,10 @@ EBV = "E(B-V) of the Milky Way's dust in front, in mag, from 0 to 1, for which t
 """Description of the column or field."""
 
 
+_LONG = 10**15
+"""Whole numbers from here on are not shown: those of hundreds of digits cannot be floats."""
+
+
 @cache
 def _per_ebv(file: Path) -> NDArray[np.float64]:
     """Return extinction per E(B-V) and per its square, shape (2, samples)."""
@@ -94,6 +98,11 @@ def wrong_ebv(ebv: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def ebv_problem(value: object) -> Problem:
-    """Return the problem of a row whose E(B-V) is wrong."""
-    shown = f"{value:g}" if isinstance(value, int | float | np.number) else repr(str(value)[:40])
+    """Return the problem of a row whose E(B-V) is wrong, whatever type that has."""
+    if isinstance(value, str):
+        shown = repr(value[:40])
+    elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        shown = f"of the type {type(value).__name__}"
+    else:
+        shown = f"{value:g}" if not isinstance(value, int) or abs(value) < _LONG else "too large"
     return Problem("invalid_ebv", f"ebv is {shown}: it must be a number from 0 to {LARGEST_EBV:g} mag")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError
 from gaia_redshift.spectra import Problem, SpectrumBatch, ebv_problem
@@ -25,17 +26,16 @@ def find_ebv(schema: pyarrow.Schema) -> int | None:
     InvalidTableError
         If there are two, or it holds neither numbers nor text.
     """
-    places = [place for place, name in enumerate(schema.names) if _is_ebv(name)]
-    if not places:
+    name = ebv_name(schema.names)
+    if name is None:
         return None
-    if len(places) > 1:
-        raise InvalidTableError(f"duplicate column {EBV_COLUMN}", [Detail(EBV_COLUMN, "duplicate")])
-    kind = schema.field(places[0]).type
+    place = int(schema.get_field_index(name))
+    kind = schema.field(place).type
     if not is_number(kind) and not is_text(kind):
         raise InvalidTableError(
             f"column {EBV_COLUMN} has the type {str(kind)[:40]}", [Detail(EBV_COLUMN, "needs numbers")]
         )
-    return places[0]
+    return place
 
 
 def _is_ebv(name: object) -> bool:
@@ -43,8 +43,17 @@ def _is_ebv(name: object) -> bool:
 
 
 def ebv_name(names: Sequence[object]) -> str | None:
-    """Return the name of the first such column of a table in memory; None if there is none."""
-    return next((name for name in names if isinstance(name, str) and _is_ebv(name)), None)
+    """Return the name of the column; None if there is none.
+
+    Raises
+    ------
+    InvalidTableError
+        If there are two.
+    """
+    found = [name for name in names if isinstance(name, str) and _is_ebv(name)]
+    if len(found) > 1:
+        raise InvalidTableError(f"duplicate column {EBV_COLUMN}", [Detail(EBV_COLUMN, "duplicate")])
+    return found[0] if found else None
 
 
 def with_ebv(batch: SpectrumBatch, column: pyarrow.Array) -> SpectrumBatch:
@@ -86,8 +95,7 @@ def behind(batches: Iterator[SpectrumBatch], ebv: Any) -> Iterator[SpectrumBatch
         yield from batches
         return
     try:
-        values, mask = split_mask(ebv)
-        values = np.asarray(values, np.float64) if mask is None else np.where(mask, np.nan, values.astype(np.float64))
+        values = _numbers(ebv)
     except (ValueError, TypeError):
         raise InvalidInputError("ebv does not hold numbers: give one E(B-V), or one for each spectrum") from None
     first = 0
@@ -99,6 +107,15 @@ def behind(batches: Iterator[SpectrumBatch], ebv: Any) -> Iterator[SpectrumBatch
         yield batch.behind(own)
     if values.ndim and first != len(values):
         raise InvalidInputError(f"ebv has {len(values)} values for {first} spectra: give one for each")
+
+
+def _numbers(ebv: Any) -> NDArray[np.float64]:
+    """Return values with NaN for masked ones; raises TypeError or ValueError if they are no numbers."""
+    values, mask = split_mask(ebv)
+    if values.dtype.kind in "bcmMV":
+        raise TypeError(f"E(B-V) cannot be of the type {values.dtype}")
+    values = np.asarray(values, np.float64)
+    return values if mask is None else np.where(mask, np.nan, values)
 
 
 def told(place: int | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gaia_redshift.client.encoding import Spectra, write_request
+from gaia_redshift.client.questions import ask
 from gaia_redshift.media import ARROW
 from gaia_redshift.spectra import DR3, TRAINING_EBV, FloatArray, deredden
 from tests.app.api.test_predict import error_of, send
@@ -95,6 +96,21 @@ def test_what_the_client_writes_is_read_with_its_ebv(service: TestClient, make_f
     reply = service.post("/predict", content=sent["content"], headers=sent["headers"]).json()
     assert [one["redshift"] for one in reply["predictions"][:3]] == pytest.approx(expected(flux[:3]), abs=2e-6)
     assert reply["corrected_to_ebv"] == TRAINING_EBV
+
+
+@pytest.mark.parametrize("bands", [False, True], ids=["flux", "bands"])
+def test_a_wrong_ebv_costs_the_client_its_row_if_rows_are_lenient(make_flux: Make, bands: bool) -> None:
+    flux = make_flux(3)
+    given = (None, flux[:, :80], flux[:, 80:]) if bands else (flux, None, None)
+    options: dict[str, Any] = {"model": None, "prior": "survey", "pdf": False, "unit": None, "ebv": [0.1, 3, NAN]}
+    question = ask(*given, None, **options, rows="lenient")
+    assert [(row, one.code) for row, one in question.problems.items()] == [(1, "invalid_ebv")]
+    assert all(
+        mask is not None and mask.all(axis=1).tolist() == [False, True, False]
+        for mask in question.spectra.masks.values()
+    )
+    with pytest.raises(ValueError, match=r"row 1: invalid_ebv: ebv is 3: .* \(1 such row in all\)"):
+        ask(*given, None, **options, rows="strict")
 
 
 def test_a_row_of_a_job_shows_the_answer_of_its_table(owner: Owner) -> None:

@@ -268,11 +268,18 @@ def test_the_ebv_of_each_spectrum_arrives_and_none_is_none() -> None:
     assert read_request(body({"flux": GOOD}, {"flux": GOOD, "ebv": None}), 10)[0].ebv is None
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.1, "0.1", True, [0.1], 10**400])
-def test_a_wrong_ebv_is_refused_at_its_position_or_lenient_in_its_row(value: Any) -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (-0.1, "-0.1"), (3, "3"), ("0.1", "'0.1'"), (True, "of the type bool"), ([0.1], "of the type list"),
+        (10**400, "too large"),
+    ],
+)  # fmt: skip
+def test_a_wrong_ebv_is_refused_at_its_position_or_lenient_in_its_row(value: Any, shown: str) -> None:
     assert [at for at, _ in refusal(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}))] == ["spectra[1].ebv"]
     batch, _ = read_request(body({"flux": GOOD}, {"flux": GOOD, "ebv": value}, rows="lenient"), 10)
     assert {row: problem.code for row, problem in batch.problems.items()} == {1: "invalid_ebv"}
+    assert batch.problems[1].message == f"ebv is {shown}: it must be a number from 0 to 1 mag"
 
 
 def test_as_many_spectra_as_are_allowed_may_all_have_every_key() -> None:

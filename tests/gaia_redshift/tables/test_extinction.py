@@ -59,8 +59,9 @@ def test_a_column_of_anything_but_numbers_is_refused(column: list[object]) -> No
 
 def test_two_columns_are_refused() -> None:
     table = pyarrow.table([[FLUX[0]], [0.1], [0.2]], names=["flux", "ebv", "EBV"])
-    with pytest.raises(InvalidTableError, match="duplicate column ebv"):
-        list(read_blocks(table, DR3))
+    for each in (table, pd.DataFrame({"flux": [FLUX[0]], "ebv": 0.1, "EBV": 0.2})):
+        with pytest.raises(InvalidTableError, match="duplicate column ebv"):
+            list(read_blocks(each, DR3))
 
 
 @pytest.mark.parametrize("unit", [None, "per_pixel"])
@@ -83,7 +84,7 @@ def test_values_that_are_given_go_before_the_column_and_must_fit() -> None:
     np.testing.assert_allclose(batch.ebv, [0.1, 0.2, NAN, 0.3, 0])
     (batch,) = read_blocks(FLUX, DR3, ebv=0.2)
     assert batch.ebv.tolist() == [0.2] * 5
-    for wrong in ([0.1], [0.1] * 6, [[0.1]] * 5, ["a"] * 5):
+    for wrong in ([0.1], [0.1] * 6, [[0.1]] * 5, ["a"] * 5, True):
         with pytest.raises(InvalidInputError, match="ebv "):
             list(read_blocks(FLUX, DR3, ebv=wrong))
 
