@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidInputError, counted
-from gaia_redshift.spectra import DR3, GRIDS, TRAINING_EBV, FloatArray, Grid
+from gaia_redshift.spectra import DR3, GRIDS, TRAINING_EBV, FloatArray, Grid, SpectrumBatch
 from training.data.columns import read_table
 
 REDSHIFT_RANGE = (0.0, 0.6)
 """Kiraleos 2023, section 3.1: beyond 0.6 the survey holds too few galaxies to learn from."""
 
-PROPERTIES = ("magnitude", "snr_bp", "snr_rp", "transits")
-"""What an evaluation may be binned by."""
+PROPERTIES = ("magnitude", "snr_bp", "snr_rp", "transits", "ebv")
+"""What an evaluation may be binned by, and E(B-V), for which it corrects; a training uses none of it."""
 
 MINIMUM_ROWS = 100
 """With fewer, the smallest part has fewer than ten galaxies, too few to measure anything."""
@@ -74,6 +74,11 @@ class Dataset:
         """Mean E(B-V) in front of the galaxies, mag: that of the range that was simulated, else of SDSS's."""
         said = [float(end) for end in self.provenance.get("ebv_range", "").split() if self.simulated]
         return sum(said) / len(said) if said else TRAINING_EBV
+
+    def batch(self, rows: NDArray[np.intp] | slice = slice(None)) -> SpectrumBatch:
+        """Return some spectra, with the E(B-V) in front of each if the file has it."""
+        batch = SpectrumBatch(self.flux[rows], grid=self.grid)
+        return batch.behind(self.properties["ebv"][rows].astype(np.float64)) if "ebv" in self.properties else batch
 
     def left_out(self) -> list[str]:
         """Return how many rows were left out for each reason, in words."""

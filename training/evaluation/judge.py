@@ -49,8 +49,9 @@ class Evaluation:
 
     @property
     def how(self) -> str:
-        """Which galaxies of which file."""
-        return f"{self.chosen.how} of {self.dataset.name}"
+        """Which galaxies of which file, and whether they were corrected for dust."""
+        corrected = ", corrected for dust by ebv" if "ebv" in self.dataset.properties else ""
+        return f"{self.chosen.how} of {self.dataset.name}{corrected}"
 
     @property
     def density(self) -> dict[str, object] | None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import SpectrumBatch
 from training.data.dataset import Dataset
 
 Column = NDArray[np.float64]
@@ -73,9 +72,11 @@ def load_model(wanted: str, models: Path = SHIPPED_MODELS) -> Predictor:
 
 
 def predict(
-    model: Predictor, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey"
+    model: Predictor, dataset: Dataset, rows: NDArray[np.intp], prior: PriorName = "survey", *, corrected: bool = True
 ) -> tuple[Predicted, int]:
     """Predict some rows of a data set as the service would, a density under a prior.
+
+    By its column ``ebv`` the spectra are corrected for dust, unless they are not to be.
 
     Returns the rows that get a redshift, and the number of those that do not. Raises InvalidInputError if none gets
     one, UnsupportedByModelError if a point model is asked for another prior than `survey`.
@@ -87,8 +88,8 @@ def predict(
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
-        batch = SpectrumBatch(dataset.flux[rows[start : start + _ROWS_AT_ONCE]], grid=dataset.grid)
-        found = model.predict(batch, asked).redshifts
+        batch = dataset.batch(rows[start : start + _ROWS_AT_ONCE])
+        found = model.predict(batch if corrected else replace(batch, ebv=None, problems={}), asked).redshifts
         for name in (*COLUMNS, "flags", *(["pdf"] if grid else [])):
             answers.setdefault(name, []).append(getattr(found, name))
     columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}

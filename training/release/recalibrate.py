@@ -34,6 +34,8 @@ FEW = 300
 def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool = False) -> Chosen:
     """Return the labelled galaxies that the model takes for galaxies, with the output of the bundle's network.
 
+    By a column ``ebv`` they are corrected for dust, as they will be when they are predicted.
+
     Spectra of another release are accepted if they are to be carried over and their samples lie at the wavelengths of
     the model's; else they raise UnsupportedByModelError. Raises InvalidInputError if most are not taken for galaxies,
     or fewer than `FEWEST` are left.
@@ -41,7 +43,9 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
     model = Predictor(bundle, engine="onnx")
     if not carry_over or not alike(bundle.grid, dataset.grid):
         model.check_grid(SpectrumBatch(dataset.flux[:1], grid=dataset.grid))
-    found = model.answer(dataset.flux)
+    batch = dataset.batch()
+    corrected = bundle.corrected(batch.usable_flux(), batch.ebv)
+    found = corrected.together(model.answer(corrected.flux))
     answered = np.isfinite(found.redshift)
     galaxy = (found.flags & NO_GALAXY) == 0
     flagged = int((answered & ~galaxy).sum())
@@ -59,7 +63,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
             f"{dataset.name} has {counted(left, 'galaxy', 'galaxies')} to learn from{out}: {FEWEST} are needed at least"
         )
     rows = np.arange(len(dataset)) if dataset.parent is None else dataset.parent
-    flux = dataset.flux[kept]
+    flux = corrected.flux[: len(dataset)][kept]
     labelled = Labelled(flux, dataset.redshift[kept].astype(np.float64), rows[kept], network_output(source, flux))
     return Chosen(labelled, flagged, int((~answered).sum()))
 

@@ -60,7 +60,7 @@ def examine(model: Predictor, material: Material) -> Tested:
 
 
 def _under(model: Predictor, held: Galaxies, prior: PriorName) -> UnderPrior:
-    predicted, refused = predict(model, held.dataset, held.parts.test, prior)
+    predicted, refused = predict(model, held.dataset, held.parts.test, prior, corrected=False)
     galaxies, pit = scored(predicted)
     values = binned.metrics(galaxies) | ({} if pit is None else {"pit_ks": kolmogorov_smirnov(pit)})
     metrics = {name: values[name] for name in RELEASED if name in values}

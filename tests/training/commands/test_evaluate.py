@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
@@ -23,6 +24,7 @@ from tests.training.conftest import csv_table, runner
 from training.commands.evaluate import evaluate
 from training.data.dataset import load
 from training.evaluation import predicted
+from training.evaluation.judge import judge
 from training.evaluation.metrics import measure
 from training.evaluation.predicted import load_model, predict
 from training.simulation.cli import simulate
@@ -50,6 +52,18 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(simulated: Path) -> Path:
     run(NAME, simulated, "--report", simulated.parent / "out" / "report", "--part", "all")
     return simulated.parent / "out" / "report"
+
+
+def test_dust_is_corrected_for_as_in_a_prediction(tmp_path: Path) -> None:
+    path = tmp_path / "dusty.parquet"
+    simulate(path, count=300, seed=3, ebv="0.2:0.3", workers=1)
+    dataset, model = load(path), load_model(NAME)
+    rows = np.arange(len(dataset))
+    found, _ = predict(model, dataset, rows)
+    assert found.point.tolist() == model(pq.read_table(path))["redshift"].to_pylist()
+    plain, _ = predict(model, dataset, rows, corrected=False)
+    assert abs((found.point - found.true).mean()) < 0.02 < (plain.point - plain.true).mean()
+    assert judge(model, dataset, "all").how == "all 300 spectra of dusty.parquet, corrected for dust by ebv"
 
 
 def test_a_report_is_figures_numbers_and_one_self_contained_page(report: Path) -> None:

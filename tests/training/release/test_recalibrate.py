@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from gaia_redshift.bundle import CALIBRATION_FILE, CARD_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, SCALER_FILE, Bundle
+from gaia_redshift.engine.keras import load_source
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3, FloatArray
@@ -22,7 +23,7 @@ from tests.training.conftest import KERAS_WARNS, runner
 from training.calibration.correction import Correction
 from training.commands.recalibrate import recalibrate
 from training.data.dataset import file_sha256, load
-from training.release.recalibrate import alike, correct
+from training.release.recalibrate import alike, choose, correct
 from training.release.recalibrated import RECALIBRATION_FILE
 from training.simulation.cli import simulate
 
@@ -133,6 +134,15 @@ def test_few_galaxies_are_warned_of_and_fewer_refused(
     with pytest.raises(InvalidInputError, match=r"galaxies to learn from.*: 100 are needed at least"):
         recalibrate("dissertation-cnn", fewer, tmp_path / "newer")
     assert not (tmp_path / "newer").exists()
+
+
+def test_dust_is_corrected_for_before_anything_is_learnt(tmp_path: Path) -> None:
+    path = tmp_path / "dusty.parquet"
+    simulate(path, count=300, seed=3, ebv="0.2:0.3", workers=1)
+    dataset, bundle = load(path), Bundle(SHIPPED / "default")
+    source = load_source(bundle)
+    chosen, plain = (choose(bundle, each, source) for each in (dataset, replace(dataset, properties={})))
+    assert chosen.galaxies.flux.mean() > 1.3 * plain.galaxies.flux.mean()
 
 
 def test_spectra_that_are_no_galaxies_to_the_model_are_refused(tmp_path: Path) -> None:
