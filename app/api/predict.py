@@ -189,17 +189,13 @@ class SmallRequests:
         """Return whether more spectra are waiting than can be predicted in a fraction of a second."""
         return any(model.batcher.queued_rows > _FEW_ROWS for model in self._state.models)
 
-    def full(self) -> bool:
-        """Return whether every request is refused."""
+    def refusal(self) -> OverloadedError | None:
+        """Return why every request is refused, if a body would wait for long."""
         try:
-            self.refuse_if_full()
-        except OverloadedError:
-            return True
-        return False
-
-    def refuse_if_full(self) -> None:
-        """Raise OverloadedError then."""
-        _refuse_if_full(self._app)
+            _refuse_if_full(self._app)
+        except OverloadedError as error:
+            return error
+        return None
 
     async def answer(self, scope: Scope, body: bytes) -> bytes:
         """Return the reply's JSON."""

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.errors import OverloadedError
 from app.serving.access_log import AccessLogMiddleware
 from app.serving.http.exchange import WHOLE_BODY
 from app.serving.security import Access
@@ -39,12 +40,8 @@ class Endpoint(Protocol):
         """Return whether so much is waiting that a request needs a time limit."""
         ...
 
-    def full(self) -> bool:
-        """Return whether so much is waiting that every request is refused, its body unread."""
-        ...
-
-    def refuse_if_full(self) -> None:
-        """Raise OverloadedError then."""
+    def refusal(self) -> OverloadedError | None:
+        """Return why every request is refused, its body unread, if so much is waiting."""
         ...
 
     def answer(self, scope: Scope, body: bytes) -> Awaitable[bytes]:
@@ -75,7 +72,7 @@ class FastPath:
         """Answer, or pass the request on."""
         body = None
         if WHOLE_BODY in scope and self._asks(scope):
-            body = b"" if self._endpoint.full() else self._body(scope)
+            body = self._endpoint.refusal() or self._body(scope)
         if body is None:
             await self._app(scope, receive, send)
             return
@@ -85,8 +82,10 @@ class FastPath:
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send) -> None:
         self._access.check(scope)
-        self._endpoint.refuse_if_full()  # without its body
-        answer = await self._endpoint.answer(scope, scope[WHOLE_BODY])
+        body = scope[WHOLE_BODY]
+        if isinstance(body, OverloadedError):
+            raise body
+        answer = await self._endpoint.answer(scope, body)
         headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
