@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Self, TypeVar
 
 from app.serving.batcher import Batcher, Watch
 from app.serving.bundles import find_bundles
@@ -22,9 +22,15 @@ from gaia_redshift.spectra import SpectrumBatch
 _log = logging.getLogger("gaia_redshift")
 
 _FEW_ROWS = 256
-"""For more rows, the problems are described in a thread, so that other clients are not blocked."""
+"""More rows are corrected for extinction, and their problems described, in a thread, so that others are not blocked."""
 
 MakeWatch = Callable[[Bundle], Watch]
+_Result = TypeVar("_Result")
+
+
+async def _off_loop(rows: int, work: Callable[..., _Result], *given: object) -> _Result:
+    """Do what takes time for many rows, in a thread if there are many."""
+    return work(*given) if rows <= _FEW_ROWS else await asyncio.to_thread(work, *given)
 
 
 class Model:
@@ -75,7 +81,7 @@ class Model:
         flux = batch.flux[usable] if batch.problems else batch.flux
         prior = asked.prior
         ebv = batch.ebv[usable] if batch.ebv is not None else None
-        corrected = self.bundle.corrected(flux, ebv)
+        corrected = await _off_loop(0 if ebv is None else len(flux), self.bundle.corrected, flux, ebv)
         if prior == "sample":  # the batch is the whole sample
             prior = await self._sample_prior(corrected)
             patient = True
@@ -87,10 +93,7 @@ class Model:
         if batch.problems:
             found = found.spread(usable)
         training_range = self.manifest.redshift_range
-        if len(batch) <= _FEW_ROWS:
-            predictions = name_problems(batch, found, training_range)
-        else:
-            predictions = await asyncio.to_thread(name_problems, batch, found, training_range)
+        predictions = await _off_loop(len(batch), name_problems, batch, found, training_range)
         if predictions.problems:
             count_problems(self.bundle, predictions.problems)
         return predictions
