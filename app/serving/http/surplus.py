@@ -40,9 +40,9 @@ def add(state: object, connection: Refusable) -> None:
         oldest.give_up()
 
 
-def room(state: Any, most: int) -> int:
+def room(state: Any, limit: int) -> int:
     """Return how many more connections are within the limit; negative where the last is beyond it."""
-    return most - len(state.connections) + len(_beyond.get(state, ()))
+    return limit - len(state.connections) + len(_beyond.get(state, ()))
 
 
 def discard(state: object, connection: Refusable) -> None:
