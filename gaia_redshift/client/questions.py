@@ -1,7 +1,7 @@
 """From the user's arrays or table to a request: spectra, identifiers, options. Imports its neighbours and `tables`."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from gaia_redshift.client.encoding import Spectra
 from gaia_redshift.client.messages import PredictOptions
 from gaia_redshift.errors import RedshiftError, counted
-from gaia_redshift.interpretation.prior import prior_of
+from gaia_redshift.interpretation.prior import first_problem, prior_of
 from gaia_redshift.spectra import DR3, Identifier, Problem, SpectrumBatch, read_identifiers
 from gaia_redshift.spectra.shapes import wrong_shape, wrong_type
 
@@ -77,13 +77,7 @@ def read_options(**given: Any) -> dict[str, object]:
     try:
         return PredictOptions(**given).model_dump(exclude_defaults=True)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    at = [str(part) for part in problem["loc"] if not str(part).startswith("prior-")]
-    return ": ".join([*at, problem["msg"].removeprefix("Value error, ")])
+        raise ValueError(first_problem(error)) from None
 
 
 def _is_table(values: object) -> bool:
@@ -99,12 +93,19 @@ def _behind(question: Question, ebv: object, rows: Rows) -> Question:
     spectra = question.spectra
     (known,) = behind(iter([SpectrumBatch(np.empty((len(spectra), DR3.samples), np.float32))]), ebv)
     _refuse_if_strict(known, rows)
-    masks = dict(spectra.masks)
-    for name, array in spectra.arrays.items() if known.problems else ():
-        mask = np.zeros(array.shape, np.bool_) if (own := masks[name]) is None else own.copy()
-        mask[list(known.problems)] = True
-        masks[name] = mask
+    masks = {name: _with_rows(array, spectra.masks[name], known.problems) for name, array in spectra.arrays.items()}
     return replace(question, spectra=replace(spectra, masks=masks, ebv=known.ebv), problems=known.problems)
+
+
+def _with_rows(
+    array: NDArray[np.generic], mask: NDArray[np.bool_] | None, rows: Collection[int]
+) -> NDArray[np.bool_] | None:
+    """Return the mask of an array with whole rows masked too; None if nothing is."""
+    if not rows:
+        return mask
+    whole = np.zeros(array.shape, np.bool_) if mask is None else mask.copy()
+    whole[list(rows)] = True
+    return whole
 
 
 def _refuse_if_strict(batch: SpectrumBatch, rows: Rows) -> None:
@@ -135,11 +136,8 @@ def _of_table(
         raise ValueError("there are no spectra: the table has no rows")
     if ids is not None and len(ids) != len(batch):
         raise ValueError(f"there are {len(ids)} identifiers for {len(batch)} spectra: give one for each")
-    flux, mask = batch.flux, None
-    if batch.problems:
-        mask = np.zeros(flux.shape, np.bool_)
-        mask[list(batch.problems)] = True
-    return Question(Spectra({"flux": flux}, {"flux": mask}, batch.ebv), options, ids, named_by, batch.problems)
+    mask = _with_rows(batch.flux, None, batch.problems)
+    return Question(Spectra({"flux": batch.flux}, {"flux": mask}, batch.ebv), options, ids, named_by, batch.problems)
 
 
 def _of_arrays(

@@ -119,6 +119,11 @@ def prior_of(wanted: Any) -> WantedPrior:
     try:
         return PriorTable(**nodes)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        at = [str(part) for part in problem["loc"]]
-        raise ValueError(": ".join(["prior", *at, problem["msg"].removeprefix("Value error, ")])) from None
+        raise ValueError(first_problem(error, "prior")) from None
+
+
+def first_problem(error: ValidationError, *at: str) -> str:
+    """Return the place of the first problem, from `at` on, without pydantic's tags of the priors, and its message."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    place = [str(part) for part in problem["loc"] if not str(part).startswith("prior-")]
+    return ": ".join([*at, *place, problem["msg"].removeprefix("Value error, ")])
