@@ -2,8 +2,8 @@
 
 The law is that of Gordon et al. 2023 (ApJ 950, 86) with R(V) = 3.1, as in the simulation. An extended galaxy's light is
 smeared along scan, so a sample also holds light of other wavelengths. The extinction of a sample is therefore not the
-law at its wavelength, but that of the mean spectrum of simulated galaxies (training/simulation/build/extinction.py):
-3.6 mag per unit of E(B-V) at 366 nm, where the law has 4.8.
+law at its wavelength, but that of the mean spectrum of simulated galaxies, 3.6 mag per unit of E(B-V) at 366 nm, where
+the law has 4.8 (training/simulation/build/sample_extinction.py).
 """
 
 from functools import cache
