@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,14 @@ CASES = Path(__file__).parents[3] / "shared" / "cases" / "security"
 BANDS = ",".join(f"{band}_{number}" for band in ("bp", "rp") for number in range(120))
 
 
-def test_no_parquet_file_unpacks_to_more_than_memory_holds(target: Target) -> None:
-    for name, content in parquet_bombs():
+@pytest.mark.parametrize(("bombs", "kind"), [(parquet_bombs, PARQUET), (arrow_bombs, ARROW)], ids=["parquet", "arrow"])
+def test_no_table_unpacks_to_more_than_memory_holds(
+    target: Target, bombs: Callable[[], Iterator[tuple[str, bytes]]], kind: str
+) -> None:
+    for name, content in bombs():
         assert len(content) < 1 << 20, name
         with target.watched():
-            reply = target.post("/predict/table", content, PARQUET)
-        assert expect_refusal(reply, 400, 422), name
-
-
-def test_no_arrow_table_unpacks_to_more_than_memory_holds(target: Target) -> None:
-    for name, content in arrow_bombs():
-        assert len(content) < 1 << 20, name
-        with target.watched():
-            reply = target.post("/predict/table", content, ARROW)
+            reply = target.post("/predict/table", content, kind)
         assert expect_refusal(reply, 400, 422), name
 
 
