@@ -25,12 +25,11 @@ from training.simulation.instrument import (
     fit_matrix,
     kept_matrix,
     light_per_pixel,
-    smear_and_shift,
     to_modes,
     window_flux,
 )
 from training.simulation.pool import in_order
-from training.simulation.seen import on_window
+from training.simulation.seen import on_window, smeared
 
 SIMULATOR_VERSION = "2.2"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
@@ -136,15 +135,9 @@ class Simulator:
         host, nucleus = host / mean, nucleus / mean[active]
         smear = population.draw_smear(redshift, rng)
         blue_to_red = population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
-        window = {}
-        for band in BANDS:
-            jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
-            shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-            modes = smear_and_shift(to_modes(host @ self.forward[band]), smear, shift)
-            if band == "BP":
-                modes *= blue_to_red  # an extended host loses more light outside BP's window; its nucleus does not
-            modes[active] += as_points(to_modes(nucleus @ self.forward[band]), shift[active])
-            window[band] = window_flux(modes)
+        # BP's window holds less of an extended host than RP's, but all of its nucleus.
+        held: dict[Band, SingleArray] = {"BP": blue_to_red}
+        window = smeared((host, active, nucleus), self.forward, dict.fromkeys(BANDS, smear), rng, held=held)
         scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / brightest(
             window["RP"], release=self.release
         )
@@ -190,7 +183,7 @@ class Simulator:
         dust = None if ebv is None else ebv[extended]
         own = self.clean(redshift[extended], parent[extended], rng, dust, seen.rows(extended) if seen else None)
         somewhere = population.draw_redshift(len(kind), "survey", rng)
-        brightness = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
+        peaks = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
         stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
         quasars = self.points(contaminants.quasar_light(redshift[quasar], rng), np.zeros(len(quasar)))
         offset = rng.normal(0, constants.BLEND_OFFSET_PX.value, len(blend))
@@ -200,8 +193,8 @@ class Simulator:
         peak[extended] = brightest(own["RP"], release=self.release)
         for band in BANDS:
             window[band][extended] = own[band]
-            window[band][star] = stars[band] * brightness[star]
-            window[band][quasar] = quasars[band] * brightness[quasar]
+            window[band][star] = stars[band] * peaks[star]
+            window[band][quasar] = quasars[band] * peaks[quasar]
             window[band][blend] = window[band][blend] * (1 - share) + in_front[band] * share * peak[blend]
         return window
 

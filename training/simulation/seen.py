@@ -1,4 +1,7 @@
-"""Galaxies of known sizes and magnitudes on Gaia's windows: the sky of `brightness`, `sizes` and `extent`."""
+"""Galaxies on Gaia's windows: of any smear, or of the known sizes and magnitudes of `brightness` and `sizes`."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +36,46 @@ def on_window(
     (host, active, nucleus), (matrix, scale) = light, forward
     unit = to_watts(host, active, nucleus, redshift, seen) * np.float32(scale)
     angle = extent.scan_angles(len(redshift), rng)
+    smear = {band: extent.smear(seen.shapes, angle, band) for band in BANDS}
+    widths = size_constants.EXTENT_SIGMA_PX.value
+    return smeared((host * unit, active, nucleus * unit[active]), matrix, smear, rng, widths=widths)
+
+
+def smeared(
+    light: tuple[SingleArray, NDArray[np.int64], SingleArray],
+    matrix: dict[Band, SingleArray],
+    smear: dict[Band, SingleArray],
+    rng: np.random.Generator,
+    *,
+    widths: Sequence[float] = constants.SMEAR_SIGMA_PX.value,
+    held: Mapping[Band, SingleArray] = MappingProxyType({}),
+) -> dict[Band, SingleArray]:
+    """Return noise-free fluxes on the window, per band, of hosts that are smeared and nuclei that are points.
+
+    Parameters
+    ----------
+    light : tuple
+        As `galaxies.make` returns it.
+    matrix : dict
+        Of each band, from light to fluxes per pixel.
+    smear : dict
+        Of each band, shares of the `widths`, shape (n, widths).
+    rng : Generator
+        Draws each galaxy's position in each band.
+    widths : sequence of float
+        Standard deviations of the Gaussians in px.
+    held : mapping
+        Of a band, the share of the hosts' light that the window holds, shape (n, 1), where `smear` does not say it.
+    """
+    host, active, nucleus = light
     window = {}
     for band in BANDS:
-        jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(redshift))
+        jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(host))
         shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-        smear = extent.smear(seen.shapes, angle, band)
-        modes = to_modes((host * unit) @ matrix[band])
-        modes = smear_and_shift(modes, smear, shift, size_constants.EXTENT_SIGMA_PX.value)
-        modes[active] += as_points(to_modes((nucleus * unit[active]) @ matrix[band]), shift[active])
+        modes = smear_and_shift(to_modes(host @ matrix[band]), smear[band], shift, widths)
+        if band in held:
+            modes *= held[band]
+        modes[active] += as_points(to_modes(nucleus @ matrix[band]), shift[active])
         window[band] = window_flux(modes)
     return window
 
