@@ -98,9 +98,8 @@ peers: .venv/dev.done  ## Install the other servers that `make bench` compares w
 	$(BIN)/python benchmarks/peers/install.py
 
 REFERENCE := ../shared/reference
-SKY := fitted
-realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, SKY=sizes, docs/validation.md)
-	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE) --sky $(SKY)
+realism: .venv/dev.done  ## Simulate the whole survey and compare it with real spectra (REFERENCE=DIR, docs/validation.md)
+	$(BIN)/python benchmarks/realism.py --reference $(REFERENCE)
 
 CACHE := $(HOME)/.cache/gaia-redshift-kinds
 kinds: .venv/dev.done  ## Show the shipped models kinds of galaxies that no training has seen (downloads templates to CACHE)

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -25,9 +24,10 @@ from gaia_redshift.interpretation.result import AnswerOptions, Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 from training.data.parts import PARTS
-from training.simulation import extinction, galaxies, parts, population
+from training.simulation import brightness, extinction, galaxies, parts, population
 from training.simulation import sed as seds
-from training.simulation.dataset import Block, Recipe, simulator
+from training.simulation.brightness import Seen
+from training.simulation.dataset import Block, Given, Recipe, simulator
 from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
 from training.simulation.sed import Sed
 
@@ -62,10 +62,10 @@ PACKAGES = {
 DUST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 STRONG_LINES = 4.0
 BULGE_SHARE = 0.5
-BULGE_COLUMN = 1
-"""Of `constants.SMEAR_SIGMA_PX`: 2 px."""
+BULGE_ARCSEC = 0.14
+"""Effective radius: most of its light within 2 px along scan."""
 
-Change = Callable[[ExitStack], None]
+Change = Callable[[Seen], Seen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,48 +105,42 @@ def of_template(sed: Sed, count: int, seed: int) -> Shown:
         return Shown(seds.observe(sed, redshift, seed=seed).flux, redshift)
 
 
-def own(count: int, seed: int, ebv: float | None = None, *, told: bool = False, change: Change | None = None) -> Shown:
+def own(
+    count: int, seed: int, ebv: float | None = None, *, told: bool = False, change: Change = lambda seen: seen
+) -> Shown:
     """Return simulated galaxies of the test part's parents, with so much dust in front, changed by `change`."""
     rng = np.random.default_rng(seed)
     redshift = population.draw_redshift(30 * count, "survey", rng)
-    parent = galaxies.choose_parents(redshift, rng)
-    unseen = np.flatnonzero(parts.parent_parts()[parent] == PARTS.index("test"))[:count]
-    redshift, parent = redshift[unseen], parent[unseen]
+    seen = brightness.draw(redshift, rng)
+    unseen = np.flatnonzero(parts.parent_parts()[seen.parent] == PARTS.index("test"))[:count]
+    redshift, seen = redshift[unseen], change(seen.rows(unseen))
     dust = None if ebv is None else np.full(count, ebv)
+    window = simulator().clean(redshift, seen, rng, Given(dust))
     none = np.zeros(count, np.int8)
-    with ExitStack() as stack:
-        if change is not None:
-            change(stack)
-        window = simulator().clean(redshift, parent, rng, ebv=dust)
-        block: Block = simulator().observed(
-            Recipe(count, seed), window, rng, redshift=redshift, parent_id=parent, part=none, kind=none
-        )
+    block: Block = simulator().observed(
+        Recipe(count, seed), window, rng, redshift=redshift, parent_id=seen.parent, part=none, kind=none
+    )
     return Shown(block.flux, redshift, dust if told else None)
 
 
-def brighter(stack: ExitStack, factor: float) -> None:
-    """Multiply the brightness that the survey's relation gives."""
-    drawn = population.draw_peak
-    stack.enter_context(mock.patch.object(population, "draw_peak", lambda *what: factor * drawn(*what)))
+def brighter(seen: Seen, factor: float) -> Seen:
+    """Multiply the flux, at the same size."""
+    return replace(seen, apparent=seen.apparent - 2.5 * np.log10(factor))
 
 
-def compact(stack: ExitStack, share: float) -> None:
-    """Put this share of each galaxy's light into a bulge of 2 px, or of no extent if it is all of it."""
-    drawn = population.draw_smear
-
-    def smear(*what: np.ndarray) -> SingleArray:
-        weight = (1 - share) * drawn(*what)
-        weight[:, 0 if share == 1 else BULGE_COLUMN] += share
-        return weight.astype(np.float32)
-
-    stack.enter_context(mock.patch.object(population, "draw_smear", smear))
+def compact(seen: Seen, share: float) -> Seen:
+    """Put this share of each galaxy's light into a bulge of `BULGE_ARCSEC`, or of no extent if it is all of it."""
+    shapes, count = seen.shapes, len(seen)
+    radius = np.full(count, 1e-3 if share == 1 else BULGE_ARCSEC)
+    return replace(seen, shapes=replace(shapes, bulge_share=np.full(count, share), bulge_radius=radius))
 
 
-def lines(stack: ExitStack, factor: float) -> None:
-    """Multiply all emission lines."""
+def with_lines(count: int, seed: int, factor: float) -> Shown:
+    """Return simulated galaxies whose emission lines are all multiplied."""
     continuum, known = galaxies.templates()
     changed = (continuum, (factor * known).astype(np.float32))
-    stack.enter_context(mock.patch.object(galaxies, "templates", return_value=changed))
+    with mock.patch.object(galaxies, "templates", return_value=changed):
+        return own(count, seed)
 
 
 def templates(count: int, cache: Path) -> Iterator[tuple[str, Shown]]:
@@ -163,9 +157,9 @@ def changed(count: int) -> Iterator[tuple[str, Shown]]:
     for ebv in DUST:
         yield f"E(B-V) {ebv:g}, not told", own(count, 1, ebv)
         yield f"E(B-V) {ebv:g}, `ebv` given", own(count, 1, ebv, told=True)
-    yield "half of the light in a bulge of 2 px", own(count, 1, change=partial(compact, share=BULGE_SHARE))
+    yield "half of the light in a bulge of .14 arcsec", own(count, 1, change=partial(compact, share=BULGE_SHARE))
     yield "points", own(count, 1, change=partial(compact, share=1.0))
-    yield "lines x 4", own(count, 1, change=partial(lines, factor=STRONG_LINES))
+    yield "lines x 4", with_lines(count, 1, STRONG_LINES)
     yield "flux x 0.25", own(count, 1, change=partial(brighter, factor=0.25))
     yield "flux x 4", own(count, 1, change=partial(brighter, factor=4.0))
 

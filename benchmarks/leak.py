@@ -30,24 +30,7 @@ class Told:
 
 
 def nuisances(redshift: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Draw for each redshift the simulator's quantities besides the galaxy's light; arrays of shape (n, k) by name."""
-    count = len(redshift)
-    smear = population.draw_smear(redshift, rng).astype(np.float64)
-    width = np.sqrt(smear @ np.square(constants.SMEAR_SIGMA_PX.value))[:, None]
-    peak = np.log(population.draw_peak(redshift, rng))[:, None]
-    own = np.column_stack([population.draw_blue_to_red(count, rng), _observation(count, rng)])
-    return {
-        "balance, transits, excess of noise, position, background": own,
-        "brightness": peak,
-        "extent: width": width,
-        "extent: the eight shares of the smear": np.sqrt(smear),
-        "brightness and width": np.hstack([peak, width]),
-        "all": np.hstack([own, peak, np.sqrt(smear)]),
-    }
-
-
-def nuisances_of_sizes(redshift: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Draw the same in the sky of sizes, and what its galaxies are by the published relations: a bound on the rest."""
+    """Draw what the simulator draws besides light, and what galaxies are by the published relations: a bound on it."""
     count = len(redshift)
     seen = brightness.draw(redshift, rng)
     shapes, angle = seen.shapes, extent.scan_angles(count, rng)
@@ -116,20 +99,16 @@ def score(found: FloatArray, redshift: FloatArray) -> Told:
 
 
 def main() -> int:
-    """Print the share of the variance and the error, by a quadratic and by boosted trees, in both skies."""
+    """Print the share of the variance and the error, by a quadratic and by boosted trees."""
     rng = np.random.default_rng(1)
     redshift = population.draw_redshift(COUNT, "survey", rng)
     half = COUNT // 2
     constant = np.abs(redshift[half:] - np.median(redshift[:half])).mean()
     print(f"{COUNT} galaxies of the survey's n(z), half fitted, half tested; a constant's MAE {constant:.4f}")
-    for sky, drawn in (("fitted", nuisances(redshift, rng)), ("sizes", nuisances_of_sizes(redshift, rng))):
-        print(
-            f"\n| quantities, sky {sky} | share of the variance, quadratic | boosted trees | MAE, boosted trees |"
-            "\n|---|---|---|---|"
-        )
-        for name, numbers in drawn.items():
-            best = learnt(numbers, redshift)
-            print(f"| {name} | {told(numbers, redshift).share:.2f} | {best.share:.2f} | {best.mae:.4f} |")
+    print("\n| quantities | share of the variance, quadratic | boosted trees | MAE, boosted trees |\n|---|---|---|---|")
+    for name, numbers in nuisances(redshift, rng).items():
+        best = learnt(numbers, redshift)
+        print(f"| {name} | {told(numbers, redshift).share:.2f} | {best.share:.2f} | {best.mae:.4f} |")
     return 0
 
 

@@ -5,7 +5,7 @@
 For each test galaxy (of parents not used in training) the covariance of the noise is known exactly. A library of
 noise-free galaxies of the training part's parents, distributed as the survey's, is weighted by the likelihood of the
 observed spectrum: the weighted redshifts are the posterior, without a network. The brightness is integrated over
-(Laplace's method), so that each library galaxy represents all brightnesses.
+(Laplace's method), so that each library galaxy represents others of about its own brightness (`SPREAD`).
 
 With few library galaxies near a spectrum the posterior is too narrow, and its median is less accurate than possible. So
 the least possible error is between the error that the posterior expects and the error that it has, and both converge as
@@ -34,7 +34,8 @@ from training.data.parts import PARTS, PERCENT
 from training.evaluation.figures import figure
 from training.evaluation.metrics import measure
 from training.evaluation.predicted import load_model
-from training.simulation import constants, galaxies, noise, parts, population
+from training.simulation import brightness as magnitudes
+from training.simulation import constants, noise, parts, population
 from training.simulation.dataset import BLOCK_ROWS, Recipe, simulator
 from training.simulation.instrument import BANDS, WINDOW_PX, Band, FloatArray, SingleArray, fit_matrix, kept_matrix
 
@@ -43,6 +44,9 @@ DIRECTIONS = 75
 """Directions of the 186 samples; the others have hardly any independent noise or light (see `whitened`)."""
 BINS = 600
 EDGES = np.linspace(0, population.REDSHIFT_LIMIT, BINS + 1)
+SPREAD = 0.3
+"""Scatter in ln of the brightness of the galaxies that one of the library stands for: the wider, the fewer are needed,
+and the less of what brightness tells about the redshift is used."""
 CHUNK = 1 << 18
 """Library galaxies weighted at a time."""
 POINT = "dissertation-cnn"
@@ -66,17 +70,18 @@ def clean(part: str, seed: int, index: int) -> tuple[Clean, np.random.Generator]
     """Return the `index`-th block of a part's galaxies, and the generator for their observation."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     redshift = population.draw_redshift(BLOCK_ROWS, "survey", rng)
-    parent = galaxies.choose_parents(redshift, rng)
-    mine = parts.parent_parts()[parent] == PARTS.index(part)
-    return Clean(redshift[mine], simulator().clean(redshift[mine], parent[mine], rng)), rng
+    seen = magnitudes.draw(redshift, rng)
+    mine = np.flatnonzero(parts.parent_parts()[seen.parent] == PARTS.index(part))
+    return Clean(redshift[mine], simulator().clean(redshift[mine], seen.rows(mine), rng)), rng
 
 
-def shapes(onto: FloatArray, index: int) -> tuple[SingleArray, SingleArray]:
-    """Return redshifts and projected spectra with an RP peak of one, shape (n, 75), of one block of the library."""
+def shapes(onto: FloatArray, index: int) -> tuple[SingleArray, SingleArray, SingleArray]:
+    """Return redshifts, ln RP peaks, and projected spectra over their peaks, shape (n, 75), of one block."""
     block, _ = clean("train", SEEDS["library"], index)
     samples = block.samples()
     peak = samples[:, -kept_matrix("RP").shape[1] :].max(axis=1, keepdims=True)
-    return block.redshift.astype(np.float32), (samples / peak @ onto).astype(np.float32)
+    ln_peak = np.log(peak[:, 0]).astype(np.float32)
+    return block.redshift.astype(np.float32), ln_peak, (samples / peak @ onto).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +136,22 @@ def directions(covariance: FloatArray) -> FloatArray:
     return np.asarray(vectors[:, -DIRECTIONS:])
 
 
-def library(count: int, workers: int, onto: FloatArray) -> Iterator[tuple[SingleArray, SingleArray]]:
-    """Yield redshifts and projected shapes of the training part's galaxies, `CHUNK` at a time, `count` or some more."""
+def library(count: int, workers: int, onto: FloatArray) -> Iterator[tuple[SingleArray, SingleArray, SingleArray]]:
+    """Yield redshifts, ln peaks, projected shapes of the training part, `CHUNK` galaxies at a time, `count` or more."""
     share = PERCENT["train"] / 100
     blocks = int(np.ceil(1.05 * (count + CHUNK) / (BLOCK_ROWS * share)))
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        redshift, shape = np.empty(0, np.float32), np.empty((0, DIRECTIONS), np.float32)
+        waiting: list[tuple[SingleArray, SingleArray, SingleArray]] = []
         given = 0
-        for more, light in pool.map(partial(shapes, onto), range(blocks), chunksize=8):
-            redshift, shape = np.concatenate([redshift, more]), np.concatenate([shape, light])
-            if len(redshift) >= CHUNK:
-                yield redshift[:CHUNK], shape[:CHUNK]
-                redshift, shape, given = redshift[CHUNK:], shape[CHUNK:], given + CHUNK
+        for block in pool.map(partial(shapes, onto), range(blocks), chunksize=8):
+            waiting.append(block)
+            if sum(len(redshift) for redshift, _, _ in waiting) >= CHUNK:
+                whole = [np.concatenate(column) for column in zip(*waiting, strict=True)]
+                redshift, ln_peak, shape = (column[:CHUNK] for column in whole)
+                yield redshift, ln_peak, shape
+                rest, ln_rest, shape_rest = (column[CHUNK:] for column in whole)
+                waiting, given = [(rest, ln_rest, shape_rest)], given + CHUNK
             if given >= count:
                 break
         pool.shutdown(cancel_futures=True)
@@ -164,8 +172,8 @@ def weigher() -> Any:
             level = ops.maximum(ops.matmul(white, wanted[:, None])[:, 0] / power, 1e-6)
             # From residuals: the difference of sums of squares would lose precision.
             misfit = ops.sum(ops.square(wanted - level[:, None] * white), axis=1)
-            ln_level, scatter = ops.log(level), constants.PEAK_SCATTER.value
-            prior = -0.5 * ops.square((ln_level - mean) / scatter) - ln_level
+            ln_level = ops.log(level)
+            prior = -0.5 * ops.square((ln_level - mean) / SPREAD) - ln_level
             ln_weight = prior - 0.5 * misfit - 0.5 * ops.log(power)
             largest = ops.max(ln_weight)
             weight = ops.exp(ln_weight - largest)
@@ -231,13 +239,12 @@ def main() -> None:
     print("| | effective number | MAE expected | MAE found | NMAD | MAE expected, by quarter | found |")
     print("|---|---|---|---|---|---|---|", flush=True)
 
-    weigh, posterior, scatter = weigher(), Posterior(len(tests.redshift)), constants.PEAK_SCATTER.value
+    weigh, posterior = weigher(), Posterior(len(tests.redshift))
     curve: list[tuple[int, float, float]] = []
     seen = 0
-    for redshift, shape in library(options.library, options.workers, onto):
+    for redshift, ln_peak, shape in library(options.library, options.workers, onto):
         number = np.minimum(redshift / population.REDSHIFT_LIMIT * BINS, BINS - 1).astype(np.int32)
-        mean = (np.log(population.mean_peak(redshift)) - scatter**2 / 2).astype(np.float32)
-        posterior.add(*(np.asarray(each, np.float64) for each in weigh(shape, number, mean, given)))
+        posterior.add(*(np.asarray(each, np.float64) for each in weigh(shape, number, ln_peak, given)))
         seen += len(redshift)
         if (seen // CHUNK).bit_count() == 1 or seen >= options.library:
             point, expected = posterior.medians()

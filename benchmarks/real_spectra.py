@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import DR3
-from training.simulation import constants, contaminants, gaiaxpy_simulator, galaxies
+from training.simulation import brightness, constants, contaminants, gaiaxpy_simulator, galaxies
 from training.simulation.instrument import (
     BANDS,
     WAVELENGTH_NM,
@@ -188,7 +188,7 @@ def simulator_misfit_percent(release: str, count: int = 20, seed: int = 1) -> di
     """
     rng = np.random.default_rng(seed)
     redshift = rng.uniform(0.05, 0.4, count)
-    host, _, _ = galaxies.make(redshift, galaxies.choose_parents(redshift, rng), rng)
+    host, _, _ = galaxies.make(redshift, brightness.draw(redshift, rng).parent, rng, np.zeros(count))
     light = np.concatenate([contaminants.star_light(count, rng), host]).astype(np.float64)
     light *= _FAINT_W_M2_NM / light.mean(axis=1, keepdims=True)
     theirs, found = gaiaxpy_simulator.simulate(WAVELENGTH_NM, light, release), {}

@@ -1,6 +1,6 @@
 """Print all measures of how realistic the simulated spectra are, with their targets.
 
-python benchmarks/realism.py [--reference DIR] [--data FILE.parquet] [--count N] [--sky sizes]
+python benchmarks/realism.py [--reference DIR] [--data FILE.parquet] [--count N]
 python benchmarks/realism.py --gaiaxpy [--release dr4]
 
 Without --data the command itself simulates N galaxies (as many as the real survey has), which also measures speed
@@ -32,7 +32,7 @@ WORKERS = 2
 PUBLISHED = {"mean": 0.142, "median": 0.126, "sd": 0.079, "skewness": 1.094}
 SIMULATE = (
     "import sys; from pathlib import Path; from training.simulation.cli import simulate;"
-    "simulate(Path(sys.argv[1]), count=int(sys.argv[2]), seed=1, workers=int(sys.argv[3]), sky=sys.argv[4])"
+    "simulate(Path(sys.argv[1]), count=int(sys.argv[2]), seed=1, workers=int(sys.argv[3]))"
 )
 
 
@@ -43,8 +43,7 @@ _INPUTS = ("mean spectrum", "high-pass rms", "lag-1 correlation", "redshift")
 class Report:
     """A table of measures, and whether all met their targets."""
 
-    def __init__(self, sky: str) -> None:
-        self.sky = sky
+    def __init__(self) -> None:
         self.table = Table("measure", "simulated", "target", "met", "fitted to")
         self.missed: list[str] = []
 
@@ -141,7 +140,7 @@ def gaiaxpy_simulator(report: Report, release: str) -> None:
 def run_command(report: Report, count: int, path: Path) -> None:
     """Simulate with the command itself and measure its speed and memory."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", SIMULATE, str(path), str(count), str(WORKERS), report.sky], check=True)
+    subprocess.run([sys.executable, "-c", SIMULATE, str(path), str(count), str(WORKERS)], check=True)
     speed = count / (time.perf_counter() - start)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     report.add(f"speed of {count} galaxies, {WORKERS} workers", f"{speed:.0f}/s", ">= 4000/s", speed >= 4000)
@@ -156,11 +155,10 @@ def main() -> int:
     parser.add_argument("--reference", type=Path, default=Path("../shared/reference"))
     parser.add_argument("--data", type=Path, help="simulated Parquet file; simulated afresh if not given")
     parser.add_argument("--count", type=int, default=SURVEY_COUNT)
-    parser.add_argument("--sky", choices=("fitted", "sizes"), default="fitted", help="that is simulated, or was")
     parser.add_argument("--gaiaxpy", action="store_true", help="against GaiaXPy's simulator alone")
     parser.add_argument("--release", default="dr3", help="of Gaia, that GaiaXPy simulates")
     options = parser.parse_args()
-    report = Report(options.sky)
+    report = Report()
     try:
         gaiaxpy_simulator(report, find_release(options.release).name)
         if options.gaiaxpy:

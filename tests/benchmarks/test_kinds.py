@@ -1,18 +1,16 @@
 """Galaxies that no training has seen: templates out of wheels, and simulated galaxies that are changed."""
 
 import zipfile
-from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.kinds import brighter, compact, downloaded, lines, of_template, own, read_template, row
+from benchmarks.kinds import brighter, compact, downloaded, of_template, own, read_template, row, with_lines
 from gaia_redshift.interpretation.quality import FLAGS
 from gaia_redshift.interpretation.result import Redshifts
-from training.simulation import galaxies, population
+from training.simulation import brightness, extent
 
 
 @pytest.fixture
@@ -46,30 +44,27 @@ def test_own_galaxies_are_of_parents_that_no_training_has_seen_and_their_dust_is
     assert (dusty.flux.sum(axis=1) < plain.flux.sum(axis=1)).all()
 
 
-@pytest.mark.parametrize("change", [partial(brighter, factor=4.0), partial(lines, factor=4.0)], ids=["bright", "lines"])
-def test_a_change_is_undone(change: Callable[[ExitStack], None]) -> None:
+def test_a_brighter_galaxy_is_the_same_but_for_its_flux() -> None:
+    before, after = own(10, 1), own(10, 1, change=partial(brighter, factor=4.0))
+    assert (before.redshift == after.redshift).all()
+    # All but the noise and the brightest, which no real galaxy exceeds.
+    assert np.median(after.flux.sum(axis=1) / before.flux.sum(axis=1)) == pytest.approx(4, rel=0.1)
+
+
+def test_stronger_lines_change_the_light_and_are_undone() -> None:
     before = own(10, 1).flux
-    assert (own(10, 1, change=change).flux != before).any()
-    assert (own(10, 1, change=change).flux.max(axis=1) >= 0).all()
+    assert (with_lines(10, 1, 4.0).flux != before).any()
     assert (own(10, 1).flux == before).all()
 
 
-def test_a_compact_galaxy_has_its_share_of_light_in_the_smallest_width() -> None:
-    redshift = np.full(5, 0.1)
-    with ExitStack() as stack:
-        compact(stack, 0.5)
-        half = population.draw_smear(redshift, np.random.default_rng(1))
-    with ExitStack() as stack:
-        compact(stack, 1.0)
-        points = population.draw_smear(redshift, np.random.default_rng(1))
-    plain = population.draw_smear(redshift, np.random.default_rng(1))
-    np.testing.assert_allclose(half[:, 1], 0.5 + plain[:, 1] / 2, rtol=1e-5)
-    np.testing.assert_allclose(points, np.eye(8)[[0] * 5], atol=1e-6)
-    with ExitStack() as stack:
-        continuum, known = galaxies.templates()
-        lines(stack, 2.0)
-        assert galaxies.templates()[0] is continuum
-        np.testing.assert_allclose(galaxies.templates()[1], 2 * known)
+def test_a_compact_galaxy_has_its_share_of_light_in_a_small_bulge() -> None:
+    seen = brightness.draw(np.full(5, 0.1), np.random.default_rng(1))
+    half, points = compact(seen, 0.5).shapes, compact(seen, 1.0).shapes
+    assert half.bulge_share.tolist() == [0.5] * 5
+    assert half.bulge_radius.tolist() == [0.14] * 5
+    assert (half.disc_radius == seen.shapes.disc_radius).all()
+    smear = extent.smear(points, extent.scan_angles(5, np.random.default_rng(2)), "RP")
+    np.testing.assert_allclose(smear[:, 0], 1, atol=0.02)
 
 
 def test_a_row_counts_errors_coverage_and_flags() -> None:

@@ -72,12 +72,12 @@ def test_chunks_add_up_in_any_order(limit: ModuleType) -> None:
     np.testing.assert_allclose(posterior((0, 1, 2))[2], expected, rtol=1e-9)
 
 
-def test_a_library_galaxy_is_recognised_at_any_brightness(limit: ModuleType) -> None:
+def test_a_library_galaxy_stands_for_others_of_other_brightness(limit: ModuleType) -> None:
     rng = np.random.default_rng(4)
     shape = rng.uniform(0.5, 1, (200, limit.DIRECTIONS)).astype(np.float32)
     number = np.arange(200, dtype=np.int32)
     whiten = np.broadcast_to(np.eye(limit.DIRECTIONS, dtype=np.float32) * 100, (3, limit.DIRECTIONS, limit.DIRECTIONS))
-    chosen, level = [7, 120, 199], np.array([[0.5], [3], [40]], np.float32)
+    chosen, level = [7, 120, 199], np.array([[1.5], [3], [7]], np.float32)
     wanted = 100 * level * shape[chosen]
     mean = np.full(200, np.log(3), np.float32)
     largest, weight, squares = (np.asarray(each) for each in limit.weigher()(shape, number, mean, (whiten, wanted)))
@@ -85,6 +85,6 @@ def test_a_library_galaxy_is_recognised_at_any_brightness(limit: ModuleType) -> 
     np.testing.assert_allclose(weight.max(axis=1), 1)
     np.testing.assert_allclose(squares, 1, rtol=1e-5)
     # What is left is the brightness: a lognormal's density, and the Laplace approximation's width.
-    ln_prior = -0.5 * (np.log(level[:, 0] / 3) / 0.6) ** 2 - np.log(level[:, 0])
+    ln_prior = -0.5 * (np.log(level[:, 0] / 3) / limit.SPREAD) ** 2 - np.log(level[:, 0])
     power = np.square(100 * shape[chosen]).sum(axis=1)
     np.testing.assert_allclose(largest, ln_prior - 0.5 * np.log(power), atol=2e-3)

@@ -34,7 +34,7 @@ class Seen:
 
     parent: NDArray[np.int64]
     absolute: FloatArray
-    """Absolute magnitude in SDSS r, AB, at rest, h = .7."""
+    """Absolute Petrosian magnitude in SDSS r, AB, at rest, h = .7."""
     apparent: FloatArray
     """Of all its light, before Milky Way dust, in r."""
     nucleus: FloatArray
@@ -145,9 +145,9 @@ def _luminosities(nearest: float) -> tuple[NDArray[np.int64], FloatArray, FloatA
 
 
 def sdss_chance(redshift: FloatArray, magnitude: FloatArray, shapes: sizes.Shapes, nucleus: FloatArray) -> FloatArray:
-    """Return how likely SDSS took a spectrum of galaxies of gri magnitudes, first axis: main sample, LOWZ, BOSS."""
-    green, red, infrared = magnitude
-    main = red < size_constants.MAIN_LIMIT.value
+    """Return how likely SDSS took a spectrum of galaxies of Petrosian magnitudes gri, first axis: main, LOWZ, BOSS."""
+    main = magnitude[1] < size_constants.MAIN_LIMIT.value
+    green, red, infrared = magnitude - sizes.beyond_petrosian(shapes.bulge_share)
     # Red galaxies by the colour along their track, as Dawson et al. 2013 define it.
     track = 0.7 * (green - red) + 1.2 * (red - infrared - 0.18)
     limit, offset = size_constants.LUMINOUS_RED.value
@@ -211,7 +211,7 @@ def _round(redshift: FloatArray, rng: np.random.Generator, *, others: bool = Fal
     shapes = sizes.draw(at, absolute, early, rng)
     modulus = absolute + sizes.distance_modulus(at) + added
     magnitude = np.stack([modulus + k_correction(parent, at, band) for band in (1, 2, 3)])
-    red = magnitude[1]
+    red = magnitude[1] - sizes.beyond_petrosian(shapes.bulge_share)
     found = gaia_chance(red, shapes, nucleus)
     # Where nothing passes, the core that misses the limits by least is the likeliest to have passed.
     limit, radius = size_constants.FIBRE_LIMIT.value

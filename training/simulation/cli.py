@@ -15,8 +15,8 @@ LARGEST_COUNT = 100_000_000
 EXAMPLES = """
 gaia-redshift simulate -n 10000 --seed 1 -o galaxies.parquet
 gaia-redshift simulate -n 10000 --ebv 0.3 -o dusty.parquet
+gaia-redshift simulate -n 10000 --beyond 0.3 -o unlike.parquet
 gaia-redshift simulate -n 1000 --kind star --kind quasar -o others.parquet
-gaia-redshift simulate -n 10000 --sky sizes -o sizes.parquet
 gaia-redshift simulate -n 100 -o xp_continuous.csv
 """
 
@@ -47,13 +47,6 @@ def simulate(
         list[str] | None,
         typer.Option("--kind", metavar="|".join(KINDS), help="What to simulate, repeatable; galaxies by default."),
     ] = None,
-    sky: Annotated[
-        Literal["fitted", "sizes"] | None,
-        typer.Option(
-            help="Extent and brightness: fitted to the real survey's mean spectra, as the shipped models learnt it "
-            "(the default), or from published sizes, magnitudes and selections, for the next models."
-        ),
-    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes to use; by default one per processor.")
     ] = None,
@@ -67,6 +60,14 @@ def simulate(
             metavar="MAX|MIN:MAX",
             help="E(B-V) of the Milky Way's dust in front of galaxies, uniform from 0 (or MIN) to MAX, at most 1 mag; "
             "that of SDSS's galaxies if absent. Parquet has the column ebv.",
+        ),
+    ] = None,
+    beyond: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of galaxies, 0 to 1, that are unlike SDSS's: late types, irregulars and starbursts, brighter and "
+            "fainter ones, other cores; 0 if absent. Parquet has the column beyond.",
         ),
     ] = None,
     sed: Annotated[
@@ -105,12 +106,10 @@ def simulate(
     }  # fmt: skip
     if sed is None and (alone := next((name for name, value in given.items() if value is not None), None)):
         raise InvalidInputError(f"{alone} describes the spectrum of --sed FILE, which is not given")
-    if sed is not None and ebv is not None:
-        raise InvalidInputError("--ebv and --sed exclude each other: FILE is observed as it is, its dust included")
-    if sed is not None and kind:
-        raise InvalidInputError("--kind and --sed exclude each other: FILE is what is simulated")
-    if sed is not None and sky:
-        raise InvalidInputError("--sky and --sed exclude each other: FILE is what is simulated")
+    if beyond is not None and not 0 <= beyond <= 1:
+        raise InvalidInputError(f"--beyond must be from 0 to 1, not {beyond:g}")
+    if sed is not None:
+        _refuse_beside_sed({"--ebv": ebv, "--kind": kind, "--beyond": beyond})
     distribution = "survey" if sed is not None else _distribution(redshift)
     redshifts = () if sed is None else _redshifts(redshift)
     count = (len(redshifts) or 10_000) if count is None else count
@@ -132,7 +131,7 @@ def simulate(
     wanted = _release(release)
     grid_of(wanted)
     of_archive, of_sed = archive.is_archive(output), sed.name if sed else ""
-    chosen = (_range(ebv), sky or "fitted")
+    chosen = (_range(ebv), beyond or 0.0)
     recipe = dataset.Recipe(count, seed, distribution, kinds, of_archive, of_sed, wanted, *chosen)
     console = Console(stderr=True)
     if sed is not None:
@@ -148,6 +147,13 @@ def simulate(
             blocks = dataset.simulate(recipe, processes)
         files.write(blocks, recipe, output, lambda rows: progress.advance(task, rows))
     typer.echo(f"wrote {counted(count, 'spectrum', 'spectra')} to {output}", err=True)
+
+
+def _refuse_beside_sed(given: dict[str, object]) -> None:
+    reasons = {"--ebv": "FILE is observed as it is, its dust included"}
+    if alone := next((name for name, value in given.items() if value is not None and value != []), None):
+        reason = reasons.get(alone, "FILE is what is simulated")
+        raise InvalidInputError(f"{alone} and --sed exclude each other: {reason}")
 
 
 def _range(text: str | None) -> tuple[float, float] | None:

@@ -54,49 +54,31 @@ SAMPLE_OFFSET_PX = Constant(
 )
 POSITION_JITTER_PX = Constant(0.10, "px", "guessed", "centroid error of a resolved galaxy, per band")
 SMEAR_SIGMA_PX = Constant(
-    (0.0, 2.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0), "px", "guessed", "Gaussians whose mixture smears along scan"
+    (0.0, 0.7, 1.4, 2.1, 3.0, 4.3, 6.0, 8.5, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0),
+    "px",
+    "guessed",
+    "Gaussians whose mixture is a profile along scan",
 )
-SMEAR_REDSHIFT = Constant((0.06, 0.15, 0.24, 0.34, 0.45, 0.55), "", "measured", "where the weights below hold")
-SMEAR_WEIGHT = Constant(
-    (
-        (0.00, 0.14, 0.08, 0.11, 0.05, 0.07, 0.22, 0.33),
-        (0.02, 0.13, 0.20, 0.06, 0.02, 0.16, 0.28, 0.13),
-        (0.01, 0.22, 0.13, 0.02, 0.08, 0.25, 0.24, 0.05),
-        (0.00, 0.21, 0.05, 0.06, 0.37, 0.31, 0.00, 0.00),
-        (0.03, 0.51, 0.00, 0.00, 0.24, 0.22, 0.00, 0.00),
-        (0.13, 0.56, 0.00, 0.00, 0.06, 0.00, 0.00, 0.25),
-    ),
-    "",
-    "measured",
-    "fit to the real mean flux curves; galaxies beyond z = .4 are nearly points",
-)
-SMEAR_CONCENTRATION = Constant(6.0, "", "guessed", "Dirichlet concentration of the weights, galaxy to galaxy")
-BLUE_TO_RED = Constant((0.95, 0.04), "", "measured", "mean and scatter of BP's flux relative to RP's, window losses")
-BLUE_TO_RED_RANGE = Constant((0.7, 1.1), "", "guessed", "bounds of the above")
 
 # --- galaxies ---
 PARENT_WINDOW = Constant(0.012, "", "guessed", "half width in redshift within which a parent is drawn")
 PARENT_MINIMUM = Constant(30, "", "guessed", "the window grows until it holds this many parents")
-PARENT_LAST_REDSHIFT = Constant(0.27, "", "guessed", "beyond it the 10,000 galaxies are too few")
-PARENT_FAR_REDSHIFT = Constant(0.20, "", "guessed", "and any parent beyond this redshift will do")
-BLUE_PARENT = Constant(0.35, "", "guessed", "share of the youngest template of a star-bursting parent")
-BLUE_PARENT_FRACTION = Constant(
-    ((0.40, 0.45, 0.55), (0.0, 0.05, 0.96)),
-    "",
-    "measured",
-    "galaxies from star-bursting parents against redshift: fit to the real mean flux curves",
-)
 COEFFICIENT_SCATTER = Constant(0.10, "ln", "guessed", "diversity about the parent, per template")
 LINE_SCATTER = Constant(0.40, "ln", "guessed", "emission-line strength about the parent's, all lines together")
 LINE_GROUP_SCATTER = Constant(0.30, "ln", "guessed", "and per group of lines")
 TILT = Constant((0.10, 0.08), "", "measured", "mean and scatter of the exponent of (wavelength / 620 nm)")
 TILT_PIVOT_NM = Constant(620.0, "nm", "guessed", "where the tilt is 1")
-AGN_FRACTION = Constant(
-    ((0.10, 0.25, 0.34, 0.45, 0.55), (0.02, 0.02, 0.04, 0.39, 0.65)),
+BEYOND_TYPES = Constant(0.7, "", "guessed", "`--beyond`: share of those galaxies that are of other types")
+BEYOND_TEMPLATES = Constant(
+    (0.5, 0.15, 1.2, 0.7, 1.0),
     "",
-    "measured",
-    "fraction with a visible nucleus against redshift: fit to the real mean flux curves",
+    "guessed",
+    "their shares of the templates at 550 nm, parameters of Dirichlet's: late types and starbursts among them",
 )
+BEYOND_LINES = Constant(0.8, "ln", "guessed", "their emission-line strength about the templates'")
+BEYOND_TILT = Constant(0.6, "", "guessed", "scatter of one more exponent, as of dust inside or younger stars")
+BEYOND_BRIGHTNESS = Constant(0.8, "mag", "guessed", "`--beyond`: scatter about the brightness that SDSS's would have")
+BEYOND_BULGE = Constant((-0.4, 0.6), "ln", "guessed", "mean and scatter of the factor of their bulges' radii")
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(
     (-1.5, 0.4), "", "published", "mean, scatter of the f_lambda slope; Vanden Berk et al. 2001: -1.56"

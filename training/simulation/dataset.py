@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.kinds import KINDS, Kind
-from training.simulation import brightness, constants, contaminants, extinction, galaxies, noise, parts, population
+from training.simulation import (
+    beyond,
+    brightness,
+    constants,
+    contaminants,
+    extinction,
+    galaxies,
+    noise,
+    parts,
+    population,
+)
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
@@ -29,9 +39,9 @@ from training.simulation.instrument import (
     window_flux,
 )
 from training.simulation.pool import in_order
-from training.simulation.seen import on_window, smeared
+from training.simulation.seen import on_window
 
-SIMULATOR_VERSION = "2.2"
+SIMULATOR_VERSION = "3.0"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
 
 BLOCK_ROWS = 2000
@@ -54,8 +64,8 @@ class Recipe:
     """Of Gaia, whose instrument is simulated."""
     ebv: tuple[float, float] | None = None
     """E(B-V) in front of galaxies, mag, uniform in this range; if None, galaxies have the dust of SDSS's."""
-    sky: population.Sky = "fitted"
-    """Whether extent and brightness follow tables over redshift, or sizes and magnitudes of each galaxy."""
+    beyond: float = 0.0
+    """Share of galaxies, in blends too, that are unlike SDSS's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +92,33 @@ class Block:
     """The detector noise behind them, shape (n, window); empty unless asked for."""
     ebv: SingleArray | None = None
     """E(B-V) in front of galaxies, mag, NaN elsewhere; None unless a range was asked for."""
+    beyond: NDArray[np.bool_] | None = None
+    """Which galaxies are unlike SDSS's; None unless a share was asked for."""
     truth: dict[str, SingleArray] = field(default_factory=dict)
-    """What `brightness.Seen.truth` says of each galaxy, NaN for others; empty but for the sky of sizes."""
+    """What `brightness.Seen.truth` says of each galaxy, NaN for others; empty for a spectrum of one's own."""
 
     def __len__(self) -> int:
         return len(self.redshift)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is not drawn of n galaxies, but given."""
+
+    ebv: FloatArray | None = None
+    """E(B-V) of the dust in front, mag, shape (n,)."""
+    light: galaxies.Light | None = None
+    """Light that is not the parents'."""
+
+    def rows(self, kept: NDArray[np.int64]) -> "Given":
+        """Return what is given of some galaxies, `kept` ascending."""
+        return Given(
+            None if self.ebv is None else self.ebv[kept],
+            self.light.among(kept) if self.light else None,
+        )
+
+
+NOTHING_GIVEN = Given()
 
 
 def _forward(release: str) -> tuple[dict[Band, SingleArray], float]:
@@ -111,43 +143,20 @@ class Simulator:
         self.forward, self.scale = _forward(release)
 
     def clean(
-        self,
-        redshift: FloatArray,
-        parent: NDArray[np.int64],
-        rng: np.random.Generator,
-        ebv: FloatArray | None = None,
-        seen: brightness.Seen | None = None,
+        self, redshift: FloatArray, seen: brightness.Seen, rng: np.random.Generator, given: Given = NOTHING_GIVEN
     ) -> dict[Band, SingleArray]:
-        """Return noise-free e-/s per pixel on the window, per band, as bright as `seen` says or as is drawn.
+        """Return noise-free e-/s per pixel on the window, per band, no brighter in either than any real galaxy.
 
-        Dust of a given colour excess `ebv`, shape (n,), also dims; that of SDSS's galaxies, drawn if absent, is in the
-        brightnesses.
+        Dust of a given colour excess also dims; that of SDSS's galaxies, drawn if absent, is in the brightnesses.
         """
-        of_dust = None if ebv is None else extinction.in_r(ebv)
-        if seen is not None:
-            light = galaxies.make(redshift, parent, rng, seen.nucleus, of_dust)
-            window = self._bounded(on_window(redshift, seen, light, (self.forward, self.scale), rng))
-            return (
-                window if ebv is None else {band: flux * extinction.fainter_in_r(ebv) for band, flux in window.items()}
-            )
-        host, active, nucleus = galaxies.make(redshift, parent, rng, extinction_r=of_dust)
-        mean = host.mean(axis=1, keepdims=True)
-        host, nucleus = host / mean, nucleus / mean[active]
-        smear = population.draw_smear(redshift, rng)
-        blue_to_red = population.draw_blue_to_red(len(redshift), rng).astype(np.float32)[:, None]
-        # BP's window holds less of an extended host than RP's, but all of its nucleus.
-        held: dict[Band, SingleArray] = {"BP": blue_to_red}
-        window = smeared((host, active, nucleus), self.forward, dict.fromkeys(BANDS, smear), rng, held=held)
-        scale = population.draw_peak(redshift, rng).astype(np.float32)[:, None] / brightest(
-            window["RP"], release=self.release
-        )
-        # A blue nucleus may outshine the RP peak in BP, where the survey's limit holds as well.
-        scale = np.minimum(scale, constants.PEAK_LIMIT.value / brightest(window["BP"], "BP", self.release))
-        if ebv is not None:
-            scale = scale * extinction.dimming(ebv, host, self.forward["RP"].sum(axis=1))
-        return {band: flux * scale for band, flux in window.items()}
+        dust = None if given.ebv is None else extinction.in_r(given.ebv)
+        light = galaxies.make(redshift, seen.parent, rng, seen.nucleus, extinction_r=dust, other=given.light)
+        window = self.bounded(on_window(redshift, seen, light, (self.forward, self.scale), rng))
+        if given.ebv is None:
+            return window
+        return {band: flux * extinction.fainter_in_r(given.ebv) for band, flux in window.items()}
 
-    def _bounded(self, window: dict[Band, SingleArray]) -> dict[Band, SingleArray]:
+    def bounded(self, window: dict[Band, SingleArray]) -> dict[Band, SingleArray]:
         """Return galaxies no brighter in either band than any real one."""
         peak = np.maximum(*(brightest(window[band], band, self.release) for band in BANDS))
         return {band: flux * np.minimum(1, constants.PEAK_LIMIT.value / peak) for band, flux in window.items()}
@@ -165,23 +174,20 @@ class Simulator:
         self,
         kind: NDArray[np.int8],
         redshift: FloatArray,
-        parent: NDArray[np.int64],
+        seen: brightness.Seen,
         rng: np.random.Generator,
-        *,
-        ebv: FloatArray | None = None,
-        seen: brightness.Seen | None = None,
+        given: Given = NOTHING_GIVEN,
     ) -> dict[Band, SingleArray]:
         """Return noise-free e-/s per pixel on the window of sources of all kinds; sky is zero.
 
-        `ebv` is as for `clean`, for galaxies and those in blends.
+        What is `given` is of galaxies and those in blends.
         """
         window = {band: np.zeros((len(kind), len(WINDOW_PX)), dtype=np.float32) for band in BANDS}
         galaxy, star, quasar, blend = (
             np.flatnonzero(kind == KINDS.index(name)) for name in ("galaxy", "star", "quasar", "blend")
         )
         extended = np.sort(np.concatenate([galaxy, blend]))
-        dust = None if ebv is None else ebv[extended]
-        own = self.clean(redshift[extended], parent[extended], rng, dust, seen.rows(extended) if seen else None)
+        own = self.clean(redshift[extended], seen.rows(extended), rng, given.rows(extended))
         somewhere = population.draw_redshift(len(kind), "survey", rng)
         peaks = population.draw_peak(somewhere, rng).astype(np.float32)[:, None]
         stars = self.points(contaminants.star_light(len(star), rng), np.zeros(len(star)))
@@ -203,14 +209,16 @@ class Simulator:
         rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(index,)))
         count = min(BLOCK_ROWS, recipe.count - index * BLOCK_ROWS)
         redshift = population.draw_redshift(count, recipe.distribution, rng)
-        seen = brightness.draw(redshift, rng) if recipe.sky == "sizes" else None
-        parent = galaxies.choose_parents(redshift, rng) if seen is None else seen.parent
-        parent_id, part = galaxies.parents().parent_id[parent], parts.parent_parts()[parent]
+        seen = brightness.draw(redshift, rng)
+        parent_id, part = galaxies.parents().parent_id[seen.parent], parts.parent_parts()[seen.parent]
         kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
-        truth = {} if seen is None else seen.truth()
+        truth = seen.truth()
         ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
+        others = beyond.draw(recipe.beyond, count, recipe.seed, index) if recipe.beyond else None
+        seen = others.changed(seen) if others else seen
+        given = Given(ebv, others.light if others else None)
         if recipe.kinds == ("galaxy",):
-            window = self.clean(redshift, parent, rng, ebv, seen)
+            window = self.clean(redshift, seen, rng, given)
         else:
             kind = np.array([KINDS.index(name) for name in recipe.kinds], dtype=np.int8)
             kind = kind[rng.integers(len(recipe.kinds), size=count)]
@@ -220,10 +228,12 @@ class Simulator:
             parent_id = np.where(alone, -1, parent_id).astype(np.int32)
             part = np.where(alone, parts.draw(count, rng), part).astype(np.int8)
             truth = {name: np.where(alone, np.float32("nan"), values) for name, values in truth.items()}
-            window = self.everything(kind, redshift, parent, rng, ebv=ebv, seen=seen)
+            window = self.everything(kind, redshift, seen, rng, given)
         made = self.observed(
             recipe, window, rng, redshift=redshift, parent_id=parent_id, part=part, kind=kind, truth=truth
         )
+        if others is not None:
+            made = replace(made, beyond=np.isin(np.arange(count), others.rows) & extinction.behind(kind))
         return made if ebv is None else replace(made, ebv=extinction.of_galaxies(ebv, kind))
 
     def observed(

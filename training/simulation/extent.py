@@ -17,13 +17,13 @@ def scan_angles(count: int, rng: np.random.Generator) -> FloatArray:
 
 
 def smear(shapes: Shapes, angle: FloatArray, band: Band) -> SingleArray:
-    """Return each galaxy's light at each of the widths `size_constants.EXTENT_SIGMA_PX`, shape (n, widths).
+    """Return each galaxy's light at each of the widths `constants.SMEAR_SIGMA_PX`, shape (n, widths).
 
     A row sums to the share of the light that a window without ends along scan would hold; a point source's is one.
     """
     blue = size_constants.BAND_NM.value[band] / constants.SDSS_EFFECTIVE_NM.value[2]
     unit = blue**size_constants.SIZE_WAVELENGTH.value / size_constants.PIXEL_ARCSEC.value
-    weight = np.zeros((len(angle), len(size_constants.EXTENT_SIGMA_PX.value)))
+    weight = np.zeros((len(angle), len(constants.SMEAR_SIGMA_PX.value)))
     cosine, sine = np.cos(angle), np.sin(angle)
     for share, radius, ratio, profile in (
         (shapes.bulge_share, shapes.bulge_radius, shapes.bulge_axis_ratio, BULGE_PROFILE),
@@ -60,7 +60,7 @@ def _error_function(x: FloatArray) -> FloatArray:
 
 def _lay(weight: FloatArray, sigma_px: FloatArray, light: FloatArray) -> None:
     """Add Gaussians, shape (n, scans), to the two nearest widths so that light and variance are kept."""
-    widths = np.array(size_constants.EXTENT_SIGMA_PX.value)
+    widths = np.array(constants.SMEAR_SIGMA_PX.value)
     # Wider than the widest: within the window it is nearly flat, and the lower the wider.
     light = light * np.minimum(1, widths[-1] / np.maximum(sigma_px, 1e-6))
     squared, squares = np.minimum(sigma_px, widths[-1]) ** 2, widths**2

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.data.kinds import KINDS
 from training.simulation import constants, galaxies
-from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
+from training.simulation.instrument import FloatArray, SingleArray
 
 _V_NM = 550.0
 
@@ -44,25 +44,12 @@ def draw(limits: tuple[float, float], count: int, seed: int, block: int) -> Floa
 
 def of_galaxies(ebv: FloatArray, kind: NDArray[np.int8]) -> SingleArray:
     """Return E(B-V) with NaN for kinds that are not behind it: stars, quasars and sky; shape (n,)."""
-    dusty = np.isin(kind, [KINDS.index("galaxy"), KINDS.index("blend")])
-    return np.where(dusty, ebv, np.nan).astype(np.float32)
+    return np.where(behind(kind), ebv, np.nan).astype(np.float32)
 
 
-def dimming(ebv: FloatArray, light: SingleArray, photons: SingleArray) -> SingleArray:
-    """Return how much fainter galaxies are in one band than behind the survey's mean dust, factors of shape (n, 1).
-
-    Parameters
-    ----------
-    ebv : ndarray, shape (n,)
-        Colour excesses of the dust in front, mag.
-    light : ndarray, shape (n, len(WAVELENGTH_NM))
-        Behind that dust.
-    photons : ndarray, shape (len(WAVELENGTH_NM),)
-        What the band counts of light of each wavelength.
-    """
-    ln_clear = 0.4 * np.log(10) * (ebv - survey_ebv())[:, None] * per_ebv(WAVELENGTH_NM)
-    clear = (light * np.exp(ln_clear).astype(np.float32)) @ photons
-    return np.asarray((light @ photons) / clear, dtype=np.float32)[:, None]
+def behind(kind: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return which kinds are galaxies behind that dust, blends among them; shape (n,)."""
+    return np.isin(kind, [KINDS.index("galaxy"), KINDS.index("blend")])
 
 
 def fainter_in_r(ebv: FloatArray) -> SingleArray:

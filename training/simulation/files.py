@@ -82,7 +82,8 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
         *([] if recipe.ebv is None else [pa.field("ebv", pa.float32())]),
-        *(pa.field(name, pa.float32()) for name in (TRUTH if recipe.sky == "sizes" else ())),
+        *([pa.field("beyond", pa.bool_())] if recipe.beyond else []),
+        *(pa.field(name, pa.float32()) for name in (() if recipe.sed else TRUTH)),
     ]
     metadata = {
         "simulated": "true",
@@ -94,7 +95,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         **({"sed": recipe.sed} if recipe.sed else {}),
         "kinds": " ".join(recipe.kinds),
         **({} if recipe.ebv is None else {"ebv_range": "{:g} {:g}".format(*recipe.ebv)}),
-        **({"sky": recipe.sky} if recipe.sky != "fitted" else {}),
+        **({"beyond_share": f"{recipe.beyond:g}"} if recipe.beyond else {}),
     }
     return pa.schema(fields, metadata=metadata)
 
@@ -128,5 +129,7 @@ def _table(blocks: list[Block], schema: pa.Schema) -> pa.Table:
     }
     if "ebv" in schema.names:
         arrays["ebv"] = pa.array(column("ebv"), from_pandas=True)
+    if "beyond" in schema.names:
+        arrays["beyond"] = column("beyond")
     arrays |= {name: np.concatenate([block.truth[name] for block in blocks]) for name in blocks[0].truth}
     return pa.Table.from_pydict(arrays, schema=schema.remove_metadata())

@@ -51,6 +51,26 @@ class Parents:
     """Milky Way extinction in SDSS r, mag."""
 
 
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Light of k of n galaxies that is not their parents'."""
+
+    rows: NDArray[np.int64]
+    """Which they are, shape (k,)."""
+    shares: FloatArray
+    """Of each template in the continuum at 550 nm at rest, shape (k, 5), rows summing to one."""
+    line_factor: FloatArray
+    """Of all emission lines together, shape (k,)."""
+    tilt: FloatArray
+    """More exponent of (wavelength / `constants.TILT_PIVOT_NM`), shape (k,)."""
+
+    def among(self, kept: NDArray[np.int64]) -> "Light":
+        """Return those among some galaxies, `kept` ascending, numbered as those are."""
+        mine = np.isin(self.rows, kept)
+        rows = np.searchsorted(kept, self.rows[mine])
+        return Light(rows, self.shares[mine], self.line_factor[mine], self.tilt[mine])
+
+
 @cache
 def parents() -> Parents:
     """Return the parent galaxies, read once."""
@@ -96,30 +116,20 @@ def _refine() -> SingleArray:
 
 
 def choose_parents(redshift: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose for each redshift a parent near it, shape (n,): rows of `parents`.
-
-    Beyond z = .27, where the catalogue thins out, any parent beyond z = .20 will do; beyond z = .4 a growing
-    share descends from the few star-bursting ones, of any redshift.
-    """
+    """Choose for each redshift a parent near it, shape (n,): rows of `parents`."""
     known = parents().redshift
     half = np.full(len(redshift), constants.PARENT_WINDOW.value)
-    far = redshift >= constants.PARENT_LAST_REDSHIFT.value
     while True:
         first = np.searchsorted(known, redshift - half)
         stop = np.searchsorted(known, redshift + half)
-        few = (stop - first < constants.PARENT_MINIMUM.value) & ~far
+        few = stop - first < constants.PARENT_MINIMUM.value
         if not few.any():
             break
         half[few] *= 1.4
-    first = np.where(far, np.searchsorted(known, constants.PARENT_FAR_REDSHIFT.value), first)
-    stop = np.where(far, len(known), stop)
-    chosen = first + (rng.random(len(redshift)) * (stop - first)).astype(np.int64)
-    blue = np.flatnonzero(parents().coefficients[:, 0] > constants.BLUE_PARENT.value)
-    starburst = rng.random(len(redshift)) < np.interp(redshift, *constants.BLUE_PARENT_FRACTION.value)
-    return np.where(starburst, rng.choice(blue, len(redshift)), chosen)
+    return np.asarray(first + (rng.random(len(redshift)) * (stop - first)).astype(np.int64))
 
 
-def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArray:
+def rest_light(parent: NDArray[np.int64], rng: np.random.Generator, other: Light | None = None) -> SingleArray:
     """Return stars and emission lines at rest, shape (n, len(REST_WAVELENGTH_NM)), of arbitrary scale."""
     count = len(parent)
     scatter = np.exp(constants.COEFFICIENT_SCATTER.value * rng.standard_normal((count, 5)))
@@ -128,30 +138,27 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator) -> SingleArr
     groups = len(lines)
     strength = constants.LINE_SCATTER.value * rng.standard_normal((count, 1))
     strength = strength + constants.LINE_GROUP_SCATTER.value * rng.standard_normal((count, groups))
+    if other is not None:
+        at_550 = continuum[:, np.argmin(np.abs(REST_WAVELENGTH_NM - 550.0))]
+        mixture[other.rows] = other.shares / at_550
+        strength[other.rows] += np.log(other.line_factor)[:, None]
     line_mixture = np.exp(strength).astype(np.float32)[:, :, None] * mixture[:, None, :]
     everything = np.concatenate([continuum, lines.reshape(groups * 5, -1)])
     return np.asarray(np.concatenate([mixture, line_mixture.reshape(count, groups * 5)], axis=1) @ everything)
 
 
-def nuclei(
-    redshift: FloatArray, rng: np.random.Generator, shares: FloatArray | None = None
-) -> tuple[NDArray[np.int64], FloatArray, SingleArray]:
-    """Draw which galaxies have an active nucleus: a power law and weak broad lines.
+def nuclei(shares: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], SingleArray]:
+    """Make the active nuclei of galaxies: a power law and weak broad lines.
 
-    Where `shares` says it of each galaxy, shape (n,), zero for those without, it is not drawn.
+    Takes each nucleus's share of all light at 500 nm in the rest frame, shape (n,), zero for galaxies without.
 
-    Returns their rows, shape (k,); the nucleus's share of all light at 500 nm in the rest frame, shape (k,); and the
-    nuclei's rest-frame light on `REST_WAVELENGTH_NM`, shape (k, w), one at 500 nm but for the lines.
+    Returns the rows of those that have one, shape (k,), and their nuclei's rest-frame light on `REST_WAVELENGTH_NM`,
+    shape (k, w), one at 500 nm but for the lines.
     """
-    if shares is None:
-        active = np.flatnonzero(rng.random(len(redshift)) < np.interp(redshift, *constants.AGN_FRACTION.value))
-        share = rng.uniform(*constants.AGN_LIGHT.value, len(active))
-    else:
-        active = np.flatnonzero(shares)
-        share = shares[active]
+    active = np.flatnonzero(shares)
     slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
     light = power_law(REST_WAVELENGTH_NM, slope, constants.AGN_LINES_NM.value, constants.NUCLEUS_LINES.value, rng)
-    return active, share, light.astype(np.float32)
+    return active, light.astype(np.float32)
 
 
 def power_law(
@@ -198,17 +205,25 @@ def dust(count: int, rng: np.random.Generator) -> SingleArray:
 
 
 def smooth_factor(
-    redshift: FloatArray, parent: NDArray[np.int64], rng: np.random.Generator, extinction_r: FloatArray | None = None
+    redshift: FloatArray,
+    parent: NDArray[np.int64],
+    rng: np.random.Generator,
+    extinction_r: FloatArray | None = None,
+    other: Light | None = None,
 ) -> SingleArray:
     """Draw the parent's residuals, a tilt and, unless given, the Milky Way's dust: factors, shape (n, wavelengths)."""
     known = parents()
     coarse = coarse_wavelength_nm()
     tilt = rng.normal(*constants.TILT.value, (len(redshift), 1))
+    residual = known.log_residual[parent]
+    if other is not None:
+        tilt[other.rows, 0] += other.tilt
+        residual[other.rows] = 0
     ln_factor = tilt * np.log(coarse / constants.TILT_PIVOT_NM.value) + _ln_dust(len(redshift), rng, extinction_r)
     bands = np.array(constants.SDSS_EFFECTIVE_NM.value)
     for row, (mother, z) in enumerate(zip(parent, redshift, strict=True)):
         at = bands * (1 + z) / (1 + known.redshift[mother])
-        ln_factor[row] += np.interp(coarse, at, known.log_residual[mother])
+        ln_factor[row] += np.interp(coarse, at, residual[row])
     return np.asarray(np.exp(ln_factor).astype(np.float32) @ _refine())
 
 
@@ -216,21 +231,24 @@ def make(
     redshift: FloatArray,
     parent: NDArray[np.int64],
     rng: np.random.Generator,
-    shares: FloatArray | None = None,
+    shares: FloatArray,
+    *,
     extinction_r: FloatArray | None = None,
+    other: Light | None = None,
 ) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
-    """Make galaxies at `redshift` descending from `parent`.
+    """Make galaxies at `redshift` descending from `parent`, but for those of `other` types.
 
-    With nuclei of the given shares of light, or drawn ones, behind this extinction in SDSS r or, if absent, SDSS's own.
+    With nuclei of these shares of the light at 500 nm at rest, behind this extinction in SDSS r or, if absent, SDSS's.
 
     Returns the observed light of stars and gas, which is extended, on `WAVELENGTH_NM`, shape (n, w), proportional to
     W m-2 nm-1; the rows of those with an active nucleus, shape (k,); and the nuclei's light, which comes from points,
     shape (k, w) on the same scale.
     """
-    rest = rest_light(parent, rng)
-    active, share, nucleus = nuclei(redshift, rng, shares)
+    rest = rest_light(parent, rng, other)
+    active, nucleus = nuclei(shares, rng)
+    share = shares[active]
     at_500 = rest[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))]
     rest[active] *= (1 - share).astype(np.float32)[:, None]
     nucleus *= (share * at_500).astype(np.float32)[:, None]
-    factor = smooth_factor(redshift, parent, rng, extinction_r)
+    factor = smooth_factor(redshift, parent, rng, extinction_r, other)
     return (to_observer(rest, redshift) * factor, active, to_observer(nucleus, redshift[active]) * factor[active])

@@ -6,7 +6,6 @@ band, and SMSgen samples that basis. Fluxes are in e-/s per pixel until `sample_
 Imports neither gaiaxpy nor scipy: ``build/instrument_tables.py`` writes the tables, a file for each release of Gaia.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -196,14 +195,13 @@ def smear_and_shift(
     modes: NDArray[np.complex64],
     weight: SingleArray,
     shift_px: SingleArray,
-    widths: Sequence[float] = constants.SMEAR_SIGMA_PX.value,
 ) -> NDArray[np.complex64]:
     """Smear each spectrum along scan by its own mixture of Gaussians, and shift it: a feature at u moves to u - shift.
 
-    Takes modes from `to_modes`, the share of each of `widths` (standard deviations in px), shape (n, widths), of which
-    the first is a point source, and shifts of shape (n,).
+    Takes modes from `to_modes`, the share of each width of `constants.SMEAR_SIGMA_PX`, of which the first is a point
+    source, shape (n, widths), and shifts of shape (n,).
     """
-    sigma = np.array(widths)[:, None]
+    sigma = np.array(constants.SMEAR_SIGMA_PX.value)[:, None]
     transfer = np.exp(-2 * (np.pi * sigma * FREQUENCY) ** 2).astype(np.float32)
     phase = np.exp((2j * np.pi * FREQUENCY).astype(np.complex64) * shift_px[:, None])
     return np.asarray(modes * (weight @ transfer) * phase, dtype=np.complex64)

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulation import constants
-from training.simulation.instrument import FloatArray, SingleArray
+from training.simulation.instrument import FloatArray
 
 RedshiftDistribution = Literal["survey", "uniform"]
-Sky = Literal["fitted", "sizes"]
 REDSHIFT_LIMIT = 0.6
 
 
@@ -67,22 +66,6 @@ def draw_peak(redshift: FloatArray, rng: np.random.Generator) -> FloatArray:
     while (over := np.flatnonzero(peak > limit)).size:
         peak[over] = mean[over] * rng.lognormal(-(scatter**2) / 2, scatter, len(over))
     return np.asarray(peak)
-
-
-def draw_smear(redshift: FloatArray, rng: np.random.Generator) -> SingleArray:
-    """Draw how each galaxy's extent smears its spectrum, shape (n, 8), rows summing to one.
-
-    The columns are the widths `constants.SMEAR_SIGMA_PX`.
-    """
-    table = np.array(constants.SMEAR_WEIGHT.value)
-    mean = np.stack([np.interp(redshift, constants.SMEAR_REDSHIFT.value, column) for column in table.T], axis=1)
-    weight = rng.standard_gamma(np.maximum(mean * constants.SMEAR_CONCENTRATION.value, 1e-3))
-    return np.asarray((weight / weight.sum(axis=1, keepdims=True)).astype(np.float32))
-
-
-def draw_blue_to_red(count: int, rng: np.random.Generator) -> FloatArray:
-    """Draw the factor by which BP's window holds less of a galaxy than RP's."""
-    return np.clip(rng.normal(*constants.BLUE_TO_RED.value, count), *constants.BLUE_TO_RED_RANGE.value)
 
 
 def draw_transits(count: int, rng: np.random.Generator) -> NDArray[np.int16]:

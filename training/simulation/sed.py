@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gaia_redshift.errors import Detail, InvalidInputError
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
-from training.simulation import constants, population
-from training.simulation.dataset import BLOCK_ROWS, Block, Recipe, brightest, simulator
+from training.simulation import brightness, constants, extent, population
+from training.simulation.dataset import BLOCK_ROWS, Block, Recipe, simulator
 from training.simulation.instrument import (
     BANDS,
     RELEASE,
@@ -25,16 +24,15 @@ from training.simulation.instrument import (
     Band,
     FloatArray,
     SingleArray,
-    smear_and_shift,
-    to_modes,
-    window_flux,
 )
 from training.simulation.noise import WINDOW_STEP_PX
+from training.simulation.seen import smeared, to_watts
 
 COVERED_NM = (330.0, 1050.0)
 """Observed wavelengths that a spectrum must cover: the response is above 1% of its peak. Beyond, its ends go on."""
 
 LARGEST_REDSHIFT = 10.0
+LARGEST_EXTENT_PX = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +62,15 @@ class Observation:
 
 def check_observation(seen: Observation) -> None:
     """Raise InvalidInputError if a number is out of range."""
-    widest = constants.SMEAR_SIGMA_PX.value[-1]
     low, high = constants.TRANSITS_RANGE.value
     if seen.magnitude is not None and not 0 < seen.magnitude < 25:
         raise InvalidInputError(f"--magnitude must be between 0 and 25, not {seen.magnitude:g}")
     if seen.transits is not None and not low <= seen.transits <= high:
         raise InvalidInputError(f"--transits must be from {low} to {high}, not {seen.transits}")
-    if seen.extent_px is not None and not 0 <= seen.extent_px <= widest:
-        raise InvalidInputError(f"--extent must be from 0 (a point source) to {widest:g} px, not {seen.extent_px:g}")
+    if seen.extent_px is not None and not 0 <= seen.extent_px <= LARGEST_EXTENT_PX:
+        raise InvalidInputError(
+            f"--extent must be from 0 (a point source) to {LARGEST_EXTENT_PX:g} px, not {seen.extent_px:g}"
+        )
 
 
 def observe(
@@ -117,18 +116,16 @@ def observe(
     light = observed_light(sed, z)
     light /= light.mean(axis=1, keepdims=True)
     model, count = simulator(release), len(z)
-    smear = population.draw_smear(z, rng) if seen.extent_px is None else _extent(seen.extent_px, count)
-    blue_to_red = population.draw_blue_to_red(count, rng).astype(np.float32)[:, None]
-    window: dict[Band, SingleArray] = {}
-    for band in BANDS:
-        jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, count)
-        shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-        modes = smear_and_shift(to_modes(light @ model.forward[band]), smear, shift)
-        if band == "BP" and seen.extent_px != 0:  # a point source loses nothing outside the window
-            modes *= blue_to_red
-        window[band] = window_flux(modes)
-    scale = _scale(window, z, seen, rng, release)
-    window = {band: (flux * scale).astype(np.float32) for band, flux in window.items()}
+    others = brightness.draw(np.minimum(z, population.REDSHIFT_LIMIT), rng)
+    light_of = (light, np.empty(0, np.int64), light[:0])
+    light *= to_watts(*light_of, z, others) * np.float32(model.scale)
+    if seen.extent_px is None:
+        angle = extent.scan_angles(count, rng)
+        smear = {band: extent.smear(others.shapes, angle, band) for band in BANDS}
+    else:
+        smear = dict.fromkeys(BANDS, _extent(seen.extent_px, count))
+    window = smeared(light_of, model.forward, smear, rng)
+    window = model.bounded(window) if seen.magnitude is None else _as_bright(window, seen.magnitude, seen.band)
     transits = None if seen.transits is None else np.full(count, seen.transits, np.int16)
     return model.observed(
         Recipe(count, 0, coefficients=coefficients, release=release),
@@ -202,15 +199,12 @@ def _extent(sigma_px: float, count: int) -> SingleArray:
     return np.tile(weight, (count, 1))
 
 
-def _scale(
-    window: dict[Band, SingleArray], redshift: FloatArray, seen: Observation, rng: np.random.Generator, release: str
-) -> NDArray[np.float64]:
-    """Return what makes each source as bright as it should be, shape (n, 1)."""
-    total = {band: values.sum(axis=1, dtype=np.float64) * WINDOW_STEP_PX for band, values in window.items()}
-    if seen.magnitude is None:
-        return np.asarray(population.draw_peak(redshift, rng)[:, None] / brightest(window["RP"], release=release))
-    if seen.band == "G":
+def _as_bright(window: dict[Band, SingleArray], magnitude: float, band: Literal["G", "RP"]) -> dict[Band, SingleArray]:
+    """Return sources of one magnitude."""
+    total = {name: values.sum(axis=1, dtype=np.float64) * WINDOW_STEP_PX for name, values in window.items()}
+    if band == "G":
         now = population.magnitude(total["BP"], total["RP"])
     else:
         now = constants.ZERO_POINT.value["RP"] - 2.5 * np.log10(total["RP"])
-    return np.asarray(10 ** (0.4 * (now - seen.magnitude)))[:, None]
+    scale = 10 ** (0.4 * (now - magnitude))[:, None]
+    return {name: (flux * scale).astype(np.float32) for name, flux in window.items()}

@@ -1,8 +1,5 @@
 """Galaxies on Gaia's windows: of any smear, or of the known sizes and magnitudes of `brightness` and `sizes`."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,8 +34,7 @@ def on_window(
     unit = to_watts(host, active, nucleus, redshift, seen) * np.float32(scale)
     angle = extent.scan_angles(len(redshift), rng)
     smear = {band: extent.smear(seen.shapes, angle, band) for band in BANDS}
-    widths = size_constants.EXTENT_SIGMA_PX.value
-    return smeared((host * unit, active, nucleus * unit[active]), matrix, smear, rng, widths=widths)
+    return smeared((host * unit, active, nucleus * unit[active]), matrix, smear, rng)
 
 
 def smeared(
@@ -46,9 +42,6 @@ def smeared(
     matrix: dict[Band, SingleArray],
     smear: dict[Band, SingleArray],
     rng: np.random.Generator,
-    *,
-    widths: Sequence[float] = constants.SMEAR_SIGMA_PX.value,
-    held: Mapping[Band, SingleArray] = MappingProxyType({}),
 ) -> dict[Band, SingleArray]:
     """Return noise-free fluxes on the window, per band, of hosts that are smeared and nuclei that are points.
 
@@ -59,22 +52,16 @@ def smeared(
     matrix : dict
         Of each band, from light to fluxes per pixel.
     smear : dict
-        Of each band, shares of the `widths`, shape (n, widths).
+        Of each band, the light at each width of `constants.SMEAR_SIGMA_PX`, shape (n, widths).
     rng : Generator
         Draws each galaxy's position in each band.
-    widths : sequence of float
-        Standard deviations of the Gaussians in px.
-    held : mapping
-        Of a band, the share of the hosts' light that the window holds, shape (n, 1), where `smear` does not say it.
     """
     host, active, nucleus = light
     window = {}
     for band in BANDS:
         jitter = rng.normal(0, constants.POSITION_JITTER_PX.value, len(host))
         shift = (constants.SAMPLE_OFFSET_PX.value[band] + jitter).astype(np.float32)
-        modes = smear_and_shift(to_modes(host @ matrix[band]), smear[band], shift, widths)
-        if band in held:
-            modes *= held[band]
+        modes = smear_and_shift(to_modes(host @ matrix[band]), smear[band], shift)
         modes[active] += as_points(to_modes(nucleus @ matrix[band]), shift[active])
         window[band] = window_flux(modes)
     return window

@@ -1,28 +1,38 @@
-"""What the sky made of sizes and magnitudes assumes, `simulate --sky sizes`: relations, selections, three free numbers.
-
-Beside `constants`, of which it uses all but the tables over redshift of smear, brightness, nuclei and star-bursts.
-"""
+"""How large and how bright simulated galaxies are: relations, selections, a few free numbers."""
 
 from training.simulation.constants import Constant, table
 
 HUBBLE_KM_S_MPC = Constant(70.0, "km/s/Mpc", "published", "of the relations below, h = .7")
 MATTER_DENSITY = Constant(0.3, "", "published", "of the same flat universe")
 SIZE_EARLY = Constant(
-    (0.60, -4.63), "", "published", "log10 half-light radius in kpc of early types = -.4 a M_r + b, Shen et al. 2003"
+    (0.65, -5.06),
+    "",
+    "published",
+    "log10 half-light radius in kpc of early types = -.4 a M_r + b, Sersic fits, Shen et al. 2003, figure 6",
 )
 SIZE_LATE = Constant(
-    (0.21, 0.53, -1.31, -20.52), "", "published", "alpha, beta, gamma, M_0 of late types, Shen et al. 2003, eq. 15"
+    (0.26, 0.51, -1.71, -20.91), "", "published", "alpha, beta, gamma, M_0 of late types, ditto, equation 15"
 )
 SIZE_SCATTER = Constant(
-    (0.48, 0.25, -20.52), "ln", "published", "faint, bright, M_0: scatter of that radius, Shen et al. 2003, eq. 16"
+    (0.45, 0.27, -20.91), "ln", "published", "faint, bright, M_0: scatter of that radius, ditto, equation 16"
+)
+SIZE_REDSHIFT = Constant(0.1, "", "published", "at which those relations hold, about the median of their galaxies")
+BULGE_BEYOND_PETROSIAN = Constant(
+    0.24,
+    "mag",
+    "published",
+    "by which a bulge is brighter than its Petrosian magnitude: that has 80% of its light, Shen et al. 2003",
 )
 SIZE_EVOLUTION = Constant(
-    (-1.48, -0.75), "", "published", "power of (1+z) of radii, early and late types, van der Wel et al. 2014"
+    (-1.48, -0.75),
+    "",
+    "published",
+    "power of (1+z) of radii, early and late types, at one mass, van der Wel et al. 2014; taken at one luminosity",
 )
 SIZE_WAVELENGTH = Constant(
     -0.0925, "", "published", "power of wavelength of radii: 13% smaller in Ks than in g, Lange et al. 2015"
 )
-BAND_NM = Constant({"BP": 530.0, "RP": 780.0}, "nm", "published", "mean wavelength of a galaxy's light in each band")
+BAND_NM = Constant({"BP": 530.0, "RP": 780.0}, "nm", "guessed", "mean wavelength of a galaxy's light in each band")
 EARLY_DIVIDER = Constant(
     (1.94, -0.244, -20.07, 1.09),
     "mag",
@@ -47,9 +57,15 @@ THICKNESS = Constant(
     {"bulge": (0.60, 0.15), "disc": (0.22, 0.06)},
     "",
     "published",
-    "shortest over longest axis, mean and scatter: Padilla & Strauss 2008; Ryden 2004",
+    "shortest over longest axis, mean and scatter: discs by Ryden 2004, bulges between faint and bright early types "
+    "of Padilla & Strauss 2008, with a guessed scatter",
 )
-SDSS_WIDTH_NM = Constant((57.0, 137.0, 137.0, 153.0, 95.0), "nm", "published", "ugriz, Doi et al. 2010: full widths")
+SDSS_WIDTH_NM = Constant(
+    (41.0, 89.0, 81.0, 87.0),
+    "nm",
+    "published",
+    "ugri: full width at half maximum of Gaussians as wide, in rms, as the passbands (SVO), which are nearly boxes",
+)
 AB_ZERO_W_M2_HZ = Constant(3.631e-23, "W m-2 Hz-1", "published", "flux of magnitude 0, Oke & Gunn 1983")
 MAIN_LIMIT = Constant(17.77, "mag", "published", "Petrosian r of SDSS's main galaxies, Strauss et al. 2002")
 LUMINOUS_RED = Constant(
@@ -65,7 +81,7 @@ BOSS = Constant(
     (19.9, 0.42, 0.02),
     "mag, redshift",
     "published",
-    "faintest i of BOSS's CMASS sample, Dawson et al. 2013; where its colour cut lets it set in, and how softly",
+    "faintest i of BOSS's CMASS sample, Dawson et al. 2013; guessed: where its colour cut lets it set in, how softly",
 )
 OTHER_FRACTION = Constant(
     0.25,
@@ -96,22 +112,16 @@ CORE_LIMIT = Constant(
     "r of a core that Gaia keeps in half of all cases, and softness: real mean curves at z > .4",
 )
 AMPLITUDE = Constant(
-    (0.765, 0.84, 0.71, 0.745, 0.975, 1.1),
+    (0.757, 0.842, 0.832, 0.828, 1.01, 1.16),
     "",
     "measured",
     "flux over what magnitudes and sizes say, at `PEAK_REDSHIFT`: holds the amplitudes of the six real mean curves",
 )
 NUCLEUS_FRACTION = Constant(
-    (0.0007, 5.0),
+    (0.0006, 5.0),
     "",
     "measured",
     "galaxies with an active nucleus before any selection, of z = 0, and its power of 1+z: real mean curves at z > .4",
-)
-EXTENT_SIGMA_PX = Constant(
-    (0.0, 0.7, 1.4, 2.1, 3.0, 4.3, 6.0, 8.5, 12.0, 17.0, 24.0, 34.0, 48.0, 68.0),
-    "px",
-    "guessed",
-    "Gaussians whose mixture is a profile along scan",
 )
 SCANS = Constant(8, "", "guessed", "independent angles at which Gaia scanned a galaxy, uniform")
 PIXEL_ARCSEC = Constant(0.0589, "arcsec", "published", "along scan, Gaia Collaboration 2016")

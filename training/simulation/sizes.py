@@ -77,7 +77,7 @@ def arcsec_per_kpc(redshift: FloatArray) -> FloatArray:
 
 
 def median_radius_kpc(absolute: FloatArray, early: NDArray[np.bool_]) -> FloatArray:
-    """Return the median half-light radius in r at low redshift (Shen et al. 2003, equations 14 and 15)."""
+    """Return the median half-light radius in r at z = .1 (Shen et al. 2003, equations 14 and 15), by total light."""
     slope, offset = size_constants.SIZE_EARLY.value
     alpha, beta, gamma, knee = size_constants.SIZE_LATE.value
     bend = np.log10(1 + 10 ** (-0.4 * (absolute - knee)))
@@ -89,6 +89,11 @@ def radius_scatter(absolute: FloatArray) -> FloatArray:
     """Return the scatter in ln of the half-light radius at one luminosity (Shen et al. 2003, equation 16)."""
     faint, bright, knee = size_constants.SIZE_SCATTER.value
     return np.asarray(bright + (faint - bright) / (1 + 10 ** (-0.8 * (absolute - knee))))
+
+
+def beyond_petrosian(bulge_share: FloatArray) -> FloatArray:
+    """Return by how much a galaxy is brighter than its Petrosian magnitude, mag."""
+    return np.asarray(size_constants.BULGE_BEYOND_PETROSIAN.value * bulge_share)
 
 
 def growth(
@@ -131,13 +136,14 @@ def half_light_radius(bulge_share: FloatArray, bulge_over_disc: FloatArray) -> F
 
 
 def draw(redshift: FloatArray, absolute: FloatArray, early: NDArray[np.bool_], rng: np.random.Generator) -> Shapes:
-    """Draw the shapes of galaxies of absolute magnitudes `absolute` in r, arrays of one shape."""
+    """Draw the shapes of galaxies of absolute Petrosian magnitudes `absolute` in r, arrays of one shape."""
     size = np.shape(absolute)
-    evolution = np.where(early, *size_constants.SIZE_EVOLUTION.value)
-    kpc = median_radius_kpc(absolute, early) * (1 + redshift) ** evolution
-    kpc = kpc * np.exp(radius_scatter(absolute) * rng.standard_normal(size))
-    half_light = kpc * arcsec_per_kpc(redshift)
     share = _bulge_share(early, rng)
+    total = absolute - beyond_petrosian(share)
+    evolution = np.where(early, *size_constants.SIZE_EVOLUTION.value)
+    kpc = median_radius_kpc(total, early) * ((1 + redshift) / (1 + size_constants.SIZE_REDSHIFT.value)) ** evolution
+    kpc = kpc * np.exp(radius_scatter(total) * rng.standard_normal(size))
+    half_light = kpc * arcsec_per_kpc(redshift)
     ratio, scatter = size_constants.BULGE_OVER_SCALE.value
     over_disc = ratio / DISC_RADIUS * np.exp(scatter * rng.standard_normal(size))
     cosine = rng.random(size)

@@ -30,7 +30,8 @@ def test_k_corrections_of_red_galaxies_are_the_known_ones() -> None:
 
 
 def test_main_galaxies_keep_to_the_surveys_limits(near: brightness.Seen) -> None:
-    beyond = (near.apparent > size_constants.MAIN_LIMIT.value).mean()
+    petrosian = near.apparent + sizes.beyond_petrosian(near.shapes.bulge_share)
+    beyond = (petrosian > size_constants.MAIN_LIMIT.value).mean()
     # Those that SDSS took for other reasons, most of which are fainter.
     assert 0 < beyond < size_constants.OTHER_FRACTION.value
     limit, radius = size_constants.FIBRE_LIMIT.value

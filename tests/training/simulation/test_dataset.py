@@ -10,7 +10,7 @@ from pyarrow import parquet
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.spectra import DR3
 from training.data.parts import PARTS
-from training.simulation import dataset, files, parts
+from training.simulation import brightness, dataset, files, parts
 from training.simulation.cli import simulate
 from training.simulation.galaxies import parents
 
@@ -66,7 +66,7 @@ def test_parquet_holds_the_documented_columns_and_metadata(tmp_path: Path) -> No
     simulate(path, count=50, seed=4, redshift=["uniform"])
     table = parquet.read_table(path)
     assert table.column_names == [
-        "z", "flux", "parent_id", "part", "magnitude", "snr_bp", "snr_rp", "transits", "kind",
+        "z", "flux", "parent_id", "part", "magnitude", "snr_bp", "snr_rp", "transits", "kind", *brightness.TRUTH,
     ]  # fmt: skip
     assert str(table.schema.field("flux").type) == "fixed_size_list<element: float>[186]"
     metadata = table.schema.metadata

@@ -5,7 +5,7 @@ import pytest
 
 from training.simulation import constants, extent, size_constants, sizes
 
-WIDTHS = np.array(size_constants.EXTENT_SIGMA_PX.value)
+WIDTHS = np.array(constants.SMEAR_SIGMA_PX.value)
 
 
 def shape(bulge: float, radius: float, ratio: float, bulge_radius: float = 0.3) -> sizes.Shapes:

@@ -1,11 +1,11 @@
-"""Galaxies: redshift moves light as it should, far galaxies are bluer, nuclei are where they are asked for."""
+"""Galaxies: redshift moves light as it should, nuclei and other types are where they are asked for."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.simulation import constants, galaxies
+from training.simulation import galaxies
 from training.simulation.instrument import WAVELENGTH_NM
 
 
@@ -18,22 +18,28 @@ def test_redshift_moves_a_line_by_one_plus_z(redshift: float, rest_nm: float) ->
     assert centre == pytest.approx(rest_nm * (1 + redshift), rel=3e-4)
 
 
-def test_galaxies_beyond_half_descend_mostly_from_star_bursting_ones() -> None:
-    rng = np.random.default_rng(1)
-    young = galaxies.parents().coefficients[:, 0]
-    share = {z: (young[galaxies.choose_parents(np.full(2000, z), rng)] > constants.BLUE_PARENT.value).mean()
-             for z in (0.15, 0.55)}  # fmt: skip
-    assert share[0.15] < 0.1
-    assert share[0.55] == pytest.approx(0.96, abs=0.04)
+def test_a_nucleus_is_a_power_law_of_one_at_500_nm_in_the_galaxies_that_have_one() -> None:
+    active, light = galaxies.nuclei(np.array([0, 0.4, 0, 0.9]), np.random.default_rng(2))
+    assert active.tolist() == [1, 3]
+    assert light.shape == (2, len(galaxies.REST_WAVELENGTH_NM))
+    at_550 = light[:, np.argmin(np.abs(galaxies.REST_WAVELENGTH_NM - 550))]
+    np.testing.assert_allclose(at_550, 1.1**-1.5, atol=0.15)  # no line there
+    assert (light[:, 0] > light[:, -1]).all()
 
 
-def test_nuclei_are_as_frequent_as_the_table_says_and_carry_their_share() -> None:
-    redshift = np.full(4000, 0.55)
-    active, share, light = galaxies.nuclei(redshift, np.random.default_rng(2))
-    assert len(active) / len(redshift) == pytest.approx(0.65, abs=0.03)
-    assert light.shape == (len(active), len(galaxies.REST_WAVELENGTH_NM))
-    assert share.min() >= constants.AGN_LIGHT.value[0]
-    assert share.max() <= constants.AGN_LIGHT.value[1]
+def test_other_light_is_any_mixture_of_the_templates_with_its_own_lines_and_slope() -> None:
+    parent, redshift, none = np.arange(3), np.full(3, 0.1), np.zeros(3)
+    young = galaxies.Light(np.array([1]), np.array([[0.0, 0.0, 1.0, 0.0, 0.0]]), np.array([2.0]), np.array([-1.0]))
+    plain, _, _ = galaxies.make(redshift, parent, np.random.default_rng(1), none)
+    other, _, _ = galaxies.make(redshift, parent, np.random.default_rng(1), none, other=young)
+    np.testing.assert_array_equal(plain[[0, 2]], other[[0, 2]])
+    blue, red = WAVELENGTH_NM < 450, WAVELENGTH_NM > 800
+    assert other[1][blue].mean() / other[1][red].mean() > 2 * plain[1][blue].mean() / plain[1][red].mean()
+    halpha = np.abs(WAVELENGTH_NM / 1.1 - 656.5) < 3
+    beside = np.abs(WAVELENGTH_NM / 1.1 - 640) < 5
+    assert other[1][halpha].max() > 2 * other[1][beside].mean()
+    assert young.among(np.array([1, 2])).rows.tolist() == [0]
+    assert len(young.among(np.array([0, 2])).rows) == 0
 
 
 def test_dust_reddens() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaia_redshift.spectra import DR3
+from training.simulation import constants
 from training.simulation.instrument import (
     BANDS,
     FREQUENCY,
@@ -25,8 +26,9 @@ from training.simulation.instrument import (
     window_flux,
 )
 
-POINT = np.eye(8, dtype=np.float32)[:1]
-BROAD = np.eye(8, dtype=np.float32)[7:]
+WIDTHS = len(constants.SMEAR_SIGMA_PX.value)
+POINT = np.eye(WIDTHS, dtype=np.float32)[:1]
+BROAD = np.eye(WIDTHS, dtype=np.float32)[9:10]
 NO_SHIFT = np.zeros(1, dtype=np.float32)
 
 

@@ -33,13 +33,6 @@ def test_brightness_falls_with_redshift_and_keeps_the_survey_mean() -> None:
     assert mean == pytest.approx(constants.PEAK_FLUX.value, rel=0.03)
 
 
-def test_smear_weights_are_shares() -> None:
-    weight = population.draw_smear(np.linspace(0, 0.6, 500), np.random.default_rng(3))
-    assert weight.shape == (500, 8)
-    assert (weight >= 0).all()
-    np.testing.assert_allclose(weight.sum(axis=1), 1, rtol=1e-5)
-
-
 def test_parents_are_near_in_redshift_where_the_catalogue_is_dense() -> None:
     z = np.linspace(0.03, 0.2, 300)
     chosen = parents().redshift[choose_parents(z, np.random.default_rng(4))]

@@ -1,4 +1,4 @@
-"""The sky of sizes, whole: beside today's sky, which it leaves as it is, and beside the real mean spectra."""
+"""The simulated sky, whole, beside the real mean spectra."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from pyarrow import parquet
 
 from benchmarks import real_spectra
-from gaia_redshift.errors import InvalidInputError
 from training.simulation import brightness, dataset, size_constants
 from training.simulation.cli import simulate
 from training.simulation.instrument import WAVELENGTH_NM
@@ -18,40 +17,22 @@ REFERENCE = Path(os.environ.get("GAIA_REDSHIFT_REFERENCE", "../shared/reference"
 needs_real_data = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the real data are not here")
 
 
-def test_without_a_word_the_sky_is_the_one_that_models_learnt(tmp_path: Path) -> None:
-    plain, named = tmp_path / "plain.parquet", tmp_path / "named.parquet"
-    simulate(plain, count=300, seed=7)
-    simulate(named, count=300, seed=7, sky="fitted")
-    assert plain.read_bytes() == named.read_bytes()
-    table = parquet.read_table(plain)
-    assert b"sky" not in table.schema.metadata
-    # As simulator 2.2 made them before there was another sky; the last digits are the linear algebra library's.
-    assert table.column("z").to_numpy()[:3] == pytest.approx(FIRST_REDSHIFTS, rel=1e-9)
-    np.testing.assert_allclose(table.column("flux").combine_chunks()[0].values.to_numpy()[::40], FIRST_FLUX, rtol=1e-3)
-
-
-def test_the_sky_of_sizes_says_what_its_galaxies_are(tmp_path: Path) -> None:
+def test_a_file_says_what_its_galaxies_are(tmp_path: Path) -> None:
     path = tmp_path / "sizes.parquet"
-    simulate(path, count=300, seed=7, sky="sizes", kind=["galaxy", "star", "blend"])
+    simulate(path, count=300, seed=7, kind=["galaxy", "star", "blend"])
     table = parquet.read_table(path)
     assert table.column_names[-5:] == list(brightness.TRUTH)
-    assert table.schema.metadata[b"sky"] == b"sizes"
     star = np.array(table.column("kind").to_pylist()) == "star"
     for name in brightness.TRUTH:
         np.testing.assert_array_equal(np.isnan(table.column(name).to_numpy()), star)
     assert np.isfinite(table.column("flux").combine_chunks().flatten().to_numpy()).all()
 
 
-def test_one_seed_gives_one_file_of_the_sky_of_sizes(tmp_path: Path) -> None:
+def test_one_seed_gives_one_file(tmp_path: Path) -> None:
     one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
-    simulate(one, count=dataset.BLOCK_ROWS + 100, seed=3, workers=1, sky="sizes")
-    simulate(two, count=dataset.BLOCK_ROWS + 100, seed=3, workers=2, sky="sizes")
+    simulate(one, count=dataset.BLOCK_ROWS + 100, seed=3, workers=1)
+    simulate(two, count=dataset.BLOCK_ROWS + 100, seed=3, workers=2)
     assert one.read_bytes() == two.read_bytes()
-
-
-def test_a_sky_and_a_spectrum_of_ones_own_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="--sky and --sed exclude each other"):
-        simulate(tmp_path / "set.parquet", sky="sizes", sed=tmp_path / "sed.txt", redshift=["0.1"])
 
 
 def test_light_gets_the_magnitude_it_was_seen_with() -> None:
@@ -65,14 +46,10 @@ def test_light_gets_the_magnitude_it_was_seen_with() -> None:
 
 @needs_real_data
 def test_mean_spectra_of_sizes_and_magnitudes_meet_their_targets() -> None:
-    block = next(iter(dataset.simulate(dataset.Recipe(2000, 31, "uniform", sky="sizes"))))
+    block = next(iter(dataset.simulate(dataset.Recipe(2000, 31, "uniform"))))
     real = real_spectra.read_table(REFERENCE / "real_mean_flux.csv")[:, -6:]
     # As in test_real_spectra: from z = .1 on the means of a uniform distribution may be compared.
     for found in real_spectra.mean_flux(block.redshift, block.flux, real)[1:]:
         assert found is not None
         assert found.shape_percent <= 3.5
         assert found.amplitude == pytest.approx(1, abs=0.2)
-
-
-FIRST_REDSHIFTS = [0.199073589438, 0.0457775647325, 0.141532134199]
-FIRST_FLUX = [0.686593, 1.44212, 1.83544, 3.18705, 3.09266]

@@ -48,15 +48,25 @@ def test_distances_and_angles_are_those_of_a_flat_universe() -> None:
 def test_radii_are_shen_and_others_with_their_scatter() -> None:
     # Worked out by hand from the published coefficients.
     early, late = np.array([True]), np.array([False])
-    assert sizes.median_radius_kpc(np.array([-22.5]), early)[0] == pytest.approx(10 ** (0.24 * 22.5 - 4.63))
-    assert sizes.median_radius_kpc(np.array([-20.52]), late)[0] == pytest.approx(3.23, rel=0.01)
-    assert sizes.radius_scatter(np.array([-18.0, -20.52, -23.0])) == pytest.approx([0.478, 0.365, 0.252], abs=0.002)
+    assert sizes.median_radius_kpc(np.array([-22.5]), early)[0] == pytest.approx(10 ** (0.26 * 22.5 - 5.06))
+    assert sizes.median_radius_kpc(np.array([-20.91]), late)[0] == pytest.approx(3.46, rel=0.01)
+    assert sizes.radius_scatter(np.array([-18.0, -20.91, -23.0])) == pytest.approx([0.449, 0.36, 0.274], abs=0.002)
     rng = np.random.default_rng(2)
     drawn = sizes.draw(np.full(4000, 0.1), np.full(4000, -21.0), np.ones(4000, dtype=bool), rng)
     kpc = np.log(drawn.half_light / sizes.arcsec_per_kpc(np.array([0.1])))
-    median = sizes.median_radius_kpc(np.array([-21.0]), early)[0] * 1.1 ** size_constants.SIZE_EVOLUTION.value[0]
-    assert np.exp(np.median(kpc)) == pytest.approx(median, rel=0.02)
-    assert kpc.std() == pytest.approx(sizes.radius_scatter(np.array([-21.0]))[0], rel=0.05)
+    total = -21 - sizes.beyond_petrosian(drawn.bulge_share)  # Shen's radii belong to all of the light
+    median = np.log(sizes.median_radius_kpc(total, np.ones(4000, dtype=bool)))
+    assert np.median(kpc - median) == pytest.approx(0, abs=0.02)
+    assert (kpc - median).std() == pytest.approx(sizes.radius_scatter(np.array([-21.2]))[0], rel=0.05)
+
+
+def test_radii_shrink_from_the_redshift_at_which_they_were_measured() -> None:
+    kpc = []
+    for redshift in (0.1, 0.4):
+        rng = np.random.default_rng(2)
+        drawn = sizes.draw(np.full(9, redshift), np.full(9, -21.0), np.zeros(9, dtype=bool), rng)
+        kpc.append(drawn.half_light / sizes.arcsec_per_kpc(np.array([redshift])))
+    np.testing.assert_allclose(kpc[1] / kpc[0], (1.4 / 1.1) ** -0.75, rtol=1e-6)
 
 
 def test_discs_may_be_thin_and_bulges_are_not() -> None:

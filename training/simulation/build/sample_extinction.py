@@ -7,9 +7,9 @@ simulated galaxies behind different amounts of dust; per_ebv holds about the mea
 
 import numpy as np
 
-from training.simulation import galaxies, population
+from training.simulation import brightness, population
 from training.simulation.build.options import only_release
-from training.simulation.dataset import Simulator
+from training.simulation.dataset import Given, Simulator
 from training.simulation.extinction import survey_ebv
 from training.simulation.instrument import BANDS, RELEASE, FloatArray, fit_matrix, grid_of, kept_matrix
 
@@ -21,8 +21,7 @@ def mean_spectrum(simulator: Simulator, ebv: float) -> FloatArray:
     """Return the mean noise-free spectrum of galaxies behind so much dust, e-/s per sample, shape (samples,)."""
     rng = np.random.default_rng(SEED)
     redshift = population.draw_redshift(COUNT, "survey", rng)
-    parent = galaxies.choose_parents(redshift, rng)
-    window = simulator.clean(redshift, parent, rng, ebv=np.full(COUNT, ebv))
+    window = simulator.clean(redshift, brightness.draw(redshift, rng), rng, Given(np.full(COUNT, ebv)))
     samples = [
         window[band].mean(axis=0) @ fit_matrix(band, simulator.release) @ kept_matrix(band, simulator.release)
         for band in BANDS
