@@ -65,21 +65,23 @@ pin-images:  ## Update the digests of third-party images (needs Docker and its r
 SIMULATE := $(BIN)/gaia-redshift simulate
 train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/default (an hour and a half, 11 GB)
 	mkdir -p runs
-	test -f runs/survey.parquet || $(SIMULATE) -n 3200000 --seed 31 -o runs/survey.parquet
-	test -f runs/uniform.parquet || $(SIMULATE) -n 1600000 --seed 32 --redshift uniform -o runs/uniform.parquet
+	test -f runs/survey.parquet || $(SIMULATE) -n 2400000 --seed 31 -o runs/survey.parquet
+	test -f runs/uniform.parquet || $(SIMULATE) -n 2400000 --seed 32 --redshift uniform --ebv 0.3 --beyond 0.7 \
+		-o runs/uniform.parquet
 	test -f runs/others.parquet || $(SIMULATE) -n 400000 --seed 33 --kind star --kind quasar --kind sky --kind blend \
 		-o runs/others.parquet
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
-		--contaminants runs/others.parquet -o models/default --version 0.3.0 --run-dir runs/default --replace
+		--contaminants runs/others.parquet -o models/default --version 0.4.0 --run-dir runs/default --replace
 
 train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes with JAX on a GPU)
 	mkdir -p runs
 	test -f runs/survey-520k.parquet || $(SIMULATE) -n 520393 --seed 1 -o runs/survey-520k.parquet
 	$(BIN)/gaia-redshift train runs/survey-520k.parquet -o models/dissertation-cnn --run-dir runs/dissertation-cnn \
-		--version 0.3.0 --patience 20 --replace
+		--version 0.4.0 --patience 20 --replace
 
 accuracy: .venv/dev.done  ## Evaluate the shipped models on one simulated test part (run train-default first)
-	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/uniform.parquet runs/others.parquet \
+	test -f runs/even.parquet || $(SIMULATE) -n 600000 --seed 34 --redshift uniform -o runs/even.parquet
+	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/even.parquet runs/others.parquet \
 		--reference $(REFERENCE) --figures docs/figures
 
 limit: .venv/dev.done  ## Compute the least possible error of a redshift (minutes with JAX on a GPU, hours without)
