@@ -56,6 +56,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         http=protocol,
+        lifespan="on",  # by default uvicorn serves without, if it fails outside the router
         ws="none",
         access_log=False,
         server_header=False,
