@@ -4,6 +4,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,14 @@ def test_an_application_that_cannot_start_says_why_and_ends_with_an_error() -> N
     assert done.returncode == 3
     assert "RuntimeError: the middleware is broken" in done.stdout
     assert "Application startup failed" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_start_that_fails_ends_with_an_error_in_whichever_process(tmp_path: Path, workers: int) -> None:
+    given = {"MODELS": str(tmp_path), "PORT": "0", "WORKERS": str(workers), "LOG_FORMAT": "json"}
+    environment = {**os.environ, **{f"GAIA_REDSHIFT_{name}": value for name, value in given.items()}}
+    code = "from app import server; from app.settings import Settings; server.serve(Settings())"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=90)
+    assert "the service does not start: there is no model" in done.stdout
+    assert done.returncode == 3
