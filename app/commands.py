@@ -2,9 +2,11 @@
 
 import errno
 import json
+import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,10 @@ gaia-redshift key alice > alice.json
 """
 
 _ENVIRONMENT = "GAIA_REDSHIFT_"
+_OF_OTHERS = {"URL", "API_KEY", "REFERENCE", "MOMENTS"}
+"""Variables that the client and the tests read."""
+_OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)\w*")
+"""Variables that Kubernetes sets in every pod beside a service called gaia-redshift."""
 
 
 def _settings(**chosen: Any) -> Settings:
@@ -54,6 +60,18 @@ def _what(problem: ErrorDetails) -> str:
     if problem["loc"][0] == "archive_url":
         return "is no address: it begins with https:// or http://"
     return problem["msg"]
+
+
+def _ignored(environment: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each variable that has the settings' prefix and is none, with the setting it resembles most."""
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(_ENVIRONMENT)  # settings are read in any case
+        if name == variable.upper() or name in known | _OF_OTHERS or _OF_KUBERNETES.fullmatch(name):
+            continue
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {_ENVIRONMENT}{near[0]}?" if near else "docs/reference/settings.md lists the settings"
+        yield f"{variable} is no setting and is ignored: {hint}"
 
 
 def _check(settings: Settings) -> None:
@@ -155,6 +173,8 @@ def serve(
     """Start the service. Settings are environment variables (docs/reference/settings.md)."""
     from app import server
 
+    for line in _ignored(os.environ):  # before the checks: a wrong name may be why one of them fails
+        typer.echo(f"warning: {line}", err=True)
     settings = _settings(host=host, port=port, models=models, workers=workers, jobs_folder=jobs)
     _check(settings)
     server.serve(settings)

@@ -25,6 +25,7 @@ from app.api import (
     nz,
     pages,
     predict,
+    predict_csv,
     sources,
     tables,
     vo,
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
     app.state.access = Access(app.state.settings)
     _add_middleware(app, app.state.settings)
     for module in (
-        *(predict, tables, sources, nz),
+        *(predict, predict_csv, tables, sources, nz),
         *(jobs, job_fields, job_rows, job_summary),
         *(models, health, vo, pages, guide),
     ):

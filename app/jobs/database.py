@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
@@ -24,6 +24,10 @@ _LOCK = 0x6761_6961
 _CONNECTIONS = 8
 _BUSY_SECONDS = 10
 """How long a request waits for other writers, in seconds."""
+_POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
+"""Options of libpq. A connection breaks where the database's machine acknowledges nothing for `tcp_user_timeout` ms;
+Linux's default is 15 minutes. While an answer is awaited, a sign of life is asked for every 5 s, by default after two
+hours."""
 
 
 class Database:
@@ -108,7 +112,9 @@ def _engine(url: str) -> Engine:
         url = f"postgresql+psycopg{url.removeprefix('postgresql')}"
     try:
         if not url.startswith("sqlite"):
-            return create_engine(url, pool_pre_ping=True, pool_recycle=300, connect_args={"connect_timeout": 5})
+            chosen = make_url(url).query
+            options = {name: value for name, value in _POSTGRESQL.items() if name not in chosen}
+            return create_engine(url, pool_pre_ping=True, pool_recycle=300, connect_args=options)
         # Connections stay open: closing the last one writes the log into the file, and with a full disk the database
         # could not be opened again.
         arguments = {"timeout": _BUSY_SECONDS, "check_same_thread": False}

@@ -1,17 +1,15 @@
-"""Merges concurrent requests into batches for the network. Imports `errors` and the library.
+"""Merges concurrent requests into batches for the network. Imports `errors`, `row_queue` and the library.
 
 Greedy: when the network becomes idle, all waiting rows form a batch. No request waits for others, since a wait of 2 ms
 costs a single client two thirds of its throughput (docs/performance.md). Between two batches the event loop does its
 pending work, so that the next batch is large and the network has the cores to itself. Small requests of a single client
-run in the event loop, without a change of thread. Fair: waiting requests take turns, a slice of rows each, so that a
-large one does not hold up a small one. Bounded: rows beyond `max_queued_rows` are refused at once, with the time until
-the waiting rows will be done.
+run in the event loop, without a change of thread. Fair: `row_queue` decides whose rows are next. Bounded: rows beyond
+`max_queued_rows` are refused at once, with the time until the waiting rows will be done.
 """
 
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,15 +19,13 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import NotReadyError, OverloadedError
+from app.serving.row_queue import Request, RowQueue, hand_out
 from gaia_redshift.interpretation.prior import Prior
 from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
 _MEMORY = 0.95
 """Weight of the previous value in the running mean of the speed."""
-
-_FULL = 0.95
-"""Fraction of the queue above which it counts as full for a request of unknown size."""
 
 _HERE_ROWS = 1
 _HERE_SECONDS = 0.001
@@ -75,24 +71,6 @@ class Work(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Request:
-    flux: FloatArray
-    prior: Prior
-    pdf: bool
-    reply: asyncio.Future[Redshifts]
-    parts: list[Redshifts]
-    taken: int = 0
-    done: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    request: _Request
-    start: int
-    stop: int
-
-
 class Batcher:
     """Runs an engine in one thread for many concurrent requests.
 
@@ -120,17 +98,13 @@ class Batcher:
         watch: Watch | None = None,
     ) -> None:
         self._work_on, self._watch = work, watch
-        # With a slice longer than a batch, other requests would never get a turn.
-        self._slice_rows = min(slice_rows, batch_rows)
-        self._batch_rows, self._max_queued_rows = batch_rows, max_queued_rows
-        self._waiting: deque[_Request] = deque()
+        self._queue = RowQueue(slice_rows=slice_rows, batch_rows=batch_rows, most_rows=max_queued_rows)
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._done_rows = self._done_seconds = 0.0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._company = -math.inf  # when there were last several requests at a time
-        self.queued_rows = 0
 
     async def __aenter__(self) -> "Batcher":
         self._worker = asyncio.create_task(self._work(), name="batcher")
@@ -153,9 +127,14 @@ class Batcher:
         return rows * self._done_seconds / self._done_rows if self._done_rows else 0.0
 
     @property
+    def queued_rows(self) -> int:
+        """Rows that wait."""
+        return self._queue.rows
+
+    @property
     def full(self) -> bool:
         """Whether the queue is nearly full."""
-        return self.queued_rows > _FULL * self._max_queued_rows
+        return self._queue.full
 
     def overloaded(self) -> OverloadedError:
         """Return the error for a full queue, with the time that the waiting rows will take."""
@@ -202,24 +181,24 @@ class Batcher:
             found = self._work_on(flux, _runs([(len(flux), prior)]), pdf=pdf)
             self._measure(flux, found, 1, time.perf_counter() - started)
             return found
-        while self.queued_rows and self.queued_rows + len(flux) > self._max_queued_rows:
+        while not self._queue.has_room(len(flux)):
             if not patient:
                 raise self.overloaded()
             self._room.clear()
             await self._room.wait()
-        request = _Request(flux, prior, pdf, asyncio.get_running_loop().create_future(), [])
-        self._waiting.append(request)
-        self.queued_rows += len(flux)
+        request = Request(flux, prior, pdf, asyncio.get_running_loop().create_future())
+        self._queue.add(request)
         self._wake.set()
         try:
             return await request.reply
         finally:
-            self._leave(request)
+            self._queue.leave(request)
+            self._room.set()
 
     def _lonely(self, alone: bool) -> bool:
         """Return whether this client has been the only one for a while."""
         now = time.perf_counter()
-        if not alone or self._busy or self._waiting:
+        if not alone or self._busy or self._queue.rows:
             self._company = now
         return now - self._company > _LONELY_SECONDS
 
@@ -227,17 +206,12 @@ class Batcher:
         """Return whether the network needs little time for this many rows, by measurement."""
         return rows <= _HERE_ROWS and 0 < self._seconds_for(rows) < _HERE_SECONDS
 
-    def _leave(self, request: _Request) -> None:
-        """Remove the remaining rows of a request from the queue, after its client left or its batch failed."""
-        self.queued_rows -= len(request.flux) - request.taken
-        request.taken = len(request.flux)
-        self._room.set()
-
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
-            batch = self._next_batch()
+            batch = self._queue.next_batch()
+            self._room.set()
             if not batch:
                 if self._worker is None:
                     return
@@ -259,7 +233,7 @@ class Batcher:
             finally:
                 self._busy = False
             seconds = time.perf_counter() - started
-            self._hand_out(batch, found)
+            hand_out(batch, found)
             self._measure(flux, found, len(batch), seconds)
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
@@ -269,39 +243,6 @@ class Batcher:
         self._done_seconds = _MEMORY * self._done_seconds + seconds
         if self._watch is not None:
             self._watch(Batch(flux, found, requests, seconds, self.queued_rows))
-
-    def _next_batch(self) -> list[_Slice]:
-        """Take a slice of each waiting request in turn, until the batch is full or no request waits."""
-        batch: list[_Slice] = []
-        room = self._batch_rows
-        while room and self._waiting:
-            request = self._waiting.popleft()
-            turn = min(self._slice_rows, len(request.flux) - request.taken)
-            if request.reply.done() or not turn:
-                continue
-            rows = min(room, turn)
-            batch.append(_Slice(request, request.taken, request.taken + rows))
-            request.taken += rows
-            self.queued_rows -= rows
-            room -= rows
-            if rows < turn:  # cut off by the end of the batch: otherwise it would wait for the whole queue again
-                self._waiting.appendleft(request)
-            elif request.taken < len(request.flux):
-                self._waiting.append(request)
-        self._room.set()
-        return batch
-
-    @staticmethod
-    def _hand_out(batch: list[_Slice], found: Redshifts) -> None:
-        start = 0
-        for part in batch:
-            rows = part.stop - part.start
-            request = part.request
-            request.parts.append(found.part(start, start + rows, pdf=request.pdf))
-            request.done += rows
-            start += rows
-            if request.done == len(request.flux) and not request.reply.done():
-                request.reply.set_result(Redshifts.join(request.parts))
 
 
 def _runs(priors: list[tuple[int, Prior]]) -> list[tuple[int, Prior]]:

@@ -2,9 +2,8 @@
 
 uvicorn waits without limit for the headers of a request, for the rest of a refused body, and for a client that does not
 read its answer; it continues work for a disconnected client; and it relies on its parser for the end of a request. Here
-each of these is limited, and `http.framing` determines the end of a request. One request is answered at a time;
-pipelined ones wait. Of uvicorn this uses the interface for protocols: `connections`, `tasks`, `total_requests` and
-`default_headers` of the server's state, and `shutdown`, which the server calls.
+each is limited, and `http.head` and `http.body` find the end of a request. Pipelined requests wait for their turn. Of
+uvicorn this uses `connections`, `tasks`, `total_requests`, `default_headers` of the server's state, and `shutdown`.
 """
 
 import asyncio
@@ -16,9 +15,10 @@ from app.errors import RequestTooSlowError, TooManyConnectionsError
 from app.serving.access_log import as_answer, record_refusal
 from app.serving.http import patience, surplus
 from app.serving.http.arrivals import drop_unread, unread_bytes
+from app.serving.http.body import Body, body_of
 from app.serving.http.entrance import HEALTH, entrance_for
 from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
-from app.serving.http.framing import Body, Head, body_of, find_head
+from app.serving.http.head import Head, find_head
 from app.serving.http.patience import Patience, ReaderPatience
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError

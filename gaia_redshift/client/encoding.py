@@ -28,7 +28,7 @@ class Spectra:
     masks: Mapping[str, NDArray[np.bool_] | None]
     """Which numbers are masked, in the same shapes; None where none is."""
     ebv: NDArray[np.float64] | None = None
-    """E(B-V) to correct for, shape (n,), NaN for none."""
+    """E(B-V) to correct for, shape (n,), NaN for none; the service refuses the rows where it is wrong."""
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -87,7 +87,7 @@ def _as_json(spectra: Spectra, options: Mapping[str, object]) -> dict[str, objec
         {name: array[row] for name, array in arrays.items()} for row in range(len(spectra))
     ]
     for row, value in enumerate(() if spectra.ebv is None else spectra.ebv.tolist()):
-        rows[row]["ebv"] = value  # NaN is written as null
+        rows[row]["ebv"] = str(value) if np.isinf(value) else value  # NaN is written as null
     if not spectra.plain:  # wrong for the array as a whole, so strict whatever `rows` says
         options = {name: value for name, value in options.items() if name != "rows"}
     content = orjson.dumps({"spectra": rows, **options}, option=orjson.OPT_SERIALIZE_NUMPY, default=_as_text)

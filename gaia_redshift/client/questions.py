@@ -32,7 +32,7 @@ class Question:
     named_by: str | None
     """Where the identifiers come from, as in `Predictions.named_by`."""
     problems: Mapping[int, Problem] = field(default_factory=dict)
-    """Rows that could not be read; the service is sent NaN for them."""
+    """Rows that could not be read; the service is sent NaN for them, or their wrong E(B-V)."""
 
 
 def ask(
@@ -93,19 +93,16 @@ def _behind(question: Question, ebv: object, rows: Rows) -> Question:
     spectra = question.spectra
     (known,) = behind(iter([SpectrumBatch(np.empty((len(spectra), DR3.samples), np.float32))]), ebv)
     _refuse_if_strict(known, rows)
-    masks = {name: _with_rows(array, spectra.masks[name], known.problems) for name, array in spectra.arrays.items()}
-    return replace(question, spectra=replace(spectra, masks=masks, ebv=known.ebv), problems=known.problems)
+    return replace(question, spectra=replace(spectra, ebv=known.ebv), problems=known.problems)
 
 
-def _with_rows(
-    array: NDArray[np.generic], mask: NDArray[np.bool_] | None, rows: Collection[int]
-) -> NDArray[np.bool_] | None:
-    """Return the mask of an array with whole rows masked too; None if nothing is."""
+def _with_rows(array: NDArray[np.generic], rows: Collection[int]) -> NDArray[np.bool_] | None:
+    """Return the mask of an array with whole rows masked; None if nothing is."""
     if not rows:
-        return mask
-    whole = np.zeros(array.shape, np.bool_) if mask is None else mask.copy()
-    whole[list(rows)] = True
-    return whole
+        return None
+    mask = np.zeros(array.shape, np.bool_)
+    mask[list(rows)] = True
+    return mask
 
 
 def _refuse_if_strict(batch: SpectrumBatch, rows: Rows) -> None:
@@ -136,7 +133,9 @@ def _of_table(
         raise ValueError("there are no spectra: the table has no rows")
     if ids is not None and len(ids) != len(batch):
         raise ValueError(f"there are {len(ids)} identifiers for {len(batch)} spectra: give one for each")
-    mask = _with_rows(batch.flux, None, batch.problems)
+    # A wrong E(B-V) is sent: a job's rows have the reason of the service, to whoever looks at them.
+    unread = {row for row, problem in batch.problems.items() if problem.code != "invalid_ebv"}
+    mask = _with_rows(batch.flux, unread)
     return Question(Spectra({"flux": batch.flux}, {"flux": mask}, batch.ebv), options, ids, named_by, batch.problems)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gaia_redshift.errors import UnsupportedByModelError
 from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
-from gaia_redshift.spectra import FloatArray, Grid, deredden
+from gaia_redshift.spectra import FloatArray, Grid, deredden, wrong_ebv
 
 _OF_THE_REDSHIFT: tuple[QualityFlag, ...] = ("bimodal", "near_range_edge")
 _OWN = np.int32(sum(1 << FLAGS.index(flag) for flag in _OF_THE_REDSHIFT))
@@ -28,7 +28,7 @@ class Corrected:
     flux : ndarray of float32, shape (n, samples)
         In e-/s per sample.
     ebv : ndarray, shape (n,), or None
-        E(B-V), mag; NaN where a spectrum is not to be corrected. None is NaN throughout.
+        E(B-V), mag; NaN, or wrong, where a spectrum is not to be corrected. None is NaN throughout.
     grid : Grid
     left : float
         E(B-V) of the model's training galaxies.
@@ -45,7 +45,7 @@ class Corrected:
         self, flux: FloatArray, ebv: NDArray[np.floating] | None, grid: Grid, *, left: float, highest: float
     ) -> None:
         self._count, self._highest = len(flux), highest
-        self._rows = np.flatnonzero(np.isfinite(ebv)) if ebv is not None else np.empty(0, np.int64)
+        self._rows = np.empty(0, np.int64) if ebv is None else np.flatnonzero(~(np.isnan(ebv) | wrong_ebv(ebv)))
         self.flux = flux
         """What the network is given, shape (n + k, samples): after the n spectra the k to judge flags by."""
         if ebv is not None and len(self._rows):

@@ -30,7 +30,8 @@ class SpectrumBatch:
     carried : pyarrow.RecordBatch, optional
         The input's other columns.
     ebv : ndarray, shape (n,), optional
-        E(B-V) of the Milky Way's dust, which the flux is not yet corrected for, mag; NaN where none was given.
+        E(B-V) of the Milky Way's dust, which the flux is not yet corrected for, mag; NaN where none was given. A wrong
+        one stays, and its row is in `problems`; infinite is what was no number.
     """
 
     flux: FloatArray
@@ -93,8 +94,7 @@ class SpectrumBatch:
         """
         wrong = np.flatnonzero(wrong_ebv(ebv))
         found = {int(row): ebv_problem(ebv[row]) for row in wrong}
-        known = np.where(wrong_ebv(ebv), np.nan, ebv)
-        return replace(self, ebv=known, problems={**found, **self.problems} if len(wrong) else self.problems)
+        return replace(self, ebv=ebv, problems={**found, **self.problems} if len(wrong) else self.problems)
 
     def in_samples(self, unit: Unit | None) -> "SpectrumBatch":
         """Return the batch converted to e-/s per sample.

@@ -30,7 +30,8 @@ _ELECTRONS = {"e", "electron", "electrons", "photoelectron", "photoelectrons"}
 _SECONDS = {"s", "sec", "second", "seconds"}
 _PIXELS = {"pix", "pixel", "pixels"}
 _SAMPLES = {"sample", "samples", "bin", "bins"}
-_CALIBRATED = {"w", "watt", "erg", "j", "joule", "jy", "mjy", "ujy", "mag", "ab"}
+_JANSKYS = {"jy", "mjy", "ujy", "njy"}
+_CALIBRATED = {"w", "watt", "erg", "j", "joule", "mag", "ab"} | _JANSKYS
 _LENGTHS = {"m", "cm", "nm", "micron", "angstrom", "hz"}
 
 _SCALE = re.compile(r"\s*(10\s*(?:\*\*|\^)\s*\(?[-+]?\d+\)?|10[-+]\d+|\d+\.?\d*(?:[eE][-+]?\d+)?)")
@@ -84,7 +85,8 @@ def is_flux_unit(text: str) -> bool:
     words = set(_words(text)) - {"per"}
     known = _ELECTRONS | _SECONDS | _PIXELS | _SAMPLES | _CALIBRATED | _LENGTHS
     read = words & _ELECTRONS and words & _SECONDS
-    return words <= known and len(words) > 1 and bool(read or words & _CALIBRATED)
+    whole = len(words) > 1 or words <= _JANSKYS  # any other word alone may be a name: W, E, mag
+    return bool(words) and words <= known and whole and bool(read or words & _CALIBRATED)
 
 
 def _words(text: str) -> list[str]:

@@ -69,12 +69,12 @@ def with_ebv(batch: SpectrumBatch, column: pyarrow.Array) -> SpectrumBatch:
     if is_text(column.type):
         words = as_text(column)
         read = text.numbers(words, decimal_comma=True)
-        values = np.where(read.missing | read.wrong, np.nan, read.values)
+        values = np.where(read.wrong, np.inf, np.where(read.missing, np.nan, read.values))
         problems = {int(row): ebv_problem(words[int(row)].as_py()) for row in np.flatnonzero(read.wrong)}
     else:
         values = np.asarray(column.cast(pyarrow.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False))
     known = batch.behind(values)
-    return replace(known, problems={**problems, **known.problems}) if problems else known
+    return replace(known, problems={**known.problems, **problems, **batch.problems}) if problems else known
 
 
 def behind(batches: Iterator[SpectrumBatch], ebv: Any) -> Iterator[SpectrumBatch]:

@@ -24,7 +24,7 @@ from gaia_redshift.tables.extinction import find_ebv, told
 from gaia_redshift.tables.identifiers import identifier_column, named_ids
 from gaia_redshift.tables.recognised import Recognised
 from gaia_redshift.tables.samples import is_array, is_number, is_text, lengths_of
-from gaia_redshift.tables.table import Table
+from gaia_redshift.tables.table import UNIT, Table, about
 from gaia_redshift.tables.unrecognised import incomplete, no_spectra
 
 _FLUXES = re.compile(r"(flux|bp|rp)(_\d{1,4}|)")
@@ -69,9 +69,9 @@ def recognise(table: Table, grid: Grid | None = None) -> Recognised:
     others = tuple(position for position in range(len(names)) if position not in spectrum)
     ebv = find_ebv(schema)
     sentence = f"{table.format}: {found.sentence}{_not_read(schema, names, found)}{told(ebv)}"
-    return replace(
-        found, source_id=source_id, others=others, sentence=sentence + named_ids(schema.names, source_id), ebv=ebv
-    )
+    units = frozenset(filter(None, (about(schema.field(place), UNIT) for place in found.columns)))
+    sentence += named_ids(schema.names, source_id)
+    return replace(found, source_id=source_id, others=others, sentence=sentence, ebv=ebv, units=units)
 
 
 def _not_read(schema: pyarrow.Schema, names: Sequence[str], found: Recognised) -> str:

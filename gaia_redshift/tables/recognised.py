@@ -36,6 +36,8 @@ class Recognised:
         Of coefficients: ``bp`` and ``rp`` to the columns that name their bases, where they are there.
     ebv : int, optional
         The column with the E(B-V) to correct for.
+    units : frozenset of str
+        What the columns of the spectra declare, as it is written.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Recognised:
     sentence: str
     basis_ids: Mapping[str, int] = field(default_factory=dict)
     ebv: int | None = None
+    units: frozenset[str] = frozenset()
 
     @property
     def header(self) -> str:

@@ -4,7 +4,7 @@ All rows are checked at once; only the messages on bad rows are made one by one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,13 @@ def as_text(column: pyarrow.Array) -> pyarrow.Array:
     return column if types.is_string(column.type) else column.cast(pyarrow.string())
 
 
-def from_columns(names: Sequence[str], columns: Sequence[pyarrow.Array], *, decimal_comma: bool = False) -> Samples:
+def from_columns(
+    names: Sequence[str],
+    columns: Sequence[pyarrow.Array],
+    *,
+    decimal_comma: bool = False,
+    units: Collection[str] = (),
+) -> Samples:
     """Return a column for each sample as a matrix.
 
     Parameters
@@ -65,6 +71,8 @@ def from_columns(names: Sequence[str], columns: Sequence[pyarrow.Array], *, deci
         Of numbers, or of text.
     decimal_comma : bool
         Whether text may have a comma for the point.
+    units : collection of str
+        That the columns declare, for messages.
     """
     rows = len(columns[0])
     values = np.empty((rows, len(columns)), np.float64)
@@ -87,8 +95,8 @@ def from_columns(names: Sequence[str], columns: Sequence[pyarrow.Array], *, deci
             samples.problems[row] = empty(name)
         else:
             cell = str(columns[index][row]).strip()[:40]
-            why = f"{name} is {cell!r}, which is not a number{_kind_of_row(name, cell) if wrong[row].all() else ''}"
-            samples.problems[row] = name, Problem("not_a_number", why)
+            what = _kind_of_row(name, cell, units) if wrong[row].all() else ""
+            samples.problems[row] = name, Problem("not_a_number", f"{name} is {cell!r}, which is not a number{what}")
     return samples
 
 
@@ -97,10 +105,12 @@ _UNITS = re.compile(
 )
 
 
-def _kind_of_row(name: str, cell: str) -> str:
+def _kind_of_row(name: str, cell: str, units: Collection[str]) -> str:
     """Return the end of a sentence that says what a row without any number may be."""
     if cell.lower() == name.lower():
         return ": the header is repeated here, remove the row"
+    if cell.strip(" []()") in units:
+        return ": a row of units, which is used"
     if _UNITS.fullmatch(cell):
         return ": a row of units or types? Remove it, and give the unit with --unit or unit="
     return ", nor is any other flux of the row: a footer or a note? Remove it"

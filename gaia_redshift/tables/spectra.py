@@ -238,7 +238,7 @@ def _samples(
     found: Recognised, basis: Basis | None, band: str, names: Sequence[str], columns: Sequence[pyarrow.Array]
 ) -> Samples:
     if found.kind == "samples":
-        return from_columns(names, columns, decimal_comma=True)
+        return from_columns(names, columns, decimal_comma=True, units=found.units)
     allowed = found.grid.lengths[band] if basis is None else (len(basis.matrix(_MATRIX[band])),)
     return from_arrays(names[0].strip(), columns[0], allowed)
 

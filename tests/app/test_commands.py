@@ -1,6 +1,7 @@
 """What is wrong at start-up ends in one line, before anything says that it runs."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import onnx
 import pytest
 from starlette.types import Message
 
+from app.commands import _ignored
 from app.main import create_app
 from app.settings import Settings
 from gaia_redshift.bundle import MANIFEST, Manifest, seal
@@ -62,6 +64,54 @@ def test_a_wrong_setting_ends_in_one_line(refusal: Run, settings: dict[str, str]
     line = refusal(**settings)
     for message in messages:
         assert message in line
+
+
+Warnings = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def warned(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Warnings:
+    """Return the lines that `serve` writes about a variable before it starts."""
+    monkeypatch.setattr("app.server.serve", lambda _: None)
+    monkeypatch.setattr("sys.argv", ["gaia-redshift", "serve", "--models", str(models), "--port", "0"])
+    monkeypatch.setenv("GAIA_REDSHIFT_DEFAULT_MODEL", "tiny")
+
+    def serve(variable: str) -> list[str]:
+        monkeypatch.setenv(variable, "secret")
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code
+        return capfd.readouterr().err.splitlines()
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("GAIA_REDSHIFT_DEFALT_MODEL", "did you mean GAIA_REDSHIFT_DEFAULT_MODEL?"),
+        ("GAIA_REDSHIFT_JOB_FOLDER", "did you mean GAIA_REDSHIFT_JOBS_FOLDER?"),
+        ("gaia_redshift_corsorigins", "did you mean GAIA_REDSHIFT_CORS_ORIGINS?"),
+        ("GAIA_REDSHIFT_XYZZY", "docs/reference/settings.md lists the settings"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest(warned: Warnings, variable: str, hint: str) -> None:
+    assert warned(variable) == [f"warning: {variable} is no setting and is ignored: {hint}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["URL", "API_KEY", "REFERENCE", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"],
+)
+def test_variables_of_the_client_the_tests_and_kubernetes_are_passed_over(warned: Warnings, name: str) -> None:
+    assert warned(f"GAIA_REDSHIFT_{name}") == []
+
+
+def test_each_variable_that_a_command_reads_is_known() -> None:
+    files = Path(cli.__file__).parent.glob("*.py")
+    read = {name for file in files for name in re.findall(r"GAIA_REDSHIFT_[A-Z_]+", file.read_text())}
+    assert {"GAIA_REDSHIFT_URL", "GAIA_REDSHIFT_MODELS"} <= read
+    assert list(_ignored(read)) == []
 
 
 def test_a_folder_without_bundles_is_named(refusal: Run, tmp_path: Path) -> None:

@@ -12,25 +12,30 @@ import pytest
 from training.simulation import noise, population
 from training.simulation.dataset import Recipe, Simulator
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "limit.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def limit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("limit", FILE)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Its dataclasses look for their module, and it for its neighbours.
-    with mock.patch.dict("sys.modules", {"limit": module}), mock.patch("sys.path", [str(FILE.parent), *sys.path]):
+    with mock.patch.dict("sys.modules", {name: module}), mock.patch("sys.path", [str(BENCHMARKS), *sys.path]):
         spec.loader.exec_module(module)
     return module
 
 
+@pytest.fixture(scope="module")
+def limit() -> ModuleType:
+    return load("limit")
+
+
 @pytest.mark.parametrize("brightest", [False, True])
 def test_errors_have_the_covariance_that_the_likelihood_assumes(limit: ModuleType, brightest: bool) -> None:
+    known_noise = load("known_noise")
     simulator, rng, many = Simulator(), np.random.default_rng(1), 3000
-    block, _ = limit.clean("test", 5, 0)
+    block, _ = known_noise.clean("test", 5, 0)
     peak = block.samples().max(axis=1)
     row = int(peak.argmax() if brightest else peak.argmin())
     window = {band: values[row : row + 1] for band, values in block.window.items()}
@@ -42,9 +47,9 @@ def test_errors_have_the_covariance_that_the_likelihood_assumes(limit: ModuleTyp
         repeated = {band: np.repeat(values, many, axis=0) for band, values in window.items()}
         seen = simulator.observed(Recipe(many, 1, coefficients=True), repeated, rng, **nothing)
     variance = {band: values[:1] for band, values in seen.variance.items()}
-    covariance = limit.sample_covariance(window, variance)
+    covariance = known_noise.sample_covariance(window, variance)
     onto = limit.directions(covariance)
-    error = (seen.flux - limit.Clean(np.zeros(1), window).samples()) @ onto
+    error = (seen.flux - known_noise.Clean(np.zeros(1), window).samples()) @ onto
     white = np.linalg.solve(np.linalg.cholesky(onto.T @ covariance[0] @ onto), error.T)
     # Of so many draws a variance is good to 2.6%, a correlation to 1.8%.
     np.testing.assert_allclose(white.var(axis=1), 1, atol=0.11)

@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow
 
 with atheris.instrument_imports(include=["app", "gaia_redshift"]):
-    from app.serving.http.framing import Head, body_of, find_head
+    from app.serving.http.body import body_of
+    from app.serving.http.head import Head, find_head
     from app.wire import json as reading
     from app.wire.arrow import read_arrow
     from app.wire.json import read_request

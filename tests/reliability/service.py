@@ -80,12 +80,20 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:  # also an interruption: nobody else would end the process
+            self.end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the process and its workers, whatever they do."""
         if self.process.poll() is None and "COVERAGE_PROCESS_CONFIG" in os.environ:
             self.process.terminate()  # a killed process writes no coverage
             with suppress(subprocess.TimeoutExpired):

@@ -9,7 +9,7 @@ from typing import Protocol
 from starlette.types import ASGIApp, Message, Scope
 
 from app.serving.http.entrance import Entrance
-from app.serving.http.framing import Head
+from app.serving.http.head import Head
 from gaia_redshift.errors import RedshiftError
 
 HIGH_WATER = 64 << 10

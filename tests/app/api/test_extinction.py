@@ -98,6 +98,18 @@ def test_what_the_client_writes_is_read_with_its_ebv(service: TestClient, make_f
     assert reply["corrected_to_ebv"] == TRAINING_EBV
 
 
+@pytest.mark.parametrize("rows", [4, 20])
+def test_the_service_refuses_the_wrong_ebv_that_a_client_sends(service: TestClient, make_flux: Make, rows: int) -> None:
+    ebv = [0.1, 3, np.inf, -np.inf, *[NAN] * (rows - 4)]
+    options: dict[str, Any] = {"model": None, "prior": "survey", "pdf": False, "unit": None}
+    question = ask(make_flux(rows), None, None, None, **options, ebv=ebv, rows="lenient")
+    sent = write_request(question.spectra, {**question.options, "rows": "lenient"})
+    reply = service.post("/predict", **sent)
+    assert reply.status_code == 200, reply.text
+    codes = [one.get("error", {}).get("code") for one in reply.json()["predictions"]]
+    assert codes == [None, *["invalid_ebv"] * 3, *[None] * (rows - 4)]
+
+
 @pytest.mark.parametrize("bands", [False, True], ids=["flux", "bands"])
 def test_a_wrong_ebv_costs_the_client_its_row_if_rows_are_lenient(make_flux: Make, bands: bool) -> None:
     flux = make_flux(3)
@@ -105,10 +117,9 @@ def test_a_wrong_ebv_costs_the_client_its_row_if_rows_are_lenient(make_flux: Mak
     options: dict[str, Any] = {"model": None, "prior": "survey", "pdf": False, "unit": None, "ebv": [0.1, 3, NAN]}
     question = ask(*given, None, **options, rows="lenient")
     assert [(row, one.code) for row, one in question.problems.items()] == [(1, "invalid_ebv")]
-    assert all(
-        mask is not None and mask.all(axis=1).tolist() == [False, True, False]
-        for mask in question.spectra.masks.values()
-    )
+    assert question.spectra.ebv is not None
+    assert question.spectra.ebv.tolist() == pytest.approx([0.1, 3, NAN], nan_ok=True)  # the service refuses the row
+    assert all(mask is None for mask in question.spectra.masks.values())
     with pytest.raises(ValueError, match=r"row 1: invalid_ebv: ebv is 3: .* \(1 such row in all\)"):
         ask(*given, None, **options, rows="strict")
 

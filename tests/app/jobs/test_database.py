@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 
 from app.jobs import database
 from app.jobs.database import Database
@@ -53,6 +54,29 @@ def test_writes_reach_the_disk_before_they_are_answered(jobs_settings: Settings)
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [("", {}), ("?tcp_user_timeout=60000&connect_timeout=9", {"tcp_user_timeout": "60000", "connect_timeout": "9"})],
+)
+def test_a_database_whose_machine_has_gone_is_given_up_as_its_address_says(
+    jobs_settings: Settings, query: str, chosen: dict[str, str]
+) -> None:
+    pytest.importorskip("psycopg")
+    opened = Database(jobs_settings.model_copy(update={"jobs_database": f"postgresql://user@host/name{query}"}))
+    asked: dict[str, object] = {}
+
+    def connect(_dialect: object, _record: object, _given: object, options: dict[str, object]) -> None:
+        asked.update(options)
+        raise ConnectionRefusedError
+
+    event.listen(opened._reads, "do_connect", connect)
+    with pytest.raises(ConnectionRefusedError), opened.read():
+        pass
+    opened.close()
+    options = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
+    assert asked.items() >= (options | chosen).items()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nosuch://host/name", "postgresql+nosuch://host/name"])

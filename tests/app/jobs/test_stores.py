@@ -1,6 +1,8 @@
 """Jobs in a database and among files that are shared, full, locked, away or elsewhere."""
 
 import errno
+import os
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,8 +13,10 @@ import fsspec
 import pytest
 
 from app.errors import DatabaseUnavailableError
+from app.jobs.database import Database
 from app.jobs.files import Files
 from app.jobs.queue import Lease
+from app.settings import Settings
 from gaia_redshift.errors import InvalidTableError
 from tests.app.jobs.owner import PART, Owner, table
 from tests.reliability.postgresql import Cluster, find_postgresql
@@ -170,11 +174,22 @@ def test_jobs_in_postgresql_are_as_those_in_sqlite(postgresql: Cluster, start_jo
     assert owner.ask("DELETE", f"/jobs/{job}").status_code == 204
 
 
+def test_a_machine_of_postgresql_that_has_gone_is_noticed_in_seconds(
+    postgresql: Cluster, jobs_settings: Settings
+) -> None:
+    opened = Database(jobs_settings.model_copy(update={"jobs_database": postgresql.url}))
+    with opened.read() as connection:
+        file = os.dup(connection.connection.driver_connection.fileno())  # type: ignore[union-attr]
+        with socket.socket(fileno=file) as wire:
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+            assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    opened.close()
+
+
 def test_a_service_starts_without_its_database_and_takes_jobs_when_it_is_there(
     start_jobs: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.jobs.database import Database
-
     prepare = Database.prepare
 
     def away(self: Database) -> None:

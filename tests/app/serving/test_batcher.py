@@ -4,23 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any
 
 import numpy as np
-import orjson
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.predict import SmallRequests
 from app.errors import NotReadyError, OverloadedError
-from app.main import create_app
-from app.serving.batcher import _TURNS, Batcher
-from app.serving.fast_path import FastPath
-from app.serving.http_protocol import ImpatientProtocol
-from app.settings import Settings
+from app.serving.batcher import Batcher
 from gaia_redshift.interpretation.prior import Prior
 from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import DR3, FloatArray
@@ -121,21 +112,6 @@ def test_a_small_request_does_not_wait_for_a_huge_one() -> None:
 
     batches = run_gated(scenario, slice_rows=8, batch_rows=32).batches
     assert next(number for number, batch in enumerate(batches) if -1 in batch) <= 1
-
-
-def test_a_request_cut_off_by_the_end_of_a_batch_is_first_in_the_next() -> None:
-    async def scenario(batcher: Batcher, gate: Gate) -> None:
-        first = asyncio.create_task(batcher.submit(spectra(0, 1)))
-        await asyncio.sleep(0.05)  # in the engine
-        tasks = [asyncio.create_task(batcher.submit(spectra(100 * number, 50))) for number in range(1, 5)]
-        await asyncio.sleep(0.05)
-        gate.open.set()
-        await asyncio.gather(first, *tasks)
-
-    batches = run_gated(scenario, slice_rows=64, batch_rows=75).batches
-    assert [row // 100 for batch in batches[1:] for row in batch] == [
-        number for number in range(1, 5) for _ in range(50)
-    ]
 
 
 def test_rows_above_the_bound_are_refused_and_the_others_answered() -> None:
@@ -264,64 +240,3 @@ def test_the_event_loop_stays_free_while_the_network_works() -> None:
             await task
 
     asyncio.run(run())
-
-
-def test_a_batch_is_followed_by_as_many_turns_of_the_loop_as_the_next_requests_take(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    """If the next request comes before the loop turns, the turns are not needed; if after them, they are too few."""
-    requests, turn, last, between = 6, 0, 0, list[int]()
-    hand_out, submit = Batcher._hand_out, Batcher.submit
-
-    def handed_out(*arguments: Any) -> None:
-        nonlocal last
-        last = turn
-        hand_out(*arguments)
-
-    def submitted(*arguments: Any, **options: Any) -> Any:
-        between.append(turn - last)
-        return submit(*arguments, **options)
-
-    monkeypatch.setattr(Batcher, "_hand_out", staticmethod(handed_out))
-    monkeypatch.setattr(Batcher, "submit", submitted)
-    body = orjson.dumps({"spectra": [{"flux": list(range(DR3.samples))}] * 2})  # two: one would be done at once
-    fields_sent = [
-        "POST /predict HTTP/1.1",
-        "Host: a",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    ]
-    request = "\r\n".join([*fields_sent, "", ""]).encode() + body
-
-    async def run() -> None:
-        protocol: Any = partial(ImpatientProtocol, settings)  # called like the class
-        app = create_app(settings)
-        application = FastPath(app, SmallRequests(app), app.state.access)
-        config = uvicorn.Config(application, port=0, http=protocol, log_config=None)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-
-        def count() -> None:
-            nonlocal turn
-            turn += 1
-            if not server.should_exit:
-                asyncio.get_running_loop().call_soon(count)
-
-        reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
-        count()
-        writer.write(request * requests)
-        for _ in range(requests):
-            status, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-            assert status == "HTTP/1.1 200 OK"
-            length = next(field.partition(":")[2] for field in fields if field.startswith("content-length"))
-            await reader.readexactly(int(length))
-        writer.close()
-        server.should_exit = True
-        await serving
-
-    asyncio.run(run())
-    assert len(between) == requests
-    # The next request was already on the connection. One that is sent after the answer needs one more turn.
-    assert set(between[1:]) <= set(range(1, _TURNS)), between

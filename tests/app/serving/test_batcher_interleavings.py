@@ -64,13 +64,13 @@ class World:
         )
         self.batcher._thread = Someday(self.chance)  # type: ignore[assignment]
         self._gone_before_batch: set[int] = set()
-        take = self.batcher._next_batch
+        take = self.batcher._queue.next_batch
 
         def next_batch() -> Any:
             self._gone_before_batch = set(self.gone)
             return take()
 
-        self.batcher._next_batch = next_batch  # type: ignore[method-assign]
+        self.batcher._queue.next_batch = next_batch  # type: ignore[method-assign]
 
     def engine(self, flux: FloatArray, priors: Sequence[tuple[int, Prior]], *, pdf: bool) -> Redshifts:
         """Return each row's number and its prior's; no row may be duplicate, or belong to a client that has left."""
@@ -99,7 +99,7 @@ class World:
 
         async def ask() -> Redshifts:
             nonlocal others, before
-            others, before = len(self.batcher._waiting), self.batches
+            others, before = len(self.batcher._queue._waiting), self.batches
             return await self.batcher.submit(flux, prior, pdf=pdf, patient=patient)
 
         task = asyncio.create_task(ask())
@@ -132,7 +132,7 @@ class World:
         task has run.
         """
         while True:
-            waiting = sum(len(one.flux) - one.taken for one in self.batcher._waiting if not one.reply.done())
+            waiting = sum(len(one.flux) - one.taken for one in self.batcher._queue._waiting if not one.reply.done())
             assert waiting <= self.batcher.queued_rows <= max(self.most, _LARGEST)
             await asyncio.sleep(0)
 

@@ -175,9 +175,9 @@ def test_retry_after_is_whole_seconds_within_reason(seconds: float, header: str)
 @pytest.mark.parametrize("path", ["/predict", "/predict/csv"])
 def test_a_full_queue_refuses_before_the_body_is_decoded(service: TestClient, path: str) -> None:
     batcher = service.app.state.models.default.batcher  # type: ignore[attr-defined]
-    batcher.queued_rows = 49_000
+    batcher._queue.rows = 49_000
     response = service.post(path, content=b"rubbish", headers={"Content-Type": "application/json"})
-    batcher.queued_rows = 0
+    batcher._queue.rows = 0
     error_of(response, 429, "overloaded")
     assert int(response.headers["retry-after"]) >= 1
 

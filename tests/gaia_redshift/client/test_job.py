@@ -55,6 +55,25 @@ def test_a_table_comes_back_in_its_own_kind_with_the_redshifts_of_predict(client
     assert of_array["pdf"].ndim == 2
 
 
+@pytest.mark.parametrize("kind", ["arrays", "table", "text"])
+def test_a_row_with_a_wrong_ebv_has_its_reason_wherever_the_job_is_seen(
+    client: Client, keeper: str, make_flux: Make, kind: str
+) -> None:
+    flux, ebv = make_flux(3), [0.1, 3.0, None]
+    if kind == "arrays":
+        job = client.submit(flux, ebv=[0.1, 3, np.nan])
+    else:
+        column = ["0.1", "much", ""] if kind == "text" else ebv
+        job = client.submit(pd.DataFrame({"flux": list(flux), "ebv": column}))
+    own = job.result()
+    told = httpx.get(f"{keeper}/jobs/{job.id}/rows").json()["rows"]
+    assert [row["status"] for row in told] == ["ok", "error", "ok"]
+    assert told[1]["error"].startswith("invalid_ebv: ")
+    errors = own["error"].to_pylist() if isinstance(own, pyarrow.Table) else list(own["error"])
+    assert errors[1].startswith(f"invalid_ebv: ebv is {repr('much') if kind == 'text' else 3}:")
+    assert np.isnan(np.asarray(own["redshift"], np.float64)).tolist() == [False, True, False]
+
+
 def test_a_file_is_sent_and_its_result_saved_in_the_format_of_the_name(client: Client, tmp_path: Path) -> None:
     sent = tmp_path / "spectra.parquet"
     sent.write_bytes(parquet_table(12))

@@ -24,8 +24,8 @@ def shape(flux: FloatArray) -> FloatArray:
     return flux / flux.mean(axis=1, keepdims=True)
 
 
-def test_without_an_ebv_nothing_changes() -> None:
-    for none in (None, np.full(3, np.nan)):
+def test_without_an_ebv_or_by_a_wrong_one_nothing_changes() -> None:
+    for none in (None, np.full(3, np.nan), np.array([np.nan, -0.1, 1e300]), np.array([np.inf, 3, np.nan])):
         made = corrected(none)
         assert made.flux is FLUX
         found = Redshifts(np.zeros((3, 5)), np.zeros(3, np.int32))

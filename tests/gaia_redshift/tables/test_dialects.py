@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaia_redshift.errors import Detail, InvalidTableError, MalformedBodyError
+from gaia_redshift.errors import Detail, InvalidInputError, InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch
 from gaia_redshift.tables.csv import open_csv, read_csv
 from gaia_redshift.tables.readers.lines import blocks
@@ -87,10 +87,17 @@ def test_a_row_of_units_is_the_unit_of_the_fluxes(rule: str) -> None:
     table = open_csv(io.BytesIO(with_units("e-/s/pix", rule)))
     found = recognise(table)
     assert unit_of_columns(table, found, "per_sample") == "per_pixel"
-    problems = [problem for batch in read_spectra(table, found) for problem in batch.problems]
-    assert problems == ([] if rule else [0])
-    with pytest.raises(InvalidTableError, match="externally calibrated"):
-        recognise(open_csv(io.BytesIO(with_units("W m-2 nm-1", rule))))
+    problems = {row: problem.message for batch in read_spectra(table, found) for row, problem in batch.problems.items()}
+    used = "flux_0 is 'e-/s/pix', which is not a number: a row of units, which is used"
+    assert problems == ({} if rule else {0: used})
+
+
+@pytest.mark.parametrize("rule", ["", "-----"])
+@pytest.mark.parametrize("unit", ["W m-2 nm-1", "Jy", "mJy", "[uJy]", "nJy"])
+def test_a_row_of_units_that_are_not_read_is_refused_with_advice(unit: str, rule: str) -> None:
+    table = open_csv(io.BytesIO(with_units(unit, rule)))
+    with pytest.raises((InvalidTableError, InvalidInputError), match="XP_CONTINUOUS"):
+        unit_of_columns(table, recognise(table), "per_sample")
 
 
 @pytest.mark.parametrize("text", ["W", "1e-3", "galaxy", "mag", "E", "s", "adu/s"])

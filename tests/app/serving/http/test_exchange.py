@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.serving.http.exchange import Exchange, write_head
-from app.serving.http.framing import Head
+from app.serving.http.head import Head
 from gaia_redshift.errors import RedshiftError
 
 
