@@ -63,15 +63,20 @@ pin-images:  ## Update the digests of third-party images (needs Docker and its r
 			sed -i -E "s|($$image)(@sha256:[0-9a-f]+)?$$|\1@$$digest|" $$file || exit 1; done; done
 
 SIMULATE := $(BIN)/gaia-redshift simulate
-train-default: .venv/dev.done  ## Simulate 5.2 million spectra and train models/default (an hour and a half, 11 GB)
+train-default: .venv/dev.done  ## Simulate 6.4 million spectra and train models/default (an hour, 11 GB)
 	mkdir -p runs
 	test -f runs/survey.parquet || $(SIMULATE) -n 2400000 --seed 31 -o runs/survey.parquet
 	test -f runs/uniform.parquet || $(SIMULATE) -n 2400000 --seed 32 --redshift uniform --ebv 0.3 --beyond 0.7 \
 		-o runs/uniform.parquet
 	test -f runs/others.parquet || $(SIMULATE) -n 400000 --seed 33 --kind star --kind quasar --kind sky --kind blend \
 		-o runs/others.parquet
+	test -f runs/uniform-own.parquet || $(SIMULATE) -n 1600000 --seed 35 --redshift uniform --beyond 0.3 \
+		-o runs/uniform-own.parquet
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
-		--contaminants runs/others.parquet -o models/default --version 0.4.0 --run-dir runs/default --replace
+		--contaminants runs/others.parquet -o runs/wide --version 0.4.0 --run-dir runs/default-wide --replace
+	$(BIN)/gaia-redshift train runs/survey.parquet --init runs/wide --epochs 2 --learning-rate 0.002 \
+		--balance runs/uniform-own.parquet --contaminants runs/others.parquet \
+		-o models/default --version 0.4.0 --run-dir runs/default --replace
 
 train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes with JAX on a GPU)
 	mkdir -p runs

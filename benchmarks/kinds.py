@@ -26,8 +26,9 @@ from gaia_redshift.spectra import SpectrumBatch
 from training.data.parts import PARTS
 from training.simulation import brightness, extinction, galaxies, parts, population
 from training.simulation import sed as seds
+from training.simulation.beyond import Given
 from training.simulation.brightness import Seen
-from training.simulation.dataset import Block, Given, Recipe, simulator
+from training.simulation.dataset import Block, Recipe, simulator
 from training.simulation.instrument import WAVELENGTH_NM, FloatArray, SingleArray
 from training.simulation.sed import Sed
 

@@ -67,7 +67,7 @@ def simulate(
         typer.Option(
             metavar="SHARE",
             help="Of galaxies, 0 to 1, that are unlike SDSS's: late types, irregulars and starbursts, brighter and "
-            "fainter ones, other cores; 0 if absent. Parquet has the column beyond.",
+            "fainter ones, more dust, other cores; 0 if absent. Parquet has the column beyond.",
         ),
     ] = None,
     sed: Annotated[

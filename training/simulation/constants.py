@@ -78,6 +78,7 @@ BEYOND_TEMPLATES = Constant(
 BEYOND_LINES = Constant(0.8, "ln", "guessed", "their emission-line strength about the templates'")
 BEYOND_TILT = Constant(0.6, "", "guessed", "scatter of one more exponent, as of dust inside or younger stars")
 BEYOND_BRIGHTNESS = Constant(0.8, "mag", "guessed", "`--beyond`: scatter about the brightness that SDSS's would have")
+BEYOND_EBV = Constant(0.3, "mag", "guessed", "`--beyond`: largest E(B-V) in front of them, uniform from 0")
 BEYOND_BULGE = Constant((-0.4, 0.6), "ln", "guessed", "mean and scatter of the factor of their bulges' radii")
 AGN_LIGHT = Constant((0.2, 0.9), "", "guessed", "the nucleus's share of the light at 500 nm, uniform")
 AGN_SLOPE = Constant(

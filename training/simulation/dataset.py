@@ -23,6 +23,7 @@ from training.simulation import (
     parts,
     population,
 )
+from training.simulation.beyond import NOTHING_GIVEN, Given
 from training.simulation.instrument import (
     BANDS,
     NATIVE_PX,
@@ -99,26 +100,6 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.redshift)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is not drawn of n galaxies, but given."""
-
-    ebv: FloatArray | None = None
-    """E(B-V) of the dust in front, mag, shape (n,)."""
-    light: galaxies.Light | None = None
-    """Light that is not the parents'."""
-
-    def rows(self, kept: NDArray[np.int64]) -> "Given":
-        """Return what is given of some galaxies, `kept` ascending."""
-        return Given(
-            None if self.ebv is None else self.ebv[kept],
-            self.light.among(kept) if self.light else None,
-        )
-
-
-NOTHING_GIVEN = Given()
 
 
 def _forward(release: str) -> tuple[dict[Band, SingleArray], float]:
@@ -216,7 +197,8 @@ class Simulator:
         ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
         others = beyond.draw(recipe.beyond, count, recipe.seed, index) if recipe.beyond else None
         seen = others.changed(seen) if others else seen
-        given = Given(ebv, others.light if others else None)
+        dust = others.dust(count) if others and ebv is None else ebv
+        given = Given(dust, others.light if others else None)
         if recipe.kinds == ("galaxy",):
             window = self.clean(redshift, seen, rng, given)
         else:

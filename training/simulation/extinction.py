@@ -53,6 +53,6 @@ def behind(kind: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 
 def fainter_in_r(ebv: FloatArray) -> SingleArray:
-    """Return how much fainter galaxies are in SDSS r than behind the survey's mean dust, factors of shape (n, 1)."""
-    more = in_r(ebv) - in_r(np.array(survey_ebv()))
+    """Return how much fainter galaxies are in SDSS r than behind the survey's mean dust, (n, 1); 1 of NaN."""
+    more = np.nan_to_num(in_r(ebv) - in_r(np.array(survey_ebv())))
     return np.asarray(10 ** (-0.4 * more), dtype=np.float32)[:, None]

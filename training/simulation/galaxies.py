@@ -193,9 +193,10 @@ def to_observer(light: SingleArray, redshift: FloatArray) -> SingleArray:
 
 
 def _ln_dust(count: int, rng: np.random.Generator, extinction_r: FloatArray | None = None) -> FloatArray:
-    if extinction_r is None:
+    if extinction_r is None or np.isnan(extinction_r).any():
         known = parents().extinction_r
-        extinction_r = known[rng.integers(len(known), size=count)]
+        drawn = known[rng.integers(len(known), size=count)]
+        extinction_r = drawn if extinction_r is None else np.where(np.isnan(extinction_r), drawn, extinction_r)
     return np.asarray(-0.4 * np.log(10) * extinction_r[:, None] * extinction_curve())
 
 
@@ -238,7 +239,8 @@ def make(
 ) -> tuple[SingleArray, NDArray[np.int64], SingleArray]:
     """Make galaxies at `redshift` descending from `parent`, but for those of `other` types.
 
-    With nuclei of these shares of the light at 500 nm at rest, behind this extinction in SDSS r or, if absent, SDSS's.
+    With nuclei of these shares of the light at 500 nm at rest, behind this extinction in SDSS r or, if absent or NaN,
+    SDSS's.
 
     Returns the observed light of stars and gas, which is extended, on `WAVELENGTH_NM`, shape (n, w), proportional to
     W m-2 nm-1; the rows of those with an active nucleus, shape (k,); and the nuclei's light, which comes from points,

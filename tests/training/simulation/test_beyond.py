@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidInputError
-from training.simulation import beyond, brightness, constants, dataset
+from training.simulation import beyond, brightness, constants, dataset, extinction, galaxies
 from training.simulation.cli import simulate
 
 
@@ -44,8 +44,22 @@ def test_a_file_says_which_they_are_and_is_the_same_without_them(tmp_path: Path)
     assert plain.beyond is None
     assert some.beyond is not None
     assert (plain.redshift == some.redshift).all()
-    alike = (plain.magnitude == some.magnitude)[~some.beyond]
-    assert alike.mean() > 0.99
+    # But for what is drawn in the order of the galaxies, they are the same, and behind SDSS's dust.
+    ratio = 10 ** (0.4 * (plain.magnitude - some.magnitude))
+    assert np.abs(ratio[~some.beyond] - 1).max() < 0.2
+    assert np.median(ratio[some.beyond]) < 0.9
+
+
+def test_they_are_behind_more_dust_unless_a_range_is_asked_for() -> None:
+    drawn = beyond.draw(0.5, 2000, seed=1, block=0)
+    dust = drawn.dust(2000)
+    assert np.isnan(np.delete(dust, drawn.rows)).all()
+    assert 0.28 < dust[drawn.rows].max() <= constants.BEYOND_EBV.value
+    few = np.array([0.1, np.nan, 0.5])
+    factor = galaxies.smooth_factor(np.full(3, 0.1), np.arange(3), np.random.default_rng(1), extinction.in_r(few))
+    assert np.isfinite(factor).all()
+    assert extinction.fainter_in_r(few)[1] == 1
+    assert extinction.fainter_in_r(few)[2] < 0.5
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -12,6 +12,7 @@ from gaia_redshift.spectra.extinction import attenuation
 from training.data.dataset import load
 from training.data.kinds import KINDS
 from training.simulation import brightness, constants, dataset, extinction, galaxies
+from training.simulation.beyond import Given
 from training.simulation.build import sample_extinction
 from training.simulation.cli import simulate
 from training.simulation.files import parquet_schema
@@ -43,7 +44,7 @@ def test_dust_moves_the_light_of_the_same_galaxies_to_the_red_and_dims_it() -> N
         rng = np.random.default_rng(1)
         redshift = np.full(50, 0.1)
         seen = brightness.draw(redshift, rng)
-        window = dataset.simulator().clean(redshift, seen, rng, dataset.Given(np.full(50, ebv)))
+        window = dataset.simulator().clean(redshift, seen, rng, Given(np.full(50, ebv)))
         flux.append([window[band].sum(axis=1) for band in ("BP", "RP")])
     (blue, red), (dusty_blue, dusty_red) = flux
     np.testing.assert_allclose(-2.5 * np.log10(dusty_red / red) / 0.27, 1.95, atol=0.1)

@@ -8,8 +8,9 @@ simulated galaxies behind different amounts of dust; per_ebv holds about the mea
 import numpy as np
 
 from training.simulation import brightness, population
+from training.simulation.beyond import Given
 from training.simulation.build.options import only_release
-from training.simulation.dataset import Given, Simulator
+from training.simulation.dataset import Simulator
 from training.simulation.extinction import survey_ebv
 from training.simulation.instrument import BANDS, RELEASE, FloatArray, fit_matrix, grid_of, kept_matrix
 
