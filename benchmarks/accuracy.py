@@ -163,13 +163,14 @@ def honesty(table: Table, point: Predicted, density: Predicted, bright: np.ndarr
 
 
 def flagged(model: Predictor, flux: np.ndarray, names: tuple[str, ...]) -> float:
-    """Return the fraction of spectra with any of these flags."""
+    """Return the fraction of spectra with any of these flags, or without a redshift."""
     return share_of(answers(model, flux), names)
 
 
 def share_of(found: Redshifts, names: tuple[str, ...]) -> float:
-    """Return the fraction of answers with any of these flags."""
-    return float(np.mean([not set(names).isdisjoint(flag_names(bits)) for bits in found.flags.tolist()]))
+    """Return the fraction of answers with any of these flags, or without a redshift."""
+    raised = [not set(names).isdisjoint(flag_names(bits)) for bits in found.flags.tolist()]
+    return float(np.mean(raised | ~np.isfinite(found.redshift)))
 
 
 def flags(
