@@ -14,6 +14,7 @@ from training.simulation import constants
 from training.simulation.brightness import Seen
 from training.simulation.galaxies import Light
 from training.simulation.instrument import FloatArray
+from training.simulation.sizes import half_light_radius
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Beyond:
         apparent[self.rows] += self.fainter
         share[self.rows] = self.bulge_share
         radius[self.rows] *= self.bulge_factor
-        return replace(seen, apparent=apparent, shapes=replace(shapes, bulge_share=share, bulge_radius=radius))
+        disc = shapes.disc_radius * np.sqrt(shapes.disc_axis_ratio)
+        half_light = disc * half_light_radius(share, radius * np.sqrt(shapes.bulge_axis_ratio) / disc)
+        half_light = np.where(np.isin(np.arange(len(seen)), self.rows), half_light, shapes.half_light)
+        shapes = replace(shapes, bulge_share=share, bulge_radius=radius, half_light=half_light)
+        return replace(seen, apparent=apparent, shapes=shapes)
 
 
 @dataclass(frozen=True, slots=True)

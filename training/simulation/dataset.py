@@ -193,10 +193,10 @@ class Simulator:
         seen = brightness.draw(redshift, rng)
         parent_id, part = galaxies.parents().parent_id[seen.parent], parts.parent_parts()[seen.parent]
         kind = np.full(count, KINDS.index("galaxy"), dtype=np.int8)
-        truth = seen.truth()
         ebv = None if recipe.ebv is None else extinction.draw(recipe.ebv, count, recipe.seed, index)
         others = beyond.draw(recipe.beyond, count, recipe.seed, index) if recipe.beyond else None
         seen = others.changed(seen) if others else seen
+        truth = seen.truth()
         dust = others.dust(count) if others and ebv is None else ebv
         given = Given(dust, others.light if others else None)
         if recipe.kinds == ("galaxy",):

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from gaia_redshift.errors import InvalidInputError
-from training.simulation import beyond, brightness, constants, dataset, extinction, galaxies
+from training.simulation import beyond, brightness, constants, dataset, extinction, galaxies, sizes
 from training.simulation.cli import simulate
 
 
@@ -29,6 +29,19 @@ def test_only_they_are_changed() -> None:
     assert (changed.shapes.bulge_radius[others] == seen.shapes.bulge_radius[others]).all()
     np.testing.assert_allclose(changed.apparent[drawn.rows] - seen.apparent[drawn.rows], drawn.fainter)
     assert np.median(changed.shapes.bulge_radius[drawn.rows] / seen.shapes.bulge_radius[drawn.rows]) < 0.8
+    shapes = changed.shapes
+    assert (shapes.half_light[others] == seen.shapes.half_light[others]).all()
+    bulge, disc = (
+        radius * np.sqrt(ratio)
+        for radius, ratio in (
+            (shapes.bulge_radius, shapes.bulge_axis_ratio),
+            (shapes.disc_radius, shapes.disc_axis_ratio),
+        )
+    )
+    # The table of half-light radii ends at bulges of 1/55 and 1.6 times the disc.
+    inside = sizes.growth(shapes.half_light, shapes.bulge_share, bulge, disc)
+    known = (bulge / disc > np.exp(-4)) & (bulge / disc < np.exp(0.5))
+    np.testing.assert_allclose(inside[known], 0.5, atol=0.005)
 
 
 def test_a_file_says_which_they_are_and_is_the_same_without_them(tmp_path: Path) -> None:
@@ -39,6 +52,10 @@ def test_a_file_says_which_they_are_and_is_the_same_without_them(tmp_path: Path)
     chosen, kind = table["beyond"].to_numpy(zero_copy_only=False), np.array(table["kind"].to_pylist())
     assert chosen.mean() == pytest.approx(0.4 * 2 / 3, abs=0.1)
     assert not chosen[kind == "star"].any()
+    told = table["bulge_share"].to_numpy()
+    drawn = beyond.draw(0.4, 300, seed=2, block=0)
+    mine = kind[drawn.rows] != "star"
+    np.testing.assert_allclose(told[drawn.rows[mine]], drawn.bulge_share[mine], rtol=1e-6)
     plain = next(dataset.simulate(dataset.Recipe(300, 2, kinds=("galaxy",))))
     some = next(dataset.simulate(dataset.Recipe(300, 2, kinds=("galaxy",), beyond=0.4)))
     assert plain.beyond is None
