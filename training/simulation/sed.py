@@ -15,7 +15,7 @@ import numpy as np
 from gaia_redshift.errors import Detail, InvalidInputError
 from training.data.kinds import KINDS
 from training.data.parts import PARTS
-from training.simulation import brightness, constants, extent, population
+from training.simulation import brightness, constants, population
 from training.simulation.dataset import BLOCK_ROWS, Block, Recipe, simulator
 from training.simulation.instrument import (
     BANDS,
@@ -26,7 +26,7 @@ from training.simulation.instrument import (
     SingleArray,
 )
 from training.simulation.noise import WINDOW_STEP_PX
-from training.simulation.seen import smeared, to_watts
+from training.simulation.seen import on_window
 
 COVERED_NM = (330.0, 1050.0)
 """Observed wavelengths that a spectrum must cover: the response is above 1% of its peak. Beyond, its ends go on."""
@@ -117,14 +117,9 @@ def observe(
     light /= light.mean(axis=1, keepdims=True)
     model, count = simulator(release), len(z)
     others = brightness.draw(np.minimum(z, population.REDSHIFT_LIMIT), rng)
-    light_of = (light, np.empty(0, np.int64), light[:0])
-    light *= to_watts(*light_of, z, others) * np.float32(model.scale)
-    if seen.extent_px is None:
-        angle = extent.scan_angles(count, rng)
-        smear = {band: extent.smear(others.shapes, angle, band) for band in BANDS}
-    else:
-        smear = dict.fromkeys(BANDS, _extent(seen.extent_px, count))
-    window = smeared(light_of, model.forward, smear, rng)
+    no_nucleus = np.empty(0, np.int64), light[:0]
+    smear = None if seen.extent_px is None else dict.fromkeys(BANDS, _extent(seen.extent_px, count))
+    window = on_window(z, others, (light, *no_nucleus), (model.forward, model.scale), rng, smear=smear)
     window = model.bounded(window) if seen.magnitude is None else _as_bright(window, seen.magnitude, seen.band)
     transits = None if seen.transits is None else np.full(count, seen.transits, np.int16)
     return model.observed(

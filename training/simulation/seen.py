@@ -23,8 +23,10 @@ def on_window(
     light: tuple[SingleArray, NDArray[np.int64], SingleArray],
     forward: tuple[dict[Band, SingleArray], float],
     rng: np.random.Generator,
+    *,
+    smear: dict[Band, SingleArray] | None = None,
 ) -> dict[Band, SingleArray]:
-    """Return noise-free e-/s per pixel on the window, per band.
+    """Return noise-free e-/s per pixel on the window, per band, with the extent that was seen or a given `smear`.
 
     Takes the light that `galaxies.make` made, of arbitrary scale, and matrices that lead from W m-2 nm-1 to
     e-/s per pixel, up to a factor that follows. The host's light is smeared, and partly lost outside the window; its
@@ -32,8 +34,9 @@ def on_window(
     """
     (host, active, nucleus), (matrix, scale) = light, forward
     unit = to_watts(host, active, nucleus, redshift, seen) * np.float32(scale)
-    angle = extent.scan_angles(len(redshift), rng)
-    smear = {band: extent.smear(seen.shapes, angle, band) for band in BANDS}
+    if smear is None:
+        angle = extent.scan_angles(len(redshift), rng)
+        smear = {band: extent.smear(seen.shapes, angle, band) for band in BANDS}
     return smeared((host * unit, active, nucleus * unit[active]), matrix, smear, rng)
 
 
