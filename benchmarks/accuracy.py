@@ -24,7 +24,7 @@ from gaia_redshift.interpretation.quality import flag_names
 from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import DR3
-from training.calibration.reference.intervals import brightness
+from training.calibration.reference import brightness
 from training.data.dataset import Dataset, read
 from training.evaluation.densities import kolmogorov_smirnov, pit
 from training.evaluation.metrics import by_redshift, measure

@@ -9,7 +9,7 @@ import numpy as np
 
 from gaia_redshift.predictor import Predictor
 from training.calibration.intervals import tables
-from training.calibration.reference.intervals import Intervals
+from training.calibration.reference import interval_ends
 from training.data.dataset import Dataset
 from training.evaluation.densities import pit
 from training.evaluation.metrics import BIN_EDGES
@@ -76,8 +76,8 @@ def cross_fitted(model: Predictor, survey: Dataset) -> tuple[Predicted, tuple[np
     for one in range(FOLDS):
         here, others = fold == one, fold != one
         learnt = tables(calibration.brightness_edges, flux[others], found.point[others], level[others], centre=0.5)
-        changed = Intervals(calibration.model_copy(update={"intervals": {"survey": learnt}}))
-        ends[:, here] = changed.at("survey", flux[here], found.point[here])
+        changed = calibration.model_copy(update={"intervals": {"survey": learnt}})
+        ends[:, here] = interval_ends(changed, "survey", flux[here], found.point[here])
     return found, ((ends[1] <= level) & (level <= ends[2]), (ends[0] <= level) & (level <= ends[3]))
 
 

@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 from learning_curve import survey_medians
 
-from training.calibration.reference.intervals import brightness
+from training.calibration.reference import brightness
 from training.data.dataset import Dataset
 from training.data.material import Galaxies, gather
 from training.data.parts import PARTS

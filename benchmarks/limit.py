@@ -28,8 +28,7 @@ from known_noise import SEEDS, clean, observe
 from numpy.typing import NDArray
 from robustness import answers
 
-from training.calibration.reference.density import quantile
-from training.calibration.reference.intervals import brightness
+from training.calibration.reference import brightness, quantile
 from training.data.parts import PERCENT
 from training.evaluation.figures import figure
 from training.evaluation.metrics import measure

@@ -9,8 +9,7 @@ from gaia_redshift.interpretation.quality import FLAGS, QualityFlag
 from gaia_redshift.interpretation.result import DECIMALS, Redshifts
 from gaia_redshift.spectra import FloatArray
 from tests.reference.quality import Quality
-from training.calibration.reference.density import posterior, quantile
-from training.calibration.reference.intervals import Intervals
+from training.calibration.reference import interval_ends, posterior, quantile
 
 _ORDER = [ENDS.index(end) for end in ("lower68", "upper68", "lower95", "upper95")]
 
@@ -27,7 +26,6 @@ class Reference:
     def __init__(self, manifest: Manifest, calibration: Calibration) -> None:
         flux_range = np.array([calibration.flux_min, calibration.flux_max], np.float32)
         self._calibration, self._edges = calibration, manifest.bin_edges
-        self._intervals = Intervals(calibration)
         self._quality = Quality(
             calibration.quality, (flux_range[0], flux_range[1]), manifest.redshift_range, calibration.kinds or ()
         )
@@ -35,7 +33,7 @@ class Reference:
     def of_point(self, flux: FloatArray, redshift: NDArray[np.floating]) -> Redshifts:
         """Return answers for redshifts, shape (n,), of spectra, shape (n, samples)."""
         point = redshift.astype(np.float64).round(DECIMALS)
-        ends = (point + self._intervals.at("survey", flux, point)).round(DECIMALS)
+        ends = (point + interval_ends(self._calibration, "survey", flux, point)).round(DECIMALS)
         return _redshifts(point, ends, self._quality.masks(flux, point))
 
     def of_density(
@@ -61,7 +59,7 @@ class Reference:
         prior = self._calibration.prior_survey if prior is None else prior
         densities = posterior(density, np.asarray(prior), np.array(self._calibration.prior_train))
         point = quantile(densities, edges, 0.5).round(DECIMALS)
-        levels = self._intervals.at("flat" if flat else "survey", flux, point)
+        levels = interval_ends(self._calibration, "flat" if flat else "survey", flux, point)
         ends = quantile(densities, edges, levels).round(DECIMALS)
         masks = self._quality.masks(flux, point, densities, kind)
         return _redshifts(point, ends, masks, (densities / np.diff(edges)).round(DECIMALS))

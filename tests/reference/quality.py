@@ -16,7 +16,7 @@ from gaia_redshift.interpretation.quality import (
     QualityParameters,
 )
 from gaia_redshift.spectra import DR3, FloatArray
-from training.calibration.reference.quality import Mixture, features
+from training.calibration.reference import features, ln_likelihood
 
 Mask = NDArray[np.bool_]
 
@@ -54,7 +54,6 @@ class Quality:
         if parameters is not None:
             self._mean_shape = np.array(parameters.mean_shape, np.float32)
             self._components = np.array(parameters.components, np.float32)
-            self._mixture = Mixture(parameters)
 
     def masks(
         self,
@@ -93,7 +92,7 @@ class Quality:
             found["bimodal"] = bimodal(posterior)
         if self._parameters is not None:
             described = features(flux, self._mean_shape, self._components)
-            found["out_of_distribution"] |= self._mixture.ln_likelihood(described) < self._parameters.likelihood_min
+            found["out_of_distribution"] |= ln_likelihood(described, self._parameters) < self._parameters.likelihood_min
             found["noise_mismatch"] = noise_mismatch(flux, np.exp(2 * (described[:, 0] + described[:, 1])))
             found["low_signal"] = described[:, 1] > -np.log(self._parameters.signal_to_noise_min)
             if kind is not None and self._parameters.stellar_probability_max is not None:

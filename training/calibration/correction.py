@@ -3,6 +3,8 @@
 Two numbers describe the effect of another instrument, noise or calibration on the network: all redshifts are off by
 `shift` (1 + z), and all densities are too narrow or too wide by a `temperature` (Guo et al. 2017, PMLR 70, 1321). Both
 are affine in the last layer's output, so that they can become part of the weights, and a bundle keeps its form.
+
+Redshifts have shape (n,), the edges of bins (bins + 1,) and log likelihoods (n, bins).
 """
 
 from dataclasses import dataclass
@@ -48,26 +50,14 @@ class Correction:
         Between the middles of the bins they are linear, beyond the outermost ones constant. Each column sums to
         1 / temperature, so that a constant added to a row stays a constant.
         """
-        low, part = _places(edges, self.shift)
-        bins = np.arange(len(edges) - 1)
-        found = np.zeros((len(bins), len(bins)))
-        np.add.at(found, (low, bins), (1 - part) / self.temperature)
-        np.add.at(found, (low + 1, bins), part / self.temperature)
-        return found
+        middle, bins = (edges[1:] + edges[:-1]) / 2, np.arange(len(edges) - 1)
+        # Where the corrected middles lay before, in bins and parts of bins.
+        before = np.interp((middle - self.shift) / (1 + self.shift), middle, bins)
+        return np.asarray(np.maximum(1 - np.abs(bins[:, None] - before), 0) / self.temperature)
 
     def of_likelihood(self, ln_likelihood: Column, edges: Column) -> Column:
-        """Return what `matrix` makes of log likelihoods, shape (n, bins)."""
-        low, part = _places(edges, self.shift)
-        mixed = ln_likelihood[:, low] * (1 - part) + ln_likelihood[:, low + 1] * part
-        return np.asarray(mixed / self.temperature)
-
-
-def _places(edges: Column, shift: float) -> tuple[NDArray[np.intp], Column]:
-    """Return between which bins the corrected middles lay before, by the lower one, and how far above its middle."""
-    middle = (edges[1:] + edges[:-1]) / 2
-    before = np.interp((middle - shift) / (1 + shift), middle, np.arange(len(middle)))
-    low = np.minimum(before.astype(np.intp), len(middle) - 2)
-    return low, before - low
+        """Return corrected log likelihoods, shape (n, bins)."""
+        return np.asarray(ln_likelihood @ self.matrix(edges))
 
 
 def ln_likelihood(density: NDArray[np.floating], prior_train: Column) -> Column:
@@ -79,11 +69,8 @@ def ln_likelihood(density: NDArray[np.floating], prior_train: Column) -> Column:
 def smooth_prior(true: Column, edges: Column) -> Column:
     """Return how labelled redshifts are distributed over the bins, shape (bins,): Gaussians around each."""
     middle = (edges[1:] + edges[:-1]) / 2
-    found = np.zeros(len(middle))
-    for start in range(0, len(true), 1 << 12):
-        distance = (middle - true[start : start + (1 << 12), None]) / SMOOTHING
-        found += np.exp(-0.5 * distance**2).sum(axis=0)
-    found = found * np.diff(edges) + 1e-9
+    distance = (middle - true[:, None]) / SMOOTHING
+    found = np.exp(-0.5 * distance**2).sum(axis=0) * np.diff(edges) + 1e-9
     return np.asarray(found / found.sum())
 
 
@@ -119,11 +106,12 @@ def fit_point(predicted: Column, true: Column) -> Correction:
 
 
 def _possible(found: Correction) -> Correction:
+    """Return a correction; raise InvalidInputError if it is as large as is searched."""
     hot = max(found.temperature, 1 / found.temperature)
     if abs(found.shift) > 0.99 * MOST_SHIFT or hot > 0.99 * MOST_TEMPERATURE:
         raise InvalidInputError(
             f"the labelled redshifts are off from the model's by {found.shift:+.3f} (1 + z) or more, or its densities "
-            f"too narrow or too wide by a factor of {MOST_TEMPERATURE:g}: no recalibration mends that. Are the "
+            f"too narrow or too wide by a factor of {MOST_TEMPERATURE:g}: no recalibration corrects that. Are the "
             "redshifts those of these spectra? If they are, train on them"
         )
     return found

@@ -20,7 +20,7 @@ from gaia_redshift.interpretation.calibration import Calibration, IntervalTable
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.quality import QualityParameters
 from gaia_redshift.spectra import DR3, FloatArray
-from training.calibration.reference.intervals import brightness
+from training.calibration.reference import brightness, brightness_class
 
 NODE_WIDTH = 0.02
 """Least range of predicted redshift behind one node: Gaia's UGC calibrates in the same steps."""
@@ -93,7 +93,7 @@ def tables(
     The edges are the inner ones of the classes, in e-/s per sample. Fluxes have shape (n, 186), predictions and scores
     (n,); every interval holds `centre`, the score of the prediction itself.
     """
-    number = np.searchsorted(edges, brightness(flux), side="right")
+    number = brightness_class(flux, edges)
     of_class = [number == each for each in range(len(edges) + 1)]
     return [_table(predicted[rows], score[rows], centre) for rows in of_class]
 
@@ -113,9 +113,9 @@ def _table(predicted: Column, score: Column, centre: float) -> IntervalTable:
 def node_groups(predicted: Column) -> list[slice]:
     """Cut ascending predictions into runs that are wide and full enough.
 
-    Equal steps resolve the crowded redshifts and the least count widens the bins of the sparse ends; equal counts would
-    put all of z > 0.37, where the bias is steepest, behind a single node. Together the runs are all predictions, shape
-    (n,), and no value is in two of them.
+    Equal steps resolve the redshifts with many galaxies, and the least count makes the steps wider where there are few;
+    equal counts would put all of z > 0.37, where the bias is steepest, behind a single node. The runs contain all
+    predictions, shape (n,), and no value is in two of them.
     """
     starts = [0]
     while True:

@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from gaia_redshift.interpretation.quality import STELLAR_KINDS, QualityParameters
 from gaia_redshift.spectra import FloatArray
-from training.calibration.reference.quality import Mixture, features
+from training.calibration.reference import features, ln_likelihood
 from training.data.kinds import KINDS
 
 COMPONENTS = 12
@@ -71,11 +71,10 @@ def learn(
         likelihood_min=0.0,
         signal_to_noise_min=SIGNAL_TO_NOISE_MIN,
     )
-    likeness = Mixture(unset)
     basis = np.array(unset.mean_shape, np.float32), np.array(unset.components, np.float32)
 
     def limit(galaxies: FloatArray, flagged: float) -> float:
-        return float(np.quantile(likeness.ln_likelihood(features(galaxies, *basis)), flagged))
+        return float(np.quantile(ln_likelihood(features(galaxies, *basis), unset), flagged))
 
     likelihood_min = limit(validation, FLAGGED_OUT_OF_DISTRIBUTION)
     if balanced is not None:

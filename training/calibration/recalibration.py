@@ -9,12 +9,13 @@ density, whose tables hold levels, both are taken as normal deviates.
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from gaia_redshift.interpretation.bins import Bins
 from gaia_redshift.interpretation.calibration import ENDS, Calibration, IntervalTable
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.interpretation.result import DECIMALS
@@ -22,8 +23,7 @@ from gaia_redshift.spectra import FloatArray
 from training.calibration import correction as correcting
 from training.calibration.correction import Column, Correction
 from training.calibration.intervals import Held, conformal_rank
-from training.calibration.reference.density import cumulative_at, posterior, quantile
-from training.calibration.reference.intervals import Intervals, brightness
+from training.calibration.reference import brightness_class, cumulative_at, interval_ends, posterior, quantile
 
 FOLDS = 10
 _SEED = 1
@@ -75,13 +75,10 @@ class Recalibrated:
 
 
 class Recalibration:
-    """A model's calibration, and what labelled galaxies change in it.
+    """A model's calibration, and what labelled galaxies change in it; a point model has no bins."""
 
-    The edges are those of a density's bins, shape (bins + 1,); None for a point model.
-    """
-
-    def __init__(self, calibration: Calibration, edges: Column | None) -> None:
-        self._calibration, self._edges = calibration, edges
+    def __init__(self, calibration: Calibration, bins: Bins | None) -> None:
+        self._calibration, self._bins = calibration, bins
 
     def learn(self, galaxies: Labelled) -> Recalibrated:
         """Learn a correction and intervals, and measure both by cross-validation.
@@ -103,7 +100,7 @@ class Recalibration:
     def _correct(self, galaxies: Labelled, fold: NDArray[np.intp]) -> tuple[Correction, list[Correction]]:
         """Return the correction for all galaxies, and those for all but each fold; none if held-back ones gain none."""
         corrections = [self.fit(galaxies.rows(fold != number)) for number in range(FOLDS)]
-        prior = None if self._edges is None else correcting.smooth_prior(galaxies.true, self._edges)
+        prior = None if self._bins is None else correcting.smooth_prior(galaxies.true, self._bins.edges)
         gain = np.empty(len(galaxies.true))
         for number, found in enumerate(corrections):
             held_back = galaxies.rows(fold == number)
@@ -114,32 +111,31 @@ class Recalibration:
 
     def fit(self, galaxies: Labelled) -> Correction:
         """Return the correction that labelled galaxies ask for."""
-        if self._edges is None:
+        if self._bins is None:
             return correcting.fit_point(_point(galaxies), galaxies.true)
-        return correcting.fit_density(self._likelihood(galaxies), galaxies.true, self._edges)
+        return correcting.fit_density(_likelihood(galaxies, self._bins), galaxies.true, self._bins.edges)
 
     def _score(self, galaxies: Labelled, correction: Correction, prior: Column | None) -> Column:
         """Return how well each galaxy is answered: log probability under a prior, or minus the absolute error."""
-        if self._edges is None or prior is None:
+        if self._bins is None or prior is None:
             return np.asarray(-np.abs(correction.of_redshift(_point(galaxies)) - galaxies.true))
-        likelihood = correction.of_likelihood(self._likelihood(galaxies), self._edges)
-        return correcting.ln_score(likelihood, galaxies.true, self._edges, prior)
+        likelihood = correction.of_likelihood(_likelihood(galaxies, self._bins), self._bins.edges)
+        return correcting.ln_score(likelihood, galaxies.true, self._bins.edges, prior)
 
     def held(self, galaxies: Labelled, correction: Correction) -> dict[PriorName, Held]:
         """Return corrected predictions and their scores, by prior."""
-        if self._edges is None:
+        if self._bins is None:
             predicted = correction.of_redshift(_point(galaxies)).round(DECIMALS)
             return {"survey": Held(galaxies.flux, predicted, galaxies.true - predicted)}
-        likelihood = correction.of_likelihood(self._likelihood(galaxies), self._edges)
+        edges = self._bins.edges
+        likelihood = correction.of_likelihood(_likelihood(galaxies, self._bins), edges)
         relative = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
-        widths = np.diff(self._edges)
-        survey = np.array(self._calibration.prior_survey)
-        priors: dict[PriorName, Column] = {"survey": survey, "flat": widths / widths.sum()}
         found: dict[PriorName, Held] = {}
-        for name, prior in priors.items():
+        for name in get_args(PriorName):
+            prior = self._bins.prior(name)
             densities = posterior(relative, prior, np.ones_like(prior))
-            predicted = quantile(densities, self._edges, 0.5).round(DECIMALS)
-            found[name] = Held(galaxies.flux, predicted, cumulative_at(densities, self._edges, galaxies.true))
+            predicted = quantile(densities, edges, 0.5).round(DECIMALS)
+            found[name] = Held(galaxies.flux, predicted, cumulative_at(densities, edges, galaxies.true))
         return found
 
     def rescaled(self, held: Mapping[PriorName, Held]) -> Calibration:
@@ -149,18 +145,18 @@ class Recalibration:
 
     def judge(self, galaxies: Labelled, correction: Correction, calibration: Calibration) -> dict[PriorName, Judged]:
         """Return what a corrected model with these intervals answers to labelled galaxies, by prior."""
-        intervals, found = Intervals(calibration), {}
+        found = {}
         for prior, each in self.held(galaxies, correction).items():
             predicted, score = np.asarray(each.predicted, np.float64), each.score
-            low95, low68, high68, high95 = intervals.at(prior, each.flux, predicted)
+            low95, low68, high68, high95 = interval_ends(calibration, prior, each.flux, predicted)
             inside = ((low <= score) & (score <= high) for low, high in ((low68, high68), (low95, high95)))
             found[prior] = Judged(predicted, *inside)
         return found
 
     def _tables(self, prior: PriorName, held: Held) -> list[IntervalTable]:
-        ends = Intervals(self._calibration).at(prior, held.flux, np.asarray(held.predicted, np.float64))
+        ends = interval_ends(self._calibration, prior, held.flux, np.asarray(held.predicted, np.float64))
         score = self._deviate(np.asarray(held.score, np.float64))
-        number = np.searchsorted(self._calibration.brightness_edges, brightness(held.flux), side="right")
+        number = brightness_class(held.flux, self._calibration.brightness_edges)
         made = []
         for own, table in enumerate(self._calibration.intervals[prior]):
             rows = number == own
@@ -178,26 +174,27 @@ class Recalibration:
         """Return a table with new ends; the 95% interval holds the 68% interval."""
         columns["lower95"] = np.minimum(columns["lower95"], columns["lower68"])
         columns["upper95"] = np.maximum(columns["upper95"], columns["upper68"])
-        if self._edges is not None:
+        if self._bins is not None:
             columns = {end: np.clip(ndtr(values), _CERTAIN, 1 - _CERTAIN) for end, values in columns.items()}
         return IntervalTable(redshift=table.redshift, **{end: values.tolist() for end, values in columns.items()})
 
     def _from_prediction(self, end: str, values: Column) -> Column:
         """Return the distance of interval ends from the prediction, at least `_NEAREST`; negative below it."""
-        nearest = _NEAREST["point" if self._edges is None else "density"]
+        nearest = _NEAREST["point" if self._bins is None else "density"]
         sign = -1.0 if end.startswith("lower") else 1.0
         return np.asarray(sign * np.maximum(sign * self._deviate(values), nearest))
 
     def _deviate(self, score: Column) -> Column:
         """Return an error as it is, and a level as its normal deviate: zero is the prediction in both."""
-        return score if self._edges is None else np.asarray(ndtri(np.clip(score, _CERTAIN, 1 - _CERTAIN)))
-
-    def _likelihood(self, galaxies: Labelled) -> Column:
-        return correcting.ln_likelihood(galaxies.output["density"], np.array(self._calibration.prior_train))
+        return score if self._bins is None else np.asarray(ndtri(np.clip(score, _CERTAIN, 1 - _CERTAIN)))
 
 
 def _point(galaxies: Labelled) -> Column:
     return galaxies.output["redshift"].astype(np.float64).reshape(-1)
+
+
+def _likelihood(galaxies: Labelled, bins: Bins) -> Column:
+    return correcting.ln_likelihood(galaxies.output["density"], bins.prior_train)
 
 
 def _folds(family: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -19,7 +19,7 @@ from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.spectra import FloatArray
 from training.calibration.intervals import Held, calibrate
 from training.calibration.quality import LEARNING_ROWS, learn
-from training.calibration.reference.density import cumulative_at, posterior, quantile
+from training.calibration.reference import cumulative_at, posterior, quantile
 from training.data.dataset import REDSHIFT_RANGE
 from training.data.kinds import KINDS
 from training.data.material import Material, Sample
@@ -105,7 +105,7 @@ class DensityRecipe(Recipe):
     def compile(self, network: Network, steps: int) -> None:
         """Attach the optimiser, whose learning rate follows a cosine over `steps` steps, and the losses.
 
-        XLA is off for the reason given in `training.recipes.point`.
+        XLA is off for the reason given in `PointRecipe.compile`.
         """
         warmup = max(1, steps // (3 * self.epochs))
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -200,7 +200,7 @@ class DensityRecipe(Recipe):
             training=f"{OPTIMISERS[self.optimizer]} {self.learning_rate:g} with a cosine to its end, "
             f"cross-entropy with labels {self.label_width:g} wide, batch {self.batch_size}, "
             f"dropout {self.dropout:g}, seed {self.seed}",
-            scaling=f"; undone inside the network, which parts a spectrum into its shape{whitened} and brightness",
+            scaling=f"; undone inside the network, which splits a spectrum into its shape{whitened} and brightness",
             answer="It also gives the probability density of redshift, under the prior asked for: `survey` (the "
             "redshifts of the training\nsurvey), `flat`, or a table of your own; the redshift is the median of that "
             "density.",

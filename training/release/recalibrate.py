@@ -92,8 +92,7 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
     release.check_free()
     source = load_source(bundle)
     chosen = choose(bundle, dataset, source, carry_over=carry_over)
-    edges = None if bundle.bins is None else bundle.bins.edges
-    found = Recalibration(bundle.calibration, edges).learn(chosen.galaxies)
+    found = Recalibration(bundle.calibration, bundle.bins).learn(chosen.galaxies)
     report = Report(bundle, dataset, chosen, found)
     manifest = bundle.manifest.model_copy(
         update={

@@ -54,10 +54,12 @@ def test_a_correction_moves_the_peak_of_a_density_as_it_moves_a_redshift() -> No
 
 
 @pytest.mark.parametrize("correction", [Correction(), Correction(0.013, 1.4), Correction(-0.02, 0.7)])
-def test_the_matrix_does_what_is_done_to_each_density_and_keeps_constants(correction: Correction) -> None:
+def test_a_correction_interpolates_between_bins_and_keeps_constants(correction: Correction) -> None:
     likelihood = np.random.default_rng(0).normal(size=(5, len(MIDDLE)))
+    before = (MIDDLE - correction.shift) / (1 + correction.shift)
+    expected = [np.interp(before, MIDDLE, row) / correction.temperature for row in likelihood]
+    np.testing.assert_allclose(correction.of_likelihood(likelihood, EDGES), expected, atol=1e-12)
     matrix = correction.matrix(EDGES)
-    np.testing.assert_allclose(likelihood @ matrix, correction.of_likelihood(likelihood, EDGES), atol=1e-12)
     np.testing.assert_allclose(matrix.sum(axis=0), 1 / correction.temperature)
     assert correction.is_none == np.allclose(matrix, np.eye(len(MIDDLE)))
 
@@ -72,10 +74,10 @@ def test_the_median_error_of_point_estimates_becomes_zero() -> None:
 
 def test_labels_that_belong_to_other_galaxies_are_refused() -> None:
     true = np.linspace(0.05, 0.4, 301)
-    with pytest.raises(InvalidInputError, match="no recalibration mends that"):
+    with pytest.raises(InvalidInputError, match="no recalibration corrects that"):
         fit_point(true + 0.3, true)
     likelihood, true = likelihoods(0.0, 0.002)
-    with pytest.raises(InvalidInputError, match="no recalibration mends that"):
+    with pytest.raises(InvalidInputError, match="no recalibration corrects that"):
         fit_density(likelihood, np.random.default_rng(2).permutation(true), EDGES)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gaia_redshift.interpretation.calibration import ENDS, Calibration
 from training.calibration.intervals import CLASS_GALAXIES, NODE_GALAXIES, NODE_WIDTH, Held, calibrate, node_groups
-from training.calibration.reference.intervals import Intervals
+from training.calibration.reference import interval_ends
 
 RANGE = np.zeros(186), np.ones(186)
 
@@ -24,7 +24,7 @@ def learnt(predicted: np.ndarray, true: np.ndarray, flux: np.ndarray, flux_range
 
 def coverage(calibration: Calibration, flux: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> list[float]:
     """Return the fractions of true redshifts in the 68 and in the 95% interval."""
-    low95, low68, high68, high95 = Intervals(calibration).at("survey", flux, predicted)
+    low95, low68, high68, high95 = interval_ends(calibration, "survey", flux, predicted)
     error = true - predicted
     return [float(((low <= error) & (error <= high)).mean()) for low, high in ((low68, high68), (low95, high95))]
 

@@ -3,9 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.calibration.reference.density import cumulative_at, posterior, quantile
+from gaia_redshift.spectra import DR3
+from tests.tiny import tiny_calibration
+from training.calibration.reference import cumulative_at, interval_ends, posterior, quantile
 
 EDGES = np.linspace(0, 0.6, 13)
+FLUX = np.tile(np.linspace(4, 6, DR3.samples, dtype=np.float32), (2, 1)) * np.array([[1], [3]], np.float32)
 
 
 def some(count: int, seed: int = 0) -> np.ndarray:
@@ -47,3 +50,8 @@ def test_quantiles_increase_with_the_level() -> None:
 
 def test_what_lies_outside_the_grid_is_below_or_above_everything() -> None:
     assert cumulative_at(some(2), EDGES, [-0.1, 0.7]) == pytest.approx([0.0, 1.0])
+
+
+def test_each_brightness_finds_its_own_table() -> None:
+    found = interval_ends(tiny_calibration(density=True), "survey", FLUX, np.array([0.2, 0.2]))
+    assert found.T.tolist() == [[0.01, 0.1, 0.9, 0.99], [0.025, 0.16, 0.84, 0.975]]

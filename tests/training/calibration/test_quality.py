@@ -11,7 +11,7 @@ from tests.reference.quality import Quality, bimodal, missing_band, noise_mismat
 from tests.tiny import SHIPPED
 from tests.training.conftest import galaxies
 from training.calibration.quality import learn
-from training.calibration.reference.quality import features
+from training.calibration.reference import features
 from training.simulation import constants
 
 FLUX, REDSHIFT = galaxies(3000, 1)
