@@ -9,8 +9,7 @@ import keras
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from gaia_redshift.spectra import DR3
-from training.recipes.point import PointRecipe
-from training.recipes.recipe import Description, Network, Seen
+from training.recipes.recipe import Description, Network, PointRecipe, Seen
 
 
 class Convolution(BaseModel):

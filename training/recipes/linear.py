@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 import keras
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from training.recipes.point import PointRecipe
-from training.recipes.recipe import Description, Network, Schedule, Seen
+from training.recipes.recipe import Description, Network, PointRecipe, Schedule, Seen
 from training.recipes.shape import shape_and_brightness, standardise
 
 

@@ -60,7 +60,7 @@ def standardise(network: Network, seen: Seen) -> None:
 
 
 def whitening(standard: NDArray[np.float64], count: int) -> FloatArray:
-    """Return what turns shapes into their first principal components of unit variance, shape (186, count).
+    """Return what turns standardised shapes, (n, 186), into principal components of unit variance, shape (186, count).
 
     Neighbouring samples are highly correlated. The redshift is in their small differences, along which gradient descent
     is slow unless each direction has the same variance.
