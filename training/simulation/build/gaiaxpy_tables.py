@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from training.simulation.instrument import RELEASE, Band, FloatArray, hermite_functions
+from training.simulation.instrument import Band, FloatArray, hermite_functions
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -51,32 +51,31 @@ def files_of(release: str) -> dict[str, str]:
 
 
 @cache
-def external_model(band: Band, release: str = RELEASE) -> Model:
+def external_model(band: Band, release: str) -> Model:
     """Return gaiaxpy's instrument model of one photometer."""
     names = [f"{files_of(release)[band]}_{part}.csv" for part in ("dispersion", "response", "bases")]
     return ExternalInstrumentModel.from_config_csv(*(str(CONFIGURATION / name) for name in names))
 
 
-def pseudo_wavelength(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
+def pseudo_wavelength(band: Band, wavelength_nm: FloatArray, release: str) -> FloatArray:
     """Return the position u in pixels at which light of `wavelength_nm` falls."""
     return np.asarray(external_model(band, release).wl_to_pwl(wavelength_nm), dtype=np.float64)
 
 
-def response(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
+def response(band: Band, wavelength_nm: FloatArray, release: str) -> FloatArray:
     """Return the dimensionless response, zero outside 310-1110 nm where the table ends."""
     inside = (wavelength_nm >= 310) & (wavelength_nm <= 1110)
     values = np.asarray(external_model(band, release).get_response(wavelength_nm), dtype=np.float64)
     return np.where(inside, np.maximum(values, 0), 0)
 
 
-def basis_configuration(band: Band, release: str = RELEASE) -> dict[str, Any]:
+def basis_configuration(band: Band, release: str) -> dict[str, Any]:
     """Return the definition of the bases of the internally calibrated mean spectra."""
     bands = get_bands_config(parse_config(str(CONFIGURATION / files_of(release)["bases"])))
-    part = bands.bpConfig if band == "BP" else bands.rpConfig
-    return dict(part._asdict()) if hasattr(part, "_asdict") else dict(part)
+    return dict(getattr(bands, f"{band.lower()}Config")._asdict())
 
 
-def inverse_bases(band: Band, wavelength_nm: FloatArray, release: str = RELEASE) -> FloatArray:
+def inverse_bases(band: Band, wavelength_nm: FloatArray, release: str) -> FloatArray:
     """Return the SEDs (before response) that the internal bases stand for, shape (coefficients, n)."""
     bases = external_model(band, release).bases
     scale = (bases["normRangeMax"] - bases["normRangeMin"]) / (bases["pwlRangeMax"] - bases["pwlRangeMin"])
@@ -86,10 +85,8 @@ def inverse_bases(band: Band, wavelength_nm: FloatArray, release: str = RELEASE)
     return np.asarray(bases["transformationMatrix"] @ (bases["inverseBasesCoefficients"] @ functions))
 
 
-def design_matrix(band: Band, pseudo: FloatArray, release: str = RELEASE) -> FloatArray:
+def design_matrix(band: Band, pseudo: FloatArray, release: str) -> FloatArray:
     """Return gaiaxpy's bases of the mean spectra at pseudo-wavelengths, shape (coefficients, len(pseudo))."""
     ascending = np.argsort(pseudo)
     found = get_design_matrices(pseudo[ascending], parse_config(str(CONFIGURATION / files_of(release)["bases"])))
-    matrix = np.empty((len(found[band.lower()].get_design_matrix()), len(pseudo)))
-    matrix[:, ascending] = found[band.lower()].get_design_matrix()
-    return matrix
+    return np.asarray(found[band.lower()].get_design_matrix())[:, np.argsort(ascending)]

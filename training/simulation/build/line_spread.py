@@ -19,20 +19,9 @@ from scipy.optimize import least_squares
 
 from gaia_redshift.errors import RedshiftError
 from gaia_redshift.spectra import RELEASES
-from training.simulation import constants
+from training.simulation import constants, instrument
 from training.simulation.build.options import add_release
-from training.simulation.instrument import (
-    BANDS,
-    RELEASE,
-    Band,
-    FloatArray,
-    LineSpread,
-    bases,
-    coefficient_count,
-    inverse_bases,
-    pseudo_wavelength,
-    response,
-)
+from training.simulation.instrument import BANDS, Band, FloatArray
 
 RANGE_NM: dict[Band, tuple[float, float]] = {"BP": (316.0, 720.0), "RP": (596.0, 1100.0)}
 RANGE_PX: dict[Band, tuple[float, float]] = {"BP": (8.0, 56.0), "RP": (2.0, 56.0)}
@@ -45,40 +34,41 @@ NO_HALO = (0.0, 0.0, 0.0)
 SMALLEST_WEIGHT = 1e-3
 
 
-def stellar_weight(band: Band, coefficients: FloatArray, release: str = RELEASE) -> FloatArray:
+def stellar_weight(band: Band, coefficients: FloatArray, release: str) -> FloatArray:
     """Return the rms share of each order in real stars' coefficients, shape (n, m) -> (m,), one for order 0."""
-    light = np.abs(coefficients @ bases(band, np.arange(*RANGE_PX[band], 0.25), release)).sum(axis=1, keepdims=True)
+    spectra = coefficients @ instrument.bases(band, np.arange(*RANGE_PX[band], 0.25), release)
+    light = np.abs(spectra).sum(axis=1, keepdims=True)
     weight = np.sqrt(((coefficients / light) ** 2).mean(axis=0))
     return np.asarray(np.maximum(weight / weight[0], SMALLEST_WEIGHT))
 
 
-def fit(band: Band, weight: FloatArray, release: str = RELEASE) -> tuple[FloatArray, float]:
+def fit(band: Band, weight: FloatArray, release: str) -> tuple[FloatArray, float]:
     """Return the parameters and the rms misfit relative to the rms of the weighted bases."""
-    table_nm, table = inverse_bases(band, release)
+    table_nm, table = instrument.inverse_bases(band, release)
     inside = (table_nm >= RANGE_NM[band][0]) & (table_nm < RANGE_NM[band][1])
     wavelength_nm = table_nm[inside]
-    light = table[:, inside] * (response(band, wavelength_nm, release) > 0) * np.gradient(wavelength_nm)
+    light = table[:, inside] * (instrument.response(band, wavelength_nm, release) > 0) * np.gradient(wavelength_nm)
     pseudo = np.arange(*RANGE_PX[band], 0.5)
-    wanted = bases(band, pseudo, release) * weight[:, None]
-    arrival = pseudo_wavelength(band, wavelength_nm, release)
+    wanted = instrument.bases(band, pseudo, release) * weight[:, None]
+    arrival = instrument.pseudo_wavelength(band, wavelength_nm, release)
     middle, scale = constants.LINE_SPREAD_SCALE_NM.value[band]
 
     def misfit(parameters: FloatArray) -> FloatArray:
         complete = tuple(parameters) if band == "RP" else (*parameters, *NO_HALO)
-        spread = LineSpread(complete, middle, scale)(pseudo, wavelength_nm, arrival)
+        spread = instrument.LineSpread(complete, middle, scale)(pseudo, wavelength_nm, arrival)
         return np.asarray((light @ spread.T * weight[:, None] - wanted).ravel())
 
     found = least_squares(misfit, FIRST_GUESS[band])
     return found.x, float(np.sqrt((found.fun**2).mean() / (wanted**2).mean()))
 
 
-def read_coefficients(path: Path, band: Band, release: str = RELEASE) -> FloatArray:
+def read_coefficients(path: Path, band: Band, release: str) -> FloatArray:
     """Read one band's coefficients of all sources of a CSV file of the archive's mean spectra, shape (n, m).
 
     Raises ValueError if the column is missing, or a source has another number of coefficients than the release.
     """
     csv.field_size_limit(sys.maxsize)
-    name, count = RELEASES[release].coefficient_columns[BANDS.index(band)], coefficient_count(band, release)
+    name, count = RELEASES[release].coefficient_columns[BANDS.index(band)], instrument.coefficient_count(band, release)
     with path.open(encoding="ascii", newline="") as file:
         rows = csv.DictReader(line for line in file if not line.startswith("#"))
         if name not in (rows.fieldnames or ()):
@@ -106,7 +96,7 @@ def main() -> None:
     try:
         for band in BANDS:
             # Without stars the weights fall steeply to the smallest.
-            weight = np.maximum(np.exp(-np.arange(coefficient_count(band, release)) / 3.0), SMALLEST_WEIGHT)
+            weight = np.maximum(np.exp(-np.arange(instrument.coefficient_count(band, release)) / 3.0), SMALLEST_WEIGHT)
             if options.stars:
                 weight = stellar_weight(band, read_coefficients(options.stars, band, release), release)
             parameters, misfit = fit(band, weight, release)

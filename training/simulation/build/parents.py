@@ -1,8 +1,9 @@
-"""Write ``data/parents.npz``: 10,000 real galaxies as template coefficients, the parents of all.
+"""Write ``data/parents.npz``, the real galaxies from which all are simulated, and ``data/parent_magnitudes.npz``.
 
 kcorrect 5.1.9 (BSD-3, Blanton & Roweis 2007) ships 10,000 GALEX-SDSS-2MASS galaxies as its own test data.
 Each is fitted by the five templates in ugrizJHK; what is kept is the redshift, the five coefficients, the
-ugriz residuals (what the templates miss) and the Milky Way's extinction.
+ugriz residuals (what the templates miss) and the Milky Way's extinction. The magnitudes are Petrosian r, AB, without
+the Milky Way's dust.
 """
 
 import warnings
@@ -13,6 +14,7 @@ import kcorrect.kcorrect
 import numpy as np
 from astropy.io import fits
 
+from training.simulation.brightness import MAGNITUDES_FILE
 from training.simulation.galaxies import PARENTS_FILE
 from training.simulation.instrument import FloatArray
 
@@ -24,6 +26,8 @@ SDSS_FLOOR = np.array([0.05, 0.02, 0.02, 0.02, 0.03])
 """Relative errors added in quadrature, as is kcorrect's practice."""
 VEGA_TO_AB = {"J": 0.91, "H": 1.39, "K": 1.85}
 EXTINCTION_OVER_R = {"J": 0.327, "H": 0.209, "K": 0.133}
+RED = 2
+"""Of ugriz."""
 BRIGHTEST_RESIDUAL = 2.0
 """A residual beyond this factor is a bad match, not a galaxy."""
 
@@ -45,7 +49,7 @@ def maggies(catalogue: Record) -> tuple[FloatArray, FloatArray]:
         magnitude = np.asarray(catalogue[f"{name}_M_EXT"], dtype=np.float64)
         scatter = np.asarray(catalogue[f"{name}_MSIG_EXT"], dtype=np.float64)
         good = (magnitude > 5) & (magnitude < 25) & (scatter > 0) & (scatter < 0.5)
-        bright = 10 ** (-0.4 * (magnitude + vega - extinction[:, 2] * EXTINCTION_OVER_R[name]))
+        bright = 10 ** (-0.4 * (magnitude + vega - extinction[:, RED] * EXTINCTION_OVER_R[name]))
         values[:, column] = np.where(good, bright, 0)
         variance = (bright * scatter / 1.086) ** 2 + (0.1 * bright) ** 2
         weights[:, column] = np.where(good, 1 / np.maximum(variance, 1e-60), 0)
@@ -75,12 +79,14 @@ if __name__ == "__main__":
     optical = ratio[:, :5]
     good = np.isfinite(optical).all(1) & (coefficients.sum(1) > 0)
     good &= (optical < BRIGHTEST_RESIDUAL).all(1) & (optical > 1 / BRIGHTEST_RESIDUAL).all(1)
-    residual = np.log(optical[good])
+    residual, parent, extinction = np.log(optical[good]), identity[good], np.asarray(catalogue["EXTINCTION"])[:, RED]
     np.savez_compressed(
         PARENTS_FILE,
-        parent_id=identity[good].astype(np.int32),
-        redshift=redshift[identity][good].astype(np.float32),
+        parent_id=parent.astype(np.int32),
+        redshift=redshift[parent].astype(np.float32),
         coefficients=(coefficients[good] / coefficients[good].sum(1, keepdims=True)).astype(np.float32),
         log_residual=(residual - residual.mean(1, keepdims=True)).astype(np.float32),
-        extinction_r=np.asarray(catalogue["EXTINCTION"])[identity][good][:, 2].astype(np.float32),
+        extinction_r=extinction[parent].astype(np.float32),
     )
+    petrosian = 22.5 - 2.5 * np.log10(np.asarray(catalogue["PETROFLUX"], np.float64)[parent, RED]) - extinction[parent]
+    np.savez_compressed(MAGNITUDES_FILE, parent_id=parent.astype(np.int32), petrosian_r=petrosian.astype(np.float32))

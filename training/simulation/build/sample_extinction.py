@@ -12,7 +12,7 @@ from training.simulation.beyond import Given
 from training.simulation.build.options import only_release
 from training.simulation.dataset import Simulator
 from training.simulation.extinction import survey_ebv
-from training.simulation.instrument import BANDS, RELEASE, FloatArray, fit_matrix, grid_of, kept_matrix
+from training.simulation.instrument import BANDS, FloatArray, fit_matrix, grid_of, kept_matrix
 
 COUNT, SEED = 6000, 99
 EBV = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -30,7 +30,7 @@ def mean_spectrum(simulator: Simulator, ebv: float) -> FloatArray:
     return np.concatenate(samples).astype(np.float64)
 
 
-def fitted(release: str = RELEASE) -> tuple[FloatArray, float]:
+def fitted(release: str) -> tuple[FloatArray, float]:
     """Return the two coefficients of each sample, shape (2, samples), and the largest misfit in mag."""
     simulator = Simulator(release)
     clear = mean_spectrum(simulator, survey_ebv())
@@ -42,7 +42,7 @@ def fitted(release: str = RELEASE) -> tuple[FloatArray, float]:
 
 
 def main() -> None:
-    """Write the table of one release, to the file that its grid names."""
+    """Write the table of one release to the file that its grid names."""
     release = only_release(__doc__).name
     grid = grid_of(release)
     if grid.extinction is None:
