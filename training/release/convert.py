@@ -16,7 +16,16 @@ import keras
 import numpy as np
 import onnx
 
-from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, SCALER_FILE, Manifest
+from gaia_redshift.bundle import (
+    CALIBRATION_FILE,
+    KERAS_FILE,
+    MANIFEST,
+    ONNX_FILE,
+    SCALER_FILE,
+    Bundle,
+    Manifest,
+    seal,
+)
 from gaia_redshift.bundle.bundle import parse_manifest
 from gaia_redshift.engine.answer import Answer
 from gaia_redshift.engine.keras import Source, named
@@ -34,6 +43,17 @@ from training.release.trim import trim
 OPSET = 18
 _IR_VERSION = 8
 """Of the file: what the oldest runtime that knows the opset reads."""
+
+
+def complete(folder: Path, manifest: Manifest) -> Bundle:
+    """Write the graph of a bundle beside its other files, seal all of them under a manifest, and load the bundle.
+
+    Raises InvalidBundleError if the bundle is not whole.
+    """
+    (folder / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+    convert_apart(folder)
+    seal(folder, manifest)
+    return Bundle(folder)
 
 
 def convert(folder: Path) -> None:

@@ -17,8 +17,6 @@ from gaia_redshift.bundle import (
     CALIBRATION_FILE,
     CARD_FILE,
     KERAS_FILE,
-    MANIFEST,
-    ONNX_FILE,
     SCALER_FILE,
     Bundle,
     Manifest,
@@ -30,7 +28,7 @@ from training.data.material import Material
 from training.recipes import HISTORY_FILE, RECIPE_FILE
 from training.release.agreement import check_agreement
 from training.release.card import write_card
-from training.release.convert import convert_apart
+from training.release.convert import complete
 from training.release.draft import draft
 from training.release.tested import examine
 from training.trainer.fit import Fitted
@@ -86,16 +84,13 @@ def export(fitted: Fitted, material: Material, run: Path, release: Release) -> M
         joblib.dump(fitted.scaler, staged / SCALER_FILE)
         (staged / RECIPE_FILE).write_text(fitted.recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (staged / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         (staged / HISTORY_FILE).write_bytes((run / HISTORY_FILE).read_bytes())
-        convert_apart(staged)
-        flux = material.survey.flux("test")
-        graph = (staged / ONNX_FILE).read_bytes()
-        agreement = check_agreement(manifest, calibration, graph, flux, fitted.output(flux))
-        # What is measured is the bundle, so it must be whole before its card is written.
+        # The bundle itself is measured, so it must be whole before its card is written.
         (staged / CARD_FILE).touch()
-        seal(staged, manifest)
-        tested = examine(Predictor(Bundle(staged), engine="onnx"), material)
+        bundle = complete(staged, manifest)
+        flux = material.survey.flux("test")
+        agreement = check_agreement(bundle, flux, fitted.output(flux))
+        tested = examine(Predictor(bundle, engine="onnx"), material)
         metrics = {name: round(value, 6) for name, value in tested.priors["survey"].metrics.items()}
         manifest = manifest.model_copy(update={"metrics": metrics})
         card = write_card(manifest, fitted, material, tested, agreement)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from gaia_redshift.bundle import CALIBRATION_FILE, CARD_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, Bundle, seal
+from gaia_redshift.bundle import CALIBRATION_FILE, CARD_FILE, KERAS_FILE, Bundle
 from gaia_redshift.engine.keras import Source, load_source
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError, counted
 from gaia_redshift.interpretation.sample import NO_GALAXY
@@ -20,7 +20,7 @@ from training.calibration.recalibration import Labelled, Recalibration
 from training.data.dataset import Dataset
 from training.recipes.recipe import Network
 from training.release.agreement import check_agreement
-from training.release.convert import convert_apart
+from training.release.convert import complete
 from training.release.export import Release
 from training.release.recalibrated import RECALIBRATION_FILE, Chosen, Report
 from training.trainer.fit import network_output
@@ -113,12 +113,8 @@ def recalibrate(bundle: Bundle, dataset: Dataset, release: Release, *, carry_ove
         (staged / CALIBRATION_FILE).write_text(found.calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (staged / RECALIBRATION_FILE).write_text(json.dumps(report.as_dict(), indent=1) + "\n", encoding="utf-8")
         (staged / CARD_FILE).write_text(report.card(manifest), encoding="utf-8")
-        (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        convert_apart(staged)
-        flux, graph = chosen.galaxies.flux, (staged / ONNX_FILE).read_bytes()
-        check_agreement(manifest, found.calibration, graph, flux, network_output(source, flux))
-        seal(staged, manifest)
-        Bundle(staged)
+        flux = chosen.galaxies.flux
+        check_agreement(complete(staged, manifest), flux, network_output(source, flux))
     return report
 
 

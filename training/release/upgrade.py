@@ -1,4 +1,4 @@
-"""A bundle of schema version 1 in the form of this version, without training. Imports `convert`, and `engine`.
+"""A bundle of schema version 1 in the form of this version, without training. Imports `agreement`, `convert`.
 
 The graph of version 1 ends at the network's output. Network, scaler and calibration stay as they are, byte for byte;
 the graph is made from them anew, up to the answer.
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, Manifest, seal
+from gaia_redshift.bundle import CALIBRATION_FILE, MANIFEST, ONNX_FILE, Bundle, Manifest
 from gaia_redshift.bundle.bundle import manifest_bytes, parse_manifest, read_listed
-from gaia_redshift.engine import load_engine
-from gaia_redshift.engine.answer import Answer
 from gaia_redshift.errors import InvalidBundleError
 from gaia_redshift.interpretation.calibration import Calibration
 from gaia_redshift.spectra import FloatArray
-from training.release.agreement import run_onnx
-from training.release.convert import convert
+from training.release.agreement import answers
+from training.release.convert import complete
 from training.release.export import Release
 
 MOVED = 1e-6
@@ -60,17 +59,15 @@ def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tupl
     with Release(new, manifest.name, manifest.version, replace=True).staged() as staged:
         for name, content in contents.items():
             (staged / name).write_bytes(content)
-        (staged / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        convert(staged)
-        sealed = seal(staged, manifest)
-        change = compare(contents[ONNX_FILE], Bundle(staged), plausible(calibration, _ROWS))
+        bundle = complete(staged, manifest)
+        change = compare(contents[ONNX_FILE], bundle, plausible(calibration, _ROWS))
         if max(change.moved, change.flags) > _RARE * change.spectra:
             raise InvalidBundleError(
-                f"the new graph answers otherwise than the old one: of {change.spectra} spectra {change.moved} moved "
+                f"the new graph gives other answers than the old one: of {change.spectra} spectra {change.moved} moved "
                 f"by more than {MOVED:g} in redshift or an interval end, by {change.largest:.2g} at most, and flags "
                 f"changed in {change.flags}"
             )
-    return sealed, change
+    return bundle.manifest, change
 
 
 def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
@@ -110,14 +107,11 @@ def compare(old_graph: bytes, new: Bundle, flux: FloatArray) -> Change:
 
     The old graph sees one spectrum at a time: among others, a spectrum's answer depended on its place.
     """
-    names = ("redshift",) if new.bins is None else ("density", "kind")
-    outputs = dict(zip(names, run_onnx(old_graph, flux, names, rows=1), strict=True))
-    answer, engine = Answer(new.manifest, new.calibration), load_engine(new, "onnx")
-    if new.bins is None:
-        pairs = [(answer(flux, {"redshift": outputs["redshift"].reshape(-1, 1)}), engine(flux))]
-    else:
-        indices = [np.full(len(flux), number, np.int32) for number in range(len(new.bins.priors))]
-        pairs = [(answer(flux, outputs, new.bins.priors, index), engine(flux, index)) for index in indices]
+    names = ["redshift"] if new.bins is None else ["density", "kind"]
+    session = onnxruntime.InferenceSession(old_graph, providers=["CPUExecutionProvider"])
+    found = zip(*(session.run(names, {"flux": spectrum[None]}) for spectrum in flux), strict=True)
+    outputs = {name: np.concatenate(values) for name, values in zip(names, found, strict=True)}
+    pairs = [(wanted, answered) for *_, wanted, answered in answers(new, flux, outputs)]
     moved = np.concatenate([np.abs(np.asarray(old["redshift"]) - new.values).max(axis=1) for old, new in pairs])
     flags = np.concatenate([np.asarray(old["quality"]) != new.flags for old, new in pairs])
     return Change(len(moved), float(moved.max()), int((moved > MOVED + ROUNDING).sum()), int(flags.sum()))

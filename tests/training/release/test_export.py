@@ -15,15 +15,18 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler
 
 from gaia_redshift.bundle import CALIBRATION_FILE, KERAS_FILE, MANIFEST, ONNX_FILE, REQUIRED_FILES, SCALER_FILE, Bundle
+from gaia_redshift.engine import load_engine
 from gaia_redshift.errors import InvalidBundleError, InvalidInputError
+from gaia_redshift.interpretation.result import Redshifts
 from gaia_redshift.spectra import DR3
-from tests.tiny import BIN_EDGES, KINDS, tiny_calibration, tiny_manifest
+from tests.tiny import BIN_EDGES, KINDS, tiny_calibration, tiny_manifest, write_tiny_bundle
 from tests.training.conftest import KERAS_WARNS, SMALL, Trained, galaxies, redshifts
-from training.evaluation.metrics import measure
+from training.evaluation.metrics import PUBLISHED, measure
 from training.evaluation.predicted import Predicted
 from training.recipes.cnn import CnnRecipe, Convolution
 from training.release import agreement, card, export
-from training.release.agreement import Agreement, run_onnx
+from training.release.agreement import Agreement
+from training.release.convert import convert_apart
 from training.release.shorten import SPARED
 from training.release.tested import UnderPrior
 
@@ -94,10 +97,24 @@ def export_to(trained: Trained, folder: Path, *, replace: bool = False) -> None:
     export.export(trained.fitted, trained.material, trained.run, release)
 
 
+def nowhere(*_: Any) -> Any:
+    """Make an engine that gives NaN."""
+
+    def engine(flux: Any, _index: Any = None, *, pdf: bool = False) -> Redshifts:
+        ends, flags = np.full((len(flux), 5), np.nan), np.zeros(len(flux), np.int32)
+        return Redshifts(ends, flags, np.full((len(flux), len(BIN_EDGES) - 1), np.nan) if pdf else None)
+
+    return engine
+
+
 def test_networks_that_disagree_are_not_released_and_nothing_is_left(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agreement, "run_onnx", lambda *asked: [values + 1e-5 for values in run_onnx(*asked)])
+    def moved(*asked: Any) -> Any:
+        engine = load_engine(*asked)
+        return lambda flux: replace(engine(flux), values=engine(flux).values + 1e-5)
+
+    monkeypatch.setattr(agreement, "load_engine", moved)
     with pytest.raises(InvalidBundleError, match=r"differs from the Keras network by (1|1\.1)e-05"):
         export_to(trained, tmp_path / "models" / "again")
     assert list((tmp_path / "models").iterdir()) == []
@@ -106,16 +123,13 @@ def test_networks_that_disagree_are_not_released_and_nothing_is_left(
 def test_a_network_that_gives_nan_is_not_released(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agreement, "run_onnx", lambda _graph, flux, _outputs: [np.full((len(flux), 5), np.nan)])
+    monkeypatch.setattr(agreement, "load_engine", nowhere)
     with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
         export_to(trained, tmp_path / "models" / "again")
 
 
-def test_a_graph_whose_densities_give_nan_does_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(_graph: bytes, flux: Any, _outputs: Any, _prior: int) -> list[Any]:
-        return [np.full((len(flux), 5), np.nan), np.full((len(flux), len(BIN_EDGES) - 1), np.nan)]
-
-    monkeypatch.setattr(agreement, "run_onnx", nowhere)
+def test_a_graph_whose_densities_give_nan_does_not_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "load_engine", nowhere)
     flux = np.random.default_rng(1).uniform(1, 20, (3, 186)).astype(np.float32)
     bins = len(BIN_EDGES) - 1
     output = {
@@ -123,7 +137,7 @@ def test_a_graph_whose_densities_give_nan_does_not_agree(monkeypatch: pytest.Mon
         "kind": np.full((3, len(KINDS)), 1 / len(KINDS), np.float32),
     }
     with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
-        agreement.check_agreement(tiny_manifest(density=True), tiny_calibration(density=True), b"", flux, output)
+        agreement.check_agreement(Bundle(write_tiny_bundle(tmp_path / "tiny", density=True)), flux, output)
 
 
 def test_a_bundle_is_replaced_only_when_asked_and_then_whole(trained: Trained, tmp_path: Path) -> None:
@@ -190,8 +204,8 @@ def test_a_card_names_the_redshifts_where_the_model_is_biased(trained: Trained) 
 
 
 def test_the_published_table_has_twelve_bins_that_hold_all_galaxies() -> None:
-    assert len(card.PUBLISHED) == 12
-    assert sum(percent for _, _, percent in card.PUBLISHED) == pytest.approx(100, abs=0.05)
+    assert len(PUBLISHED) == 12
+    assert sum(percent for _, _, percent in PUBLISHED) == pytest.approx(100, abs=0.05)
 
 
 def test_a_large_convolution_is_exported_with_fewer_multiplications(tmp_path: Path) -> None:
@@ -205,9 +219,9 @@ def test_a_large_convolution_is_exported_with_fewer_multiplications(tmp_path: Pa
     joblib.dump(scaler, tmp_path / SCALER_FILE)
     (tmp_path / CALIBRATION_FILE).write_text(tiny_calibration().model_dump_json())
     (tmp_path / MANIFEST).write_text(tiny_manifest().model_dump_json())
-    export.convert_apart(tmp_path)
+    convert_apart(tmp_path)
     graph = (tmp_path / ONNX_FILE).read_bytes()
     assert SPARED in [entry.key for entry in onnx.load_from_string(graph).metadata_props]
     expected = network.predict(scaler.transform(flux)[..., np.newaxis], verbose=0)[:, 0]
-    (found,) = run_onnx(graph, flux, ("redshift",))
+    (found,) = onnxruntime.InferenceSession(graph).run(["redshift"], {"flux": flux})
     np.testing.assert_allclose(found[:, 0], expected, rtol=0, atol=agreement.AGREEMENT)

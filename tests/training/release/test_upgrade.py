@@ -112,7 +112,7 @@ def test_a_graph_of_another_network_is_not_replaced(old: Path, tmp_path: Path) -
             tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1.001, tensor.name))
     (old / ONNX_FILE).write_bytes(model.SerializeToString())
     rewrite(old)
-    with pytest.raises(InvalidBundleError, match="answers otherwise than the old one"):
+    with pytest.raises(InvalidBundleError, match="gives other answers than the old one"):
         convert_bundle(old, tmp_path / "models" / "new")
     assert list((tmp_path / "models").iterdir()) == []
 
