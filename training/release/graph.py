@@ -5,13 +5,13 @@ computes a convolution over one axis as one over two, and squeezes and unsqueeze
 between, which keeps them apart. `straighten` moves the squeezes to the end, where they cancel the unsqueezes.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx.helper import get_attribute_value, make_node
 
 _ELEMENTWISE = frozenset(
     {"Add", "Clip", "Div", "Elu", "Erf", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid", "Softplus", "Sub", "Tanh"}
@@ -37,7 +37,7 @@ def straighten(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return a node's attributes by name."""
-    return {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    return {each.name: get_attribute_value(each) for each in node.attribute}
 
 
 class Graph:
@@ -75,7 +75,7 @@ class Graph:
         self.graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
-    def replace(self, node: onnx.NodeProto, others: Sequence[onnx.NodeProto]) -> None:
+    def replace(self, node: onnx.NodeProto, *others: onnx.NodeProto) -> None:
         """Put other nodes in a node's place."""
         place = list(self.graph.node).index(node)
         self.graph.node.remove(node)
@@ -107,7 +107,7 @@ class Graph:
             node.input[position] = self._widened(name, axis) if name in self.constant else self.inputs(name)[0]
         node.output[0] = before
         behind = list(self.graph.node).index(node) + 1
-        self.graph.node.insert(behind, onnx.helper.make_node("Squeeze", [before, axes_name], [after]))
+        self.graph.node.insert(behind, make_node("Squeeze", [before, axes_name], [after]))
         return True
 
     def _widened(self, name: str, axis: int) -> str:

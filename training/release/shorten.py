@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx.helper import make_node
 
 from training.release.graph import Graph, attributes
 
@@ -138,7 +139,7 @@ def _replace(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]], w
     nodes = _Writer(graph, chain[-1].output[0])
     products = nodes.products(node.input[0], kernel[:, :, 0].astype(np.float64), bias, samples, tiling)
     nodes.outputs(products, activation, filters, tiling)
-    graph.replace(node, nodes.written)
+    graph.replace(node, *nodes.written)
     for each in chain[1:]:
         graph.graph.node.remove(each)
     return int(tiling.length * kernel.size) - sum(tiling.work(channels, filters))
@@ -186,7 +187,7 @@ class _Writer:
     def write(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add a node; return the name of its output."""
         made = output or f"{self.name}/shortened/{kind}_{len(self.written)}"
-        self.written.append(onnx.helper.make_node(kind, list(inputs), [made], name=made, **attributes))
+        self.written.append(make_node(kind, list(inputs), [made], name=made, **attributes))
         return made
 
     def reshape(self, value: str, *shape: int) -> str:

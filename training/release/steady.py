@@ -12,6 +12,7 @@ end anywhere. The engine's chunks are smaller.
 
 import numpy as np
 import onnx
+from onnx.helper import make_node
 
 from training.release.graph import Graph, attributes
 
@@ -24,7 +25,7 @@ _ELEMENTWISE = {"Log", "Softplus"}
 
 
 def steady(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the same function with the same bits for a row wherever it stands, and whatever stands beside it."""
+    """Return the same function, which gives a row the same bits in every place and beside any other rows."""
     graph = Graph(model)
     shapes = graph.shapes()
     for node in list(graph.graph.node):
@@ -52,15 +53,15 @@ def _split_sum(graph: Graph, node: onnx.NodeProto, length: int) -> None:
     parts = [f"{name}/part_{number}" for number in range(1 + rest)]
     sizes = graph.add_constant(f"{name}/sizes", np.array([length - rest] + [1] * rest))
     nodes = [
-        onnx.helper.make_node("Split", [node.input[0], sizes], parts, axis=-1),
-        onnx.helper.make_node("ReduceSum", [parts[0], node.input[1]], [f"{name}/vectors"], keepdims=1),
-        onnx.helper.make_node("Sum", [f"{name}/vectors", *parts[1:]], [name]),
+        make_node("Split", [node.input[0], sizes], parts, axis=-1),
+        make_node("ReduceSum", [parts[0], node.input[1]], [f"{name}/vectors"], keepdims=1),
+        make_node("Sum", [f"{name}/vectors", *parts[1:]], [name]),
     ]
     if node.op_type == "ReduceMean":
         nodes[-1].output[0] = f"{name}/sum"
         count = graph.add_constant(f"{name}/length", np.array(length, np.float32))
-        nodes.append(onnx.helper.make_node("Div", [f"{name}/sum", count], [name]))
-    graph.replace(node, nodes)
+        nodes.append(make_node("Div", [f"{name}/sum", count], [name]))
+    graph.replace(node, *nodes)
 
 
 def _fill(graph: Graph, node: onnx.NodeProto, length: int) -> None:
@@ -69,8 +70,8 @@ def _fill(graph: Graph, node: onnx.NodeProto, length: int) -> None:
     limits = {"0": 0, "n": length, "axis": -1}
     bounds = [graph.add_constant(f"{name}/{what}", np.array([number])) for what, number in limits.items()]
     nodes = [
-        onnx.helper.make_node("Concat", [value] * _VECTOR, [f"{name}/copies"], axis=-1),
-        onnx.helper.make_node(node.op_type, [f"{name}/copies"], [f"{name}/of_copies"]),
-        onnx.helper.make_node("Slice", [f"{name}/of_copies", *bounds], [name]),
+        make_node("Concat", [value] * _VECTOR, [f"{name}/copies"], axis=-1),
+        make_node(node.op_type, [f"{name}/copies"], [f"{name}/of_copies"]),
+        make_node("Slice", [f"{name}/of_copies", *bounds], [name]),
     ]
-    graph.replace(node, nodes)
+    graph.replace(node, *nodes)

@@ -5,6 +5,7 @@ For a single spectrum, each operation costs about as much as the arithmetic of a
 
 import numpy as np
 import onnx
+from onnx.helper import make_node
 
 from training.release.graph import Graph, attributes
 
@@ -52,7 +53,7 @@ def _clip(graph: Graph, node: onnx.NodeProto) -> None:
     bounds = [graph.constant.get(each.input[1]) for each in (node, inner)]
     if all(bound is not None and bound.ndim == 0 for bound in bounds):
         low, high = node.input[1], inner.input[1]
-        graph.replace(node, [onnx.helper.make_node("Clip", [inner.input[0], low, high], list(node.output))])
+        graph.replace(node, make_node("Clip", [inner.input[0], low, high], list(node.output)))
 
 
 def _merge(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]]) -> None:
@@ -61,25 +62,20 @@ def _merge(graph: Graph, node: onnx.NodeProto, shapes: dict[str, list[int]]) -> 
     if inner is None or inner.op_type not in _RESHAPING or not shape or 0 in shape[1:]:
         return
     name = graph.add_constant(f"{node.output[0]}/shape", np.array([-1, *shape[1:]]))
-    graph.replace(node, [onnx.helper.make_node("Reshape", [inner.input[0], name], list(node.output))])
+    graph.replace(node, make_node("Reshape", [inner.input[0], name], list(node.output)))
 
 
 def _flatten(graph: Graph, node: onnx.NodeProto) -> None:
     """Pool along the one axis there is: over two, of which one has a single row, it takes eighteen times as long."""
     before, readers = graph.maker(node.input[0]), graph.readers(node.output[0])
     held = attributes(node)
-    shape = None if before is None or before.op_type != "Reshape" else graph.constant.get(before.input[1])
-    if shape is None or len(shape) != 4 or shape[2] != 1 or held.get("pads"):
+    if before is None or before.op_type != "Reshape" or {each.op_type for each in readers} != {"Reshape"}:
         return
-    if {each.op_type for each in readers} != {"Reshape"}:
+    shape = graph.constant.get(before.input[1])
+    if shape is None or len(shape) != 4 or shape[2] != 1 or held.get("pads"):
         return
     name = graph.add_constant(f"{node.output[0]}/flat", np.delete(shape, 2))
     kernel, strides = held["kernel_shape"][1:], held["strides"][1:]
-    flat, pooled = f"{node.input[0]}/flat", list(node.output)
-    graph.replace(
-        node,
-        [
-            onnx.helper.make_node("Reshape", [graph.inputs(node.input[0])[0], name], [flat]),
-            onnx.helper.make_node("MaxPool", [flat], pooled, kernel_shape=kernel, strides=strides),
-        ],
-    )
+    flat = make_node("Reshape", [before.input[0], name], [f"{node.input[0]}/flat"])
+    pooled = make_node("MaxPool", list(flat.output), list(node.output), kernel_shape=kernel, strides=strides)
+    graph.replace(node, flat, pooled)
