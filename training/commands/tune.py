@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gaia_redshift.engine.quiet import import_tensorflow
-from gaia_redshift.errors import InvalidInputError
 from training.commands.options import DataArgument, PolicyOption, require_packages
 from training.recipes import SEED
 
@@ -53,6 +52,7 @@ def tune(
     from training.data.dataset import read, say_dropped
     from training.data.material import Galaxies, gather
     from training.data.split import split
+    from training.evaluation.page import report_in
     from training.recipes.cnn import CnnRecipe
     from training.trainer.search import find_role, search
 
@@ -67,12 +67,10 @@ def tune(
         return
     # What was fixed for the search alone does not belong to the recipe.
     best = found[0].recipe.model_copy(update={"epochs": CnnRecipe().epochs, "patience": CnnRecipe().patience})
-    try:
+    with report_in(output):
         with (output / "trials.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([(*_COLUMNS, "problem"), *map(_row, found)])
         (output / "best.json").write_text(best.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"{output} cannot be written to: {error.strerror or error}") from error
     table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
     for trial in found[:_SHOWN]:
         table.add_row(*_row(trial)[: len(_COLUMNS)])

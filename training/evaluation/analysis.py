@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from scipy.stats import kurtosis, skew
 from gaia_redshift.spectra import DR3
 from training.data.dataset import ORIGIN, Dataset
 from training.evaluation import page
-from training.evaluation.figures import Axes, figure
+from training.evaluation.figures import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 BIN_WIDTH = 0.05
@@ -53,13 +57,13 @@ def statistics(redshift: NDArray[np.float64]) -> Statistics:
     )
 
 
-def _draw_redshifts(axes: Axes, data: Dataset) -> None:
+def _draw_redshifts(axes: "Axes", data: Dataset) -> None:
     edges = np.arange(0, data.redshift.max() + HISTOGRAM_WIDTH, HISTOGRAM_WIDTH)
     axes.hist(data.redshift, bins=edges.tolist(), edgecolor="white", linewidth=0.3)
     axes.set(xlabel="redshift", ylabel=f"galaxies per {HISTOGRAM_WIDTH}", title="Redshifts")
 
 
-def _draw_cumulative(axes: Axes, data: Dataset) -> None:
+def _draw_cumulative(axes: "Axes", data: Dataset) -> None:
     ordered = np.sort(data.redshift)
     axes.plot(ordered, np.arange(1, len(ordered) + 1) / len(ordered))
     for percent, value in statistics(data.redshift.astype(np.float64)).percentiles.items():
@@ -69,7 +73,7 @@ def _draw_cumulative(axes: Axes, data: Dataset) -> None:
     axes.set(xlabel="redshift", ylabel="fraction of galaxies below", title="Cumulative redshifts")
 
 
-def _draw_spectra(axes: Axes, data: Dataset) -> None:
+def _draw_spectra(axes: "Axes", data: Dataset) -> None:
     """Draw a few spectra, chosen at random."""
     rows = np.random.default_rng(SEED).choice(len(data), min(RANDOM_SPECTRA, len(data)), replace=False)
     for colour, row in enumerate(rows[np.argsort(data.redshift[rows])]):
@@ -77,7 +81,7 @@ def _draw_spectra(axes: Axes, data: Dataset) -> None:
     _label_spectra(axes, "Spectra chosen at random")
 
 
-def _draw_means(axes: Axes, data: Dataset) -> None:
+def _draw_means(axes: "Axes", data: Dataset) -> None:
     """Draw the mean flux in ranges of redshift."""
     for colour, low in enumerate(np.arange(0, data.redshift.max(), RANGE_WIDTH)):
         inside = (data.redshift >= low) & (data.redshift < low + RANGE_WIDTH)
@@ -88,18 +92,18 @@ def _draw_means(axes: Axes, data: Dataset) -> None:
     _label_spectra(axes, "Mean flux in ranges of redshift")
 
 
-def _draw_bands(axes: Axes, flux: NDArray[np.floating], colour: str, label: str) -> None:
+def _draw_bands(axes: "Axes", flux: NDArray[np.floating], colour: str, label: str) -> None:
     nm = DR3.wavelength_nm
     axes.plot(nm[: DR3.bp.count], flux[: DR3.bp.count], color=colour, label=label)
     axes.plot(nm[DR3.bp.count :], flux[DR3.bp.count :], color=colour)
 
 
-def _label_spectra(axes: Axes, title: str) -> None:
+def _label_spectra(axes: "Axes", title: str) -> None:
     axes.set(xlabel="wavelength in nm (BP to 626, RP from 620)", ylabel="flux in e-/s per sample", title=title)
     axes.legend(fontsize=8)
 
 
-FIGURES: dict[str, Callable[[Axes, Dataset], None]] = {
+FIGURES: dict[str, Callable[["Axes", Dataset], None]] = {
     "redshifts": _draw_redshifts,
     "cumulative": _draw_cumulative,
     "spectra": _draw_spectra,

@@ -8,12 +8,9 @@ with figure("redshifts", directory) as axes:
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from gaia_redshift.errors import MissingDependencyError
-
-Axes: TypeAlias = Any
-"""Axes, or an array of them, of matplotlib."""
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe & Ito 2008: blue, vermilion, green, purple, orange, sky blue."""
@@ -44,7 +41,7 @@ STYLE: dict[Any, object] = {
 
 
 @contextmanager
-def figure(name: str, directory: Path, **grid: Any) -> Iterator[Axes]:  # matplotlib's own options
+def figure(name: str, directory: Path, **grid: Any) -> Iterator[Any]:  # matplotlib's own options
     """Draw one figure and save it as ``name.png`` and ``name.svg`` in a directory that exists.
 
     `grid` is passed to ``matplotlib.pyplot.subplots``: nrows, ncols, sharex, figsize and the like. Yields axes, or an

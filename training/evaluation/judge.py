@@ -1,10 +1,9 @@
 """Everything that an evaluation finds. Imports `binned`, `densities`, `predicted` and `split`."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +37,8 @@ class Evaluation:
     overall: Group
     table_3: Sequence[Bin]
     binned: Mapping[str, Sequence[Group]]
-    pit: NDArray[np.float64] | None
-    epochs: Mapping[str, NDArray[np.float64]] | None
-    """Columns of the training's ``history.csv``; None if the bundle has none."""
+    epochs: NDArray[np.void] | None
+    """Named columns of the training's ``history.csv``; None if the bundle has none."""
 
     @property
     def model(self) -> str:
@@ -56,11 +54,12 @@ class Evaluation:
     @property
     def density(self) -> dict[str, object] | None:
         """What only densities have."""
-        if self.pit is None:
+        pit = self.galaxies.pit
+        if pit is None:
             return None
-        pairs = zip(densities.LEVELS, densities.reliability(self.pit), strict=True)
+        pairs = zip(densities.LEVELS, densities.reliability(pit), strict=True)
         return {
-            "pit_ks": densities.kolmogorov_smirnov(self.pit),
+            "pit_ks": densities.kolmogorov_smirnov(pit),
             "reliability": [{"level": float(level), "observed": float(observed)} for level, observed in pairs],
         }
 
@@ -83,9 +82,7 @@ class Evaluation:
         data = self.dataset
         return {
             "model": {
-                "name": self.manifest.name,
-                "version": self.manifest.version,
-                "output": self.manifest.output,
+                **self.manifest.model_dump(include={"name", "version", "output"}),
                 "prior": self.prior,
                 "network_sha256": self.manifest.files[KERAS_FILE].sha256,
             },
@@ -121,7 +118,7 @@ def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName
     """
     chosen = choose_rows(dataset, model.manifest.training, part)
     galaxies, refused = predict(model, dataset, chosen.rows, prior)
-    galaxies, pit = scored(galaxies)
+    galaxies = scored(galaxies)
     groups = {name: binned.by(name, galaxies) for name in BINNINGS}
     return Evaluation(
         manifest=model.manifest,
@@ -133,28 +130,22 @@ def judge(model: Predictor, dataset: Dataset, part: str | None, prior: PriorName
         overall=binned.overall(galaxies),
         table_3=by_redshift(galaxies.true, galaxies.point),
         binned={name: found for name, found in groups.items() if found},
-        pit=pit,
         epochs=_history(model.bundle.read(HISTORY_FILE)) if HISTORY_FILE in model.manifest.files else None,
     )
 
 
-def _history(content: bytes) -> dict[str, NDArray[np.float64]]:
-    rows = list(csv.DictReader(io.StringIO(content.decode())))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+def _history(content: bytes) -> NDArray[np.void]:
+    return np.atleast_1d(np.genfromtxt(BytesIO(content), delimiter=",", names=True))
 
 
-def scored(galaxies: Predicted) -> tuple[Predicted, NDArray[np.float64] | None]:
-    """Return galaxies with the scores of their densities, and the probability integral transform, shape (n,).
-
-    Of a model without densities they are returned as they are, and None.
-    """
+def scored(galaxies: Predicted) -> Predicted:
+    """Return galaxies with the scores of their densities; those of a model without densities as they are."""
     if galaxies.density is None or galaxies.bin_edges is None:
-        return galaxies, None
+        return galaxies
     functions = {"crps": densities.crps, "cde_loss": densities.cde_loss, "pit": densities.pit}
     found = {name: np.empty(len(galaxies.true)) for name in functions}
     for start in range(0, len(galaxies.true), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         for name, score in functions.items():
             found[name][rows] = score(galaxies.density[rows], galaxies.bin_edges, galaxies.true[rows])
-    pit = found.pop("pit")
-    return replace(galaxies, scores=found), pit
+    return replace(galaxies, pit=found.pop("pit"), scores=found)

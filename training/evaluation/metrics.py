@@ -30,6 +30,8 @@ PUBLISHED = (
 )
 """Mean error, sigma and percent of the data per bin of 0.05 in z: Kiraleos 2023, table 3."""
 
+PUBLISHED_IN_WORDS = [(f"{mean:+.4f}", f"{sigma:.4f}", f"{percent:.2f}") for mean, sigma, percent in PUBLISHED]
+
 METRICS: Mapping[str, tuple[str, str]] = {
     "mae": ("mean absolute error", ".4f"),
     "rms": ("root mean square error", ".4f"),
@@ -88,13 +90,27 @@ class Bin:
     mean_error: float
     sigma: float
 
+    def errors_in_words(self) -> tuple[str, str]:
+        """Return mean error and sigma, a dash for what so few galaxies do not have."""
+        return f"{self.mean_error:+.4f}" if self.count else "-", f"{self.sigma:.4f}" if self.count > 1 else "-"
+
 
 def by_redshift(true: ArrayLike, predicted: ArrayLike, binned_by: ArrayLike | None = None) -> list[Bin]:
     """Tabulate errors per 0.05 of redshift, as table 3 of Kiraleos 2023 does.
 
-    Takes what `measure` takes, and the redshifts that choose the bins, shape (n,), the true ones by default. What falls
-    below 0 or above 0.6 goes into the first or the last of the twelve bins. `sigma` is the population standard
-    deviation (ddof 0), as in the dissertation.
+    What falls below 0 or above 0.6 goes into the first or the last of the twelve bins. `sigma` is the population
+    standard deviation (ddof 0), as in the dissertation.
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (n,)
+    binned_by : array_like, shape (n,), optional
+        The redshifts that choose the bins, by default the true ones.
+
+    Raises
+    ------
+    ValueError
+        If a redshift is not finite.
     """
     truth, guess = _pair(true, predicted)
     _, chosen = _pair(truth, truth if binned_by is None else binned_by)

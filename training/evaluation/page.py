@@ -1,4 +1,4 @@
-"""One HTML page that holds its figures and links nothing."""
+"""One HTML page that contains its figures and links nothing, and tables of cards in Markdown."""
 
 import base64
 import html
@@ -22,12 +22,12 @@ CSS = (
 
 @contextmanager
 def report_in(directory: Path) -> Iterator[None]:
-    """Make a directory, to be written into; raise InvalidInputError where that cannot be done."""
+    """Make a directory to write into; raise InvalidInputError if that, or the writing, fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise InvalidInputError(f"cannot write into {directory}: {error.strerror or error}") from error
+        raise InvalidInputError(f"{directory} cannot be written to: {error.strerror or error}") from error
 
 
 def page(title: str, *parts: str) -> str:
@@ -59,6 +59,12 @@ def table(caption: str, rows: Iterable[Sequence[str]], head: Sequence[str] = ())
 def _two_lines(cell: str) -> str:
     first, _, second = html.escape(cell).partition("\n")
     return f"{first}<br><small>{second}</small>" if second else first
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (heads, *rows))
+    return "\n".join([first, "|---" * len(heads) + "|", *others])
 
 
 def paragraph(text: str, tag: str = "p") -> str:

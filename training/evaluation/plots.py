@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from training.evaluation.binned import BINNINGS, Group
@@ -13,6 +12,9 @@ from training.evaluation.densities import LEVELS, reliability
 from training.evaluation.figures import INK, PALETTE, figure
 from training.evaluation.metrics import BIN_EDGES, PUBLISHED, by_redshift
 from training.evaluation.predicted import Predicted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BLUE, VERMILION, GREEN = PALETTE[:3]
 ROUND = {"color": BLUE, "fmt": "o"}
@@ -22,11 +24,11 @@ SQUARE = {"figsize": (5.8, 5.2)}
 PIT_BINS = 20
 
 
-def draw_curves(directory: Path, epochs: Mapping[str, NDArray[np.float64]]) -> list[str]:
+def draw_curves(directory: Path, epochs: NDArray[np.void]) -> list[str]:
     """Draw loss and, where the training measured it, mean absolute error by epoch (figures 13 to 15)."""
     curves = {"loss": ("loss", "loss"), "mae": ("mean_absolute_error", "mean absolute error in redshift")}
-    drawn = {name: what for name, what in curves.items() if f"val_{what[0]}" in epochs}
-    best = int(epochs["epoch"][np.argmin(epochs["val_loss"])])
+    drawn = {name: what for name, what in curves.items() if f"val_{what[0]}" in (epochs.dtype.names or ())}
+    best = int(epochs["epoch"][epochs["val_loss"].argmin()])
     for name, (column, label) in drawn.items():
         with figure(name, directory) as axes:
             for what, prefix, marks, colour in (("training", "", "o-", BLUE), ("validation", "val_", "s-", VERMILION)):
@@ -116,12 +118,14 @@ def draw_groups(directory: Path, name: str, groups: Sequence[Group]) -> list[str
     return [title]
 
 
-def draw_reliability(directory: Path, galaxies: Predicted, pit: NDArray[np.float64] | None) -> list[str]:
+def draw_reliability(directory: Path, galaxies: Predicted) -> list[str]:
     """Draw the observed against the nominal fraction in the intervals, of densities at every level."""
     with figure("reliability", directory, **SQUARE) as axes:
         axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, label="calibrated")
-        if pit is not None:
-            axes.plot(100 * LEVELS, 100 * reliability(pit), ".-", color=GREEN, label="density, central intervals")
+        if galaxies.pit is not None:
+            axes.plot(
+                100 * LEVELS, 100 * reliability(galaxies.pit), ".-", color=GREEN, label="density, central intervals"
+            )
         held = [100 * galaxies.inside68.mean(), 100 * galaxies.inside95.mean()]
         axes.plot([68, 95], held, "o", color=BLUE, markersize=7, label="calibrated 68 and 95% intervals")
         axes.set(xlabel="nominal, in %", ylabel="true redshifts inside, in %", aspect="equal")
@@ -144,7 +148,7 @@ def draw_pit(directory: Path, pit: NDArray[np.float64]) -> list[str]:
 
 
 def _points(
-    axes: Axes, groups: Sequence[Group], metric: str, look: Mapping[str, Any], *, percent: bool = False
+    axes: "Axes", groups: Sequence[Group], metric: str, look: Mapping[str, Any], *, percent: bool = False
 ) -> None:
     low, high = np.array([(group.low, group.high) for group in groups]).T
     found = np.array([(group.metrics[metric].value, group.metrics[metric].error or 0.0) for group in groups])

@@ -43,6 +43,9 @@ class Predicted:
     bin_edges: Column | None = None
     """Shape (bins + 1,)."""
     scores: Mapping[str, Column] = field(default_factory=dict)
+    """CRPS and CDE loss of the densities."""
+    pit: Column | None = None
+    """Probability integral transform of the densities."""
 
     @property
     def inside68(self) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from training.evaluation import page, plots
 from training.evaluation.binned import BINNINGS, Group
 from training.evaluation.judge import Evaluation
-from training.evaluation.metrics import METRICS, PUBLISHED, plus_minus
+from training.evaluation.metrics import METRICS, PUBLISHED_IN_WORDS, plus_minus
 
 IN_BINS = ("bias_median", "nmad", "outliers_15", "outliers_05", "rms", "mae", "coverage_68", "coverage_95")
 HEADS = ("bias", "NMAD", "abs(dz) > 0.15", "abs(dz) > 0.05", "RMS", "MAE", "in 68%", "in 95%")
@@ -41,14 +41,14 @@ def write_report(found: Evaluation, directory: Path) -> None:
 def _draw(found: Evaluation, directory: Path) -> dict[str, list[str]]:
     """Draw every figure into a directory; return their names by section of the page."""
     galaxies = found.galaxies
-    shown = plots.draw_curves(directory, found.epochs) if found.epochs else []
+    shown = plots.draw_curves(directory, found.epochs) if found.epochs is not None else []
     shown += plots.draw_error_per_bin(directory, galaxies)
     shown += plots.draw_redshifts(directory, galaxies) + plots.draw_plane(directory, galaxies)
     return {
         "dissertation": shown,
         **{name: plots.draw_groups(directory, name, groups) for name, groups in found.binned.items()},
-        "intervals": plots.draw_reliability(directory, galaxies, found.pit),
-        "densities": [] if found.pit is None else plots.draw_pit(directory, found.pit),
+        "intervals": plots.draw_reliability(directory, galaxies),
+        "densities": [] if galaxies.pit is None else plots.draw_pit(directory, galaxies.pit),
     }
 
 
@@ -91,17 +91,8 @@ def _overall(group: Group) -> str:
 
 def _table_3(found: Evaluation) -> str:
     rows = [
-        (
-            f"{row.low:.2f} - {row.high:.2f}",
-            f"{row.count:,}",
-            f"{row.percent:.2f}",
-            f"{row.mean_error:+.4f}" if row.count else "",
-            f"{row.sigma:.4f}" if row.count > 1 else "",
-            f"{mean:+.4f}",
-            f"{sigma:.4f}",
-            f"{percent:.2f}",
-        )
-        for row, (mean, sigma, percent) in zip(found.table_3, PUBLISHED, strict=True)
+        (f"{row.low:.2f} - {row.high:.2f}", f"{row.count:,}", f"{row.percent:.2f}", *row.errors_in_words(), *published)
+        for row, published in zip(found.table_3, PUBLISHED_IN_WORDS, strict=True)
     ]
     head = ("true redshift", "galaxies", "%", "mean error", "sigma", "real: mean error", "real: sigma", "real: %")
     note = "Columns “real” are the dissertation's, on real spectra: other galaxies, not directly comparable."

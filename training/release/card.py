@@ -4,7 +4,6 @@ The first line says what the training spectra are, so that numbers from a simula
 """
 
 import textwrap
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from gaia_redshift.bundle import Manifest
 from gaia_redshift.errors import counted
 from training.data.dataset import Dataset
 from training.data.material import GREY_REDSHIFT, Galaxies, Material
-from training.evaluation.metrics import BIN_EDGES, METRICS, PUBLISHED, Bin, by_redshift
+from training.evaluation.metrics import BIN_EDGES, METRICS, PUBLISHED_IN_WORDS, by_redshift
+from training.evaluation.page import markdown_table
 from training.evaluation.predicted import Predicted
 from training.release.agreement import RARE, Agreement
 from training.release.draft import CITATIONS, origin
@@ -123,7 +123,7 @@ def _results(tested: Tested, agreement: Agreement) -> str:
 {counts} spectra {of}, which nothing was fitted to; dz = (predicted - true) / (1 + true).
 The last column is what answering the median training redshift for every galaxy would give.{without}
 
-{_table(("", *heads, "a constant"), rows)}
+{markdown_table(("", *heads, "a constant"), rows)}
 
 The Keras and the ONNX network {apart}."""
 
@@ -138,12 +138,12 @@ def _bins(material: Material, found: UnderPrior, prior: str, tested: Tested) -> 
     heads += ["by predicted z: test spectra", "mean error", "sigma"]
     heads += ["real: mean error", "real: sigma", "real: %"] if survey else []
     rows = []
-    binned = (by_redshift(true, predicted), by_redshift(true, predicted, binned_by=predicted))
-    for count, by_true, by_predicted, published in zip(trained, *binned, PUBLISHED, strict=True):
-        cells = [f"{by_true.low:.2f}-{by_true.high:.2f}", f"{count:,}", *_cells(by_true), *_cells(by_predicted)]
-        mean, sigma, percent = published
-        cells += [f"{mean:+.4f}", f"{sigma:.4f}", f"{percent:.2f}"] if survey else []
-        rows.append(cells)
+    both = (by_redshift(true, predicted), by_redshift(true, predicted, binned_by=predicted))
+    for count, by_true, by_predicted, published in zip(trained, *both, PUBLISHED_IN_WORDS, strict=True):
+        cells = [f"{by_true.low:.2f}-{by_true.high:.2f}", f"{count:,}"]
+        for binned in (by_true, by_predicted):
+            cells += [f"{binned.count:,}", *binned.errors_in_words()]
+        rows.append([*cells, *(published if survey else ())])
     under = f", under the {prior} prior" if len(tested.priors) > 1 else ""
     note = (
         "\nOn the right the dissertation's table 3, measured on **real spectra** (MAE 0.0213): other galaxies, so\n"
@@ -156,19 +156,14 @@ def _bins(material: Material, found: UnderPrior, prior: str, tested: Tested) -> 
 Mean and standard deviation of predicted - true, first in bins of the true redshift, then in bins of the predicted one:
 of galaxies that are given this redshift, how far are they from it?{note}
 
-{_table(heads, rows)}"""
-
-
-def _cells(row: Bin) -> tuple[str, str, str]:
-    mean = f"{row.mean_error:+.4f}" if row.count else "-"
-    return f"{row.count:,}", mean, f"{row.sigma:.4f}" if row.count > 1 else "-"
+{markdown_table(heads, rows)}"""
 
 
 def _flags(tested: Tested) -> str:
     words = {"survey": "galaxies, survey", "flat": "galaxies, uniform"}
     groups = {words[prior]: each.flagged for prior, each in tested.priors.items()} | dict(tested.others)
     flags = list(tested.priors["survey"].flagged)
-    table = _table(
+    table = markdown_table(
         ("", *(f"`{flag}`" for flag in flags)),
         ((name, *(f"{found[flag]:.1%}" for flag in flags)) for name, found in groups.items()),
     )
@@ -234,8 +229,3 @@ def _citing() -> str:
 This work has made use of data from the European Space Agency (ESA) mission Gaia, processed by the Gaia Data
 Processing and Analysis Consortium (DPAC). Gaia data: credit ESA/Gaia/DPAC. SDSS public releases are in the public
 domain; please acknowledge them."""
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])

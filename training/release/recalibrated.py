@@ -10,6 +10,7 @@ from gaia_redshift.interpretation.prior import PriorName
 from training.calibration.recalibration import Judged, Labelled, Recalibrated
 from training.data.dataset import ORIGIN, Dataset
 from training.evaluation.metrics import measure
+from training.evaluation.page import markdown_table
 
 RECALIBRATION_FILE = "recalibration.json"
 
@@ -110,7 +111,7 @@ class Report:
     def card(self, manifest: Manifest) -> str:
         """Return the card of the new bundle: this report, and then the card of the old one."""
         true = self.chosen.galaxies.true
-        rows = "\n".join(f"| {' | '.join(row)} |" for row in self.rows())
+        table = markdown_table(("prior", "", "before", "after, cross-validated"), self.rows())
         return f"""**{self.origin()}**
 
 # {manifest.name} {manifest.version}
@@ -122,9 +123,7 @@ Intervals were set anew by labelled galaxies at redshifts from {true.min():.3f} 
 {self.chosen.no_galaxies} rows that the model takes for no galaxy were left out, and {self.chosen.without} \
 that get no redshift.
 
-| prior | | before | after, cross-validated |
-|---|---|---|---|
-{rows}
+{table}
 
 The intervals hold their share of galaxies such as the labelled ones: as bright, at such redshifts, chosen in that way.
 Quality flags are those of the model it began with.

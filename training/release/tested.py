@@ -61,8 +61,8 @@ def examine(model: Predictor, material: Material) -> Tested:
 
 def _under(model: Predictor, held: Galaxies, prior: PriorName) -> UnderPrior:
     predicted, refused = predict(model, held.dataset, held.parts.test, prior, corrected=False)
-    galaxies, pit = scored(predicted)
-    values = binned.metrics(galaxies) | ({} if pit is None else {"pit_ks": kolmogorov_smirnov(pit)})
+    galaxies = scored(predicted)
+    values = binned.metrics(galaxies) | ({} if galaxies.pit is None else {"pit_ks": kolmogorov_smirnov(galaxies.pit)})
     metrics = {name: values[name] for name in RELEASED if name in values}
     flags = np.zeros(0, np.int32) if galaxies.flags is None else galaxies.flags
     return UnderPrior(galaxies, metrics, _fractions(flags, model.bundle.flags), refused)

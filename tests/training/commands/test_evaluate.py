@@ -228,7 +228,7 @@ def test_a_model_that_is_not_there_is_named(simulated: Path, tmp_path: Path) -> 
 
 
 def test_a_report_that_cannot_be_written_is_one_clear_line(simulated: Path) -> None:
-    with pytest.raises(InvalidInputError, match="cannot write into"):
+    with pytest.raises(InvalidInputError, match="cannot be written to"):
         run(NAME, simulated, "--report", simulated)
 
 

@@ -50,7 +50,7 @@ def test_figures_name_their_axes_with_units(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     simulate(tmp_path / "set.csv", count=200, seed=3)
-    with pytest.raises(InvalidInputError, match="cannot write into"):
+    with pytest.raises(InvalidInputError, match="cannot be written to"):
         analyse(tmp_path / "set.csv", tmp_path / "set.csv")
 
 
