@@ -27,7 +27,7 @@ Column: TypeAlias = NDArray[Any]
 """Numbers or text, shape (n,)."""
 
 _ALIASES = {"magnitude": ("magnitude", "phot_g_mean_mag")}
-"""Columns that may hold what a name stands for, of which the first counts; else the column of that name."""
+"""Columns that a name may mean, of which the first counts; else the column of that name."""
 _TEXT = {"source_id", "part", "kind"}
 """Read as str, "" for null; `parent_id` as int64, -1 for null; all others as float32, NaN for null."""
 
@@ -37,7 +37,7 @@ def read_table(path: Path, wanted: Sequence[str]) -> tuple[FloatArray, dict[str,
 
     Returns spectra, shape (n, 186), NaN where one is missing; columns by name; and what the file says of itself, keys
     in lower case, with ``grid_id``. Raises InvalidInputError if the file cannot be read, lacks the redshift ``z`` that
-    is wanted, has a column more than once, or a row holds something that is no spectrum.
+    is wanted, has a column more than once, or a row with something that is no spectrum.
     """
     with _open(path) as table:
         names = table.schema.names
@@ -56,9 +56,10 @@ def read_table(path: Path, wanted: Sequence[str]) -> tuple[FloatArray, dict[str,
         pieces: dict[str, list[Column]] = {name: [] for name in places}
         row = 0
         for batch in read_spectra(table, replace(found, others=others, ebv=None), carry=True):
-            flux.append(_whole(path, batch.in_samples(unit), row))
+            _refuse_problems(path, batch, row)
+            flux.append(batch.in_samples(unit).usable_flux())
             for name, place in places.items():
-                column = batch.carried.column(others.index(place)) if batch.carried is not None else None
+                column = batch.carried.column(others.index(place))
                 pieces[name].append(_values(column, name, f"{path.name}: column {names[place]}", row))
             row += len(batch)
         said = {**table.said, "grid_id": found.grid.name}
@@ -81,7 +82,7 @@ def _open(path: Path) -> Iterator[Table]:
 
 
 def _place(path: Path, name: str, names: Sequence[str]) -> int | None:
-    """Return the position of the column that holds what a name stands for."""
+    """Return the position of the column that a name means, None if there is none."""
     for wanted in _ALIASES.get(name, (name,)):
         found = [place for place, each in enumerate(names) if each.strip().lower() == wanted]
         if len(found) > 1:
@@ -91,16 +92,11 @@ def _place(path: Path, name: str, names: Sequence[str]) -> int | None:
     return None
 
 
-def _whole(path: Path, batch: SpectrumBatch, first: int) -> FloatArray:
-    """Return the spectra of a batch, NaN where one is missing; refuse anything else that is no spectrum."""
+def _refuse_problems(path: Path, batch: SpectrumBatch, first: int) -> None:
+    """Raise InvalidInputError if a row holds something that is no spectrum; it may be empty."""
     for row, problem in sorted(batch.problems.items()):
         if problem.code != "missing_value":
             raise InvalidInputError(f"{path.name}: row {first + row}: {problem.message}")
-    if not batch.problems:
-        return batch.flux
-    flux = batch.flux.copy()
-    flux[list(batch.problems)] = np.nan
-    return flux
 
 
 def _values(column: pa.Array, name: str, what: str, first: int) -> Column:

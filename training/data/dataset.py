@@ -4,7 +4,6 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -146,7 +145,7 @@ def load(path: Path, policy: Policy = "refuse") -> Dataset:
             for what, rows in refused.items()
         ]
         raise InvalidInputError(
-            f"{path.name} has rows that cannot be used; mend them, or add --policy drop to leave them out", problems
+            f"{path.name} has rows that cannot be used; correct them, or add --policy drop to leave them out", problems
         )
     kept = ~np.logical_or.reduce(list(refused.values()))
     if not kept.any():
@@ -185,9 +184,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def unusable(
-    flux: FloatArray, redshift: FloatArray, source_id: NDArray[np.str_] | None
-) -> dict[str, NDArray[np.bool_]]:
+def unusable(flux: FloatArray, redshift: FloatArray, source_id: NDArray[np.str_] | None) -> dict[str, Mask]:
     """Return the rows that cannot be used, by reason.
 
     Of duplicates the first is usable; a second one in the test part would make the test too easy. Fluxes have shape (n,
@@ -223,4 +220,4 @@ def _repeated(values: NDArray[np.generic], among: Mask) -> Mask:
 def _digests(flux: FloatArray) -> NDArray[np.uint64]:
     """Return 64 bits of each spectrum: of a million different ones two agree once in ten million times."""
     whole = np.ascontiguousarray(flux)
-    return np.frombuffer(b"".join(blake2b(row, digest_size=8).digest() for row in whole), np.uint64)
+    return np.frombuffer(b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in whole), np.uint64)

@@ -117,7 +117,7 @@ class Material:
 
 
 def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | None = None) -> Material:
-    """Bring the sets of a training together.
+    """Put the data sets of a training together and check them.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of each part, ascending; together every row once."""
+    """Row numbers of each part, ascending; every row is in one part."""
 
     train: Rows
     validation: Rows
@@ -37,7 +37,7 @@ class Split:
 
 
 def split(dataset: Dataset, seed: int) -> Split:
-    """Split as the file says; else at random, as the seed decides, by parent galaxy where known, or by row.
+    """Split as the file says; else at random by the seed, by parent galaxy where it is known, or by row.
 
     Raises InvalidInputError if a part is empty or unknown, or a parent galaxy has spectra in two parts.
     """
@@ -90,7 +90,7 @@ def _known_parts(dataset: Dataset, trained: TrainingRecord) -> tuple[dict[str, R
         return {name: np.flatnonzero(dataset.part == name) for name in PARTS}, "as the file says"
     if dataset.sha256 == trained.dataset_sha256:
         parts = split(dataset, trained.seed)
-        # Where other rows were left out, the same seed deals the others otherwise.
+        # If other rows were left out then, the same seed gives another split.
         if parts.counts() == trained.spectra:
             return {name: parts.rows(name) for name in PARTS}, "as in the model's training"
     return None, ""
@@ -112,7 +112,7 @@ def _as_the_file_says(dataset: Dataset, part: NDArray[np.str_]) -> Split:
 
 
 def _by_group(group: NDArray[np.int64], seed: int, how: str) -> Split:
-    """Deal whole groups, in random order, until each part has its share of the rows."""
+    """Assign whole groups, in random order, to the parts until each has its share of the rows."""
     members, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(members))
     until_validation = PERCENT["test"] + PERCENT["validation"]

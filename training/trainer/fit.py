@@ -65,9 +65,9 @@ def fit(
 ) -> Fitted:
     """Train until the epochs or the patience are used up, from where an earlier run in the run folder stopped.
 
-    `start` gives weights and scaler to start from. `tell` is told of each epoch, also of those that an earlier run
-    finished. Raises InvalidInputError if the folder holds a run of another recipe or other data, the network of `start`
-    is not the recipe's, or the loss is no longer finite.
+    `start` gives weights and scaler to start from. `tell` is called with each epoch, those of an earlier run included.
+    Raises InvalidInputError if the folder has a run of another recipe or other data, the network of `start` is not the
+    recipe's, or the loss is no longer finite.
     """
     make_repeatable(recipe.seed)
     run = Run(folder, recipe, material)

@@ -33,7 +33,7 @@ class Loop:
         self._compiled = _compile_loop(network, validation) if _on_jax_device() else None
 
     def epoch(self, batches: Batches, callbacks: Sequence[Callback]) -> Measured:
-        """Train on all batches once, in their order, and measure; tell callbacks of beginning, batches and end."""
+        """Train on all batches once, in their order, and measure; the callbacks are called as by Keras."""
         if self._compiled is not None:
             return self._by_jax(self._compiled, batches, callbacks)
         history: Measured = self._network.fit(

@@ -24,7 +24,7 @@ from training.recipes.cnn import CnnRecipe
 from training.trainer.fit import fit
 from training.trainer.space import draw
 
-Oracled: TypeAlias = Any
+OracleTrial: TypeAlias = Any
 """A trial of keras-tuner, which has no types."""
 
 OBJECTIVE = "val_mean_absolute_error"
@@ -73,9 +73,18 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
     """Try recipes until `trials` have been tried in `folder`, those of earlier calls included.
 
     A chief waits until its workers have tried them; a worker trains what the chief gives it, until there is no more.
-    `base` has what is not searched: batch size, epochs, patience, learning rate, seed. Returned are the trials, best
-    first, failed ones last; none by a worker. Raises InvalidInputError if `folder` holds a search on other data or with
-    another base, cannot be written to, every trial failed, or chief and worker do not find each other.
+    `base` has what is not searched: batch size, epochs, patience, learning rate, seed.
+
+    Returns
+    -------
+    list of Trial
+        The best first, failed ones last; none in a worker.
+
+    Raises
+    ------
+    InvalidInputError
+        If `folder` has a search on other data or with another base, or cannot be written to; if every trial failed, or
+        chief and worker do not find each other.
     """
     role = find_role()
     _claim(folder, material, base)
@@ -118,7 +127,7 @@ def search(material: Material, base: CnnRecipe, folder: Path, trials: int) -> li
 
 class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
     def run_trial(
-        self, trial: Oracled, material: Material, base: CnnRecipe, folder: Path, **_: object
+        self, trial: OracleTrial, material: Material, base: CnnRecipe, folder: Path, **_: object
     ) -> dict[str, float]:
         if not (folder / _PROJECT / _STATE_FILE).exists():
             raise keras_tuner.errors.FatalError(f"{folder} is not the chief's folder: a search's processes share one")
@@ -127,7 +136,7 @@ class _Tuner(keras_tuner.Tuner):  # type: ignore[misc]
             fitted = fit(material, recipe, folder / "runs" / f"trial-{int(trial.trial_id)}")
         except InvalidInputError as error:  # the training diverged
             raise keras_tuner.errors.FailedTrialError(error.message) from error
-        except OSError as error:  # a full disk says nothing of the recipe
+        except OSError as error:  # a full disk says nothing about the recipe
             raise keras_tuner.errors.FatalError(f"{folder} cannot be written to: {error.strerror or error}") from error
         return {OBJECTIVE: fitted.history[fitted.best_epoch - 1].val_mean_absolute_error}
 
@@ -159,7 +168,7 @@ def _claim(folder: Path, material: Material, base: CnnRecipe) -> None:
         raise InvalidInputError(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
-def _result(trial: Oracled, base: CnnRecipe) -> Trial:
+def _result(trial: OracleTrial, base: CnnRecipe) -> Trial:
     recipe = draw(trial.hyperparameters, base)
     done = trial.status == "COMPLETED"
     lines: Sequence[str] = (trial.message or "").strip().splitlines()
