@@ -66,6 +66,7 @@ class AccessLogMiddleware:
         finally:
             metrics.IN_FLIGHT.dec()
             request.done()
+            del scope[_WATCHED]
 
 
 class ErrorReplyMiddleware:
@@ -133,6 +134,7 @@ class _Watched:
         metrics.ERRORS.labels(error.code).inc()
         self._scope["state"]["error_code"] = error.code
         await _send_error(error, self._scope, send)
+        error.__traceback__ = None  # its frames refer to the error, and would live until a garbage collection
 
     def done(self) -> None:
         """Log and count the request."""

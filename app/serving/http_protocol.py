@@ -86,7 +86,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._reader.close()
         self._over = True
         self.writable.set()
-        exchange = self._exchange
+        exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.answered:
             exchange.leave()
             if self._task is not None and "task" in exchange.scope:
@@ -107,14 +107,12 @@ class ImpatientProtocol(asyncio.Protocol):
             self._advance()
         except RedshiftError as error:
             self._buffer = b""
-            exchange = self._exchange
-            if exchange is None:
+            if (exchange := self._exchange) is None:
                 self._refuse(error)
-                return
-            self._over = True  # the end of this request is unknown, and so is the start of the next
-            if exchange.answered:
+            elif exchange.answered:
                 self._linger()
             else:
+                self._over = True  # the end of this request is unknown, and so is the start of the next
                 exchange.fail(error)
 
     def eof_received(self) -> None:
@@ -137,7 +135,7 @@ class ImpatientProtocol(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.keep_alive = False
         elif not (self._over or self._buffer or surplus.holds(self._state, self)):
-            self._patience.wait(patience.LAST_SECONDS, self._idle_too_long)
+            self._wait_for_next()
 
     # Called by an exchange.
     def want_more(self) -> None:
@@ -161,7 +159,6 @@ class ImpatientProtocol(asyncio.Protocol):
             self.want_more()
             self._patience.wait(patience.LINGER_SECONDS, self.transport.abort)
         else:
-            self._exchange = None
             self._wait_for_next()
             if self._buffer:
                 self.loop.call_soon(self.data_received, b"")  # not a direct call, which could recurse a thousand deep
@@ -227,7 +224,6 @@ class ImpatientProtocol(asyncio.Protocol):
             self._body = None
             exchange.complete()
             if exchange.answered:
-                self._exchange = None
                 self._wait_for_next()
             else:
                 self.want_more()  # to notice a disconnect
@@ -239,25 +235,29 @@ class ImpatientProtocol(asyncio.Protocol):
 
     # Time.
     def _wait_for_next(self) -> None:
+        self._exchange = None
+        self._idle_until = 0.0 if self._ending else self.loop.time() + patience.MOST_IDLE_SECONDS
         self._patience.wait(patience.LAST_SECONDS if self._ending else patience.IDLE_SECONDS, self._idle_too_long)
 
     def _head_too_slow(self) -> None:
         if unread_bytes(self.transport):  # the rest may lie here: we were busy
             self._patience.wait(patience.LOOK_SECONDS, self._head_too_slow)
             return
-        seconds = self.settings.head_seconds
-        self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
+        self._refuse(RequestTooSlowError(f"no request line and headers within {self.settings.head_seconds:g} s"))
 
     def _idle_too_long(self) -> None:
         """Close an idle connection, but break it off when its client does not read its answer."""
         if unread_bytes(self.transport):  # a request lies here: we were busy
             self._patience.wait(patience.LOOK_SECONDS, self._idle_too_long)
-        elif not self.transport.get_write_buffer_size():
-            self.transport.close()
-        elif self._reader.reads():
-            self._patience.wait(self.settings.slow_seconds, self._idle_too_long)
+        elif self.transport.get_write_buffer_size():
+            if self._reader.reads():
+                self._patience.wait(self.settings.slow_seconds, self._idle_too_long)
+            else:
+                self.transport.abort()
+        elif self.loop.time() < self._idle_until and surplus.room(self._state, self.settings.max_connections // 2) >= 0:
+            self._patience.wait(patience.IDLE_SECONDS, self._idle_too_long)
         else:
-            self.transport.abort()
+            self.transport.close()
 
     # Ends.
     def _too_many(self) -> TooManyConnectionsError:

@@ -8,7 +8,9 @@ LINGER_SECONDS = 10.0
 REFUSED_SECONDS = 2.0
 """The same for what is no request at all."""
 IDLE_SECONDS = 5.0
-"""A connection without a request is closed after this long."""
+"""A connection without a request is closed after this long if more than half of all that may be open are."""
+MOST_IDLE_SECONDS = 75.0
+"""The same while there are fewer: longer than clients and proxies keep theirs, so that none is closed as it is used."""
 LAST_SECONDS = 1.0
 """The same when the service ends: what has been sent by then is answered, and the connection closed with the answer."""
 LOOK_SECONDS = 0.05

@@ -1,21 +1,13 @@
 """What a client can do to a connection, against the real server in a process of its own."""
 
-import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
-from app.serving.http.exchange import IN_SERVICE
-from app.serving.http_protocol import ImpatientProtocol
-from app.settings import Settings
 from gaia_redshift.spectra import DR3
 from tests.reliability.service import Service
 from tests.reliability.wire import json_question
@@ -229,37 +221,3 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(server: Service) -> N
         except ConnectionResetError:
             pass
     assert 1024 <= len(received) < announced
-
-
-def test_a_request_knows_what_else_is_being_served() -> None:
-    together: list[int] = []
-    arrived, release = asyncio.Event(), asyncio.Event()
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        together.append(len(scope[IN_SERVICE]))
-        if scope["path"] == "/patient":
-            arrived.set()
-            await release.wait()
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def run() -> None:
-        protocol: Any = partial(ImpatientProtocol, Settings())  # called like the class
-        server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", http=protocol, log_config=None))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url) as client:
-            await client.get("/")
-            patient = asyncio.create_task(client.get("/patient"))
-            await arrived.wait()
-            await client.get("/")
-            release.set()
-            await patient
-            await client.get("/")
-        server.should_exit = True
-        await serving
-
-    asyncio.run(run())
-    assert together == [1, 1, 2, 1]
