@@ -71,11 +71,12 @@ async def accept_waiting(listening: Sequence[socket.socket]) -> None:
     began = loop.time()
     while (waited := loop.time() - began) < _MOST_SECONDS:
         await asyncio.sleep(_STEP_SECONDS)
-        if waited > _LEAST_SECONDS and not any(map(_waiting, listening)):
+        if waited > _LEAST_SECONDS and not any(map(not_accepted, listening)):
             return
 
 
-def _waiting(listening: socket.socket) -> int:
+def not_accepted(listening: socket.socket) -> int:
+    """Return how many connections of a listening socket wait to be accepted; 0 if the system does not tell."""
     if not hasattr(socket, "TCP_INFO"):
         return 0
     try:
