@@ -41,6 +41,18 @@ def parquet_bombs() -> Iterator[tuple[str, bytes]]:
     yield "one long text in every row", _parquet(pyarrow.table({"flux": flux, "name": same}), compression="zstd")
     lists = pyarrow.array([["a" * 90_000]] * 4000, pyarrow.list_(pyarrow.string()))
     yield "one long text in every list", _parquet(pyarrow.table({"flux": flux, "name": lists}), compression="zstd")
+    for name, cell, kind in (
+        ("text in lists", ["a" * 2000] * 10, None),
+        ("text in a structure", {"a": "a" * 20_000}, None),
+        ("text in maps", [("k", "a" * 2000)] * 10, pyarrow.map_(pyarrow.string(), pyarrow.string())),
+        ("bytes of one length", b"a" * 20_000, pyarrow.binary(20_000)),
+        ("bytes of one length in lists", [b"a" * 2000] * 10, pyarrow.list_(pyarrow.binary(2000))),
+    ):
+        value = pyarrow.array([cell], kind)
+        yield f"equal {name}", _parquet(pyarrow.table({"flux": flux, "name": _rows(value, 4000)}), compression="zstd")
+    words = {f"name{number}": ["a" * 1500] * 500 for number in range(100)}
+    few = pyarrow.table({"flux": flux.slice(0, 500), **words})
+    yield "equal text in every one of 100 columns", _parquet(few, compression="zstd")
     many = pyarrow.table({"flux": _rows(_ONE, 100), "name": ["a" * 8_000_000] * 100})
     yield "many pages of text that unpack", _parquet(many, data_page_size=1, **plain)
 
