@@ -56,6 +56,38 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
         assert service.process.wait(20) == 0
 
 
+def test_no_signal_to_reload_ends_a_service_that_was_started_to_ignore_it(tmp_path: Path) -> None:
+    """Before its first module is loaded, such a signal ends Python, unless it was started to ignore it."""
+    service = Service(tmp_path)
+    with (tmp_path / "log").open("wb") as log:
+        service.process = subprocess.Popen(
+            ["nohup", sys.executable, "-m", "gaia_redshift", "serve"],
+            env=service._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until(lambda: b"nohup" not in Path(f"/proc/{service.process.pid}/cmdline").read_bytes(), "it is Python")
+        while service.process.poll() is None and not is_ready(service):
+            service.process.send_signal(signal.SIGHUP)
+            time.sleep(0.001)
+        assert service.process.poll() is None, (tmp_path / "log").read_text()
+        service.process.send_signal(signal.SIGHUP)
+        metrics = f"{service.url}/metrics"
+        wait_until(lambda: 'reloads_total{result="done"}' in httpx.get(metrics).text, "the models are reloaded")
+    finally:
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+
+
+def is_ready(service: Service) -> bool:
+    try:
+        return httpx.get(f"{service.url}/health/ready", timeout=1).is_success
+    except httpx.TransportError:
+        return False
+
+
 @pytest.mark.parametrize("seconds", [0, 0.3, 1])
 def test_a_signal_to_end_during_the_start_ends_it_with_0(tmp_path: Path, seconds: float) -> None:
     service = Service(tmp_path)

@@ -51,6 +51,17 @@ def drop_unread(transport: asyncio.BaseTransport) -> None:
                 return
 
 
+def end_sending(transport: asyncio.BaseTransport) -> None:
+    """Tell the client at once that nothing more comes; its transport would tell it only in a later turn of the loop."""
+    sock = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError, ValueError):
+        same = socket.socket(fileno=sock.fileno())
+        try:
+            same.shutdown(socket.SHUT_WR)
+        finally:
+            same.detach()
+
+
 def take_no_more(listening: Sequence[socket.socket]) -> None:
     """Ignore new connections, while those already established can still be accepted.
 

@@ -1,4 +1,4 @@
-"""Connections of a server in this process: what a request knows, what it leaves behind, when an idle one is closed."""
+"""Requests to a server in this process: what they know, and what they leave behind."""
 
 import asyncio
 import gc
@@ -9,12 +9,10 @@ from functools import partial
 from typing import Any
 
 import httpx
-import pytest
 import uvicorn
 
 from app.errors import OverloadedError
 from app.serving.access_log import AccessLogMiddleware
-from app.serving.http import patience
 from app.serving.http.exchange import IN_SERVICE
 from app.serving.http_protocol import ImpatientProtocol
 from app.settings import Settings
@@ -93,32 +91,3 @@ def test_bodies_of_refused_requests_are_freed_without_a_garbage_collection() -> 
     finally:
         tracemalloc.stop()
         gc.enable()
-
-
-async def idle_seconds(port: int, others: int) -> float:
-    """Return how long an idle connection stays open beside others."""
-    loop = asyncio.get_running_loop()
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1 + others)]
-    reader, writer = connections[0]
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    await reader.readuntil(b"\r\n\r\n")
-    began = loop.time()
-    assert await reader.read() == b""
-    seconds = loop.time() - began
-    for _, each in connections:
-        each.close()
-    return seconds
-
-
-@pytest.mark.parametrize(("others", "least", "most"), [(2, 1.0, 10.0), (3, 0.2, 0.9)])
-def test_an_idle_connection_is_closed_soon_only_if_half_of_all_are_open(
-    others: int, least: float, most: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "IDLE_SECONDS", 0.2)
-    monkeypatch.setattr(patience, "MOST_IDLE_SECONDS", 1.0)
-
-    async def run() -> float:
-        async with served(empty, max_connections=6) as port:
-            return await idle_seconds(port, others)
-
-    assert least <= asyncio.run(run()) < most

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,21 @@ def test_line_ends_do_not_keep_an_idle_connection_open(server: Service) -> None:
         assert read_answer(client)[0] == 200
         client.sendall(b"\r\n")
         expect(client, 408, "request_too_slow")
+
+
+def test_a_request_five_seconds_after_the_last_is_answered(server: Service) -> None:
+    """Clients keep idle connections for a while (httpx: 5 s); a service that closes them then resets some requests."""
+    request = b"GET /models HTTP/1.1\r\nHost: a\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(8)]
+        for client in clients:
+            client.sendall(request)
+            assert read_answer(client)[0] == 200
+        time.sleep(4.97)
+        for client in clients:
+            client.sendall(request)
+            assert read_answer(client)[0] == 200
+            time.sleep(0.01)
 
 
 def test_a_body_sent_slowly_ends_with_408_and_ends_the_connection(server: Service) -> None:
