@@ -16,6 +16,8 @@ workshop: .venv/dev.done  ## Install the training packages: simulate, train, eva
 docs: .venv/docs.done  ## Build the documentation site, which the service shows at /guide
 	$(BIN)/python docs/site/build.py
 
+# Where this variable is set, every command and server that a test starts would compile the packages anew.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
