@@ -16,6 +16,8 @@ workshop: .venv/dev.done  ## Install the training packages: simulate, train, eva
 docs: .venv/docs.done  ## Build the documentation site, which the service shows at /guide
 	$(BIN)/python docs/site/build.py
 
+# Where this variable is set, every command and server that a test starts would compile the packages anew.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/dev.done  ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -65,7 +67,7 @@ pin-images:  ## Update the digests of third-party images (needs Docker and its r
 SIMULATE := $(BIN)/gaia-redshift simulate
 train-default: .venv/dev.done  ## Simulate 6.4 million spectra and train models/default (an hour, 11 GB)
 	mkdir -p runs
-	test -f runs/survey.parquet || $(SIMULATE) -n 2400000 --seed 31 -o runs/survey.parquet
+	test -f runs/survey.parquet || $(SIMULATE) -n 2400000 --seed 31 --beyond 0.35 -o runs/survey.parquet
 	test -f runs/uniform.parquet || $(SIMULATE) -n 2400000 --seed 32 --redshift uniform --ebv 0.3 --beyond 0.7 \
 		-o runs/uniform.parquet
 	test -f runs/others.parquet || $(SIMULATE) -n 400000 --seed 33 --kind star --kind quasar --kind sky --kind blend \
@@ -73,10 +75,10 @@ train-default: .venv/dev.done  ## Simulate 6.4 million spectra and train models/
 	test -f runs/uniform-own.parquet || $(SIMULATE) -n 1600000 --seed 35 --redshift uniform --beyond 0.3 \
 		-o runs/uniform-own.parquet
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
-		--contaminants runs/others.parquet -o runs/wide --version 0.4.0 --run-dir runs/default-wide --replace
+		--contaminants runs/others.parquet -o runs/wide --version 0.5.0 --run-dir runs/default-wide --replace
 	$(BIN)/gaia-redshift train runs/survey.parquet --init runs/wide --epochs 2 --learning-rate 0.002 \
 		--balance runs/uniform-own.parquet --contaminants runs/others.parquet \
-		-o models/default --version 0.4.0 --run-dir runs/default --replace
+		-o models/default --version 0.5.0 --run-dir runs/default --replace
 
 train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train models/dissertation-cnn (hours; minutes with JAX on a GPU)
 	mkdir -p runs
@@ -85,8 +87,9 @@ train-dissertation-cnn: .venv/dev.done  ## Simulate 520,393 galaxies and train m
 		--version 0.4.0 --patience 20 --replace
 
 accuracy: .venv/dev.done  ## Evaluate the shipped models on one simulated test part (run train-default first)
+	test -f runs/own.parquet || $(SIMULATE) -n 1000000 --seed 36 -o runs/own.parquet
 	test -f runs/even.parquet || $(SIMULATE) -n 600000 --seed 34 --redshift uniform -o runs/even.parquet
-	$(BIN)/python benchmarks/accuracy.py runs/survey.parquet runs/even.parquet runs/others.parquet \
+	$(BIN)/python benchmarks/accuracy.py runs/own.parquet runs/even.parquet runs/others.parquet \
 		--reference $(REFERENCE) --figures docs/figures
 
 limit: .venv/dev.done  ## Compute the least possible error of a redshift (minutes with JAX on a GPU, hours without)

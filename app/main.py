@@ -34,6 +34,7 @@ from app.errors import HttpError
 from app.serving import metrics, tracing
 from app.serving.access_log import AccessLogMiddleware, ErrorReplyMiddleware
 from app.serving.limits import Limits
+from app.serving.origins import READABLE
 from app.serving.registry import Models
 from app.serving.sample import Inferred
 from app.serving.security import Access, Guard
@@ -117,15 +118,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=[
-                "X-Request-ID",
-                "X-Model",
-                "X-Prior",
-                "X-Recognised",
-                "X-Bin-Edges",
-                "Retry-After",
-                "Location",
-            ],
+            expose_headers=READABLE,
         )
     app.add_middleware(AccessLogMiddleware)
     app.add_middleware(TellWhy)

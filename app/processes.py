@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._listener = Listener(sockets or (), make_protocol, _BACKLOG)
+        self._listener = Listener(sockets or (), make_protocol, _BACKLOG, self.config.workers)
         self.servers.append(self._listener)  # type: ignore[arg-type] # what uvicorn closes
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@
 Two sorts. Templates of galaxies, observed by the simulator at the redshifts of the survey; pip downloads the packages
 that ship them, under free licences, into a folder outside the repository. And the simulator's own galaxies, of parents
 that no training has seen, changed in one respect each: dust in front, without and with its E(B-V) told; a compact
-bulge; strong lines; other brightness; points.
+bulge; strong lines; a narrow-line nucleus; other noise; other brightness; points.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from gaia_redshift.interpretation.result import AnswerOptions, Redshifts
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
 from training.data.parts import PARTS
-from training.simulation import brightness, extinction, galaxies, parts, population
+from training.simulation import brightness, constants, extinction, galaxies, noise, parts, population
 from training.simulation import sed as seds
 from training.simulation.beyond import Given
 from training.simulation.brightness import Seen
@@ -62,6 +62,7 @@ PACKAGES = {
 
 DUST = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 STRONG_LINES = 4.0
+NOISE = (0.85, 1.15)
 BULGE_SHARE = 0.5
 BULGE_ARCSEC = 0.14
 """Effective radius: most of its light within 2 px along scan."""
@@ -144,6 +145,19 @@ def with_lines(count: int, seed: int, factor: float) -> Shown:
         return own(count, seed)
 
 
+def with_noise(count: int, seed: int, factor: float) -> Shown:
+    """Return simulated galaxies whose errors are all multiplied."""
+    drawn = noise.draw_excess
+    with mock.patch.object(noise, "draw_excess", lambda *what: np.float32(factor) * drawn(*what)):
+        return own(count, seed)
+
+
+def with_narrow_lines(count: int, seed: int) -> Shown:
+    """Return simulated galaxies that all have a narrow-line nucleus, but for those with a broad-line one."""
+    with mock.patch.object(constants, "NARROW_FRACTION", replace(constants.NARROW_FRACTION, value=1.0)):
+        return own(count, seed)
+
+
 def templates(count: int, cache: Path) -> Iterator[tuple[str, Shown]]:
     """Yield the templates by kind."""
     for package, (place, known) in PACKAGES.items():
@@ -161,6 +175,9 @@ def changed(count: int) -> Iterator[tuple[str, Shown]]:
     yield "half of the light in a bulge of .14 arcsec", own(count, 1, change=partial(compact, share=BULGE_SHARE))
     yield "points", own(count, 1, change=partial(compact, share=1.0))
     yield "lines x 4", with_lines(count, 1, STRONG_LINES)
+    yield "a narrow-line nucleus", with_narrow_lines(count, 1)
+    for factor in NOISE:
+        yield f"noise x {factor:g}", with_noise(count, 1, factor)
     yield "flux x 0.25", own(count, 1, change=partial(brighter, factor=0.25))
     yield "flux x 4", own(count, 1, change=partial(brighter, factor=4.0))
 

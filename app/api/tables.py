@@ -113,10 +113,10 @@ async def predict_table(
 
                 def keep(batch: SpectrumBatch, predictions: Predictions) -> None:
                     answers = beside(batch.carried, predictions, about)
-                    writer.write(stamped(answers, about) if stamp else answers)
+                    read_part(lambda: writer.write(stamped(answers, about) if stamp else answers))
 
                 rows = await answer_blocks(blocks, chosen, asked, most, keep)
-                await in_thread(writer.close)
+                await in_thread(lambda: read_part(writer.close))
         request.scope["state"]["spectra"] = rows
         headers = {
             "X-Model": f"{chosen.manifest.name} {chosen.manifest.version}",

@@ -66,6 +66,7 @@ class AccessLogMiddleware:
         finally:
             metrics.IN_FLIGHT.dec()
             request.done()
+            del scope[_WATCHED]
 
 
 class ErrorReplyMiddleware:
@@ -133,6 +134,7 @@ class _Watched:
         metrics.ERRORS.labels(error.code).inc()
         self._scope["state"]["error_code"] = error.code
         await _send_error(error, self._scope, send)
+        error.__traceback__ = None  # its frames refer to the error, and would live until a garbage collection
 
     def done(self) -> None:
         """Log and count the request."""
@@ -159,8 +161,8 @@ _LINES_PER_SECOND = 10
 _refusals = {"second": 0, "lines": 0, "left_out": 0}
 
 
-def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list[tuple[bytes, bytes]]:
-    """Count and log an error of a connection without a request; return the headers of the reply.
+def refusal(error: RedshiftError, client: tuple[str, int] | None) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Count and log an error of a connection without a request; return the headers and the body of the reply.
 
     A flood of connections is counted in full, and logged with at most `_LINES_PER_SECOND` lines.
     """
@@ -184,17 +186,18 @@ def record_refusal(error: RedshiftError, client: tuple[str, int] | None) -> list
         )
     else:
         _refusals["left_out"] += 1
-    return [(CONTENT_POLICY, NOTHING), *HEADERS, (b"x-request-id", request_id.encode())]
+    headers, body = _as_answer(error)
+    return [*headers, (CONTENT_POLICY, NOTHING), *HEADERS, (b"x-request-id", request_id.encode())], body
 
 
 async def _send_error(error: RedshiftError, scope: Scope, send: Send) -> None:
     """Send an error as an HTTP answer in the one shape, or as a VOTable to whoever asked for VOTable."""
-    headers, body = as_answer(error, votable=wants_votable(scope))
+    headers, body = _as_answer(error, votable=wants_votable(scope))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def as_answer(error: RedshiftError, *, votable: bool = False) -> tuple[list[tuple[bytes, bytes]], bytes]:
+def _as_answer(error: RedshiftError, *, votable: bool = False) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return the headers and the body of the answer that an error is, as JSON or as a VOTable."""
     kind, body = (VOTABLE, write_error(error.body())) if votable else (JSON, orjson.dumps(error.body()))
     headers = {"content-type": kind, "content-length": str(len(body)), **error.headers()}

@@ -82,7 +82,7 @@ class FastPath:
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send) -> None:
         self._access.check(scope)
-        body = scope[WHOLE_BODY]
+        body = scope.pop(WHOLE_BODY)
         if isinstance(body, OverloadedError):
             raise body
         answer = await self._endpoint.answer(scope, body)

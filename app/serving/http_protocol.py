@@ -7,19 +7,22 @@ uvicorn this uses `connections`, `tasks`, `total_requests`, `default_headers` of
 """
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
 
 from app.errors import RequestTooSlowError, TooManyConnectionsError
-from app.serving.access_log import as_answer, record_refusal
+from app.serving.access_log import refusal
 from app.serving.http import patience, surplus
 from app.serving.http.arrivals import drop_unread, unread_bytes
 from app.serving.http.body import Body, body_of
 from app.serving.http.entrance import HEALTH, entrance_for
 from app.serving.http.exchange import HIGH_WATER, IN_SERVICE, WHOLE_BODY, Exchange, address_of, write_head
-from app.serving.http.head import Head, find_head
-from app.serving.http.patience import Patience, ReaderPatience
+from app.serving.http.head import Head, take_head
+from app.serving.http.patience import IdlePatience, Patience, ReaderPatience
+from app.serving.origins import cors_headers
 from app.settings import Settings
 from gaia_redshift.errors import RedshiftError
 
@@ -71,6 +74,8 @@ class ImpatientProtocol(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         self._state.connections.add(self)
         self._reader = ReaderPatience(self.loop, self.transport, self.settings.slow_seconds)
+        crowded = partial(surplus.crowded, self._state, self.settings.max_connections)
+        self._idle = IdlePatience(self.loop, self._patience, self._reader, crowded)
         self._server, self._client = address_of(transport, "sockname"), address_of(transport, "peername")
         if surplus.room(self._state, self.settings.max_connections) >= 0:
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
@@ -86,7 +91,7 @@ class ImpatientProtocol(asyncio.Protocol):
         self._reader.close()
         self._over = True
         self.writable.set()
-        exchange = self._exchange
+        exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.answered:
             exchange.leave()
             if self._task is not None and "task" in exchange.scope:
@@ -100,7 +105,7 @@ class ImpatientProtocol(asyncio.Protocol):
             if self._dropped > _MOST_DROPPED:
                 self._pause()
             return
-        if self._patience.waits_for(self._idle_too_long):
+        if self._idle.waits():
             self._patience.wait(self.settings.head_seconds, self._head_too_slow)
         self._buffer = self._buffer + data if self._buffer else data
         try:
@@ -137,7 +142,7 @@ class ImpatientProtocol(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.keep_alive = False
         elif not (self._over or self._buffer or surplus.holds(self._state, self)):
-            self._patience.wait(patience.LAST_SECONDS, self._idle_too_long)
+            self._idle.wait(ending=True)
 
     # Called by an exchange.
     def want_more(self) -> None:
@@ -162,7 +167,7 @@ class ImpatientProtocol(asyncio.Protocol):
             self._patience.wait(patience.LINGER_SECONDS, self.transport.abort)
         else:
             self._exchange = None
-            self._wait_for_next()
+            self._idle.wait(ending=self._ending)
             if self._buffer:
                 self.loop.call_soon(self.data_received, b"")  # not a direct call, which could recurse a thousand deep
             self.want_more()
@@ -172,16 +177,15 @@ class ImpatientProtocol(asyncio.Protocol):
         """Read the head or the body of a request, as far as it has arrived."""
         while self._buffer and not self._over:
             if self._exchange is None:
-                if self._buffer[0] in b"\r\n":
-                    self._buffer = self._buffer.lstrip(b"\r\n")  # RFC 9112, 2.2
-                    continue
-                end = find_head(self._buffer, self.settings.max_head_bytes)
-                if not end:
-                    if self._patience.waits_for(self._idle_too_long):
+                head, self._buffer = take_head(self._buffer, self.settings.max_head_bytes)
+                if head is None:
+                    if self._idle.waits():
                         self._patience.wait(self.settings.head_seconds, self._head_too_slow)
                     return
-                head, self._buffer = Head(self._buffer[:end]), self._buffer[end:]
-                self._begin(head)
+                try:
+                    self._begin(head)
+                except RedshiftError as error:
+                    self._refuse(error, cors_headers(head.headers, self.settings.cors_origins))
             elif self._body is not None:
                 self._read_body(self._exchange, self._body)
                 if self._body is not None:
@@ -228,7 +232,7 @@ class ImpatientProtocol(asyncio.Protocol):
             exchange.complete()
             if exchange.answered:
                 self._exchange = None
-                self._wait_for_next()
+                self._idle.wait(ending=self._ending)
             else:
                 self.want_more()  # to notice a disconnect
 
@@ -238,9 +242,6 @@ class ImpatientProtocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     # Time.
-    def _wait_for_next(self) -> None:
-        self._patience.wait(patience.LAST_SECONDS if self._ending else patience.IDLE_SECONDS, self._idle_too_long)
-
     def _head_too_slow(self) -> None:
         if unread_bytes(self.transport):  # the rest may lie here: we were busy
             self._patience.wait(patience.LOOK_SECONDS, self._head_too_slow)
@@ -248,23 +249,14 @@ class ImpatientProtocol(asyncio.Protocol):
         seconds = self.settings.head_seconds
         self._refuse(RequestTooSlowError(f"no complete request line and headers within {seconds:g} s"))
 
-    def _idle_too_long(self) -> None:
-        """Close an idle connection, but break it off when its client does not read its answer."""
-        if unread_bytes(self.transport):  # a request lies here: we were busy
-            self._patience.wait(patience.LOOK_SECONDS, self._idle_too_long)
-        elif not self.transport.get_write_buffer_size():
-            self.transport.close()
-        elif self._reader.reads():
-            self._patience.wait(self.settings.slow_seconds, self._idle_too_long)
-        else:
-            self.transport.abort()
-
     # Ends.
     def _too_many(self) -> TooManyConnectionsError:
         return TooManyConnectionsError(f"{self.settings.max_connections} connections are open")
 
     def give_up(self) -> None:
-        """Refuse and close now, to make room for newer connections."""
+        """Refuse and close now, to make room for newer connections; a health check is answered first."""
+        if self._exchange is not None and not self._exchange.answered:
+            return
         self._one_too_many()
         drop_unread(self.transport)
         self.transport.close()
@@ -273,13 +265,13 @@ class ImpatientProtocol(asyncio.Protocol):
         if not self._over and self._exchange is None:
             self._refuse(self._too_many())
 
-    def _refuse(self, error: RedshiftError) -> None:
-        """Send an error for a connection without a request, and close."""
-        self._over = True
+    def _refuse(self, error: RedshiftError, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Send an error for a connection without a request, with more headers, and close."""
+        self._over, self._buffer = True, b""
         if self.transport.is_closing():
             return
-        headers, body = as_answer(error)
-        lines = [*self._state.default_headers, *headers, *record_refusal(error, self._client)]
+        headers, body = refusal(error, self._client)
+        lines = [*self._state.default_headers, *headers, *more]
         self.transport.write(write_head(error.status, lines, keep_alive=False) + body)
         self._linger(patience.REFUSED_SECONDS)
 

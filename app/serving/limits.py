@@ -163,8 +163,7 @@ class _Body:
         """Stop counting the body."""
         self.allowance.arriving.pop(self, None)
         self.allowance.held -= self.received
-        if self.received > _SMALL_BYTES:
-            self._limits.memory_return.soon()
+        self._limits.memory_return.freed(self.received)
         self.received = 0
 
     def seconds_to_resend(self) -> float:

@@ -9,14 +9,18 @@ import asyncio
 import ctypes
 import os
 from contextlib import suppress
+from pathlib import Path
 
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 """Parameters of glibc's `mallopt`."""
 _LARGE_BYTES = 1 << 20
 _ARENAS = 2
-_AFTER_SECONDS = 2.0
+_AFTER_SECONDS = 1.0
 """Between a request that took memory and the return of what is free. Done at most once in this time: it takes some
 10 ms, in which no thread can allocate."""
+_WORTH_BYTES = 16 << 20
+"""Growth of the process from which on this is done. Small bodies in their thousands leave as much behind as large ones:
+of 610 MB of a process under overload 370 were free."""
 
 
 def give_back() -> None:
@@ -36,17 +40,34 @@ class Return:
 
     def __init__(self) -> None:
         self._due = False
+        self._freed = 0
+        self._kept = resident_bytes()
+        """Memory of the process after the last return."""
         try:
             self._trim = ctypes.CDLL(None).malloc_trim
         except (OSError, AttributeError):
             self._due = True
 
-    def soon(self) -> None:
-        """Do it in a while, in a thread, unless that is due already."""
-        if not self._due:
-            self._due = True
+    def freed(self, size: int) -> None:
+        """Count bytes of bodies that are no longer held; return memory in a while, in a thread, if they are many."""
+        self._freed += size
+        if self._freed > _LARGE_BYTES and not self._due:
+            self._freed, self._due = 0, True
             asyncio.get_running_loop().call_later(_AFTER_SECONDS, self._begin)
 
     def _begin(self) -> None:
         self._due = False
-        asyncio.get_running_loop().run_in_executor(None, self._trim, 0)
+        if resident_bytes() > self._kept + _WORTH_BYTES:
+            asyncio.get_running_loop().run_in_executor(None, self._return)
+
+    def _return(self) -> None:
+        self._trim(0)
+        self._kept = resident_bytes()
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process; 0 if the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

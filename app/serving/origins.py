@@ -6,6 +6,7 @@ that browsers send, as in Go's `http.CrossOriginProtection`; the second by the n
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from starlette.types import Scope
@@ -19,6 +20,9 @@ _HEALTH = "/health/"
 """Paths exempt from the check, since orchestrators and load balancers call them by IP address; they reveal nothing."""
 _PORT = re.compile(r":[0-9]*$")
 _REMEMBERED = 256
+
+READABLE = ("X-Request-ID", "X-Model", "X-Prior", "X-Recognised", "X-Bin-Edges", "Retry-After", "Location")
+"""Headers of answers that pages of allowed origins can read."""
 
 
 class Origins:
@@ -70,6 +74,26 @@ class Origins:
                 "web pages of other origins may not call this service: its operator can add them to "
                 "GAIA_REDSHIFT_CORS_ORIGINS"
             )
+
+
+def cors_headers(headers: Iterable[tuple[bytes, bytes]], allowed: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that let a page of an allowed origin read an answer which the CORS middleware does not see.
+
+    Parameters
+    ----------
+    headers : pairs
+        Of the request.
+    allowed : sequence of str
+        The setting `cors_origins`.
+    """
+    origin = next((value for name, value in headers if name == b"origin"), b"")
+    if not origin or (origin.decode("latin-1") not in allowed and "*" not in allowed):
+        return []
+    return [
+        (b"access-control-allow-origin", b"*" if "*" in allowed else origin),
+        (b"access-control-expose-headers", ", ".join(READABLE).encode()),
+        (b"vary", b"Origin"),
+    ]
 
 
 def _is_local(host: str) -> bool:

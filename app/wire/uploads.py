@@ -72,7 +72,7 @@ async def whole_body(request: Request) -> bytes:
 
 
 def read_part(work: Callable[[], _Result]) -> _Result:
-    """Call a function that reads a part of an uploaded table; unexpected exceptions count as a damaged table.
+    """Call a function that reads, or writes back, a part of an uploaded table; unexpected exceptions count as damage.
 
     Raises
     ------

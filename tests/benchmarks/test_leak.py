@@ -1,7 +1,10 @@
 """What the nuisance numbers of the simulator tell of the redshift is known, and does not grow."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from benchmarks.leak import Told, learnt, nuisances, told
 from training.simulation import population
@@ -12,6 +15,13 @@ def test_the_regression_finds_what_is_there() -> None:
     redshift = rng.random(2000)
     assert told(np.column_stack([redshift**0.5, rng.random(2000)]), redshift).share > 0.99
     assert abs(told(rng.random((2000, 3)), redshift).share) < 0.02
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Fit in one thread: OpenMP's threads spin while they wait, ten times the work where other tests run beside."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")

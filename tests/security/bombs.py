@@ -27,21 +27,36 @@ def _rows(flux: pyarrow.Array, rows: int) -> pyarrow.Array:
 
 def parquet_bombs() -> Iterator[tuple[str, bytes]]:
     """Yield Parquet files of less than a megabyte."""
-    long = pyarrow.array([np.zeros(40_000_000, np.float32)], _LIST)
+    long = pyarrow.array([np.zeros(20_000_000, np.float32)], _LIST)
     for codec in ("none", "zstd"):
-        yield f"one array of 40 million zeros, {codec}", _parquet(pyarrow.table({"flux": long}), compression=codec)
+        yield f"one array of 20 million zeros, {codec}", _parquet(pyarrow.table({"flux": long}), compression=codec)
     pages: dict[str, Any] = {"compression": "zstd", "data_page_version": "2.0"}
-    yield "one array of 40 million zeros, pages of version 2", _parquet(pyarrow.table({"flux": long}), **pages)
+    yield "one array of 20 million zeros, pages of version 2", _parquet(pyarrow.table({"flux": long}), **pages)
     plain: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
     yield "a page of one array that unpacks", _parquet(pyarrow.table({"flux": long}), **plain)
-    text = pyarrow.array(["a" * (400 << 20)])
+    text = pyarrow.array(["a" * (200 << 20)])
     yield "a page of text that unpacks", _parquet(pyarrow.table({"flux": _ONE, "name": text}), **plain)
     flux = _rows(_ONE, 4000)
     same = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 4000, pyarrow.int32()), ["a" * 1_000_000])
     yield "one long text in every row", _parquet(pyarrow.table({"flux": flux, "name": same}), compression="zstd")
-    lists = pyarrow.array([["a" * 90_000]] * 4000, pyarrow.list_(pyarrow.string()))
-    yield "one long text in every list", _parquet(pyarrow.table({"flux": flux, "name": lists}), compression="zstd")
-    many = pyarrow.table({"flux": _rows(_ONE, 100), "name": ["a" * 8_000_000] * 100})
+    lists = pyarrow.array([["a" * 90_000]] * 1000, pyarrow.list_(pyarrow.string()))
+    yield (
+        "one long text in every list",
+        _parquet(pyarrow.table({"flux": flux.slice(0, 1000), "name": lists}), compression="zstd"),
+    )
+    for name, cell, kind in (
+        ("text in lists", ["a" * 2000] * 10, None),
+        ("text in a structure", {"a": "a" * 20_000}, None),
+        ("text in maps", [("k", "a" * 2000)] * 10, pyarrow.map_(pyarrow.string(), pyarrow.string())),
+        ("bytes of one length", b"a" * 20_000, pyarrow.binary(20_000)),
+        ("bytes of one length in lists", [b"a" * 2000] * 10, pyarrow.list_(pyarrow.binary(2000))),
+    ):
+        value = pyarrow.array([cell], kind)
+        yield f"equal {name}", _parquet(pyarrow.table({"flux": flux, "name": _rows(value, 4000)}), compression="zstd")
+    words = {f"name{number}": ["a" * 1500] * 500 for number in range(100)}
+    few = pyarrow.table({"flux": flux.slice(0, 500), **words})
+    yield "equal text in every one of 100 columns", _parquet(few, compression="zstd")
+    many = pyarrow.table({"flux": _rows(_ONE, 100), "name": ["a" * 2_000_000] * 100})
     yield "many pages of text that unpack", _parquet(many, data_page_size=1, **plain)
 
 

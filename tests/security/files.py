@@ -14,7 +14,7 @@ from pyarrow import parquet
 from gaia_redshift.spectra import DR3
 from tests.security.corpus import NAMES, ROW
 
-CSV, GZIP, ZIP, NPY, JSONL, FITS, PARQUET = (
+CSV, GZIP, ZIP, NPY, JSONL, FITS, PARQUET, VOTABLE = (
     "text/csv",
     "application/gzip",
     "application/zip",
@@ -22,6 +22,7 @@ CSV, GZIP, ZIP, NPY, JSONL, FITS, PARQUET = (
     "application/x-ndjson",
     "application/fits",
     "application/vnd.apache.parquet",
+    "application/x-votable+xml",
 )
 TABLE = f"{NAMES}\n{ROW}\n".encode()
 _LINE = json.dumps({"flux": [float(number) for number in ROW.split(",")]}).encode() + b"\n"
@@ -63,6 +64,12 @@ def fits(width: int, rows: int, form: str) -> bytes:
     return cards(("SIMPLE", "T"), ("BITPIX", 8), ("NAXIS", 0)) + cards(*table) + bytes(2880)
 
 
+def votable(rows: str, start: str = "<TABLEDATA>") -> bytes:
+    """Return a VOTable of spectra."""
+    head = '<?xml version="1.0"?><VOTABLE><RESOURCE><TABLE><FIELD name="flux" datatype="float" arraysize="186"/><DATA>'
+    return f"{head}{start}{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>".encode()
+
+
 def broken() -> Iterator[tuple[str, bytes, str]]:
     """Yield files that must be refused."""
     yield "gzip, 200,000 members", gzip.compress(b"a") * 200_000, GZIP
@@ -88,6 +95,16 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
     yield "FITS, fewer rows than none", fits(744, -5, "186E"), FITS
     yield "CSV, 300,000 arrays of one number", b"source_id,flux\n" + b"1,2\n" * 300_000, CSV
     yield "ECSV, an object of Python", b"# %ECSV 1.0\n# ---\n# a: !!python/object/apply:os.system [id]\nflux\n1\n", CSV
+    yield "VOTable, a cell of blanks", votable("<TR><TD>1" + " " * 900_000 + "</TD></TR>"), VOTABLE
+    yield "VOTable, cells without end", votable("<TR>" + "<TD " * 250_000 + "</TD></TR>"), VOTABLE
+    yield "VOTable, three million cells", votable("<TR>" + "<TD/>" * 3_000_000 + "</TR>"), VOTABLE
+    yield "VOTable, a long start of the rows", votable("", "<TABLEDATA" + " " * 1_200_000 + ">"), VOTABLE
+    yield "VOTable, a name of 20 MB", b"<VOTABLE><" + b"a" * 20_000_000 + b">", VOTABLE
+    attributes = b" ".join(b'a%d=""' % number for number in range(300_000))
+    yield "VOTable, 300,000 attributes", b"<VOTABLE " + attributes + b">", VOTABLE
+    nothing = votable("AAAA", '<BINARY><STREAM encoding="base64">').replace(b'"186"', b'"0"')
+    yield "VOTable, rows without bytes", nothing.replace(b"</TABLEDATA>", b"</STREAM></BINARY>"), VOTABLE
+    yield "CSV, a header of quotes", b'"a' + b'""a' * 300_000 + b"\n" + TABLE, CSV
     yield "CSV, a million line ends before the header", b"\r" * 1_100_000 + TABLE, CSV
 
 

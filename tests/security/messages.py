@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 import flatbuffers
 import numpy as np
@@ -78,6 +79,12 @@ def _record_batch(
     return b"\xff\xff\xff\xff" + struct.pack("<i", len(text)) + text
 
 
+@cache
+def _zeros(size: int, codec: str) -> bytes:
+    """Return many zeros, packed; packing gigabytes takes a second."""
+    return bytes(pyarrow.compress(np.zeros(size, np.uint8), codec=codec, asbytes=True))
+
+
 def bomb(
     size: int,
     *,
@@ -101,7 +108,7 @@ def bomb(
     """
     schema = pyarrow.schema({"flux": pyarrow.list_(pyarrow.float32(), DR3.samples), "source_id": pyarrow.string()})
     flux = np.linspace(0.1, 0.9, DR3.samples, dtype=np.float32).tobytes()
-    frame = bytes(pyarrow.compress(np.zeros(size, np.uint8), codec=codec if codec == "zstd" else "lz4", asbytes=True))
+    frame = _zeros(size, codec)
     plain = struct.pack("<q", -1)
     body, buffers = b"", []
     for part in (

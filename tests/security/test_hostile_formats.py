@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from app.serving.rows import MOST_WITHOUT
@@ -35,6 +36,21 @@ def test_no_file_of_any_format_takes_memory_or_time_or_an_unexpected_error(targe
             reply = target.post("/predict/table", content, kind)
         assert expect_refusal(reply, 400, 413, 422) != "internal_error", name
     assert "unexpected error of a table reader" not in target.log.read_text()
+
+
+def test_what_cannot_be_written_is_refused(target: Target) -> None:
+    """A time zone that nobody knows; it is found when the answer is written."""
+    flux = pyarrow.array([[float(number) for number in ROW.split(",")]], pyarrow.list_(pyarrow.float32()))
+    when = pyarrow.array([0], pyarrow.timestamp("s", tz="nowhere"))
+    sink = pyarrow.BufferOutputStream()
+    table = pyarrow.table({"flux": flux, "when": when})
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    for form in ("csv", "ecsv", "fits", "jsonl", "parquet", "arrow"):
+        with target.watched():
+            reply = target.post(f"/predict/table?format={form}", sink.getvalue().to_pybytes(), ARROW)
+        if reply.status != 200:
+            expect_refusal(reply, 400, 422)
 
 
 def test_a_table_of_rows_without_spectra_is_refused_and_not_answered_row_by_row(target: Target) -> None:

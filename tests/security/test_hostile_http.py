@@ -205,12 +205,18 @@ def test_health_checks_are_answered_while_the_connections_are_full(target: Targe
     with ExitStack() as stack:
         folder = target.folder / "small"
         folder.mkdir()
-        small = stack.enter_context(Target(folder, max_connections=20, head_seconds=5))
+        origin = "https://ok.example"
+        small = stack.enter_context(Target(folder, max_connections=20, head_seconds=5, cors_origins=[origin]))
         clients = [stack.enter_context(small.connect()) for _ in range(200)]
         (reply,) = small.send(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert reply.status == 200
         (reply,) = small.send(b"GET /models HTTP/1.1\r\nHost: a\r\n\r\n")
         assert expect_refusal(reply, 429) == "too_many_connections"
+        assert "access-control-allow-origin" not in reply.headers
+        (reply,) = small.send(f"GET /models HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\n\r\n".encode())
+        assert expect_refusal(reply, 429) == "too_many_connections"
+        assert reply.headers["access-control-allow-origin"] == origin
+        assert "Retry-After" in reply.headers["access-control-expose-headers"]
         clients[-1].settimeout(5)
         (reply,) = read_replies(clients[-1])
         assert expect_refusal(reply, 429) == "too_many_connections"

@@ -100,6 +100,32 @@ AGN_LINES_NM = Constant(
 NUCLEUS_LINES = Constant(
     0.25, "", "guessed", "strength of those lines in galaxies: with all of it SDSS would have called them quasars"
 )
+NARROW_FRACTION = Constant(
+    0.031,
+    "",
+    "published",
+    "galaxies of SDSS with a narrow-line nucleus: 3,074 of 100,000, Hao et al. 2005 (AJ 129, 1783)",
+)
+NARROW_LINES_NM = Constant(
+    (
+        (372.9, 0.30),
+        (387.0, 0.13),
+        (486.3, 0.093),
+        (496.0, 0.33),
+        (500.8, 1.0),
+        (630.2, 0.053),
+        (656.5, 0.29),
+        (658.5, 0.27),
+        (672.4, 0.14),
+    ),
+    "nm",
+    "published",
+    "vacuum wavelength of their lines, flux over that of [OIII] 500.8 nm: mean of Seyfert 2, Ferland & Osterbrock 1986",
+)
+NARROW_WIDTH_NM = Constant(
+    (1.0, 0.8), "nm", "guessed", "median equivalent width of that line and ln scatter, of the galaxy's light at 500 nm"
+)
+NARROW_SIGMA_NM = Constant(0.3, "nm", "guessed", "their width, which Gaia does not resolve")
 AGN_LINE_SCATTER = Constant(0.40, "ln", "guessed", "scatter of those equivalent widths")
 SDSS_EFFECTIVE_NM = Constant((355.0, 469.0, 617.0, 748.0, 893.0), "nm", "published", "ugriz, Doi et al. 2010")
 EXTINCTION_PIVOT_NM = Constant(617.0, "nm", "published", "the catalogue's extinction is that of SDSS r")

@@ -42,7 +42,7 @@ from training.simulation.instrument import (
 from training.simulation.pool import in_order
 from training.simulation.seen import on_window
 
-SIMULATOR_VERSION = "3.0"
+SIMULATOR_VERSION = "3.1"
 """Part of every dataset's metadata; raise it with any change that alters a simulated flux."""
 
 BLOCK_ROWS = 2000

@@ -148,17 +148,38 @@ def rest_light(parent: NDArray[np.int64], rng: np.random.Generator, other: Light
 
 
 def nuclei(shares: FloatArray, rng: np.random.Generator) -> tuple[NDArray[np.int64], SingleArray]:
-    """Make the active nuclei of galaxies: a power law and weak broad lines.
+    """Make the active nuclei of galaxies: some with a power law and weak broad lines, others with narrow lines alone.
 
-    Takes each nucleus's share of all light at 500 nm in the rest frame, shape (n,), zero for galaxies without.
+    Takes each broad-line nucleus's share of all light at 500 nm in the rest frame, shape (n,), zero for galaxies
+    without. Which of these have a narrow-line nucleus is drawn.
 
-    Returns the rows of those that have one, shape (k,), and their nuclei's rest-frame light on `REST_WAVELENGTH_NM`,
-    shape (k, w), one at 500 nm but for the lines.
+    Returns the rows of galaxies with a nucleus of either kind, shape (k,), and their nuclei's rest-frame light on
+    `REST_WAVELENGTH_NM`, shape (k, w): with broad lines one at 500 nm but for the lines; with narrow lines for a galaxy
+    whose light there is one.
     """
-    active = np.flatnonzero(shares)
-    slope = rng.normal(*constants.AGN_SLOPE.value, (len(active), 1))
+    broad = np.flatnonzero(shares)
+    slope = rng.normal(*constants.AGN_SLOPE.value, (len(broad), 1))
     light = power_law(REST_WAVELENGTH_NM, slope, constants.AGN_LINES_NM.value, constants.NUCLEUS_LINES.value, rng)
-    return active, light.astype(np.float32)
+    (apart,) = rng.spawn(1)  # so that all that is drawn for other galaxies does not depend on these
+    narrow = np.flatnonzero((apart.random(len(shares)) < constants.NARROW_FRACTION.value) & (shares == 0))
+    median, scatter = constants.NARROW_WIDTH_NM.value
+    widths = apart.lognormal(np.log(median), scatter, (len(narrow), 1))
+    light = np.concatenate([light, widths * narrow_lines()])
+    active = np.concatenate([broad, narrow])
+    order = np.argsort(active)
+    return active[order], light[order].astype(np.float32)
+
+
+@cache
+def narrow_lines() -> FloatArray:
+    """Return the lines of a narrow-line nucleus on `REST_WAVELENGTH_NM`, [OIII] at 500.8 nm of the flux 1 nm."""
+    sigma = constants.NARROW_SIGMA_NM.value
+    return np.asarray(
+        sum(
+            flux / (sigma * np.sqrt(2 * np.pi)) * np.exp(-0.5 * ((REST_WAVELENGTH_NM - line_nm) / sigma) ** 2)
+            for line_nm, flux in constants.NARROW_LINES_NM.value
+        )
+    )
 
 
 def power_law(
@@ -251,6 +272,6 @@ def make(
     share = shares[active]
     at_500 = rest[active, np.argmin(np.abs(REST_WAVELENGTH_NM - 500.0))]
     rest[active] *= (1 - share).astype(np.float32)[:, None]
-    nucleus *= (share * at_500).astype(np.float32)[:, None]
+    nucleus *= (np.where(share > 0, share, 1) * at_500).astype(np.float32)[:, None]
     factor = smooth_factor(redshift, parent, rng, extinction_r, other)
     return (to_observer(rest, redshift) * factor, active, to_observer(nucleus, redshift[active]) * factor[active])

@@ -30,6 +30,8 @@ class Loop:
 
     def __init__(self, network: Network, validation: Batches) -> None:
         self._network, self._validation = network, validation
+        # TensorFlow would trace a step that makes variables twice, which takes longer than a small training.
+        network.optimizer.build(network.trainable_variables)
         self._compiled = _compile_loop(network, validation) if _on_jax_device() else None
 
     def epoch(self, batches: Batches, callbacks: Sequence[Callback]) -> Measured:
@@ -89,7 +91,6 @@ def _compile_loop(network: Network, batches: Batches) -> Callable[[Tree, Tree], 
     """Return the function that takes a network's state, its metrics among it, through batches."""
     import jax
 
-    network.optimizer.build(network.trainable_variables)
     network.test_on_batch(*batches[0])  # makes the variables of the metrics
 
     def step(state: Tree, batch: Tree) -> tuple[Tree, None]:

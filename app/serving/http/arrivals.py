@@ -51,6 +51,17 @@ def drop_unread(transport: asyncio.BaseTransport) -> None:
                 return
 
 
+def end_sending(transport: asyncio.BaseTransport) -> None:
+    """Tell the client at once that nothing more comes; its transport would tell it only in a later turn of the loop."""
+    sock = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError, ValueError):
+        same = socket.socket(fileno=sock.fileno())
+        try:
+            same.shutdown(socket.SHUT_WR)
+        finally:
+            same.detach()
+
+
 def take_no_more(listening: Sequence[socket.socket]) -> None:
     """Ignore new connections, while those already established can still be accepted.
 
@@ -71,11 +82,12 @@ async def accept_waiting(listening: Sequence[socket.socket]) -> None:
     began = loop.time()
     while (waited := loop.time() - began) < _MOST_SECONDS:
         await asyncio.sleep(_STEP_SECONDS)
-        if waited > _LEAST_SECONDS and not any(map(_waiting, listening)):
+        if waited > _LEAST_SECONDS and not any(map(not_accepted, listening)):
             return
 
 
-def _waiting(listening: socket.socket) -> int:
+def not_accepted(listening: socket.socket) -> int:
+    """Return how many connections of a listening socket wait to be accepted; 0 if the system does not tell."""
     if not hasattr(socket, "TCP_INFO"):
         return 0
     try:

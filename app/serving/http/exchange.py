@@ -171,6 +171,7 @@ class Exchange:
     def leave(self) -> None:
         """Note that the client disconnected."""
         self.disconnected = True
+        self._pieces = []
         self._tell()
 
     def fail(self, error: RedshiftError) -> None:
@@ -251,5 +252,6 @@ class Exchange:
             self._head = b""
         if not more:
             self.answered = True
+            self._pieces = []  # of a body that was refused; a garbage collection could be far away
             self._tell()
             self._carrier.finish()

@@ -155,6 +155,16 @@ def _reason(error: Exception) -> str:
     return str(error).strip("'\"")[:120] or "it cannot be read"
 
 
+def take_head(buffer: bytes, most_bytes: int) -> tuple[Head | None, bytes]:
+    """Return the first head, or None if it is not complete, and the bytes after it; see `find_head` for the errors.
+
+    Line ends before it are dropped (RFC 9112, 2.2).
+    """
+    buffer = buffer.lstrip(b"\r\n") if buffer[:1] in {b"\r", b"\n"} else buffer
+    end = find_head(buffer, most_bytes)
+    return (Head(buffer[:end]), buffer[end:]) if end else (None, buffer)
+
+
 def find_head(buffer: bytes, most_bytes: int) -> int:
     """Return where the first head of `buffer` ends, or 0 if it is not complete.
 

@@ -1,7 +1,8 @@
-"""Accepts connections, many in each turn of the event loop. Imports nothing of the project.
+"""Accepts connections, many in each turn of the event loop. Imports `arrivals`.
 
 uvloop accepts one in each turn: behind a crowd of a thousand, whose turns take long, a health check waited for half a
-minute to be accepted.
+minute to be accepted. Workers that share a port take turns: the one that is awake was the first at each connection, and
+got all 64 of a client that opened them one after the other.
 """
 
 import asyncio
@@ -9,8 +10,12 @@ import logging
 from collections.abc import Callable, Sequence
 from socket import socket
 
+from app.serving.http.arrivals import not_accepted
+
 _AT_ONCE = 256
 """Most connections accepted in one turn, from each socket."""
+_OTHERS_SECONDS = 0.001
+"""Pause of one of several workers after it accepted its share of those that wait, in which the others accept."""
 _REST_SECONDS = 0.1
 """Pause while no file can be opened for a connection; it waits to be accepted."""
 
@@ -28,13 +33,19 @@ class Listener:
         Returns the protocol of a connection.
     backlog : int
         Most connections that wait to be accepted.
+    workers : int
+        How many processes accept from the same sockets.
     """
 
     def __init__(
-        self, sockets: Sequence[socket], make_protocol: Callable[[], asyncio.BaseProtocol], backlog: int
+        self,
+        sockets: Sequence[socket],
+        make_protocol: Callable[[], asyncio.BaseProtocol],
+        backlog: int,
+        workers: int = 1,
     ) -> None:
         self.sockets = tuple(sockets)
-        self._make_protocol = make_protocol
+        self._make_protocol, self._workers = make_protocol, workers
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -44,19 +55,25 @@ class Listener:
             self._loop.add_reader(sock, self._accept, sock)
 
     def _accept(self, sock: socket) -> None:
-        for _ in range(_AT_ONCE):
+        share = max(1, -(-not_accepted(sock) // self._workers)) if self._workers > 1 else _AT_ONCE
+        for _ in range(min(share, _AT_ONCE)):
             try:
                 connection, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 _log.warning("a connection waits to be accepted: %s", error)
-                self._loop.remove_reader(sock)
-                self._loop.call_later(_REST_SECONDS, self._go_on, sock)
+                self._pause(sock, _REST_SECONDS)
                 return
             task = self._loop.create_task(self._begin(connection))
             self._beginning.add(task)
             task.add_done_callback(self._beginning.discard)
+        if self._workers > 1:
+            self._pause(sock, _OTHERS_SECONDS)
+
+    def _pause(self, sock: socket, seconds: float) -> None:
+        self._loop.remove_reader(sock)
+        self._loop.call_later(seconds, self._go_on, sock)
 
     def _go_on(self, sock: socket) -> None:
         if not self._closed:

@@ -45,6 +45,11 @@ def room(state: Any, limit: int) -> int:
     return limit - len(state.connections) + len(_beyond.get(state, ()))
 
 
+def crowded(state: Any, limit: int) -> bool:
+    """Return whether at least half of the connections allowed are open."""
+    return 2 * room(state, limit) <= limit
+
+
 def discard(state: object, connection: Refusable) -> None:
     """Remove a connection that was closed or accepted."""
     _beyond.get(state, {}).pop(connection, None)

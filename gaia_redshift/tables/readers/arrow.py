@@ -13,7 +13,9 @@ from gaia_redshift.tables.readers.astropy_header import with_units
 from gaia_redshift.tables.readers.bounds import FREE_BYTES, RATIO, check_columns, check_text
 from gaia_redshift.tables.readers.claims import claims
 from gaia_redshift.tables.readers.masks import masked, masks_of
-from gaia_redshift.tables.readers.pages import Leaf, RowGroup, check_pages, leaves, row_groups
+from gaia_redshift.tables.readers.pages import Leaf, RowGroup, leaves, row_groups
+from gaia_redshift.tables.readers.unpacked import FREE_BYTES as FREE_ARRAYS
+from gaia_redshift.tables.readers.unpacked import rows_at_once
 from gaia_redshift.tables.samples import is_text
 from gaia_redshift.tables.table import BLOCK_ROWS, DESCRIPTION, UCD, UNIT, Block, PlainTable
 
@@ -68,9 +70,9 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
         names = [shown.names[place] for place in columns]
         read = [*names, *(masks[name] for name in names if name in masks)]
         with _told("Parquet"):
-            for groups in _groups(file, known, among, set(read), block_rows):
+            for groups, rows in _groups(file, known, among, set(read), block_rows):
                 # By name, since Parquet's own numbers count the leaves of nested columns.
-                for batch in table.iter_batches(block_rows, row_groups=groups, columns=read, use_threads=False):
+                for batch in table.iter_batches(rows, row_groups=groups, columns=read, use_threads=False):
                     yield Block(masked(_decoded(batch, schema), names, masks))
 
     return PlainTable("parquet", described, blocks, said, metadata.num_rows)
@@ -78,26 +80,29 @@ def open_parquet(file: IO[bytes], block_rows: int = BLOCK_ROWS) -> PlainTable:
 
 def _groups(
     file: IO[bytes], groups: Sequence[RowGroup], among: list[Leaf], names: set[str], rows: int
-) -> Iterator[list[int]]:
-    """Yield row groups that are read together, of at least so many rows, after checking their pages."""
+) -> Iterator[tuple[list[int], int]]:
+    """Yield row groups that are read together, and how many rows at a time, after checking their pages.
+
+    They have at least `rows` rows, or large arrays.
+    """
     together: list[int] = []
-    found = 0
+    found, size, at_once = 0, 0, rows
     for number, group in enumerate(groups):
-        check_pages(file, group, among, names)
+        fitting, loose = rows_at_once(file, group, among, names, rows)
         together.append(number)
-        found += group.rows
-        if found >= rows:
-            yield together
-            together, found = [], 0
+        found, size, at_once = found + group.rows, size + loose, min(at_once, fitting)
+        if found >= rows or size > FREE_ARRAYS:
+            yield together, at_once
+            together, found, size, at_once = [], 0, 0, rows
     if together:
-        yield together
+        yield together, at_once
 
 
 def _decoded(batch: pyarrow.RecordBatch, schema: pyarrow.Schema) -> pyarrow.RecordBatch:
     """Return a batch with text in dictionaries only where the schema has them."""
+    check_text(batch)
     columns = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        check_text(name, column)
         kind = schema.field(name).type
         columns.append(column.cast(kind) if types.is_dictionary(column.type) and column.type != kind else column)
     return pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
@@ -126,8 +131,7 @@ def open_arrow(file: IO[bytes]) -> PlainTable:
                 chosen = pyarrow.RecordBatch.from_arrays([batch.column(name) for name in names], names)
                 for start in range(0, len(chosen), BLOCK_ROWS):
                     block = chosen.slice(start, BLOCK_ROWS)
-                    for name, column in zip(names, block.columns, strict=True):
-                        check_text(name, column)
+                    check_text(block)
                     yield Block(block)
 
     return PlainTable("arrow", described, blocks, said, rows)

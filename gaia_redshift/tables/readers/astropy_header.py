@@ -50,7 +50,7 @@ def read_yaml(text: str, where: str) -> Mapping[str, object]:
     Loader.add_multi_constructor("tag:", plain)
     try:
         found = yaml.load(text, Loader)  # noqa: S506 - a loader of plain values
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
         raise MalformedBodyError(f"{where} is not YAML: {str(error).splitlines()[0][:200]}") from error
     return found if isinstance(found, dict) else {}
 

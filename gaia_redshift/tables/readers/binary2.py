@@ -142,6 +142,8 @@ class RowReader:
     def feed(self, content: bytes) -> Iterator[Block]:
         """Add bytes, and yield the rows that they complete."""
         self._rest += content
+        if not any(self._segments):
+            raise MalformedBodyError("the VOTable is damaged: its rows have no bytes")
         while True:
             starts, lengths, used = self._find(self._rest)
             if not len(starts):

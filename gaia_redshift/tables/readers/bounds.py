@@ -11,8 +11,8 @@ from gaia_redshift.tables.table import MOST_COLUMNS
 
 FREE_BYTES, RATIO = 64 << 20, 20
 """Compressed data may unpack to so much, and to so many times its size: spectra compress two- to tenfold."""
-_FREE_TEXT = 8 << 20
-"""The same for the text of one block, in which many cells may name one text."""
+FREE_TEXT, _FREE_TEXTS = 8 << 20, 48 << 20
+"""The same for the text of one column of a block, in which many cells may name one text, and of all of them."""
 _LONGEST_LIST, _DEEPEST = 1 << 16, 8
 
 
@@ -40,18 +40,27 @@ def _is_bounded(kind: pyarrow.DataType, depth: int = 0) -> bool:
     return all(_is_bounded(kind.field(place).type, depth + 1) for place in range(kind.num_fields))
 
 
-def check_text(name: str, column: pyarrow.Array) -> None:
+def check_text(batch: pyarrow.RecordBatch) -> None:
     """Refuse cells that repeat a long text; raises pyarrow.ArrowInvalid."""
+    together = in_all = 0
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        size, stored = _text_of(column)
+        together, in_all = together + size, in_all + stored
+        if size > FREE_TEXT + RATIO * stored or together > _FREE_TEXTS + RATIO * in_all:
+            raise pyarrow.ArrowInvalid(
+                f"column {name[:40]} has {size} bytes of text in {len(batch)} rows: leave it out"
+            )
+
+
+def _text_of(column: pyarrow.Array) -> tuple[int, int]:
+    """Return the bytes of a column's text, and as they are stored, if many cells can name one text."""
     if types.is_dictionary(column.type):
         known = column.dictionary
         if not (is_text(known.type) or types.is_binary(known.type) or types.is_large_binary(known.type)):
-            return
+            return 0, 0
         lengths = pc.binary_length(known).cast(pyarrow.int64())
-        size, stored = pc.sum(lengths.take(column.indices)).as_py() or 0, known.nbytes
-    elif types.is_string_view(column.type) or types.is_binary_view(column.type):
+        return pc.sum(lengths.take(column.indices)).as_py() or 0, known.nbytes
+    if types.is_string_view(column.type) or types.is_binary_view(column.type):
         views = np.frombuffer(column.buffers()[1], np.int32).reshape(-1, 4)[column.offset :][: len(column), 0]
-        size, stored = int(views.sum(dtype=np.int64)), column.get_total_buffer_size()
-    else:
-        return
-    if size > _FREE_TEXT + RATIO * stored:
-        raise pyarrow.ArrowInvalid(f"column {name[:40]} has {size} bytes of text in {len(column)} rows: leave it out")
+        return int(views.sum(dtype=np.int64)), column.get_total_buffer_size()
+    return 0, 0

@@ -22,7 +22,7 @@ _ENCODINGS = {
 }  # fmt: skip
 _SEPARATOR = re.compile(rb'"?sep=(.|\\t)"?[ ,;\t]*(?:\r\n|\n|\r)', re.IGNORECASE)
 """Excel's first line, which gives the separator."""
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_QUOTED = re.compile(r'"(?:[^"]++|"")*+(?:"|\Z)')
 _FLUX = re.compile(r"\s*(flux|bp|rp)_?\d{1,4}\s*", re.IGNORECASE)
 _WHOLE = re.compile(r"\s*[-+]?\d+([eEdD][-+]?\d+)?\s*")
 

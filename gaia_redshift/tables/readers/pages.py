@@ -1,8 +1,4 @@
-"""The headers of a Parquet file's pages, checked before Arrow unpacks them. Imports `thrift`.
-
-A page of some bytes may unpack to gigabytes (zstd), or claim that one row has a billion numbers (run lengths). Arrow
-allocates the sizes in the headers of the pages, not those in the footer, so the headers are read.
-"""
+"""The pages of a Parquet file: their headers, the lengths of arrays, dictionaries. Imports `thrift`."""
 
 import struct
 from collections.abc import Iterator
@@ -13,55 +9,65 @@ import pyarrow
 
 from gaia_redshift.tables.readers.thrift import I32, I64, LIST, STRUCT, Struct, read_struct, read_varint
 
-MOST_HELD = 384 << 20
-"""Most bytes of the pages that are in memory at once: one of each column, and its dictionary."""
 MOST_NUMBERS = 4096
 """Most numbers in one cell of an array column; the archive's longest array has 1,485."""
-_FREE_NUMBERS = 8_000_000
-_FREE_TEXT, _TEXT_RATIO = 64 << 20, 20
 _MOST_PAGE_VALUES = 64_000_000
 _HEADER_BYTES, _MOST_HEADER_BYTES = 1 << 10, 1 << 20
-_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
-_DELTA_BYTE_ARRAY = 7
+DATA, DICTIONARY, DATA_V2 = 0, 2, 3
+DELTA_BYTE_ARRAY = 7
+DICTIONARIES = frozenset({2, 8})
+"""Encodings whose values name entries of the dictionary."""
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 5: "lz4_raw", 6: "zstd", 7: "lz4_raw"}
 _MOST_FOOTER = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Page:
+    """A page: its header (parquet.thrift), and where its content starts in the file."""
+
     header: Struct
     start: int
 
     @property
     def kind(self) -> int:
+        """`DATA`, `DICTIONARY` or `DATA_V2`."""
         return int(self.header[1, I32])
 
     @property
     def unpacked(self) -> int:
+        """Bytes of its content in memory."""
         return int(self.header[2, I32])
 
     @property
     def packed(self) -> int:
+        """Bytes of its content in the file."""
         return int(self.header[3, I32])
 
     @property
     def about(self) -> Struct:
         """The part of the header that belongs to the page's kind."""
-        found: Struct = self.header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[self.kind], STRUCT]
+        found: Struct = self.header[{DATA: 5, DICTIONARY: 7, DATA_V2: 8}[self.kind], STRUCT]
         return found
 
     @property
     def values(self) -> int:
+        """Values in it, missing ones and empty arrays included."""
         return int(self.about[1, I32])
+
+    @property
+    def encoding(self) -> int:
+        """How its values are written, such as `DELTA_BYTE_ARRAY`."""
+        return int(self.about.get((4 if self.kind == DATA_V2 else 2, I32), 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A column of Parquet: its path, whether it holds text, and how deep its lists are."""
+    """A column of Parquet: its path, how deep its lists are, and the bytes of one value; 0 for text."""
 
     path: str
-    is_text: bool
     depth: int
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,64 +105,13 @@ def row_groups(file: IO[bytes]) -> list[RowGroup]:
 def leaves(schema: Any) -> list[Leaf]:
     """Return the leaves of a pyarrow.parquet.ParquetSchema, in the order of the chunks of a row group."""
     columns = [schema.column(number) for number in range(len(schema))]
-    return [Leaf(one.path, one.physical_type == "BYTE_ARRAY", one.max_repetition_level) for one in columns]
+    return [
+        Leaf(one.path, one.max_repetition_level, _WIDTHS.get(one.physical_type, max(0, one.length))) for one in columns
+    ]
 
 
-def check_pages(file: IO[bytes], group: RowGroup, among: list[Leaf], names: set[str]) -> None:
-    """Refuse a row group whose pages would take too much memory.
-
-    Parameters
-    ----------
-    file : binary file that can seek
-    group : RowGroup
-    among : list of Leaf
-        All leaves of the file.
-    names : set of str
-        The columns that will be read.
-
-    Raises
-    ------
-    pyarrow.ArrowInvalid
-        If they would, or a page header is damaged.
-    """
-    held = text = text_packed = 0
-    if len(group.chunks) != len(among):
-        raise pyarrow.ArrowInvalid("its footer is damaged")
-    for leaf, chunk in zip(among, group.chunks, strict=True):
-        if leaf.path not in names and not any(leaf.path.startswith(f"{name}.") for name in names):
-            continue
-        try:
-            pages = list(_pages(file, chunk))
-            data = [page for page in pages if page.kind != _DICTIONARY]
-            known = sum(page.unpacked for page in pages if page.kind == _DICTIONARY)
-            packed = sum(page.packed for page in pages)
-            held += known + max((page.unpacked for page in data), default=0)
-            if held > MOST_HELD:
-                raise pyarrow.ArrowInvalid(f"its pages unpack to {held} bytes at once: write smaller pages")
-            if leaf.is_text:
-                text, text_packed = text + sum(page.unpacked for page in pages), text_packed + packed
-                _check_text(leaf.path, data, known if leaf.depth else 0)
-            if leaf.depth and sum(page.values for page in data) > group.rows + _FREE_NUMBERS + 4 * packed:
-                # Arrays that compress so well are equal or very long: their lengths are checked.
-                _check_lengths(file, leaf, chunk, data)
-        except (KeyError, IndexError, TypeError, struct.error) as error:
-            raise pyarrow.ArrowInvalid(f"a page header of column {leaf.path[:40]} is damaged") from error
-    if text > _FREE_TEXT + _TEXT_RATIO * text_packed:
-        raise pyarrow.ArrowInvalid(f"its text unpacks to {text} bytes, more than text can: write it with dictionaries")
-
-
-def _check_text(path: str, pages: list[_Page], in_lists: int) -> None:
-    for page in pages:
-        if page.about.get((2 if page.kind == _DATA else 4, I32)) == _DELTA_BYTE_ARRAY:
-            raise pyarrow.ArrowInvalid(
-                f"the text of column {path[:40]} is in increments (DELTA_BYTE_ARRAY): write it plain"
-            )
-    if in_lists > 1 << 16:
-        raise pyarrow.ArrowInvalid(f"column {path[:40]} has lists of many long texts: leave it out")
-
-
-def _pages(file: IO[bytes], chunk: Struct) -> Iterator[_Page]:
-    """Yield a column's pages, as far as Arrow reads them."""
+def pages_of(file: IO[bytes], chunk: Struct) -> Iterator[Page]:
+    """Yield a column's pages, as far as Arrow reads them; raises pyarrow.ArrowInvalid for impossible headers."""
     first, start = chunk.get((11, I64), 0), chunk[9, I64]
     start = min(start, first) if first > 0 else start
     values = chunk[5, I64]
@@ -165,35 +120,43 @@ def _pages(file: IO[bytes], chunk: Struct) -> Iterator[_Page]:
         raise pyarrow.ArrowInvalid("its footer is damaged")
     while start < end and seen < values:
         header, size = _header(file, start)
-        page = _Page(header, start + size)
-        if page.kind in {_DATA, _DICTIONARY, _DATA_V2}:
-            most = page.unpacked // 2 + 1 if page.kind == _DICTIONARY else _MOST_PAGE_VALUES
+        page = Page(header, start + size)
+        if page.kind in {DATA, DICTIONARY, DATA_V2}:
+            most = page.unpacked // 2 + 1 if page.kind == DICTIONARY else _MOST_PAGE_VALUES
             if min(page.packed, page.unpacked, page.values) < 0 or page.values > most:
                 raise pyarrow.ArrowInvalid(f"a page says that it holds {page.values} values: write smaller pages")
-            seen += page.values if page.kind != _DICTIONARY else 0
+            seen += page.values if page.kind != DICTIONARY else 0
             yield page
         start = page.start + max(0, page.packed)
 
 
-def _check_lengths(file: IO[bytes], leaf: Leaf, chunk: Struct, pages: list[_Page]) -> None:
-    """Refuse a column with an array of more than `MOST_NUMBERS`, by its repetition levels."""
-    longest = 0
-    for page in pages if leaf.depth == 1 else ():
-        longest = _continued(_levels(file, chunk, page), page.values, longest)
+def longest_array(file: IO[bytes], chunk: Struct, pages: list[Page]) -> int:
+    """Return the most values in one cell of a column of lists; more than `MOST_NUMBERS` if it is longer."""
+    longest = length = 0
+    for page in pages:
+        length, longest = _continued(_levels(file, chunk, page), page.values, length, longest)
         if longest > MOST_NUMBERS:
             break
-    if leaf.depth > 1 or longest > MOST_NUMBERS:
-        name = leaf.path.partition(".")[0]
-        raise pyarrow.ArrowInvalid(f"column {name[:40]} has an array of more than {MOST_NUMBERS} numbers")
+    return longest
 
 
-def _continued(levels: bytes, values: int, length: int) -> int:
-    """Return how long the last array is after a page; more than `MOST_NUMBERS` as soon as one is.
+def longest_text(file: IO[bytes], chunk: Struct, dictionary: Page) -> int:
+    """Return the bytes of the longest text in a dictionary."""
+    text = _content(file, chunk, dictionary)
+    longest = position = 0
+    while position + 4 <= len(text):
+        (length,) = struct.unpack_from("<I", text, position)
+        longest, position = max(longest, length), position + 4 + length
+    return longest
+
+
+def _continued(levels: bytes, values: int, length: int, longest: int) -> tuple[int, int]:
+    """Return how long the last array is after a page, and the longest; it stops as soon as one is too long.
 
     Levels are runs of one level, and groups of eight bits: 0 begins an array, 1 goes on with it.
     """
     position = seen = 0
-    while seen < values:
+    while seen < values and longest <= MOST_NUMBERS:
         head, position = read_varint(levels, position)
         count = head >> 1
         if not count:
@@ -202,30 +165,35 @@ def _continued(levels: bytes, values: int, length: int) -> int:
             for byte in levels[position : position + count]:
                 for bit in range(min(8, values - seen)):
                     length = length + 1 if byte >> bit & 1 else 1
-                    if length > MOST_NUMBERS:
-                        return length
+                    longest = max(longest, length)
                 seen += 8
             position += count
             if position > len(levels):
                 raise pyarrow.ArrowInvalid("the levels of a page are damaged")
         else:
             length = length + min(count, values - seen) if levels[position] & 1 else 1
+            longest = max(longest, length)
             seen, position = seen + count, position + 1
-            if length > MOST_NUMBERS:
-                return length
-    return length
+    return length, longest
 
 
-def _levels(file: IO[bytes], chunk: Struct, page: _Page) -> bytes:
+def _levels(file: IO[bytes], chunk: Struct, page: Page) -> bytes:
     """Return the repetition levels of a page."""
-    file.seek(page.start)
-    if page.kind == _DATA_V2:
+    if page.kind == DATA_V2:
+        file.seek(page.start)
         return file.read(min(int(page.about[6, I32]), page.packed))
+    content = _content(file, chunk, page)
+    return content[4 : 4 + int(struct.unpack_from("<I", content)[0])]
+
+
+def _content(file: IO[bytes], chunk: Struct, page: Page) -> bytes:
+    """Return the unpacked content of a page that is not of version 2."""
+    file.seek(page.start)
     content = file.read(page.packed)
     if chunk[4, I32]:
         codec = pyarrow.Codec(_CODECS[chunk[4, I32]])
         content = codec.decompress(content, page.unpacked, asbytes=True)
-    return content[4 : 4 + int(struct.unpack_from("<I", content)[0])]
+    return content
 
 
 def _header(file: IO[bytes], start: int) -> tuple[Struct, int]:

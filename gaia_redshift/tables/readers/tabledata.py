@@ -13,7 +13,7 @@ from gaia_redshift.tables.readers.dialect import check_text
 from gaia_redshift.tables.readers.lines import split
 from gaia_redshift.tables.table import BLOCK_ROWS, Block
 
-_ROW_BYTES = 16 << 20
+_ROW_BYTES = 2 << 20
 _CELL, _ROW, _LF, _CR = b"\x1f", b"\x1e", b"\x1d", b"\x1c"
 """Control characters, which XML does not allow: separators of cells and rows, and line ends within cells."""
 
@@ -38,7 +38,7 @@ def read_rows(contents: Iterator[bytes], rows: "TextRows") -> Iterator[Block]:
         stop = _END.search(rest)
         last = stop.start() if stop else max((found.end() for found in _ROW_STOP.finditer(rest)), default=0)
         if not last and len(rest) > _ROW_BYTES:
-            raise MalformedBodyError("the VOTable is damaged: a row is longer than 16 MB")
+            raise MalformedBodyError("the VOTable is damaged: a row is longer than 2 MB")
         yield from rows.read(rest[:last])
         rest = rest[last:]
         if stop:
@@ -48,9 +48,10 @@ def read_rows(contents: Iterator[bytes], rows: "TextRows") -> Iterator[Block]:
 
 
 _END = re.compile(rb"</(?:[\w.-]+:)?TABLEDATA\s*>")
-_EMPTY = re.compile(rb"<(?:[\w.-]+:)?TD(?:\s[^>]*)?/>")
-_ROW_START = re.compile(rb"\s*<(?:[\w.-]+:)?TR(?:\s[^>]*)?>\s*<(?:[\w.-]+:)?TD(?:\s[^>]*)?>")
-_BETWEEN = re.compile(rb"</(?:[\w.-]+:)?TD\s*>\s*<(?:[\w.-]+:)?TD(?:\s[^>]*)?>")
+# Each of these looks no further than the next tag, and none begins with a repetition: a cell of blanks took hours.
+_EMPTY = re.compile(rb"<(?:[\w.-]+:)?TD(?:\s[^<>]*)?/>")
+_ROW_START = re.compile(rb"<(?:[\w.-]+:)?TR(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?TD(?:\s[^<>]*)?>")
+_BETWEEN = re.compile(rb"</(?:[\w.-]+:)?TD\s*>\s*<(?:[\w.-]+:)?TD(?:\s[^<>]*)?>")
 _ROW_STOP = re.compile(rb"</(?:[\w.-]+:)?TD\s*>\s*</(?:[\w.-]+:)?TR\s*>\s*")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 

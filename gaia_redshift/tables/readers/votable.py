@@ -19,7 +19,8 @@ from gaia_redshift.tables.table import MOST_COLUMNS, Block, PlainTable, describe
 _HEADER_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
 _DEEPEST = 100
-_TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"|'[^']*'|[^>"'])*>""")
+_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*+>""")
+_TAG_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class _HeaderParser:
 
     def __init__(self) -> None:
         self.header = _Header()
+        self._fed = 0
         self._path: list[str] = []
         self._text: list[str] | None = None
         self._parser = expat.ParserCreate()
@@ -115,9 +117,12 @@ class _HeaderParser:
 
     def feed(self, piece: bytes, *, last: bool = False) -> None:
         """Parse more of the document."""
-        if self._parser.CurrentByteIndex > _HEADER_BYTES:
+        if self._fed > _HEADER_BYTES:
             raise MalformedBodyError("the document is not a VOTable: no rows in its first 16 MB")
+        if self._fed - self._parser.CurrentByteIndex > _TAG_BYTES:
+            raise MalformedBodyError("the document is not a VOTable: a tag or comment is longer than 1 MB")
         self._parser.Parse(piece, last)
+        self._fed += len(piece)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]

@@ -1,21 +1,14 @@
 """What a client can do to a connection, against the real server in a process of its own."""
 
-import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
-from app.serving.http.exchange import IN_SERVICE
-from app.serving.http_protocol import ImpatientProtocol
-from app.settings import Settings
 from gaia_redshift.spectra import DR3
 from tests.reliability.service import Service
 from tests.reliability.wire import json_question
@@ -112,6 +105,21 @@ def test_line_ends_do_not_keep_an_idle_connection_open(server: Service) -> None:
         assert read_answer(client)[0] == 200
         client.sendall(b"\r\n")
         expect(client, 408, "request_too_slow")
+
+
+def test_a_request_five_seconds_after_the_last_is_answered(server: Service) -> None:
+    """Clients keep idle connections for a while (httpx: 5 s); a service that closes them then resets some requests."""
+    request = b"GET /models HTTP/1.1\r\nHost: a\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(8)]
+        for client in clients:
+            client.sendall(request)
+            assert read_answer(client)[0] == 200
+        time.sleep(4.97)
+        for client in clients:
+            client.sendall(request)
+            assert read_answer(client)[0] == 200
+            time.sleep(0.01)
 
 
 def test_a_body_sent_slowly_ends_with_408_and_ends_the_connection(server: Service) -> None:
@@ -229,37 +237,3 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(server: Service) -> N
         except ConnectionResetError:
             pass
     assert 1024 <= len(received) < announced
-
-
-def test_a_request_knows_what_else_is_being_served() -> None:
-    together: list[int] = []
-    arrived, release = asyncio.Event(), asyncio.Event()
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        together.append(len(scope[IN_SERVICE]))
-        if scope["path"] == "/patient":
-            arrived.set()
-            await release.wait()
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def run() -> None:
-        protocol: Any = partial(ImpatientProtocol, Settings())  # called like the class
-        server = uvicorn.Server(uvicorn.Config(application, port=0, lifespan="off", http=protocol, log_config=None))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url) as client:
-            await client.get("/")
-            patient = asyncio.create_task(client.get("/patient"))
-            await arrived.wait()
-            await client.get("/")
-            release.set()
-            await patient
-            await client.get("/")
-        server.should_exit = True
-        await serving
-
-    asyncio.run(run())
-    assert together == [1, 1, 2, 1]

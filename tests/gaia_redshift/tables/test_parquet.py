@@ -9,7 +9,7 @@ from pyarrow import parquet
 from gaia_redshift.errors import InvalidTableError, MalformedBodyError
 from gaia_redshift.spectra import DR3, SpectrumBatch
 from gaia_redshift.tables.answers import beside
-from gaia_redshift.tables.readers import pages
+from gaia_redshift.tables.readers import pages, unpacked
 from gaia_redshift.tables.readers.arrow import open_parquet
 from gaia_redshift.tables.recognise import recognise
 from gaia_redshift.tables.spectra import read_spectra
@@ -106,7 +106,7 @@ def test_a_density_that_is_null_goes_in_as_a_list_of_any_length() -> None:
 def test_spectra_that_are_all_alike_pack_well_and_are_no_bomb(
     codec: str, version: str, dictionary: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_FREE_NUMBERS", -(10**9))  # so that every array is measured
+    monkeypatch.setattr(unpacked, "FREE_BYTES", -(10**9))  # so that every array is measured
     rows: list[list[float] | None] = [[0.5] * DR3.samples] * 3000
     rows[7] = None
     file = io.BytesIO()
@@ -120,7 +120,7 @@ def test_spectra_that_are_all_alike_pack_well_and_are_no_bomb(
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("length", [4096, 4097])
 def test_the_longest_array_is_found_wherever_it_is(length: int, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_FREE_NUMBERS", -(10**9))
+    monkeypatch.setattr(unpacked, "FREE_BYTES", -(10**9))
     rows = [*GOOD.tolist(), [float(number % 7) for number in range(length)], *GOOD.tolist()]
     file = io.BytesIO()
     parquet.write_table(pa.table({"flux": pa.array(rows, pa.list_(pa.float32()))}), file, data_page_version=version)

@@ -78,3 +78,22 @@ def test_where_no_file_can_be_opened_a_connection_waits(
 
     uvloop.run(asyncio.wait_for(run(), 20))
     assert "waits to be accepted" in caplog.text
+
+
+def test_workers_that_share_a_port_share_its_connections() -> None:
+    first, second = (type("Fresh", (Counting,), {"made": []}) for _ in range(2))
+
+    async def run() -> None:
+        with listen() as port, port.dup() as same, ExitStack() as stack:
+            listeners = [Listener([port], first, 512, 2), Listener([same], second, 512, 2)]
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(port.getsockname()))
+                await asyncio.sleep(0)
+            while len(first.made) + len(second.made) < 60:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.001)
+            for listener in listeners:
+                await listener.settled()
+                listener.close()
+
+    uvloop.run(asyncio.wait_for(run(), 20))
+    assert min(len(first.made), len(second.made)) >= 15

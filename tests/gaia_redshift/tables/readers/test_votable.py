@@ -45,7 +45,7 @@ def test_the_null_of_a_field_and_an_empty_cell_are_missing() -> None:
         (document(ROW.format(1, "a", 0.5), end="<"), MalformedBodyError, "cut short"),
         (document(ROW.format(1, "<!-- a -->", 0.5)), MalformedBodyError, "comments, CDATA"),
         (document(ROW.format(1, "<B>a</B>", 0.5)), MalformedBodyError, "other elements than TR and TD"),
-        (document("<TR><TD>1</TD><TD>" + "x" * (17 << 20) + "</TD><TD>1</TD></TR>"), MalformedBodyError, "16 MB"),
+        (document("<TR><TD>1</TD><TD>" + "x" * (3 << 20) + "</TD><TD>1</TD></TR>"), MalformedBodyError, "2 MB"),
         (document("", fields='<FIELD name="a" datatype="int"/>' * 20_001), InvalidTableError, "20001 columns"),
     ],
 )
