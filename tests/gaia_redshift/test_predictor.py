@@ -119,8 +119,8 @@ def test_another_bundle_on_the_other_side_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_is_found_by_name_version_or_path() -> None:
-    for wanted in ("default", "default@0.4.0", SHIPPED / "default"):
-        assert Predictor(wanted, engine="onnx", threads=1).manifest.id == "default@0.4.0"
+    for wanted in ("default", "default@0.5.0", SHIPPED / "default"):
+        assert Predictor(wanted, engine="onnx", threads=1).manifest.id == "default@0.5.0"
     with pytest.raises(UnknownModelError, match="there are: default@0"):
         Predictor("defualt")
 

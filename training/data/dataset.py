@@ -35,7 +35,7 @@ ORIGIN = {
 
 Mask = NDArray[np.bool_]
 
-_PROVENANCE = ("simulator_version", "sky", "grid_id", "seed", "count", "redshift_distribution", "ebv_range")
+_PROVENANCE = ("simulator_version", "grid_id", "seed", "count", "redshift_distribution", "beyond_share", "ebv_range")
 
 
 @dataclass(frozen=True, slots=True)
