@@ -112,14 +112,12 @@ class ImpatientProtocol(asyncio.Protocol):
             self._advance()
         except RedshiftError as error:
             self._buffer = b""
-            exchange = self._exchange
-            if exchange is None:
+            if (exchange := self._exchange) is None:
                 self._refuse(error)
-                return
-            self._over = True  # the end of this request is unknown, and so is the start of the next
-            if exchange.answered:
+            elif exchange.answered:
                 self._linger()
             else:
+                self._over = True  # the end of this request is unknown, and so is the start of the next
                 exchange.fail(error)
 
     def eof_received(self) -> None:
@@ -146,8 +144,8 @@ class ImpatientProtocol(asyncio.Protocol):
 
     # Called by an exchange.
     def want_more(self) -> None:
-        """Continue reading the body."""
-        if not self._reading:
+        """Continue reading the body, unless much of what has been read is still to be divided into chunks."""
+        if not self._reading and (self._over or self._body is None or not self._body.behind):
             self._reading = True
             self.transport.resume_reading()
 
@@ -235,6 +233,16 @@ class ImpatientProtocol(asyncio.Protocol):
                 self._idle.wait(ending=self._ending)
             else:
                 self.want_more()  # to notice a disconnect
+        elif body.behind:
+            self._pause()
+            self.loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Divide more of a body into chunks, in a turn of the event loop of its own."""
+        self.data_received(b"")
+        exchange = self._exchange
+        if not self._over and (exchange is None or exchange.waiting_bytes <= HIGH_WATER):
+            self.want_more()
 
     def _pause(self) -> None:
         if self._reading:

@@ -40,10 +40,10 @@ def test_parquet_brings_parents_parts_and_that_it_is_simulated(write_parquet: Wr
 
 
 def test_the_simulators_own_words_are_kept_for_the_card(write_parquet: WriteParquet) -> None:
-    metadata = {"simulated": "true", "simulator_version": "1.0", "sky": "sizes", "seed": "7"}
+    metadata = {"simulated": "true", "simulator_version": "1.0", "beyond_share": "0.3", "seed": "7"}
     metadata |= {"grid_id": DR3.name, "pandas": "{}"}
     dataset = read(write_parquet(*galaxies(120), metadata))
-    assert dataset.provenance == {"simulator_version": "1.0", "sky": "sizes", "seed": "7", "grid_id": DR3.name}
+    assert dataset.provenance == {"simulator_version": "1.0", "beyond_share": "0.3", "seed": "7", "grid_id": DR3.name}
 
 
 def test_another_grid_is_refused(write_parquet: WriteParquet) -> None:

@@ -131,6 +131,18 @@ def test_invalid_or_endless_chunks_are_refused(text: bytes, error: type[Redshift
         body.read(buffer + b"\r\n" * 2000)
 
 
+def test_a_body_of_many_chunks_is_read_some_at_a_time() -> None:
+    body, data = Chunked(65536, 1 << 20), b"1\r\na\r\n" * 5000 + b"0\r\n\r\nGET"
+    pieces, turns = [], 0
+    while not body.complete:
+        piece, data = body.read(data)
+        pieces.append(piece)
+        turns += 1
+        assert body.behind != body.complete
+    assert (b"".join(pieces), data) == (b"a" * 5000, b"GET")
+    assert turns == 3
+
+
 def test_httptools_alone_still_takes_an_offer_of_another_protocol_for_the_end_of_the_request() -> None:
     """If this fails, httptools frames bodies correctly, and `head` need not find their lengths."""
     bodies: list[bytes] = []
