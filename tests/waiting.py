@@ -38,15 +38,3 @@ def wait_until(
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds:g} s still not true: {what}\n{log()}".rstrip())
         time.sleep(every)
-
-
-def slowness() -> float:
-    """Return how much slower this machine is now than one for which times are promised; 1 if it is as fast.
-
-    A loop of a million additions takes that one .06 s of processor time. Shared machines took three times as long.
-    """
-    began = time.process_time()
-    total = 0
-    for number in range(1_000_000):
-        total += number
-    return max(1.0, (time.process_time() - began) / 0.06)

@@ -16,7 +16,6 @@ from gaia_redshift.client import AsyncClient, Client
 from gaia_redshift.spectra import DR3, FloatArray
 from tests.server import Server, Start
 from tests.tiny import REFERENCE, SHIPPED
-from tests.waiting import slowness
 
 NAMES = [f"flux_{number}" for number in range(DR3.samples)]
 TOLERANCE = 2e-6
@@ -119,12 +118,22 @@ def test_the_service_predicts_without_tensorflow_in_memory(server: Server) -> No
     assert "tensorflow" not in maps
 
 
+LIBRARIES = (
+    "alembic, fastapi, numpy, onnxruntime, orjson, prometheus_client, pyarrow, pydantic_settings, sqlalchemy, "
+    "structlog, typer, uvicorn"
+)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's account of a process")
-def test_the_service_is_ready_within_two_seconds_of_work(start: Start) -> None:
-    # Processor time, since other processes slow the wall clock's time (which benchmarks/startup.py measures).
+def test_a_start_costs_little_more_than_the_import_of_its_libraries(start: Start) -> None:
+    # Processor time of both on this machine; benchmarks/startup.py measures seconds. The ratio is 1.2 to 1.3.
+    before = os.times()
+    subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
+    after = os.times()
+    bare = after.children_user + after.children_system - before.children_user - before.children_system
     with start(engine="onnx") as running:
         user, system = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        assert (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") < 2 * slowness()
+    assert (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") < 1.75 * bare
 
 
 def test_the_keras_server_answers_as_the_onnx_server_does(start: Start, server: Server, simulated: FloatArray) -> None:
