@@ -61,10 +61,8 @@ def read_binary(kind: str, body: bytes, max_spectra: int, *, lenient: bool = Tru
 def read_options(query: QueryParams) -> PredictOptions:
     """Return the options in a query; raises InvalidRequestError if one is unknown or invalid."""
     refuse_unknown(query, _OPTIONS)
-    truth = {"true": True, "false": False}
-    given = {name: truth.get(text, text) if name == "pdf" else text for name, text in query.items()}
     try:
-        return PredictOptions.model_validate(given)
+        return PredictOptions.model_validate_strings(dict(query), strict=False)  # reads the same words as other queries
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         details = [
