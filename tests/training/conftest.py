@@ -75,6 +75,14 @@ def write_parquet(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session", autouse=True)
+def strict_conversion() -> Iterator[None]:
+    """Let tf2onnx raise what its steps raise: it copies the graph before every step to be able to leave one out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF2ONNX_CATCH_ERRORS", "FALSE")
+        yield
+
+
 @contextmanager
 def eagerly() -> Iterator[None]:
     """Let Keras run its steps as they come: to trace a graph first takes as long as dozens of small steps."""
