@@ -121,7 +121,7 @@ def test_the_card_says_what_the_model_is(folder: Path) -> None:
 def test_an_interrupted_training_ends_with_the_weights_of_one_that_was_not(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    material, recipe = gathered(files), SMALL.model_copy(update={"batch_size": 1000, "epochs": 2})
+    material, recipe = gathered(files), SMALL.model_copy(update={"batch_size": 1100, "epochs": 2})
     whole = fit(material, recipe, tmp_path / "whole")
     run, record = tmp_path / "stopped", Run.record
 
