@@ -38,20 +38,8 @@ def test_the_command_trains_and_writes_a_bundle(
     flux, redshift = galaxies(150)
     redshift[0] = 0.7
     data = write_csv(csv_table(flux, redshift))
-    options = (
-        "--epochs",
-        "1",
-        "--batch-size",
-        "64",
-        "--seed",
-        "9",
-        "--version",
-        "2.0.0",
-        "--observed",
-        "--policy",
-        "drop",
-    )
-    said = run(data, "-o", "models/mine", "--recipe", small_recipe, *options)
+    options = ("--epochs", "1", "--batch-size", "64", "--seed", "9", "--version", "2.0.0")
+    said = run(data, "-o", "models/mine", "--recipe", small_recipe, "--observed", "--policy", "drop", *options)
     manifest = Bundle(tmp_path / "models" / "mine").manifest
     assert (manifest.name, manifest.version) == ("mine", "2.0.0")
     assert manifest.training.seed == 9
@@ -70,19 +58,8 @@ def test_a_bundle_is_trained_further_on_new_spectra(
 ) -> None:
     flux, redshift = galaxies(150, seed=3)
     data = write_csv(csv_table(2 * flux, redshift))
-    arguments = (
-        "--init",
-        trained.folder,
-        "--epochs",
-        "1",
-        "--batch-size",
-        "64",
-        "--learning-rate",
-        "1e-9",
-        "--run-dir",
-        tmp_path / "run",
-    )
-    run(data, "-o", tmp_path / "mine", *arguments)
+    arguments = ("--epochs", "1", "--batch-size", "64", "--learning-rate", "1e-9", "--run-dir", tmp_path / "run")
+    run(data, "-o", tmp_path / "mine", "--init", trained.folder, *arguments)
     start, finer = Bundle(trained.folder), Bundle(tmp_path / "mine")
     made_by = CnnRecipe.model_validate_json(finer.read("recipe.json"))
     assert made_by.start is not None
