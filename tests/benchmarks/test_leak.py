@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def found() -> dict[str, Told]:
     rng = np.random.default_rng(1)
-    redshift = population.draw_redshift(20_000, "survey", rng)
+    redshift = population.draw_redshift(8_000, "survey", rng)
     return {name: learnt(numbers, redshift) for name, numbers in nuisances(redshift, rng).items()}
 
 
@@ -44,6 +44,6 @@ def test_in_the_sky_found_nuisances_tell_no_more_than_the_published_relations(fo
 
 def test_the_bound_would_see_an_extent_that_follows_the_redshift(found: dict[str, Told]) -> None:
     rng = np.random.default_rng(1)
-    redshift = population.draw_redshift(20_000, "survey", rng)
-    leaking = np.column_stack([np.exp(-5 * redshift + 0.2 * rng.standard_normal(20_000)), rng.random(20_000)])
+    redshift = population.draw_redshift(8_000, "survey", rng)
+    leaking = np.column_stack([np.exp(-5 * redshift + 0.2 * rng.standard_normal(8_000)), rng.random(8_000)])
     assert learnt(leaking, redshift).share > found["bound: size, bulge, disc, axis ratios, type"].share + 0.02

@@ -1,9 +1,11 @@
 """Small labelled spectra, and one small network trained on them for all tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -71,6 +73,28 @@ def write_parquet(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def strict_conversion() -> Iterator[None]:
+    """Let tf2onnx raise what its steps raise: it copies the graph before every step to be able to leave one out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF2ONNX_CATCH_ERRORS", "FALSE")
+        yield
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Let Keras run its steps as they come: to trace a graph first takes as long as dozens of small steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "run_eagerly", property(lambda _network: True, lambda _network, _wanted: None))
+        yield
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    with eagerly():
+        yield
 
 
 @pytest.fixture

@@ -28,8 +28,13 @@ class Progress:
         if self.bar.disable:
             return []
         task = self.bar.add_task(f"epoch {epoch}/{self._epochs}", total=self._steps)
+
+        def batch_end(batch: int, logs: object) -> None:  # noqa: ARG001 - Keras gives both by name
+            # Keras counts in executions of several steps, and the last of an epoch as if it were whole.
+            self.bar.update(task, completed=min(batch + 1, self._steps))
+
         move = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: self.bar.update(task, completed=batch + 1),  # noqa: ARG005 - by name
+            on_train_batch_end=batch_end,
             on_train_end=lambda _logs: self.bar.remove_task(task),
         )
         return [move]

@@ -63,13 +63,13 @@ def spectra(name: str) -> FloatArray:
 
 
 @cache
-def network_output(name: str) -> dict[str, FloatArray]:
-    """Return the output of the network inside a graph for `spectra`."""
+def network_output(name: str, first: int = 0) -> dict[str, FloatArray]:
+    """Return the output of the network inside a graph for `spectra`, from the first on."""
     model = onnx.load_from_string(BUNDLES[name].read(ONNX_FILE))
     for each in OUTPUTS[name].values():
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(each))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = session.run(list(OUTPUTS[name].values()), {"flux": spectra(name)})
+    found = session.run(list(OUTPUTS[name].values()), {"flux": spectra(name)[first:]})
     return dict(zip(OUTPUTS[name], found, strict=True))
 
 
@@ -100,8 +100,8 @@ def test_the_density_models_answer_is_what_it_is_defined_to_be(number: int) -> N
 
 
 def test_the_point_models_answer_is_what_it_is_defined_to_be() -> None:
-    bundle, flux = BUNDLES["dissertation-cnn"], spectra("dissertation-cnn")
-    redshift = network_output("dissertation-cnn")["redshift"][:, 0]
+    bundle, flux = BUNDLES["dissertation-cnn"], spectra("dissertation-cnn")[2400:]  # its network is slow
+    redshift = network_output("dissertation-cnn", 2400)["redshift"][:, 0]
     wanted = Reference(bundle.manifest, bundle.calibration).of_point(flux, redshift)
     assert_same(engine("dissertation-cnn", 1)(flux), wanted)
     assert np.bitwise_or.reduce(wanted.flags) == sum(1 << FLAGS.index(flag) for flag in bundle.flags)

@@ -30,6 +30,7 @@ def small_recipe(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_command_trains_and_writes_a_bundle(
     write_csv: WriteCsv, tmp_path: Path, small_recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,8 +38,8 @@ def test_the_command_trains_and_writes_a_bundle(
     flux, redshift = galaxies(150)
     redshift[0] = 0.7
     data = write_csv(csv_table(flux, redshift))
-    options = ("--epochs", "1", "--seed", "9", "--version", "2.0.0", "--observed", "--policy", "drop")
-    said = run(data, "-o", "models/mine", "--recipe", small_recipe, *options)
+    options = ("--epochs", "1", "--batch-size", "64", "--seed", "9", "--version", "2.0.0")
+    said = run(data, "-o", "models/mine", "--recipe", small_recipe, "--observed", "--policy", "drop", *options)
     manifest = Bundle(tmp_path / "models" / "mine").manifest
     assert (manifest.name, manifest.version) == ("mine", "2.0.0")
     assert manifest.training.seed == 9
@@ -48,16 +49,17 @@ def test_the_command_trains_and_writes_a_bundle(
     assert (tmp_path / "runs" / "mine" / "history.csv").exists()
     assert "Left out: 1 row with a redshift outside 0 to 0.6." in (tmp_path / "models/mine/CARD.md").read_text()
     made_by = CnnRecipe.model_validate_json((tmp_path / "models" / "mine" / "recipe.json").read_bytes())
-    assert made_by == SMALL.model_copy(update={"epochs": 1, "seed": 9})
+    assert made_by == SMALL.model_copy(update={"epochs": 1, "batch_size": 64, "seed": 9})
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_bundle_is_trained_further_on_new_spectra(
     trained: Trained, write_csv: WriteCsv, tmp_path: Path, small_recipe: Path
 ) -> None:
     flux, redshift = galaxies(150, seed=3)
     data = write_csv(csv_table(2 * flux, redshift))
-    arguments = ("--init", trained.folder, "--epochs", "1", "--learning-rate", "1e-9", "--run-dir", tmp_path / "run")
-    run(data, "-o", tmp_path / "mine", *arguments)
+    arguments = ("--epochs", "1", "--batch-size", "64", "--learning-rate", "1e-9", "--run-dir", tmp_path / "run")
+    run(data, "-o", tmp_path / "mine", "--init", trained.folder, *arguments)
     start, finer = Bundle(trained.folder), Bundle(tmp_path / "mine")
     made_by = CnnRecipe.model_validate_json(finer.read("recipe.json"))
     assert made_by.start is not None

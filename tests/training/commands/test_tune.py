@@ -2,22 +2,24 @@
 
 import csv
 import itertools
-import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 import pyarrow.csv
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
-from tests.training.conftest import KERAS_WARNS, csv_table, galaxies, runner
+from tests.training.conftest import KERAS_WARNS, csv_table, galaxies, gathered, runner
 from training.commands.tune import tune
+from training.data.dataset import read
 from training.recipes.choose import choose
 from training.recipes.cnn import CnnRecipe
 from training.trainer import search, space
@@ -90,7 +92,7 @@ def test_the_space_holds_the_dissertations_recipe() -> None:
     assert recipe == CnnRecipe(name="tuned")
 
 
-@pytest.mark.usefixtures("small_space")
+@pytest.mark.usefixtures("small_space", "eager")
 def test_a_search_goes_on_where_it_stopped_and_its_best_recipe_is_one_that_train_takes(
     data: Path, tmp_path: Path
 ) -> None:
@@ -112,7 +114,7 @@ def test_a_search_goes_on_where_it_stopped_and_its_best_recipe_is_one_that_train
         run(data, "-o", tmp_path / "tune", "--epochs", "2", "--batch-size", "32", "--trials", "3")
 
 
-@pytest.mark.usefixtures("small_space")
+@pytest.mark.usefixtures("small_space", "eager")
 def test_trials_that_fail_are_listed_and_do_not_end_the_search(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,37 +155,54 @@ def test_a_search_that_cannot_succeed_is_one_clear_line(
 
 KILL_IN_SECOND_TRIAL = """
 import os, signal, sys
+import keras
 from pathlib import Path
-from training.trainer import search
-from training.trainer import space
+from training.trainer import progress, search, space
 from training.commands import tune
 space.FILTERS, space.UNITS = (2, 4), (4, 8)
 fit = search.fit
-def until_killed(material, recipe, folder):
-    if folder.name == "trial-1":
-        fit(material, recipe.model_copy(update={"epochs": 1}), folder)
+
+class Kill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        assert batch == 7, "in mid-epoch, which has 12 batches"
         os.kill(os.getpid(), signal.SIGKILL)
+
+def until_killed(material, recipe, folder):
+    if folder.name != "trial-1":
+        keras.Model.run_eagerly = property(lambda network: True, lambda network, wanted: None)
+        made = fit(material, recipe.model_copy(update={"epochs": 1, "batch_size": 1000}), folder)
+        del keras.Model.run_eagerly
+        return made
+    progress.Progress.callbacks = lambda self, epoch: [Kill()] if epoch == 2 else []
     return fit(material, recipe, folder)
+
 search.fit = until_killed
-tune.tune(Path(sys.argv[1]), Path(sys.argv[2]), trials=2, epochs=2, batch_size=32)
+tune.tune(Path(sys.argv[1]), Path(sys.argv[2]), trials=2, epochs=2, batch_size=8)
 """
 
 
 @pytest.mark.usefixtures("small_space")
-def test_a_search_killed_within_a_trial_finishes_that_trial(data: Path, tmp_path: Path) -> None:
+def test_a_search_killed_in_mid_epoch_finishes_that_trial_with_the_weights_of_one_that_was_not_killed(
+    data: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "tune"
     environment = {name: value for name, value in os.environ.items() if name != "KERASTUNER_TUNER_ID"}
     command = [sys.executable, "-c", KILL_IN_SECOND_TRIAL, str(data), str(folder)]
-    assert subprocess.run(command, check=False, capture_output=True, env=environment).returncode == -9
-    before = (folder / "runs" / "trial-1" / "history.csv").read_text().splitlines()
+    done = subprocess.run(command, check=False, capture_output=True, env=environment)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    trial = folder / "runs" / "trial-1"
+    before = (trial / "history.csv").read_text().splitlines()
     assert len(before) == 2
-    run(data, "-o", folder, "--epochs", "2", "--batch-size", "32", "--trials", "2")
+    run(data, "-o", folder, "--epochs", "2", "--batch-size", "8", "--trials", "2")
     assert {row["trial"] for row in table(folder)} == {"0", "1"}
-    after = (folder / "runs" / "trial-1" / "history.csv").read_text().splitlines()
+    after = (trial / "history.csv").read_text().splitlines()
     assert after[:2] == before
     assert len(after) == 3
-    trained = [json.loads(path.read_text())["dense"] for path in folder.glob("runs/*/recipe.json")]
-    assert len(trained) == 2
+    assert len(list(folder.glob("runs/*/recipe.json"))) == 2
+    recipe, material = choose(str(trial / "recipe.json")), gathered(read(data))
+    finished, whole = fit(material, recipe, trial), fit(material, recipe, tmp_path / "whole")
+    for one, other in zip(finished.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_without_keras_tuner_the_message_says_what_to_install(

@@ -120,12 +120,13 @@ def test_networks_that_disagree_are_not_released_and_nothing_is_left(
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_a_network_that_gives_nan_is_not_released(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_that_gives_nan_does_not_agree(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    flux = trained.material.survey.flux("test")
+    wanted = trained.fitted.output(flux)
+    agreement.check_agreement(Bundle(trained.folder), flux, wanted)
     monkeypatch.setattr(agreement, "load_engine", nowhere)
     with pytest.raises(InvalidBundleError, match="differs from the Keras network by nan"):
-        export_to(trained, tmp_path / "models" / "again")
+        agreement.check_agreement(Bundle(trained.folder), flux, wanted)
 
 
 def test_a_graph_whose_densities_give_nan_does_not_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ def read_flux(path: Path) -> np.ndarray:
 
 def test_one_seed_gives_one_file_whatever_the_number_of_workers(tmp_path: Path) -> None:
     one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
-    simulate(one, count=dataset.BLOCK_ROWS + 500, seed=11, workers=1)
-    simulate(two, count=dataset.BLOCK_ROWS + 500, seed=11, workers=2)
+    simulate(one, count=dataset.BLOCK_ROWS + 100, seed=11, workers=1)
+    simulate(two, count=dataset.BLOCK_ROWS + 100, seed=11, workers=2)
     assert one.read_bytes() == two.read_bytes()
 
 

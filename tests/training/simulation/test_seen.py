@@ -28,13 +28,6 @@ def test_a_file_says_what_its_galaxies_are(tmp_path: Path) -> None:
     assert np.isfinite(table.column("flux").combine_chunks().flatten().to_numpy()).all()
 
 
-def test_one_seed_gives_one_file(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
-    simulate(one, count=dataset.BLOCK_ROWS + 100, seed=3, workers=1)
-    simulate(two, count=dataset.BLOCK_ROWS + 100, seed=3, workers=2)
-    assert one.read_bytes() == two.read_bytes()
-
-
 def test_light_gets_the_magnitude_it_was_seen_with() -> None:
     seen = brightness.draw(np.array([0.15, 0.15]), np.random.default_rng(1))
     flat = np.ones((2, len(WAVELENGTH_NM)), dtype=np.float32)
