@@ -23,7 +23,7 @@ MOST_SKIPPED = 45
 """Blocks that are not run, each with its reason; raise it only for blocks that cannot be run."""
 
 FEWER = {"-n 3000 ": "-n 300 ", "wrote 3000 ": "wrote 300 "}
-"""What the examples say, and do where they are not to take minutes."""
+"""What the examples say, and what is run where they are not to take minutes."""
 
 _heeded: set[tuple[str, int]] = set()
 """Comments on blocks that were evaluated: Sybil wants each once."""
