@@ -67,7 +67,8 @@ def test_no_signal_to_reload_ends_a_service_that_was_started_to_ignore_it(tmp_pa
             stderr=log,
         )
     try:
-        wait_until(lambda: b"nohup" not in Path(f"/proc/{service.process.pid}/cmdline").read_bytes(), "it is Python")
+        words = Path(f"/proc/{service.process.pid}/cmdline")  # empty for a moment while a program is replaced
+        wait_until(lambda: b"nohup" not in (text := words.read_bytes()) and b"gaia_redshift" in text, "it is Python")
         while service.process.poll() is None and not is_ready(service.url):
             service.process.send_signal(signal.SIGHUP)
             time.sleep(0.001)
