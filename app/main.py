@@ -98,7 +98,8 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
         *(jobs, job_fields, job_rows, job_summary),
         *(models, health, vo, pages, guide),
     ):
-        app.include_router(module.router)
+        # Those that `include_router` makes are built anew during the first request, which takes 100 ms.
+        app.router.routes.extend(module.router.routes)
     pages.mount_static(app)
     guide.mount(app)
     pages.describe_request_body(app)

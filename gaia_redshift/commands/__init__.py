@@ -9,7 +9,18 @@ import signal
 import sys
 from contextlib import suppress
 
+AGAIN = 1.0
+"""Seconds after which a process that was told to end and still runs is told again."""
+
+
+def _end(*_: object) -> None:
+    """Exit with 0, and again later if what was being imported has caught the exit."""
+    signal.setitimer(signal.ITIMER_REAL, AGAIN)
+    sys.exit(0)
+
+
 if sys.argv[1:2] == ["serve"] and hasattr(signal, "pthread_sigmask"):
     with suppress(ValueError):  # only the main thread can
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGALRM, _end)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))

@@ -41,7 +41,7 @@ def run_sh(example: Example) -> None:
 
 def run_python(example: Example) -> None:
     """Run a block of Python, with what the blocks before it on the page have defined."""
-    code = str(example.parsed).replace(ADDRESS, example.namespace["address"])
+    code = _replaced(str(example.parsed), example.namespace)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.chdir(example.namespace["folder"]), warnings.catch_warnings():
         if "gaiaxpy" in code:  # it sets an option of pandas that is deprecated
@@ -52,7 +52,7 @@ def run_python(example: Example) -> None:
 
 def run_console(example: Example) -> None:
     """Run each command of a console, and compare what it prints on either stream."""
-    for command, expected in _commands(str(example.parsed)):
+    for command, expected in _commands(_replaced(str(example.parsed), example.namespace)):
         printed, errors, _ = _shell(command, example.namespace)
         compare(errors + printed, expected)
 
@@ -102,6 +102,13 @@ def _commands(text: str) -> list[tuple[str, str]]:
     return [(command, expected) for command, _, expected in (part.partition("\n") for part in parts)]
 
 
+def _replaced(text: str, namespace: dict[str, Any]) -> str:
+    """Return a block with the address of the tests' server and what else is not as on the page."""
+    for shown, meant in namespace["replaced"].items():
+        text = text.replace(shown, meant)
+    return text
+
+
 def _shell(code: str, namespace: dict[str, Any]) -> tuple[str, str, int]:
     """Run a command in the page's folder; return standard output, standard error and the exit code."""
     bin_folder = Path(sys.executable).parent
@@ -112,7 +119,7 @@ def _shell(code: str, namespace: dict[str, Any]) -> tuple[str, str, int]:
         "COLUMNS": "300",
     }
     done = subprocess.run(
-        ["sh", "-euc", code.replace(ADDRESS, namespace["address"])],
+        ["sh", "-euc", _replaced(code, namespace)],
         check=False,
         capture_output=True,
         text=True,

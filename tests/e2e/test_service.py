@@ -137,11 +137,13 @@ def test_a_start_costs_little_more_than_the_import_of_its_libraries(start: Start
 
 
 def test_the_keras_server_answers_as_the_onnx_server_does(start: Start, server: Server, simulated: FloatArray) -> None:
+    """And TensorFlow prints nothing into its log."""
     with (
         start(engine="keras") as keras,
         Client(keras.url) as client,
         Client(server.url) as other,
     ):
         assert client.models()[0]["engine"] == "keras"
+        assert [line for line in keras.log.read_text().splitlines() if not line.startswith("{")] == []
         expected = [one.redshift for one in other.predict(simulated)]
         assert [one.redshift for one in client.predict(simulated)] == pytest.approx(expected, abs=5e-6)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
-import httpx
 import pytest
 
 from tests.reliability.service import Service
+from tests.server import is_ready
 from tests.tiny import write_tiny_bundle
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def wait_for_python(pid: int) -> None:
@@ -41,14 +42,12 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
             service.process.send_signal(signal.SIGHUP)
             for worker in service.children():
                 os.kill(worker.pid, signal.SIGHUP)
-            try:
-                if httpx.get(f"{service.url}/health/ready", timeout=1).is_success:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.01)
+            if is_ready(service.url):
+                break
+            time.sleep(0.01)
         assert service.process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(1)
-        text = httpx.get(f"{service.url}/metrics").text
+        text = read(service, "/metrics")
         assert 'gaia_redshift_reloads_total{result="done"}' in text
         assert "died" not in (tmp_path / "log").read_text()
     finally:
@@ -68,24 +67,23 @@ def test_no_signal_to_reload_ends_a_service_that_was_started_to_ignore_it(tmp_pa
             stderr=log,
         )
     try:
-        wait_until(lambda: b"nohup" not in Path(f"/proc/{service.process.pid}/cmdline").read_bytes(), "it is Python")
-        while service.process.poll() is None and not is_ready(service):
+        words = Path(f"/proc/{service.process.pid}/cmdline")  # empty for a moment while a program is replaced
+        wait_until(lambda: b"nohup" not in (text := words.read_bytes()) and b"gaia_redshift" in text, "it is Python")
+        while service.process.poll() is None and not is_ready(service.url):
             service.process.send_signal(signal.SIGHUP)
             time.sleep(0.001)
         assert service.process.poll() is None, (tmp_path / "log").read_text()
         service.process.send_signal(signal.SIGHUP)
-        metrics = f"{service.url}/metrics"
-        wait_until(lambda: 'reloads_total{result="done"}' in httpx.get(metrics).text, "the models are reloaded")
+        wait_until(lambda: 'reloads_total{result="done"}' in read(service, "/metrics"), "the models are reloaded")
     finally:
         service.process.terminate()
         assert service.process.wait(20) == 0
 
 
-def is_ready(service: Service) -> bool:
-    try:
-        return httpx.get(f"{service.url}/health/ready", timeout=1).is_success
-    except httpx.TransportError:
-        return False
+def read(service: Service, path: str) -> str:
+    with urlopen(f"{service.url}{path}", timeout=PATIENCE) as answer:  # noqa: S310 - our own address
+        text: str = answer.read().decode()
+        return text
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 1])
@@ -141,16 +139,15 @@ def test_bundles_that_cannot_be_served_do_not_keep_the_others_from_it(tmp_path: 
     write_tiny_bundle(tmp_path / "models" / "tiny")
     bad = write_bad_bundles(tmp_path / "models")
     with Service(tmp_path) as service:
-        models = httpx.get(f"{service.url}/models").json()["models"]
+        models = json.loads(read(service, "/models"))["models"]
         assert [model["manifest"]["name"] for model in models] == ["tiny"]
-        metrics = f"{service.url}/metrics"
-        assert f"gaia_redshift_bundles_refused {float(len(bad))}\n" in httpx.get(metrics).text
+        assert f"gaia_redshift_bundles_refused {float(len(bad))}\n" in read(service, "/metrics")
         told = [line["event"] for line in service.lines() if "is not served" in line.get("event", "")]
         assert sorted(line.split()[2] for line in told) == sorted(bad), told
         for name in bad:
             shutil.rmtree(tmp_path / "models" / name)
         service.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "gaia_redshift_bundles_refused 0.0\n" in httpx.get(metrics).text, "no bundle is refused")
+        wait_until(lambda: "gaia_redshift_bundles_refused 0.0\n" in read(service, "/metrics"), "no bundle is refused")
         assert service.stop() == 0
 
 
@@ -166,7 +163,7 @@ def test_an_older_bundle_is_refused_where_the_least_version_is_set(tmp_path: Pat
     write_tiny_bundle(tmp_path / "models" / "old", version="1.9.9")
     write_tiny_bundle(tmp_path / "models" / "new", version="1.10.0")
     with Service(tmp_path, bundle_least_versions=json.loads('{"tiny": "1.10.0"}')) as service:
-        models = httpx.get(f"{service.url}/models").json()["models"]
+        models = json.loads(read(service, "/models"))["models"]
         assert [model["manifest"]["version"] for model in models] == ["1.10.0"]
         assert any("older than 1.10.0" in line.get("event", "") for line in service.lines())
         service.stop()

@@ -118,7 +118,7 @@ def strange() -> Iterator[tuple[str, bytes, str, int]]:
     fortran = io.BytesIO()
     np.save(fortran, np.asfortranarray(flux))
     yield "npy by columns, 30 MB", fortran.getvalue(), NPY, 40_000
-    yield "JSON lines, 98,000 values a line", _LINE + (b'{"x":[' + b"{}," * 49_000 + b"{}]}\n") * 30, JSONL, 31
+    yield "JSON lines, 98,000 values a line", _LINE + (b'{"x":[' + b"{}," * 49_000 + b"{}]}\n") * 15, JSONL, 16
     yield "JSON lines, 100,000 empty objects", _LINE + b"{}\n" * 100_000, JSONL, 100_001
     ragged = (b"1\n" * 5000 + (ROW + "\n").encode() * 60) * 15
     yield "CSV, 75,000 ragged rows", NAMES.encode() + b"\n" + ragged, CSV, 75_900

@@ -29,8 +29,8 @@ def test_no_table_takes_memory_or_time(target: Target, name: str, content: bytes
 
 @pytest.mark.parametrize(
     ("header", "row"),
-    [(BANDS, b"1\n"), (NAMES, b"\n,"), (BANDS, b'"\n'), (NAMES, b"1,2,x\n")],
-    ids=["one", "comma", "quote", "word"],
+    [(BANDS, b'"\n'), (NAMES, b"\n,1,2,x\n,")],
+    ids=["quote", "comma and word"],
 )
 def test_invalid_rows_take_neither_memory_nor_time(target: Target, header: str, row: bytes) -> None:
     body = header.encode() + b"\n" + row * (2_000_000 // len(row))
@@ -41,14 +41,15 @@ def test_invalid_rows_take_neither_memory_nor_time(target: Target, header: str, 
 
 
 def test_eight_tables_at_once_take_neither_memory_nor_time(target: Target) -> None:
-    """Four of 990,000 tiny rows, and four as large that are good in half of their rows; with a margin of 50 MB."""
+    """Two of 990,000 tiny rows, and six as large that are good in half of their rows; with a margin of 50 MB."""
     tiny = BANDS.encode() + b"\n" + b"1\n" * 990_000
     mixed = NAMES.encode() + b"\n" + (b"1\n" * 200 + f"{ROW}\n".encode() * 201) * 8
     paths = ["/predict/csv", "/predict/csv", "/predict/table", "/predict/table"] * 2
     with target.watched(megabytes=MEGABYTES - 50), ThreadPoolExecutor(8) as clients:
-        replies = list(clients.map(lambda path, body: target.post(path, body, CSV), paths, [tiny, mixed] * 4))
-    for number, reply in enumerate(replies):
-        if number % 2:
+        bodies = [tiny, mixed, tiny, *[mixed] * 5]
+        replies = list(clients.map(lambda path, body: target.post(path, body, CSV), paths, bodies))
+    for body, reply in zip(bodies, replies, strict=True):
+        if body is mixed:
             assert reply.status == 200
             assert reply.body.count(b"\n") == 401 * 8 + 1
         else:

@@ -16,7 +16,7 @@ from gaia_redshift.interpretation.prior import Prior, PriorName
 from gaia_redshift.interpretation.result import COLUMNS, Redshifts
 from gaia_redshift.spectra import FloatArray
 
-INTERLEAVINGS = 4000
+INTERLEAVINGS = 2400
 _LARGEST = 30
 NAMES: tuple[PriorName, ...] = ("survey", "flat")
 

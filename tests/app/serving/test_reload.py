@@ -13,7 +13,7 @@ from tests.app.api.test_predict_csv import CSV, rows_of, table
 from tests.tiny import write_tiny_bundle
 
 
-@pytest.mark.parametrize("rows", [3, 6000])
+@pytest.mark.parametrize("rows", [3, 4200])
 def test_an_upload_that_arrives_while_its_model_is_replaced_is_answered_by_it(
     settings: Settings, make_flux: Callable[[int], FloatArray], rows: int
 ) -> None:

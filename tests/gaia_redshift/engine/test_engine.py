@@ -200,18 +200,6 @@ def test_a_backend_that_is_not_there_is_named_with_advice(tmp_path: Path, monkey
         load_engine(Bundle(write_tiny_bundle(tmp_path / "tiny")), "keras")
 
 
-@pytest.mark.skipif(not find_spec("tensorflow"), reason="needs TensorFlow")
-def test_tensorflow_prints_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from gaia_redshift.engine.quiet import import_tensorflow; import_tensorflow()"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={name: text for name, text in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
-    )
-    assert done.stderr == ""
-
-
 def test_output_that_was_held_back_is_printed_after_a_failure() -> None:
     program = (
         "import os, gaia_redshift.engine.quiet as quiet\n"

@@ -43,7 +43,7 @@ def read_all(content: bytes, name: str = "") -> int:
 def test_a_file_cut_anywhere_is_refused_or_read_in_part_but_never_crashes(name: str) -> None:
     whole = table(name)
     assert read_all(whole) == 50
-    for size in [*range(0, min(len(whole), 400), 7), *np.linspace(400, len(whole) - 1, 40).astype(int).tolist()]:
+    for size in [*range(0, min(len(whole), 400), 11), *np.linspace(400, len(whole) - 1, 20).astype(int).tolist()]:
         with suppress(RedshiftError):
             assert read_all(whole[:size]) <= 50
 
@@ -52,7 +52,7 @@ def test_a_file_cut_anywhere_is_refused_or_read_in_part_but_never_crashes(name: 
 def test_a_file_with_damaged_bytes_never_crashes(name: str) -> None:
     whole = bytearray(table(name, rows=8))
     random = np.random.default_rng(3)
-    for _ in range(150):
+    for _ in range(60):
         damaged = whole.copy()
         for place in random.integers(0, len(whole), 3):
             damaged[place] = random.integers(0, 256)
@@ -85,7 +85,7 @@ def test_what_a_header_claims_is_compared_with_the_file(name: str) -> None:
 
 
 def bomb(kind: str) -> bytes:
-    blank = b"source_id,flux\n" + b"\n" * (200 << 20)
+    blank = b"source_id,flux\n" + b"\n" * (140 << 20)  # more than it may be, and than memory may grow
     if kind == "gzip":
         return gzip.compress(blank)
     if kind == "zstd":
@@ -156,7 +156,7 @@ def test_rows_that_cannot_be_split_into_cells_are_an_error_of_their_own() -> Non
 
 def test_an_archive_of_arrays_that_unpacks_too_far_is_refused() -> None:
     file = io.BytesIO()
-    np.savez_compressed(file, flux=np.zeros((400_000, DR3.samples), np.float32))
+    np.savez_compressed(file, flux=np.zeros((250_000, DR3.samples), np.float32))
     assert len(file.getvalue()) < 1 << 20
     with pytest.raises(MalformedBodyError, match="unpacks to more than"):
         read_all(file.getvalue())

@@ -91,10 +91,10 @@ def test_a_row_without_an_end_is_refused_and_blocks_end_with_their_text(tmp_path
     path.write_text(",".join(HEADER) + "\n")
     with pytest.raises(InvalidTableError, match="no BP and no RP coefficients"):
         read(path)
-    rows = archive_rows(9000, 1)
+    rows = archive_rows(4500, 1)
     path.write_text("\n".join([",".join(HEADER), *rows]))
     with path.open("rb") as file, opened(file, path.name) as table:
         sizes = [len(block.columns) for block in table.blocks([0, 9, 10, 11])]
-    assert sum(sizes) == 9000
+    assert sum(sizes) == 4500
     assert max(sizes) <= 4096
-    assert np.array_equal(read(path).flux[-1], read(write_archive(tmp_path / "b.csv.gz", rows)).flux[-1])
+    assert np.array_equal(read(path).flux[-1], read(write_archive(tmp_path / "b.csv.gz", rows[-9:])).flux[-1])
