@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError
 
 from app.settings import Settings
 from gaia_redshift.bundle import Bundle
+from gaia_redshift.commands import tidy_up_at_the_end
 from gaia_redshift.engine.installed import check_installed
 from gaia_redshift.errors import Detail, InvalidInputError, suggestion
 
@@ -177,6 +178,7 @@ def serve(
         typer.echo(f"warning: {line}", err=True)
     settings = _settings(host=host, port=port, models=models, workers=workers, jobs_folder=jobs)
     _check(settings)
+    tidy_up_at_the_end()
     server.serve(settings)
 
 

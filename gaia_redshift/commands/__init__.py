@@ -5,22 +5,24 @@ What a service does with signals while it starts is decided here, before anythin
 unblocks the signal once it has loaded.
 """
 
+import os
 import signal
 import sys
 from contextlib import suppress
 
-AGAIN = 1.0
-"""Seconds after which a process that was told to end and still runs is told again."""
+
+def _end_at_once(*_: object) -> None:
+    """Exit with 0. An exception would not do: packages that are being imported catch it, or take it for their error."""
+    os._exit(0)
 
 
-def _end(*_: object) -> None:
-    """Exit with 0, and again later if what was being imported has caught the exit."""
-    signal.setitimer(signal.ITIMER_REAL, AGAIN)
-    sys.exit(0)
+def tidy_up_at_the_end() -> None:
+    """Let SIGTERM end a service that is starting by an exception: from now on it has processes and files to tidy up."""
+    if signal.getsignal(signal.SIGTERM) is _end_at_once:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 if sys.argv[1:2] == ["serve"] and hasattr(signal, "pthread_sigmask"):
     with suppress(ValueError):  # only the main thread can
-        signal.signal(signal.SIGTERM, _end)
-        signal.signal(signal.SIGALRM, _end)
+        signal.signal(signal.SIGTERM, _end_at_once)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))

@@ -55,6 +55,19 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
         assert service.process.wait(20) == 0
 
 
+def test_what_is_being_imported_cannot_catch_the_end_of_a_start() -> None:
+    """ONNX Runtime took the exception of an exit for a model that cannot be loaded."""
+    program = (
+        "import os, signal, sys\n"
+        "sys.argv = ['gaia-redshift', 'serve']\n"
+        "import gaia_redshift.commands\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    print('caught')\n"
+        "sys.exit(1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_no_signal_to_reload_ends_a_service_that_was_started_to_ignore_it(tmp_path: Path) -> None:
     """Before its first module is loaded, such a signal ends Python, unless it was started to ignore it."""
     service = Service(tmp_path)
