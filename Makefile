@@ -65,14 +65,14 @@ pin-images:  ## Update the digests of third-party images (needs Docker and its r
 			sed -i -E "s|($$image)(@sha256:[0-9a-f]+)?$$|\1@$$digest|" $$file || exit 1; done; done
 
 SIMULATE := $(BIN)/gaia-redshift simulate
-train-default: .venv/dev.done  ## Simulate 6.4 million spectra and train models/default (an hour, 11 GB)
+train-default: .venv/dev.done  ## Simulate 6.2 million spectra and train models/default (an hour, 11 GB)
 	mkdir -p runs
 	test -f runs/survey.parquet || $(SIMULATE) -n 2400000 --seed 31 --beyond 0.35 -o runs/survey.parquet
 	test -f runs/uniform.parquet || $(SIMULATE) -n 2400000 --seed 32 --redshift uniform --ebv 0.3 --beyond 0.7 \
 		-o runs/uniform.parquet
 	test -f runs/others.parquet || $(SIMULATE) -n 400000 --seed 33 --kind star --kind quasar --kind sky --kind blend \
 		-o runs/others.parquet
-	test -f runs/uniform-own.parquet || $(SIMULATE) -n 1600000 --seed 35 --redshift uniform --beyond 0.3 \
+	test -f runs/uniform-own.parquet || $(SIMULATE) -n 1000000 --seed 35 --redshift uniform --beyond 0.3 \
 		-o runs/uniform-own.parquet
 	$(BIN)/gaia-redshift train runs/survey.parquet --recipe density --balance runs/uniform.parquet \
 		--contaminants runs/others.parquet -o runs/wide --version 0.5.0 --run-dir runs/default-wide --replace
