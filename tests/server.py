@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
 from gaia_redshift.spectra import DR3, FloatArray
-from tests.reliability.service import free_port
+from tests.reliability.service import free_port, is_ready
 from tests.tiny import SHIPPED
 
 Start = Callable[..., AbstractContextManager["Server"]]
@@ -60,15 +59,6 @@ def _start(log: Path, **settings: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def is_ready(url: str) -> bool:
-    """Return whether a service predicts; each new client of httpx would take 50 ms of a processor."""
-    try:
-        with urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310 - our own address
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="session")

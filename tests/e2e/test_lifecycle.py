@@ -24,15 +24,9 @@ from tests.waiting import PATIENCE, wait_until
 QUESTIONS = [json_question(rows, rows) for rows in (1, 2, 30)]
 
 
-def get(service: Service, path: str) -> str:
-    with urlopen(f"{service.url}{path}", timeout=PATIENCE) as answer:  # noqa: S310 - our own address
-        text: str = answer.read().decode()
-        return text
-
-
 def versions(service: Service, model: str = "tiny", answers: int = 10) -> set[str]:
     """Return the versions of a model in so many answers, of any worker."""
-    return {json.loads(get(service, f"/models/{model}"))["manifest"]["version"] for _ in range(answers)}
+    return {json.loads(service.get(f"/models/{model}"))["manifest"]["version"] for _ in range(answers)}
 
 
 def reloads(service: Service) -> int:
@@ -222,7 +216,7 @@ def test_sighup_serves_the_new_version_without_a_failed_request(tmp_path: Path, 
         assert wrong == []
         assert right > 50
         assert versions(service) == {"1.10.0"}
-        assert json.loads(get(service, "/models/tiny@1.2.3"))["default"] is False
+        assert json.loads(service.get("/models/tiny@1.2.3"))["default"] is False
         assert service.stop() == 0
 
 
@@ -234,8 +228,8 @@ def test_a_broken_bundle_does_not_replace_a_good_one(tmp_path: Path) -> None:
         wait_until(lambda: any("not reloaded" in line["event"] for line in service.lines()), "refused")
         right, wrong = under_load(service)
         assert (right > 10, wrong) == (True, [])
-        assert json.loads(get(service, "/models/tiny"))["manifest"]["version"] == "1.2.3"
-        assert 'gaia_redshift_reloads_total{result="refused"} 1.0' in get(service, "/metrics")
+        assert json.loads(service.get("/models/tiny"))["manifest"]["version"] == "1.2.3"
+        assert 'gaia_redshift_reloads_total{result="refused"} 1.0' in service.get("/metrics")
 
 
 def test_posting_a_reload_to_one_worker_reloads_them_all(pair: Service) -> None:
@@ -249,7 +243,7 @@ def test_posting_a_reload_to_one_worker_reloads_them_all(pair: Service) -> None:
 
 def test_metrics_are_those_of_all_workers_together(pair: Service) -> None:
     def counted() -> float:
-        lines = get(pair, "/metrics").splitlines()
+        lines = pair.get("/metrics").splitlines()
         counters = [line for line in lines if line.startswith("gaia_redshift_requests_total")]
         return sum(float(line.split()[-1]) for line in counters if "/predict" in line and '"200"' in line)
 

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
-from tests.reliability.service import Service
-from tests.server import is_ready
+from tests.reliability.service import Service, is_ready
 from tests.tiny import write_tiny_bundle
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
 
 
 def wait_for_python(pid: int) -> None:
@@ -47,7 +45,7 @@ def test_a_signal_to_reload_during_the_start_does_not_end_it(tmp_path: Path, wor
             time.sleep(0.01)
         assert service.process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(1)
-        text = read(service, "/metrics")
+        text = service.get("/metrics")
         assert 'gaia_redshift_reloads_total{result="done"}' in text
         assert "died" not in (tmp_path / "log").read_text()
     finally:
@@ -87,16 +85,10 @@ def test_no_signal_to_reload_ends_a_service_that_was_started_to_ignore_it(tmp_pa
             time.sleep(0.001)
         assert service.process.poll() is None, (tmp_path / "log").read_text()
         service.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: 'reloads_total{result="done"}' in read(service, "/metrics"), "the models are reloaded")
+        wait_until(lambda: 'reloads_total{result="done"}' in service.get("/metrics"), "the models are reloaded")
     finally:
         service.process.terminate()
         assert service.process.wait(20) == 0
-
-
-def read(service: Service, path: str) -> str:
-    with urlopen(f"{service.url}{path}", timeout=PATIENCE) as answer:  # noqa: S310 - our own address
-        text: str = answer.read().decode()
-        return text
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 1])
@@ -152,15 +144,15 @@ def test_bundles_that_cannot_be_served_do_not_keep_the_others_from_it(tmp_path: 
     write_tiny_bundle(tmp_path / "models" / "tiny")
     bad = write_bad_bundles(tmp_path / "models")
     with Service(tmp_path) as service:
-        models = json.loads(read(service, "/models"))["models"]
+        models = json.loads(service.get("/models"))["models"]
         assert [model["manifest"]["name"] for model in models] == ["tiny"]
-        assert f"gaia_redshift_bundles_refused {float(len(bad))}\n" in read(service, "/metrics")
+        assert f"gaia_redshift_bundles_refused {float(len(bad))}\n" in service.get("/metrics")
         told = [line["event"] for line in service.lines() if "is not served" in line.get("event", "")]
         assert sorted(line.split()[2] for line in told) == sorted(bad), told
         for name in bad:
             shutil.rmtree(tmp_path / "models" / name)
         service.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "gaia_redshift_bundles_refused 0.0\n" in read(service, "/metrics"), "no bundle is refused")
+        wait_until(lambda: "gaia_redshift_bundles_refused 0.0\n" in service.get("/metrics"), "no bundle is refused")
         assert service.stop() == 0
 
 
@@ -176,7 +168,7 @@ def test_an_older_bundle_is_refused_where_the_least_version_is_set(tmp_path: Pat
     write_tiny_bundle(tmp_path / "models" / "old", version="1.9.9")
     write_tiny_bundle(tmp_path / "models" / "new", version="1.10.0")
     with Service(tmp_path, bundle_least_versions=json.loads('{"tiny": "1.10.0"}')) as service:
-        models = json.loads(read(service, "/models"))["models"]
+        models = json.loads(service.get("/models"))["models"]
         assert [model["manifest"]["version"] for model in models] == ["1.10.0"]
         assert any("older than 1.10.0" in line.get("event", "") for line in service.lines())
         service.stop()

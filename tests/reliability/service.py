@@ -12,13 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
 
 from tests.tiny import write_tiny_bundle
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def free_port() -> int:
@@ -27,6 +26,15 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def is_ready(url: str) -> bool:
+    """Return whether a service predicts; each new client of httpx would take 50 ms of a processor."""
+    try:
+        with urlopen(f"{url}/health/ready", timeout=10):  # noqa: S310 - our own address
+            return True
+    except OSError:
+        return False
 
 
 class Service:
@@ -112,12 +120,16 @@ class Service:
         """Return when it predicts; raise with its log if it does not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with urlopen(f"{self.url}/health/ready", timeout=10):  # noqa: S310 - our own address
-                    return
-            except (URLError, OSError):
-                time.sleep(0.05)
+            if is_ready(self.url):
+                return
+            time.sleep(0.05)
         raise RuntimeError(f"the service is not ready:\n{self.log.read_text()}")
+
+    def get(self, path: str) -> str:
+        """Return what a path answers."""
+        with urlopen(f"{self.url}{path}", timeout=PATIENCE) as answer:  # noqa: S310 - our own address
+            text: str = answer.read().decode()
+            return text
 
     def children(self) -> list[psutil.Process]:
         """Return the worker processes, if there are any besides the one that was started."""
