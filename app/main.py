@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None, *, when_loaded: Callable[[], No
         *(jobs, job_fields, job_rows, job_summary),
         *(models, health, vo, pages, guide),
     ):
-        # Those that `include_router` makes are built anew during the first request, which takes 100 ms.
+        # `include_router` would build each of them again during the first request of a process, which takes 100 ms.
         app.router.routes.extend(module.router.routes)
     pages.mount_static(app)
     guide.mount(app)
