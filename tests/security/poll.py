@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-_PAUSE = 0.05
+_PAUSE = 0.02
 
 
 def resident_megabytes(pids: list[int]) -> float:

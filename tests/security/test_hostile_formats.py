@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from fastapi.testclient import TestClient
 
-from app.serving import rows as rows_of_tables
+from app.serving.rows import MOST_WITHOUT
 from gaia_redshift.media import ARROW
 from tests.security.bombs import arrow_bombs, many_rows, parquet_bombs
 from tests.security.corpus import NAMES, ROW
@@ -54,23 +53,11 @@ def test_what_cannot_be_written_is_refused(target: Target) -> None:
 
 
 def test_a_table_of_rows_without_spectra_is_refused_and_not_answered_row_by_row(target: Target) -> None:
-    """As many rows as are answered one by one, and a block more, in a few bytes each, for each kind of reader."""
-    names = {"JSON lines, empty objects", "CSV, an identifier", "gzip of JSON lines", "Parquet, zeros"}
-    tables = [item for item in empty_rows(rows_of_tables.MOST_WITHOUT + 5000) if item[0] in names]
-    assert len(tables) == len(names)
-    for name, content, kind in tables:
+    """As many rows as are answered one by one, and a block more, in a few bytes each."""
+    for name, content, kind in empty_rows(MOST_WITHOUT + 5000):
         with target.watched():
             reply = target.post("/predict/table", content, kind)
         assert expect_refusal(reply, 400, 422) in {"invalid_table", "malformed_body"}, name
-
-
-def test_rows_without_spectra_are_counted_in_every_format(service: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a lower bound, at which the service of this process is asked."""
-    monkeypatch.setattr(rows_of_tables, "MOST_WITHOUT", 1000)
-    for name, content, kind in empty_rows(3000):
-        answer = service.post("/predict/table", content=content, headers={"Content-Type": kind})
-        assert answer.status_code in {400, 422}, name
-        assert answer.json()["error"]["code"] in {"invalid_table", "malformed_body"}, name
 
 
 def test_a_table_with_spectra_in_some_rows_is_answered_in_every_row(target: Target) -> None:
