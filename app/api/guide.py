@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import RedirectResponse
-from fastapi.staticfiles import StaticFiles
 
 import app
+from app.api.static import Folder
 from app.errors import HttpError
 
 SITE = Path(app.__file__).with_name("guide")
@@ -25,7 +25,7 @@ POLICY = (
 router = APIRouter(include_in_schema=False)
 
 
-class Site(StaticFiles):
+class Site(Folder):
     """Serves the files of the site, and its first page for the folder itself."""
 
     async def check_config(self) -> None:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from app.api import job_docs as docs
+from app.api.static import File
 from app.errors import ForbiddenError, HttpError, WrongPhaseError
 from app.jobs.job import ACTIVE, Job, Phase
 from app.jobs.replies import RESULT, reply
@@ -275,7 +276,7 @@ async def get_result(caller: CurrentCaller, id: str, name: str) -> Response:  # 
     name = f"redshifts-{id}.{stored.partition('.')[2]}"
     path = caller.desk.files.local(id, stored)
     if path is not None:
-        return FileResponse(path, media_type=job.result_type, filename=name)
+        return File(path, media_type=job.result_type, filename=name)
     file = await caller.desk.do(lambda: caller.desk.files.open(id, stored))
 
     async def pieces() -> AsyncIterator[bytes]:

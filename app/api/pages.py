@@ -13,9 +13,9 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
 
 from app.api import guide
+from app.api.static import Folder
 from app.settings import Settings
 from app.wire.schemas import PredictRequest
 from app.wire.votable import VOTABLE
@@ -124,7 +124,7 @@ def _describe_keys(document: dict[str, Any], settings: Settings) -> None:
         document["paths"] = {path: one for path, one in document["paths"].items() if not path.startswith("/jobs")}
 
 
-class _Files(StaticFiles):
+class _Files(Folder):
     def file_response(self, *given: Any, **named: Any) -> Response:
         """Return a file, or 304 if the browser has it."""
         response = super().file_response(*given, **named)
@@ -135,7 +135,7 @@ class _Files(StaticFiles):
 def mount_static(app: FastAPI) -> None:
     """Serve the page's files under ``/static/page``, and Swagger UI's under ``/static/swagger``."""
     app.mount("/static/page", _Files(directory=WEB), "page")
-    app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), "swagger")
+    app.mount("/static/swagger", Folder(directory=str(files("fastapi_swagger") / "resources")), "swagger")
 
 
 def describe_request_body(app: FastAPI) -> None:
