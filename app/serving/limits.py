@@ -105,9 +105,8 @@ class Limits:
         announced = headers.get("content-length", "0")
         body.too_large = announced.isdecimal() and int(announced) > body.allowance.largest
         body.complete = announced == "0" and "transfer-encoding" not in headers
-        seconds = self.settings.request_seconds if body.complete else self.settings.slow_seconds
         try:
-            async with asyncio.timeout(seconds) as body.deadline:
+            async with asyncio.timeout(self.settings.request_seconds) as body.deadline:
                 await self.app(scope, body.receive, send)
         except TimeoutError as error:
             if not body.deadline.expired():
@@ -135,9 +134,12 @@ class _Body:
         self.received = 0
         self.complete = False
         self._loop = asyncio.get_running_loop()
-        self._start = self._judged_at = self._loop.time()
-        self._judged_bytes = 0
-        self._measured_at, self._measured_bytes = self._start, 0
+        start = self._loop.time()
+        self._end = start + self._settings.request_seconds
+        self._patience, self._judged_bytes = self._settings.slow_seconds, 0
+        """Seconds left to send the bytes that are due; the time in which nothing is read does not count."""
+        self._waiting = False
+        self._measured_at, self._measured_bytes = start, 0
         self._speed: float | None = None
         self._gave_way = False
 
@@ -145,7 +147,13 @@ class _Body:
         """Return the next message; raises if a limit is exceeded."""
         if self.too_large:
             raise self._size_error()
+        asked_at = self.now()
+        if not self.complete and not self._gave_way:
+            self.deadline.reschedule(min(self._end, asked_at + self._patience))
+        self._waiting = True
         message = await self._receive()
+        self._waiting = False
+        self._patience -= self.now() - asked_at
         size = len(message.get("body", b""))
         if self._gave_way:
             raise self._no_room()
@@ -190,27 +198,27 @@ class _Body:
         )
 
     def _judge(self, message: Message) -> None:
-        """Extend the time of a body that keeps its speed; a complete one gets the time limit of the request."""
-        end = self._start + self._settings.request_seconds
-        now = self._loop.time()
+        """Renew the patience with a body that keeps its speed; until it is read on, the limit is the request's."""
+        now = self.now()
         if now - self._measured_at >= _SPEED_SECONDS:
             self._speed = (self.received - self._measured_bytes) / (now - self._measured_at)
             self._measured_at, self._measured_bytes = now, self.received
         if not message.get("more_body", False):
             self.complete = True
             self.allowance.arriving.pop(self, None)
-            self.deadline.reschedule(end)
-            return
-        self.allowance.arriving[self] = None
+        else:
+            self.allowance.arriving[self] = None
         if self.received - self._judged_bytes >= self._settings.min_bytes_per_second * self._settings.slow_seconds:
-            self._judged_at, self._judged_bytes = now, self.received
-            self.deadline.reschedule(min(end, now + self._settings.slow_seconds))
+            self._patience, self._judged_bytes = self._settings.slow_seconds, self.received
+        self.deadline.reschedule(self._end)
 
     def why_expired(self) -> RedshiftError:
         """Return the error for an expired time limit, the client's or the service's."""
         if self._gave_way:
             return self._no_room()
-        if not self.complete:
+        if self._waiting and not self.complete:
+            if self.now() >= self._end:
+                return RequestTooSlowError(f"the body did not arrive within {self._settings.request_seconds:g} s")
             return RequestTooSlowError(
                 f"the body arrives too slowly: less than {self._settings.min_bytes_per_second} bytes/s "
                 f"for {self._settings.slow_seconds:g} s"

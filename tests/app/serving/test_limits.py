@@ -24,10 +24,10 @@ JSON_HEADERS = [(b"content-type", b"application/json"), (b"transfer-encoding", b
 
 
 class Reader:
-    """An application that reads its body, and then works for a while."""
+    """An application that reads its body, stalls after every piece, and then works for a while."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float = 0.0, stall: float = 0.0) -> None:
+        self.seconds, self.stall = seconds, stall
         self.read = 0
 
     async def __call__(self, _scope: Any, receive: Any, _send: Any) -> None:
@@ -36,6 +36,7 @@ class Reader:
             message = await receive()
             self.read += len(message["body"])
             more = message["more_body"]
+            await asyncio.sleep(self.stall)
         await asyncio.sleep(self.seconds)
 
 
@@ -82,7 +83,19 @@ def test_a_body_that_is_slow_at_any_time_is_ended(pieces: list[tuple[float, int]
 
 def test_a_steady_body_still_has_to_end_within_the_time_of_a_request() -> None:
     settings = Settings(slow_seconds=0.1, min_bytes_per_second=10, request_seconds=0.3)
-    refused("request_too_slow", settings, [(0.02, 100)] * 100, Reader())
+    error = refused("request_too_slow", settings, [(0.02, 100)] * 100, Reader())
+    assert error.message == "the body did not arrive within 0.3 s"
+
+
+def test_the_time_in_which_the_service_does_not_read_is_not_the_client_s() -> None:
+    app = Reader(stall=0.3)
+    run(Settings(slow_seconds=0.2), [(0.05, 1)] * 3, app)
+    assert app.read == 3
+
+
+def test_a_body_that_the_service_does_not_take_in_is_not_blamed_on_the_client() -> None:
+    settings = Settings(slow_seconds=0.1, request_seconds=0.3)
+    refused("waited_too_long", settings, [(0, 10), (0, 10)], Reader(stall=3))
 
 
 def test_an_answer_that_takes_too_long_is_429_with_the_time_that_the_queue_needs() -> None:
