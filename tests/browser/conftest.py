@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.server import Server, Start
 
-LONG = 300_000
+LONG = 60_000
 """Milliseconds that a step may take on a busy machine."""
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 _HUB = "127.0.0.1:21012"
