@@ -19,10 +19,11 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia_redshift.interpretation.result import AnswerOptions, Redshifts
 from gaia_redshift.predictor import Predictor
-from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.spectra import DR3, SpectrumBatch
 from training.data.parts import PARTS
 from training.simulation import brightness, constants, extinction, galaxies, noise, parts, population
 from training.simulation import sed as seds
@@ -66,6 +67,8 @@ NOISE = (0.85, 1.15)
 BULGE_SHARE = 0.5
 BULGE_ARCSEC = 0.14
 """Effective radius: most of its light within 2 px along scan."""
+BRIGHT = 3.0
+"""Peak in RP, e-/s, from which on the target for flags holds."""
 
 Change = Callable[[Seen], Seen]
 
@@ -78,6 +81,10 @@ class Shown:
     redshift: FloatArray
     ebv: FloatArray | None = None
     """Told to the model, shape (n,)."""
+
+    def bright(self) -> NDArray[np.bool_]:
+        """Return which spectra reach `BRIGHT` in RP, shape (n,)."""
+        return self.flux[:, DR3.bp.count :].max(axis=1) >= BRIGHT
 
 
 def downloaded(package: str, cache: Path) -> Path:
@@ -183,19 +190,19 @@ def changed(count: int) -> Iterator[tuple[str, Shown]]:
 
 
 HEAD = (
-    "| kind | MAE | bias | 68% holds | 95% holds | `stellar_like` | `out_of_distribution` | either | `noise_mismatch` "
-    "| 68% of the unflagged |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| kind | MAE | bias | 68% holds | 95% holds | `stellar_like` | `out_of_distribution` | either | either, RP "
+    f"peak >= {BRIGHT:g} | `noise_mismatch` | 68% of the unflagged |\n|{'---|' * 11}"
 )
 
 
-def row(found: Redshifts, true: FloatArray) -> str:
+def row(found: Redshifts, true: FloatArray, bright: NDArray[np.bool_]) -> str:
     """Return the cells of one kind: errors and coverage of all that have a redshift, rates of flags."""
     error = found.redshift - true
     inside68 = (found.redshift_lower <= true) & (true <= found.redshift_upper)
     inside95 = (found.redshift_lower95 <= true) & (true <= found.redshift_upper95)
     star, alien, noise = map(found.raised, ("stellar_like", "out_of_distribution", "noise_mismatch"))
     flagged = star | alien
-    rates = [f"{mask.mean():.1%}" for mask in (inside68, inside95, star, alien, flagged, noise)]
+    rates = [f"{mask.mean():.1%}" for mask in (inside68, inside95, star, alien, flagged, flagged[bright], noise)]
     left = f"{inside68[~flagged].mean():.1%}" if not flagged.all() else "-"
     return " | ".join([f"{np.nanmean(np.abs(error)):.4f}", f"{np.nanmean(error):+.4f}", *rates, left])
 
@@ -213,7 +220,7 @@ def main() -> None:
         batch = SpectrumBatch(shown.flux, ebv=shown.ebv)
         for model, table in zip(models, tables, strict=True):
             found = model.predict(batch, AnswerOptions()).redshifts
-            table.append(f"| {kind} | {row(found, shown.redshift)} |")
+            table.append(f"| {kind} | {row(found, shown.redshift, shown.bright())} |")
     for model, table in zip(models, tables, strict=True):
         print(f"\n{model.manifest.id}, {options.count:,} of each kind\n\n{HEAD}")
         print("\n".join(table), flush=True)
