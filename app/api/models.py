@@ -27,8 +27,8 @@ class ModelDescription(Wire):
     device: str
     bins: int | None
     """Number of redshift bins of its density; None for a point model."""
-    priors: list[Literal["survey", "flat", "table"]]
-    """The priors that a request may use; `table` stands for the user's own."""
+    priors: list[Literal["survey", "flat", "sample", "table"]]
+    """The priors that a request may use; `sample` stands for the request's own, `table` for the user's."""
     quality_flags: list[QualityFlag]
     """The quality flags that the model can raise."""
     manifest: Manifest
@@ -90,7 +90,7 @@ def _describe(model: Model, models: Models) -> ModelDescription:
         engine=model.predictor.engine.name,
         device=model.predictor.engine.device,
         bins=None if grid is None else len(grid.widths),
-        priors=["survey"] if grid is None else ["survey", "flat", "table"],
+        priors=["survey"] if grid is None else ["survey", "flat", "sample", "table"],
         quality_flags=list(model.bundle.flags),
         manifest=model.manifest,
     )

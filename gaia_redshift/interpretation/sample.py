@@ -210,7 +210,7 @@ class Likelihoods:
         if len(self) < FEWEST:
             raise InvalidRequestError(
                 f"the redshift distribution of a sample needs at least {FEWEST} galaxies with a density, and there are "
-                f"{len(self)}{self._left_out()}: give more spectra, or take the prior survey or flat"
+                f"{len(self)}{self._left_out()}: give more spectra; the priors survey and flat need no sample"
             )
         likelihood = self._joined()
         widths = np.diff(self.edges)

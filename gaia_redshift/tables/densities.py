@@ -56,16 +56,17 @@ def gather(
         With the column ``pdf`` of arrays, or columns ``pdf_0..``.
     find : callable
     model : str, optional
-        Overrides the table's own.
+        Needed where the table does not say it.
     prior : Prior, optional
-        Overrides the table's own; needed where the predictions were made with a user's prior.
+        Needed where the table does not say it, or says that it was a user's own.
     check_rows : callable
         Called with the number of rows so far; raises where there are too many.
 
     Raises
     ------
     InvalidTableError
-        If there are no densities, their number of bins is not the model's, or their prior is not known.
+        If there are no densities, their number of bins is not the model's, their prior is not known, or `model` or
+        `prior` is another than the table says.
     UnsupportedByModelError
         If the model is a point model.
     UnknownModelError, InvalidRequestError
@@ -86,7 +87,10 @@ def gather(
         for name in stamped:
             stamped[name] = _only(name, words.get(name), stamped[name])
         if gathered is None or bundle is None:
-            bundle = find(model or table.said.get("model") or stamped["model"] or None)
+            said = table.said.get("model") or stamped["model"]
+            bundle = find(model or said or None)
+            if said and bundle.manifest.id != find(said).manifest.id:
+                raise _contradicted("model", said, bundle.manifest.id)
             named, weights = _prior(bundle, prior, table.said.get("prior") or stamped["prior"] or None)
             gathered = Likelihoods(weights.edges, weights.prior)
         pdf = _matrix(found[: len(places)], len(gathered.edges) - 1, bundle.manifest.id, rows)
@@ -95,6 +99,10 @@ def gather(
         rows += count
     if gathered is None or bundle is None:
         raise InvalidTableError("the table has no rows: it needs one for each galaxy")
+    if gathered.without == rows:
+        raise InvalidTableError(
+            "no row has a density: predict with --pdf (pdf=true)", [Detail(_DENSITY, "missing in all rows")]
+        )
     return Sample(gathered, bundle.manifest.id, named)
 
 
@@ -143,7 +151,10 @@ def _prior(bundle: Bundle, wanted: Prior | None, said: str | None) -> tuple[str,
             f"{bundle.manifest.name} gives one redshift, not a density: the distribution of a sample needs densities"
         )
     if wanted is not None:
-        return "table" if isinstance(wanted, PriorTable) else wanted, _Weights(bins.edges, bins.prior(wanted))
+        name = "table" if isinstance(wanted, PriorTable) else wanted
+        if said is not None and said != name and (said in _NAMED or name in _NAMED):
+            raise _contradicted("prior", said, name)
+        return name, _Weights(bins.edges, bins.prior(wanted))
     if said in _NAMED:
         return said, _Weights(bins.edges, bins.prior(_NAMED[said]))
     if said is None:
@@ -156,6 +167,13 @@ def _prior(bundle: Bundle, wanted: Prior | None, said: str | None) -> tuple[str,
         f"the densities were made with the prior {said[:40]!r}, which the table does not contain: predict with --prior "
         "flat, or give the table of that prior",
         [Detail("prior", "not survey or flat")],
+    )
+
+
+def _contradicted(what: str, said: str, wanted: str) -> InvalidTableError:
+    return InvalidTableError(
+        f"the table says that its densities were made with the {what} {said[:80]}, not {wanted[:80]}: name no {what}",
+        [Detail(what, f"{said[:80]} in the table")],
     )
 
 

@@ -170,7 +170,7 @@ def test_a_body_without_densities_is_refused_with_advice(service: TestClient, fl
     bare = ask(service, flux).json()
     rows = good["predictions"]
     cases = [
-        (bare, {}, "invalid_request", "at least 200"),
+        (bare, {}, "invalid_table", "no row has a density: predict with --pdf"),
         (broken(good, prior="sample"), {}, "invalid_table", "predict with --prior flat"),
         ({key: good[key] for key in ("model", "predictions")}, {}, "invalid_table", "?prior=flat"),
         (broken(good, model={"name": "point", "version": "1.2.3"}), {}, "unsupported_by_model", "needs densities"),
@@ -181,6 +181,9 @@ def test_a_body_without_densities_is_refused_with_advice(service: TestClient, fl
         (broken(good, predictions={}), {}, "invalid_request", "no reply of /predict"),
         ([], {}, "invalid_request", "no reply of /predict"),
         (broken(good, predictions=rows[:10]), {}, "invalid_request", "there are 10"),
+        (good, {"prior": "survey"}, "invalid_table", "made with the prior flat, not survey"),
+        (good, {"model": "other"}, "unknown_model", "other"),
+        (good, {"model": "point"}, "invalid_table", "made with the model tiny@1.2.3, not point@1.2.3"),
         (good, {"width": "0.001"}, "invalid_request", "at least that of the bins"),
         (good, {"widht": "0.1"}, "invalid_request", "did you mean width?"),
     ]

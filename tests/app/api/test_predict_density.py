@@ -130,7 +130,7 @@ def test_the_models_page_tells_what_a_density_model_can_do(density_service: Test
     shown = density_service.get("/models/tiny").json()
     assert shown["manifest"]["output"] == "density"
     assert shown["bins"] == len(BIN_EDGES) - 1
-    assert shown["priors"] == ["survey", "flat", "table"]
+    assert shown["priors"] == ["survey", "flat", "sample", "table"]
     assert "bimodal" in shown["quality_flags"]
 
 
