@@ -67,7 +67,8 @@ def simulate(
         typer.Option(
             metavar="SHARE",
             help="Of galaxies, 0 to 1, that are unlike SDSS's: late types, irregulars and starbursts, brighter and "
-            "fainter ones, more dust, other cores; 0 if absent. Parquet has the column beyond.",
+            "fainter ones, more dust (which only --ebv makes known), other cores; 0 if absent. Parquet has the column "
+            "beyond.",
         ),
     ] = None,
     sed: Annotated[
@@ -110,6 +111,8 @@ def simulate(
         raise InvalidInputError(f"--beyond must be from 0 to 1, not {beyond:g}")
     if sed is not None:
         _refuse_beside_sed({"--ebv": ebv, "--kind": kind, "--beyond": beyond})
+    elif kind and not {"galaxy", "blend"} & set(kind) and (ebv is not None or beyond is not None):
+        raise InvalidInputError("--ebv and --beyond change galaxies: add --kind galaxy or blend, or leave them out")
     distribution = "survey" if sed is not None else _distribution(redshift)
     redshifts = () if sed is None else _redshifts(redshift)
     count = (len(redshifts) or 10_000) if count is None else count
@@ -167,7 +170,9 @@ def _range(text: str | None) -> tuple[float, float] | None:
     except ValueError:
         found = (0.0, -1.0)
     if not 0 <= found[0] <= found[1] <= LARGEST_EBV:
-        raise InvalidInputError(f"--ebv must be MAX or MIN:MAX, numbers from 0 to {LARGEST_EBV:g}, not {text[:40]!r}")
+        raise InvalidInputError(
+            f"--ebv must be MAX or MIN:MAX, numbers from 0 to {LARGEST_EBV:g}, MIN at most MAX, not {text[:40]!r}"
+        )
     return found
 
 

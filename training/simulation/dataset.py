@@ -92,7 +92,8 @@ class Block:
     variance: dict[Band, SingleArray]
     """The detector noise behind them, shape (n, window); empty unless asked for."""
     ebv: SingleArray | None = None
-    """E(B-V) in front of galaxies, mag, NaN elsewhere; None unless a range was asked for."""
+    """E(B-V) in front of galaxies, mag, NaN elsewhere; None unless it is known: a range was asked for, or a spectrum
+    of one's own is observed."""
     beyond: NDArray[np.bool_] | None = None
     """Which galaxies are unlike SDSS's; None unless a share was asked for."""
     truth: dict[str, SingleArray] = field(default_factory=dict)

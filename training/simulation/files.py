@@ -81,7 +81,7 @@ def parquet_schema(recipe: Recipe) -> pa.Schema:
         pa.field("snr_rp", pa.float32()),
         pa.field("transits", pa.int16()),
         pa.field("kind", pa.dictionary(pa.int8(), pa.string())),
-        *([] if recipe.ebv is None else [pa.field("ebv", pa.float32())]),
+        *([pa.field("ebv", pa.float32())] if recipe.sed or recipe.ebv is not None else []),
         *([pa.field("beyond", pa.bool_())] if recipe.beyond else []),
         *(pa.field(name, pa.float32()) for name in (() if recipe.sed else TRUTH)),
     ]

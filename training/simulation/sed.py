@@ -102,7 +102,7 @@ def observe(
     Returns
     -------
     Block
-        ``flux`` of shape (n, 186) in e-/s per sample, G magnitudes, signal-to-noise ratios, transits.
+        ``flux`` of shape (n, 186) in e-/s per sample, G magnitudes, signal-to-noise ratios, transits; ``ebv`` is 0.
 
     Raises
     ------
@@ -131,6 +131,7 @@ def observe(
         parent_id=np.full(count, -1, np.int32),
         part=np.full(count, PARTS.index("test"), np.int8),
         kind=np.full(count, KINDS.index("galaxy"), np.int8),
+        ebv=np.zeros(count, np.float32),
     )
 
 
@@ -165,8 +166,8 @@ def observed_light(sed: Sed, redshift: FloatArray) -> SingleArray:
         first, last = max(0.0, COVERED_NM[1] / high - 1), COVERED_NM[0] / low - 1
         way = f"extend it, or choose redshifts from {first:.3f} to {last:.3f}" if first <= last else "extend it"
         raise InvalidInputError(
-            f"the spectrum covers {low:g} to {high:g} nm at rest, which is {low * (1 + z):.0f} to "
-            f"{high * (1 + z):.0f} nm at redshift {z:g}: Gaia sees {COVERED_NM[0]:g} to {COVERED_NM[1]:g} nm; {way}",
+            f"the spectrum covers {low:g} to {high:g} nm at rest, which is {low * (1 + z):.4g} to "
+            f"{high * (1 + z):.4g} nm at redshift {z:g}: Gaia sees {COVERED_NM[0]:g} to {COVERED_NM[1]:g} nm; {way}",
             [Detail(f"redshift {one:g}", "not covered") for one in redshift[short]],
         )
     edges = np.sqrt(WAVELENGTH_NM[1:] * WAVELENGTH_NM[:-1])

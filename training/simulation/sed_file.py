@@ -42,7 +42,7 @@ def read_sed(path: Path, wavelength_unit: str | None = None, flux_unit: str | No
     said = wavelength_unit or units[0]
     factor = _length(said or "Angstrom")
     kind = _flux_kind(flux_unit or units[1], names[1])
-    _refuse(path, wavelength, ~np.isfinite(wavelength) | (wavelength <= 0), names[0], "is no positive wavelength")
+    _refuse(path, wavelength, ~np.isfinite(wavelength) | (wavelength <= 0), names[0], "is not a positive wavelength")
     _refuse(path, flux, ~np.isfinite(flux), names[1], "is not finite")
     _refuse(path, flux, flux < 0, names[1], "is negative: set noise below zero to zero")
     falling = np.append(False, np.diff(wavelength) <= 0)
@@ -54,8 +54,8 @@ def read_sed(path: Path, wavelength_unit: str | None = None, flux_unit: str | No
         flux = flux / wavelength_nm**2
     assumed = "" if said else " (assumed)"
     sentence = (
-        f"{path.name}: {len(flux)} points, {names[0]} in {said or 'Angstrom'}{assumed}, {wavelength_nm[0]:.0f} to "
-        f"{wavelength_nm[-1]:.0f} nm; {names[1]} as {kind}{'' if flux_unit or units[1] else ' (assumed)'}"
+        f"{path.name}: {len(flux)} points, {names[0]} in {said or 'Angstrom'}{assumed}, {wavelength_nm[0]:.4g} to "
+        f"{wavelength_nm[-1]:.4g} nm; {names[1]} as {kind}{'' if flux_unit or units[1] else ' (assumed)'}"
     )
     return Sed(wavelength_nm, flux / flux.max() if flux.max() > 0 else flux, sentence)
 
@@ -130,7 +130,7 @@ def _length(text: str) -> float:
     known = {"a": "Angstrom", "aa": "Angstrom", "ang": "Angstrom", "angstroms": "Angstrom", "micron": "um"}
     unit = _unit(known.get(text.strip().lower(), text.strip()))
     if unit is None or unit.physical_type != "length":
-        raise InvalidInputError(f"--wavelength-unit {text[:40]!r} is no unit of wavelength: Angstrom, nm or um")
+        raise InvalidInputError(f"--wavelength-unit {text[:40]!r} is not a unit of wavelength: Angstrom, nm or um")
     return float(unit.to("nm"))
 
 
@@ -149,6 +149,6 @@ def _flux_kind(text: str, name: str) -> FluxKind:
         if kinds == "dimensionless":
             return "f_lambda"
     raise InvalidInputError(
-        f"--flux-unit {text[:40]!r} is no flux per wavelength or frequency: f_lambda, f_nu, or a unit such as "
+        f"--flux-unit {text[:40]!r} is not a flux per wavelength or frequency: f_lambda, f_nu, or a unit such as "
         "'erg / (s cm2 Angstrom)'"
     )

@@ -94,3 +94,10 @@ def test_a_wrong_range_is_refused(tmp_path: Path, text: str) -> None:
 def test_dust_is_not_put_in_front_of_a_spectrum_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="exclude each other"):
         simulate(tmp_path / "own.parquet", sed=tmp_path / "own.txt", redshift=["0.1"], ebv="0.3")
+
+
+def test_dust_for_sources_that_are_not_behind_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="change galaxies"):
+        simulate(tmp_path / "stars.parquet", count=10, kind=["star"], ebv="0.3")
+    with pytest.raises(InvalidInputError, match="change galaxies"):
+        simulate(tmp_path / "stars.parquet", count=10, kind=["star", "sky"], beyond=0.3)

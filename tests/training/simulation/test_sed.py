@@ -83,7 +83,7 @@ def test_every_form_of_a_file_gives_the_same_spectrum(tmp_path: Path) -> None:
         (lambda w, f: (w[::-1], f), r"wavelength\[1\] = .* does not exceed the one before: sort the rows"),
         (lambda w, f: (w, f - 1), r"flux\[\d+\] = -.* is negative"),
         (lambda w, f: (w, np.where(w > 5000, np.nan, f)), "is not finite"),
-        (lambda w, f: (w - 2000, f), "is no positive wavelength"),
+        (lambda w, f: (w - 2000, f), "is not a positive wavelength"),
         (lambda w, f: (w[:5], f[:5]), "has 5 rows: a spectrum needs 10"),
     ],
 )
@@ -100,9 +100,9 @@ def test_what_is_no_spectrum_is_refused_at_its_place(tmp_path: Path, change: Any
         ({"redshift": ["near"]}, "must be numbers with --sed, not near"),
         ({"redshift": ["-0.1"]}, "numbers from 0 to 10 with --sed, not -0.1"),
         ({"redshift": ["1.5"]}, r"at redshift 1.5: Gaia sees 330 to 1050 nm; extend it, or choose redshifts from"),
-        ({"redshift": ["0.1"], "wavelength_unit": "furlong2"}, "is no unit of wavelength"),
-        ({"redshift": ["0.1"], "wavelength_unit": "s"}, "is no unit of wavelength"),
-        ({"redshift": ["0.1"], "flux_unit": "mag"}, "is no flux per wavelength or frequency"),
+        ({"redshift": ["0.1"], "wavelength_unit": "furlong2"}, "is not a unit of wavelength"),
+        ({"redshift": ["0.1"], "wavelength_unit": "s"}, "is not a unit of wavelength"),
+        ({"redshift": ["0.1"], "flux_unit": "mag"}, "is not a flux per wavelength or frequency"),
         ({"redshift": ["0.1"], "magnitude": 99.0}, "--magnitude must be between 0 and 25"),
         ({"redshift": ["0.1"], "transits": 5}, "--transits must be from 10 to 160"),
         ({"redshift": ["0.1"], "extent": 30.0}, "--extent must be from 0"),
@@ -123,6 +123,7 @@ def test_the_command_writes_each_redshift_in_turn_and_says_whose_spectrum_it_was
     simulate(tmp_path / "out.parquet", count=5, sed=tmp_path / "sed.txt", redshift=["0.1,0.2", "0.3"])
     table = parquet.read_table(tmp_path / "out.parquet")
     assert table["z"].to_pylist() == pytest.approx([0.1, 0.2, 0.3, 0.1, 0.2])
+    assert table["ebv"].to_pylist() == [0.0] * 5
     assert (table.schema.metadata[b"sed"], table.schema.metadata[b"redshift_distribution"]) == (b"sed.txt", b"given")
     assert "sed.txt: 3000 points, wavelength in Angstrom (assumed)" in capsys.readouterr().err
     simulate(tmp_path / "xp_continuous.csv", sed=tmp_path / "sed.txt", redshift=["0.1"], seed=2)

@@ -8,6 +8,7 @@ replaces this file and its id.
 
 import numpy as np
 
+from gaia_redshift.errors import InvalidInputError
 from training.simulation.build.gaiaxpy_tables import pseudo_wavelength
 from training.simulation.build.options import only_release
 from training.simulation.instrument import Band, grid_of
@@ -16,7 +17,11 @@ END_POINTS_NM: dict[Band, tuple[float, float]] = {"BP": (325.5, 674.4), "RP": (6
 
 if __name__ == "__main__":
     release = only_release(__doc__).name
-    grid, fine_nm = grid_of(release), np.arange(300.0, 1100.0, 0.02)
+    try:
+        grid = grid_of(release)
+    except InvalidInputError as error:
+        raise SystemExit(f"error: {error.message}") from None
+    fine_nm = np.arange(300.0, 1100.0, 0.02)
     # The reader takes the names from the first line, so no comment may precede them.
     lines = ["band,index,pseudo_wavelength,wavelength_nm"]
     for band, ends_nm in END_POINTS_NM.items():
