@@ -53,8 +53,8 @@ _INFERRED = 32
 """Jobs whose n(z) is kept, 50 kB each."""
 
 _DESCRIPTION = """
-Redshifts of galaxies from Gaia BP/RP spectra: a point estimate, a calibrated interval and quality flags for each
-spectrum. Every error has the shape `{"error": {"code", "message", "details"}}`.
+Redshifts of galaxies from Gaia BP/RP spectra: a point estimate, an interval calibrated on simulated galaxies, and
+quality flags for each spectrum. Every error has the shape `{"error": {"code", "message", "details"}}`.
 """
 
 

@@ -36,7 +36,7 @@ SIMULATE = (
 )
 
 
-_INPUTS = ("mean spectrum", "high-pass rms", "lag-1 correlation", "redshift")
+_INPUTS = ("mean spectrum", "minimum", "high-pass rms", "lag-1 correlation", "redshift")
 """Measures that constants of the simulator were fitted to; the others test it."""
 
 
@@ -158,6 +158,10 @@ def main() -> int:
     parser.add_argument("--gaiaxpy", action="store_true", help="against GaiaXPy's simulator alone")
     parser.add_argument("--release", default="dr3", help="of Gaia, that GaiaXPy simulates")
     options = parser.parse_args()
+    if not options.gaiaxpy and not options.reference.is_dir():
+        parser.error(
+            f"--reference {options.reference} is not a folder of the data that docs/validation.md names"
+        )
     report = Report()
     try:
         gaiaxpy_simulator(report, find_release(options.release).name)

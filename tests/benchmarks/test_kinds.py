@@ -70,5 +70,5 @@ def test_a_compact_galaxy_has_its_share_of_light_in_a_small_bulge() -> None:
 def test_a_row_counts_errors_coverage_and_flags() -> None:
     values = np.array([[0.1, 0.05, 0.15, 0.0, 0.2], [0.3, 0.29, 0.31, 0.28, 0.32]])
     flags = np.array([0, 1 << FLAGS.index("out_of_distribution")], np.int32)
-    found = row(Redshifts(values, flags), np.array([0.12, 0.2])).split(" | ")
-    assert found == ["0.0600", "+0.0400", "50.0%", "50.0%", "0.0%", "50.0%", "50.0%", "0.0%", "100.0%"]
+    found = row(Redshifts(values, flags), np.array([0.12, 0.2]), np.array([True, False])).split(" | ")
+    assert found == ["0.0600", "+0.0400", "50.0%", "50.0%", "0.0%", "50.0%", "50.0%", "0.0%", "0.0%", "100.0%"]
