@@ -159,9 +159,7 @@ def main() -> int:
     parser.add_argument("--release", default="dr3", help="of Gaia, that GaiaXPy simulates")
     options = parser.parse_args()
     if not options.gaiaxpy and not options.reference.is_dir():
-        parser.error(
-            f"--reference {options.reference} is not a folder of the data that docs/validation.md names"
-        )
+        parser.error(f"--reference {options.reference} is not a folder of the data that docs/validation.md names")
     report = Report()
     try:
         gaiaxpy_simulator(report, find_release(options.release).name)
