@@ -76,7 +76,7 @@ class Material:
     survey: Galaxies
     balance: Galaxies | None
     others: Mapping[str, Sample]
-    """What is no galaxy, by part; empty where a recipe needs none."""
+    """Sources that are not galaxies, by part; empty where a recipe needs none."""
     name: str
     sha256: str
     """Of all files together."""
@@ -104,14 +104,14 @@ class Material:
         """Return the redshifts of all galaxies of a part."""
         return np.concatenate([each.redshift(part) for each in self.galaxies])
 
-    def some_flux(self, part: str, most: int, seed: int) -> FloatArray:
-        """Return the spectra of at most so many galaxies of a part, drawn at random, shape (n, 186)."""
-        sizes = [len(each.parts.rows(part)) for each in self.galaxies]
+    def some_flux(self, most: int, seed: int) -> FloatArray:
+        """Return the spectra of at most so many galaxies of the training part, drawn at random, shape (n, 186)."""
+        sizes = [len(each.parts.train) for each in self.galaxies]
         drawn = np.random.default_rng(seed).permutation(sum(sizes))[:most]
         pieces, first = [], 0
         for each, size in zip(self.galaxies, sizes, strict=True):
             here = drawn[(first <= drawn) & (drawn < first + size)] - first
-            pieces.append(each.dataset.flux[each.parts.rows(part)[here]])
+            pieces.append(each.dataset.flux[each.parts.train[here]])
             first += size
         return np.concatenate(pieces)
 

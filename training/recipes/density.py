@@ -173,7 +173,7 @@ class DensityRecipe(Recipe):
             found = output(flux)
             kinds.append(found["kind"])
             held[name] = Held(flux, *self.estimates(found["density"], true, prior, trained))
-        seen = material.some_flux("train", LEARNING_ROWS, self.seed)
+        seen = material.some_flux(LEARNING_ROWS, self.seed)
         quality = learn(seen, held["survey"].flux, kinds[0], self.seed, held["flat"].flux)
         of_density = {"kinds": list(KINDS), "prior_train": trained.tolist(), "prior_survey": survey.tolist()}
         return calibrate(held, 0.5, flux_range(material, scaler), quality, **of_density)

@@ -44,19 +44,24 @@ class Change:
     """Spectra of which a flag changed."""
 
 
-def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
-    """Write `old` in the form of this version to `new`, replacing what is there.
+def convert_bundle(
+    old: Path, new: Path, public_key: Path | None = None, *, replace: bool = False
+) -> tuple[Manifest, Change]:
+    """Write `old` in the form of this version to `new`.
 
-    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidBundleError if the
-    old bundle is not whole, or the new one would not give its answers.
+    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidInputError if `new`
+    exists and may not be replaced, InvalidBundleError if the old bundle is not whole, or the new one would not give its
+    answers.
     """
     manifest = _old_manifest(old, public_key)
+    release = Release(new, manifest.name, manifest.version, replace=replace)
+    release.check_free()
     contents = {name: read_listed(old, name, manifest) for name in manifest.files}
     try:
         calibration = Calibration.model_validate_json(contents[CALIBRATION_FILE])
     except (KeyError, ValidationError) as error:
         raise InvalidBundleError(f"{old.name} has no {CALIBRATION_FILE} of this version: {error}") from error
-    with Release(new, manifest.name, manifest.version, replace=True).staged() as staged:
+    with release.staged() as staged:
         for name, content in contents.items():
             (staged / name).write_bytes(content)
         bundle = complete(staged, manifest)
@@ -82,12 +87,12 @@ def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
     return parse_manifest(folder, to_json(held | {"schema_version": 2}))
 
 
-def plausible(calibration: Calibration, rows: int, seed: int = 1) -> FloatArray:
+def plausible(calibration: Calibration, rows: int) -> FloatArray:
     """Return spectra such as the model was trained on, shape (rows, samples).
 
     They are drawn from the quality flags' mixture, or, without it, uniformly from the range of each flux.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(1)
     known = calibration.quality
     if known is None:
         low, high = np.array([calibration.flux_min, calibration.flux_max])
