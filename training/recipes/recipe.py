@@ -129,7 +129,7 @@ class Recipe(BaseModel):
     patience: PositiveInt = 5
     """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
     seed: int = Field(default=SEED, ge=0, lt=2**32)
-    """Of the split, the first weights, the order of the batches and the quality flags."""
+    """Random seed of the split, the initial weights, the order of the batches and the quality flags."""
     start: str | None = None
     """The bundle whose weights and scaler the training starts from: name@version and the SHA-256 of its network."""
 

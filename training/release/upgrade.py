@@ -37,7 +37,7 @@ class Change:
 
     spectra: int
     largest: float
-    """In redshift or an interval end."""
+    """Largest change in redshift or an interval end."""
     moved: int
     """Spectra of which either moved by more than `MOVED`."""
     flags: int
@@ -81,7 +81,7 @@ def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
     try:
         held = from_json(content)
     except ValueError as error:
-        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is no JSON: {error}") from error
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is not JSON: {error}") from error
     if not isinstance(held, dict) or held.get("schema_version") != 1:
         raise InvalidBundleError(f"{folder.name} is not a bundle of schema version 1: there is nothing to upgrade")
     return parse_manifest(folder, to_json(held | {"schema_version": 2}))
