@@ -59,7 +59,7 @@ def _what(problem: ErrorDetails) -> str:
     if problem["loc"][0] in {"api_keys", "admin_keys"} and problem["type"] == "string_pattern_mismatch":
         return "is not the SHA-256 of a key: `gaia-redshift key NAME` prints one"
     if problem["loc"][0] == "archive_url":
-        return "is no address: it begins with https:// or http://"
+        return "is not an address: it begins with https:// or http://"
     return problem["msg"]
 
 
@@ -72,7 +72,7 @@ def _ignored(environment: Iterable[str]) -> Iterator[str]:
             continue
         near = get_close_matches(name, known, 1)
         hint = f"did you mean {_ENVIRONMENT}{near[0]}?" if near else "docs/reference/settings.md lists the settings"
-        yield f"{variable} is no setting and is ignored: {hint}"
+        yield f"{variable} is not a setting and is ignored: {hint}"
 
 
 def _check(settings: Settings) -> None:

@@ -43,7 +43,7 @@ class Tests:
     flux: SingleArray
     """Shape (n, 186), as observed."""
     covariance: FloatArray
-    """Of its errors, shape (n, 186, 186), (e-/s)^2."""
+    """Covariance of its errors, shape (n, 186, 186), (e-/s)^2."""
 
 
 def observe(count: int) -> Tests:

@@ -24,7 +24,7 @@ class Told:
     """The result of a regression on some quantities."""
 
     share: float
-    """Of the variance of the redshifts, on galaxies that were not fitted."""
+    """Share of the variance of the redshifts, on galaxies that were not fitted."""
     mae: float
     """Mean absolute error there."""
 

@@ -203,12 +203,6 @@ class Store:
         with self._database.read() as connection:
             return parts_of(connection, job.number)
 
-    def jobs_ahead(self, job: Job) -> int:
-        """Return how many jobs are queued before this one."""
-        ahead = select(func.count()).where(JOBS.c.phase == Phase.QUEUED, JOBS.c.number < job.number)
-        with self._database.read() as connection:
-            return int(connection.execute(ahead).scalar_one())
-
     def counts(self) -> tuple[dict[Phase, int], int]:
         """Return the number of jobs in each phase, and the total bytes of all files."""
         with self._database.read() as connection:

@@ -3,7 +3,6 @@
 import io
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow
@@ -18,6 +17,7 @@ from app.settings import Settings
 from gaia_redshift.errors import Detail, InvalidTableError
 from gaia_redshift.predictor import Predictor
 from gaia_redshift.spectra import SpectrumBatch
+from gaia_redshift.tables.ahead import read_ahead
 from gaia_redshift.tables.answers import beside
 from gaia_redshift.tables.formats import Format
 
@@ -86,7 +86,7 @@ class Work:
             number = len(parts)
             # After crashes use smaller parts, so that some progress is saved before the next crash.
             rows = max(_LEAST_ROWS, table.part_rows >> (job.attempts - 1))
-            for batches in _grouped(_cut(_ahead(table.batches), rows), rows):
+            for batches in _grouped(_cut(read_ahead(table.batches), rows), rows):
                 parts.append(self._do(table, number, batches))
                 number += 1
                 self._step()
@@ -204,12 +204,3 @@ def _grouped(batches: Iterator[SpectrumBatch], rows: int) -> Iterator[list[Spect
             together = []
     if together:
         yield together
-
-
-def _ahead(batches: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
-    """Read the next batch in a thread while the network works on this one."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch

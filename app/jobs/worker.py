@@ -132,7 +132,7 @@ class Worker:
             patiently(lambda: lease.fail(error))
 
     def _leave(self, lease: Lease, job: Job, error: Exception, *, away: bool) -> None:
-        """Give up a job's lease after an error of the file store; it is no attempt if the store is full or away."""
+        """Give up a lease after an error of the file store; no attempt is counted if the store is full or away."""
         _log.warning("job %s waits: %s", job.id, error)
         self._full[job.number] = time.monotonic() + (_FULL_SECONDS if away else 2.0)
         with contextlib.suppress(LeaseLostError):

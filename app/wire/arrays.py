@@ -28,7 +28,7 @@ def refuse_not_finite(columns: Mapping[str, NDArray[np.generic]], first_row: int
 def broken(count: int, details: list[Detail]) -> InvalidRequestError:
     """Return the error for a request that does not fit the schema in `count` places."""
     return InvalidRequestError(
-        f"the request breaks the schema in {'1 place' if count == 1 else f'{count} places'}", details
+        f"the request does not match the schema in {'1 place' if count == 1 else f'{count} places'}", details
     )
 
 

@@ -35,7 +35,7 @@ def read_format(value: Any) -> Any:
 FormatName = Annotated[
     Literal["csv", "ecsv", "fits", "votable", "parquet", "arrow", "jsonl", "qp"], BeforeValidator(read_format)
 ]
-"""Of an answer; a media type stands for its format."""
+"""Format of an answer; a media type stands for its format."""
 
 
 def _identifiers(value: Any) -> Any:
@@ -155,7 +155,7 @@ def read_number(name: str, text: str, least: int) -> int:
         number = least - 1
     if not least <= number <= 2**31 - 1:
         raise InvalidRequestError(
-            f"{name} is {text[:40]!r}: give a number from {least}", [Detail(name, "no such number")]
+            f"{name} is {text[:40]!r}: give a number from {least}", [Detail(name, "not an allowed number")]
         )
     return number
 

@@ -161,7 +161,7 @@ def _explain(error: ValidationError) -> MalformedBodyError | InvalidRequestError
         messages[at] = f"{messages[at]}, or: {message}" if both else message
     places = "1 place" if len(messages) == 1 else f"{len(messages)} places"
     details = [Detail(at, message) for at, message in messages.items() if message]
-    return InvalidRequestError(f"the request breaks the schema in {places}", details)
+    return InvalidRequestError(f"the request does not match the schema in {places}", details)
 
 
 def _message(problem: ErrorDetails) -> str:

@@ -86,7 +86,7 @@ def _well_formed(spectrum: object) -> bool:
 
 
 def read_ebv(spectra: list[dict[str, object]]) -> NDArray[np.float64] | None:
-    """Return the E(B-V) of n spectra, NaN for none, infinite for what is no number; None if no spectrum has one."""
+    """Return the E(B-V) of n spectra, NaN for none, infinite for what is not a number; None if no spectrum has one."""
     if not any(spectrum.get("ebv") is not None for spectrum in spectra):
         return None
     return np.array([_ebv(spectrum.get("ebv")) for spectrum in spectra])

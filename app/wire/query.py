@@ -37,7 +37,7 @@ def prior_of_form(form: FormData, named: PriorChoice) -> WantedPrior:
     """
     others = [name for name in form if name not in {"file", "prior"}]
     if others:
-        details = [Detail(name[:80], "stands in the form") for name in others]
+        details = [Detail(name[:80], "given in the form") for name in others]
         raise InvalidRequestError(f"the form has {others[0][:80]!r}: give options in the query (?pdf=true)", details)
     text = form.get("prior")
     if not isinstance(text, str) or not text.strip():

@@ -90,7 +90,7 @@ def file_system(place: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingDependencyError(f"{shown(place)} needs fsspec and its part for such addresses: {error}") from error
     except ValueError as error:
-        raise InvalidInputError(f"{shown(place)} is no address that can be read: {error}") from error
+        raise InvalidInputError(f"{shown(place)} is not an address that can be read: {error}") from error
     return fs.PyFileSystem(fs.FSSpecHandler(found)), path
 
 

@@ -7,7 +7,7 @@ buffers (onnx.proto) and finds every reference to another file, also in subgraph
 from collections.abc import Iterator
 
 _EXTERNAL_DATA, _DATA_LOCATION, _WITHIN = 13, 14, 0
-"""Of a TensorProto: the field `external_data`, the field `data_location`, and the latter's value for 'in this file'."""
+"""Numbers in a TensorProto: fields `external_data` and `data_location`, and the latter's value for 'in this file'."""
 
 _BELOW: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},

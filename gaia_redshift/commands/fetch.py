@@ -99,7 +99,7 @@ def numbered(known: "pyarrow.Table") -> list[int | None]:
     Raises
     ------
     InvalidInputError
-        If there is no column of them, or they are floats, or text that is no identifier of Gaia's, or there are none.
+        If there is no column of them, or they are floats, or text that is not a Gaia identifier, or there are none.
     """
     import pyarrow
 
@@ -154,7 +154,7 @@ def listed(path: Path) -> "pyarrow.Table":
                 lines = [line.strip() for line in file.read().splitlines() if line.strip()]
                 wrong = next((line for line in lines if not _ID.fullmatch(line) or int(line) > LARGEST_ID), None)
                 if wrong is not None:
-                    raise InvalidInputError(f"{name}: {wrong[:40].decode(errors='replace')!r} is no source_id")
+                    raise InvalidInputError(f"{name}: {wrong[:40].decode(errors='replace')!r} is not a source_id")
                 return pyarrow.table({SOURCE_ID: pyarrow.array(list(map(int, lines)), pyarrow.int64())})
             with opened(file, named(path).name) as table:
                 return whole(table)

@@ -24,15 +24,18 @@ GROUPS = {
 _OTHERS = "More"
 
 
+def _format_help(command: Any, ctx: Any, formatter: Any) -> None:
+    """Write usage, examples, what a command does, its options and its sub-commands."""
+    command.format_usage(ctx, formatter)
+    command.format_epilog(ctx, formatter)
+    command.format_help_text(ctx, formatter)
+    command.format_options(ctx, formatter)
+
+
 class Command(TyperCommand):
     """A sub-command."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write usage, examples, what the command does, and its options."""
-        self.format_usage(ctx, formatter)
-        self.format_epilog(ctx, formatter)
-        self.format_help_text(ctx, formatter)
-        self.format_options(ctx, formatter)
+    format_help = _format_help
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then the options of each group; options without a group come last."""
@@ -60,12 +63,7 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The command ``gaia-redshift`` itself."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write usage, examples, sub-commands, and the options."""
-        self.format_usage(ctx, formatter)
-        self.format_epilog(ctx, formatter)
-        self.format_help_text(ctx, formatter)
-        self.format_options(ctx, formatter)
+    format_help = _format_help
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the sub-commands by group."""

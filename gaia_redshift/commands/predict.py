@@ -1,8 +1,6 @@
 """The command ``predict``. Importing this loads no network runtime."""
 
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +13,7 @@ from gaia_redshift.commands.streams import STANDARD, named, open_input, replacin
 from gaia_redshift.errors import InvalidInputError, counted
 from gaia_redshift.interpretation.noise import in_another_unit
 from gaia_redshift.interpretation.result import AnswerOptions
-from gaia_redshift.spectra import SpectrumBatch, Unit, find_unit
+from gaia_redshift.spectra import Unit, find_unit
 from gaia_redshift.tables.prior import find_prior
 
 EXAMPLES = """
@@ -109,6 +107,7 @@ def predict(
     redshift_lower95 and redshift_upper95, quality (flags joined by |), status (ok or error) and error (the reason).
     """
     from gaia_redshift.predictor import Predictor
+    from gaia_redshift.tables.ahead import read_ahead
     from gaia_redshift.tables.answers import beside, stamped
     from gaia_redshift.tables.formats import check_densities, format_to_write, opened, settle
     from gaia_redshift.tables.recognise import recognise
@@ -133,10 +132,10 @@ def predict(
         settle(content, found, written)
         unit_found = unit_of_columns(content, found, said)
         if asked.prior == "sample":
-            every = (batch.in_samples(unit_found) for batch in _ahead(read_spectra(content, found)))
+            every = (batch.in_samples(unit_found) for batch in read_ahead(read_spectra(content, found)))
             asked = AnswerOptions(chosen.sample_prior(every), pdf)
         writer = written.writer(target, about)
-        for batch in _ahead(read_spectra(content, found, carry=True, errors=snr)):
+        for batch in read_ahead(read_spectra(content, found, carry=True, errors=snr)):
             predictions = chosen.predict(batch.in_samples(unit_found), asked)
             made = beside(batch.carried, predictions, about)
             writer.write(stamped(made, about) if stamp else made)
@@ -172,12 +171,3 @@ def find_unit_option(text: str) -> Unit:
         return find_unit(text)
     except ValueError as error:
         raise InvalidInputError(f"--unit: {error}") from None
-
-
-def _ahead(blocks: Iterator[SpectrumBatch]) -> Iterator[SpectrumBatch]:
-    """Read the next block in a thread while the network works on this one."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as thread:
-        coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = thread.submit(next, blocks, None)
-            yield block

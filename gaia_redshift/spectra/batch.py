@@ -31,7 +31,7 @@ class SpectrumBatch:
         The input's other columns.
     ebv : ndarray, shape (n,), optional
         E(B-V) of the Milky Way's dust, which the flux is not yet corrected for, mag; NaN where none was given. A wrong
-        one stays, and its row is in `problems`; infinite is what was no number.
+        one stays, and its row is in `problems`; infinite is what was not a number.
     """
 
     flux: FloatArray

@@ -110,7 +110,7 @@ def behind(batches: Iterator[SpectrumBatch], ebv: Any) -> Iterator[SpectrumBatch
 
 
 def _numbers(ebv: Any) -> NDArray[np.float64]:
-    """Return values with NaN for masked ones; raises TypeError or ValueError if they are no numbers."""
+    """Return values with NaN for masked ones; raises TypeError or ValueError if they are not numbers."""
     values, mask = split_mask(ebv)
     if values.dtype.kind in "bcmMV":
         raise TypeError(f"E(B-V) cannot be of the type {values.dtype}")

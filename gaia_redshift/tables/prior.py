@@ -24,7 +24,7 @@ def read_prior(path: Path) -> PriorTable:
     Raises
     ------
     InvalidInputError
-        If the file cannot be read, a column is missing, a cell is no number, or the numbers are not a valid prior.
+        If the file cannot be read, a column is missing, a cell is not a number, or the numbers are not a valid prior.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -29,7 +29,7 @@ class Recognised:
     errors : mapping
         Of coefficients: ``bp`` and ``rp`` to the columns of their errors and correlations, where both are there.
     others : tuple of int
-        The columns that are no part of the spectrum, in order; `source_id` among them.
+        The columns that are not part of the spectrum, in order; `source_id` among them.
     sentence : str
         What was recognised, in words.
     basis_ids : mapping

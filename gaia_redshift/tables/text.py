@@ -82,7 +82,7 @@ class Rows:
     values: NDArray[np.float64]
     """Shape (n, k); zero where a row has another length, NaN where a number is missing."""
     lengths: NDArray[np.int64]
-    """How many numbers each row has; -1 where its text is no array of numbers, 0 where the cell is empty."""
+    """How many numbers each row has; -1 where its text is not an array of numbers, 0 where the cell is empty."""
     missing: NDArray[np.bool_]
     """Shape (n, k): which numbers are null."""
 

@@ -96,7 +96,7 @@ def warned(models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     ],
 )
 def test_a_variable_that_is_no_setting_is_told_with_the_nearest(warned: Warnings, variable: str, hint: str) -> None:
-    assert warned(variable) == [f"warning: {variable} is no setting and is ignored: {hint}"]
+    assert warned(variable) == [f"warning: {variable} is not a setting and is ignored: {hint}"]
 
 
 @pytest.mark.parametrize(

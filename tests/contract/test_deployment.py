@@ -108,7 +108,7 @@ def test_the_container_test_expects_the_limits_of_the_compose_file() -> None:
     }
 
 
-def test_whoever_stops_the_service_waits_longer_than_its_slowest_request() -> None:
+def test_the_time_to_stop_is_longer_than_the_slowest_request() -> None:
     settings = Settings()
     for service in REDSHIFT.values():
         assert number(service["stop_grace_period"]) > settings.request_seconds + settings.drain_seconds

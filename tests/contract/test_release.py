@@ -41,7 +41,7 @@ def test_no_other_version_is_written_down() -> None:
 
 
 @pytest.mark.parametrize(("part", "checkout_only"), [("app", set()), ("training", {"training.simulation.build"})])
-def test_a_part_that_is_installed_has_all_its_rooms(part: str, checkout_only: set[str]) -> None:
+def test_a_part_that_is_installed_has_all_its_packages(part: str, checkout_only: set[str]) -> None:
     installed = tomllib.loads((ROOT / part / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {
         path.parent.relative_to(ROOT)

@@ -40,7 +40,7 @@ def problems_of(name: str) -> dict[str, str]:
     return {code: message for code, message in validate(name)["errors"] if code not in NOT_ASKED}
 
 
-def face() -> list[str]:
+def public_names() -> list[str]:
     """Return the public names, and the public methods of classes, as numpydoc wants them."""
     places = []
     for thing in (*(getattr(gaia_redshift, name) for name in gaia_redshift.__all__), *RETURNED):
@@ -63,8 +63,8 @@ def everything() -> Iterator[tuple[str, Any]]:
                     yield f"{module.name}.{name}", thing
 
 
-@pytest.mark.parametrize("name", face())
-def test_docstrings_of_the_face_are_complete(name: str) -> None:
+@pytest.mark.parametrize("name", public_names())
+def test_docstrings_of_the_public_api_are_complete(name: str) -> None:
     assert problems_of(name) == {}
 
 

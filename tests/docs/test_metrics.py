@@ -26,7 +26,7 @@ def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
     assert set(re.findall(r"^\| `(gaia_redshift_\w+)` \|", page, re.MULTILINE)) == metric_names()
 
 
-def test_every_metric_of_the_service_bears_its_name() -> None:
+def test_the_name_of_every_metric_has_a_known_prefix() -> None:
     names = {name for metric in REGISTRY.collect() for name in [metric.name]}
     assert all(name.startswith(("gaia_redshift_", "python_", "process_")) for name in names)
 

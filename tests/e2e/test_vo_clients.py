@@ -122,7 +122,7 @@ def test_stilts_loads_a_result_by_its_address(job: str) -> None:
     assert f"rows: {ROWS - 1}" in counted
 
 
-def test_votlint_finds_nothing_to_say_of_answers_and_errors(service: Service, tmp_path: Path) -> None:
+def test_votlint_reports_no_problem_in_answers_and_errors(service: Service, tmp_path: Path) -> None:
     _, answer = post(service, "/predict/table?pdf=false", table(5), PARQUET, Accept=VOTABLE)
     address, _ = post(service, "/jobs", b"a,b\n1,2\n", "text/csv")
     pyvo_job(address).run().wait(phases=["ERROR"], timeout=90)

@@ -17,6 +17,6 @@ def test_an_error_is_small_and_printable_whatever_it_repeats(mark: str) -> None:
 
 def test_a_usual_error_is_told_as_it_is() -> None:
     details = [Detail(f"spectra[{number}].flux[3]", "Input should be a finite number") for number in range(30)]
-    body = InvalidRequestError("the request breaks the schema in 30 places", details).body()
-    assert body["error"]["message"] == "the request breaks the schema in 30 places"  # type: ignore[index]
+    body = InvalidRequestError("the request does not match the schema in 30 places", details).body()
+    assert body["error"]["message"] == "the request does not match the schema in 30 places"  # type: ignore[index]
     assert len(body["error"]["details"]) == MAX_DETAILS  # type: ignore[index]

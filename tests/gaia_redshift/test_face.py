@@ -18,7 +18,7 @@ print(gaia_redshift.predict([[0.0] * 185 + [1.0]])["redshift"].size)
 """
 
 
-def test_every_name_of_the_face_is_there() -> None:
+def test_every_name_of_the_public_api_is_there() -> None:
     assert [name for name in gaia_redshift.__all__ if not hasattr(gaia_redshift, name)] == []
 
 

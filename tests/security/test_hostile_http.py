@@ -182,7 +182,7 @@ def test_a_head_of_the_second_request_is_bounded_like_the_first(target: Target) 
     assert [reply.status for reply in replies] == [200, 431]
 
 
-def test_a_crowd_of_bodies_silences_nobody_and_each_is_answered(target: Target) -> None:
+def test_with_many_bodies_at_once_every_request_is_answered_in_time(target: Target) -> None:
     """They wait in the system's queues while the service stands still, and are all there when it goes on."""
     questions = [json_question(50, seed, Connection="close") for seed in range(4)]
     with ExitStack() as stack, target.watched():

@@ -28,7 +28,7 @@ NODE_GALAXIES = 200
 """Least number of galaxies behind one node: their 2.5% tail holds five."""
 
 CLASSES = 4
-"""Of brightness, equally full."""
+"""Number of classes of brightness, equally full."""
 CLASS_GALAXIES = 2000
 """Least number of galaxies in one: with fewer, brightness is not told apart."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from gaia_redshift.bundle import NAME_PATTERN, VERSION_PATTERN
+from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError, MissingDependencyError
 from gaia_redshift.installation import how_to_install
 
@@ -21,7 +22,7 @@ ModelArgument = Annotated[
 
 PolicyOption = Annotated[
     Literal["refuse", "drop"],
-    typer.Option(help="Of rows that are not finite, beyond z = 0.6, or repeated: refuse the file, or leave them out."),
+    typer.Option(help="Where rows are not finite, beyond z = 0.6, or repeated: refuse the file, or leave them out."),
 ]
 
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace a bundle that is there already.")]
@@ -29,15 +30,17 @@ ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace a bundle
 _NEEDED = ("joblib", "keras", "onnx", "sklearn", "tensorflow", "tf2onnx")
 
 
-def require_packages(*more: str) -> None:
-    """Raise MissingDependencyError for the first package that a training, or this one, needs and that is missing.
+def load_networks(*more: str) -> None:
+    """Import TensorFlow and Keras.
 
-    Before it starts, since the converter is needed only at its end.
+    Raises MissingDependencyError for the first package that a training, or this one, needs and that is missing: before
+    it starts, since the converter is needed only at its end.
     """
     for package in (*_NEEDED, *more):
         if find_spec(package) is None:
             install = "pip install tensorboard" if package == "tensorboard" else how_to_install("train")
             raise MissingDependencyError(f"training needs {package}, which is not installed: {install}")
+    import_tensorflow()
 
 
 def check_id(name: str, version: str) -> None:

@@ -10,14 +10,13 @@ from rich.table import Table
 
 from gaia_redshift.bundle import SHIPPED_MODELS, find_bundle
 from gaia_redshift.commands.options import Models, PublicKey
-from gaia_redshift.engine.quiet import import_tensorflow
 from training.commands.options import (
     DataArgument,
     ModelArgument,
     PolicyOption,
     ReplaceOption,
     check_id,
-    require_packages,
+    load_networks,
 )
 
 EXAMPLES = """
@@ -31,9 +30,10 @@ def recalibrate(
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new bundle, such as models/NAME.")],
     *,
-    name: Annotated[str | None, typer.Option(help="Of the new model; by default the folder's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new model; by default the folder's.")] = None,
     version: Annotated[
-        str | None, typer.Option(help="Of the new model; by default the old one's with its patch raised by one.")
+        str | None,
+        typer.Option(help="Version of the new model; by default the old one's with its patch raised by one."),
     ] = None,
     observed: Annotated[
         bool | None,
@@ -52,9 +52,8 @@ def recalibrate(
 
     It prints bias and coverage before and, by cross-validation, after. At least 100 galaxies, better 300.
     """
-    require_packages()
     os.environ["KERAS_BACKEND"] = "tensorflow"  # only TensorFlow can trace the graph
-    import_tensorflow()
+    load_networks()
     from training.data.dataset import declare, load, say_dropped
     from training.release.export import Release
     from training.release.recalibrate import FEW

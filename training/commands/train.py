@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gaia_redshift.engine.quiet import import_tensorflow
 from gaia_redshift.errors import InvalidInputError
-from training.commands.options import DataArgument, PolicyOption, check_id, require_packages
+from training.commands.options import DataArgument, PolicyOption, check_id, load_networks
 from training.recipes import DEFAULT, NAMES
 
 if TYPE_CHECKING:
@@ -33,28 +32,31 @@ def train(
         str | None, _of_recipe(metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a JSON file; by default {DEFAULT}.")
     ] = None,
     balance: Annotated[
-        Path | None, _of_data(metavar="FILE", help="density: galaxies even in redshift, such as uniform ones.")
+        Path | None, _of_data(metavar="FILE", help="For --recipe density: galaxies uniform in redshift.")
     ] = None,
     contaminants: Annotated[
-        Path | None, _of_data(metavar="FILE", help="density: stars, quasars, sky and blends, from simulate.")
+        Path | None,
+        _of_data(metavar="FILE", help="For --recipe density: stars, quasars, sky and blends, from simulate."),
     ] = None,
     init: Annotated[
         Path | None, _of_recipe(metavar="BUNDLE", help="Train this bundle's network further: its recipe and scaler.")
     ] = None,
     epochs: Annotated[int | None, _of_recipe(min=1, help="At most this many passes.")] = None,
     batch_size: Annotated[int | None, _of_recipe(min=1, help="Spectra per step.")] = None,
-    learning_rate: Annotated[float | None, _of_recipe(min=1e-12, help="Of the optimiser, at the start.")] = None,
+    learning_rate: Annotated[float | None, _of_recipe(min=1e-12, help="Initial learning rate.")] = None,
     patience: Annotated[int | None, _of_recipe(min=1, help="Stop after this many epochs without improvement.")] = None,
     seed: Annotated[
-        int | None, _of_recipe(min=0, max=2**32 - 1, help="Of the split, the first weights and the batches.")
+        int | None,
+        _of_recipe(min=0, max=2**32 - 1, help="Random seed of the split, the initial weights and the batches."),
     ] = None,
-    name: Annotated[str | None, _of_bundle(help="Of the model; by default the folder's.")] = None,
-    version: Annotated[str, _of_bundle(help="Of the model, such as 1.2.0.")] = "0.1.0",
+    name: Annotated[str | None, _of_bundle(help="Name of the model; by default the folder's.")] = None,
+    version: Annotated[str, _of_bundle(help="Version of the model, such as 1.2.0.")] = "0.1.0",
     observed: Annotated[
         bool | None, _of_data("--observed/--simulated", help="What the spectra are, where the file does not say.")
     ] = None,
     run_dir: Annotated[
-        Path | None, _of_run(help="Checkpoints and history; by default runs/NAME. Run again to go on.")
+        Path | None,
+        _of_run(help="Checkpoints and history; by default runs/NAME. The same command continues an interrupted run."),
     ] = None,
     policy: PolicyOption = "refuse",
     tensorboard: Annotated[Path | None, _of_run(metavar="DIR", help="Write the curves for TensorBoard.")] = None,
@@ -66,8 +68,7 @@ def train(
     """
     name = name or output.resolve().name
     check_id(name, version)
-    require_packages(*(["tensorboard"] if tensorboard else []))
-    import_tensorflow()
+    load_networks(*(["tensorboard"] if tensorboard else []))
     from training.data.dataset import declare, read, say_dropped
     from training.data.material import Galaxies, gather
     from training.data.split import split
@@ -112,6 +113,10 @@ def _require_files(recipe: "Recipe", **given: Path | None) -> None:
         raise InvalidInputError(f"--recipe {recipe.name} needs {' and '.join(f'--{name}' for name in recipe.needs)}")
     idle = [f"--{name}" for name, path in given.items() if path and name not in recipe.needs]
     if idle:
+        from training.recipes.choose import RECIPES
+
+        theirs = " or ".join(name for name, kind in RECIPES.items() if any(f"--{need}" in idle for need in kind.needs))
+        belong, them = ("belongs", "it") if len(idle) == 1 else ("belong", "them")
         raise InvalidInputError(
-            f"{' and '.join(idle)} belong to --recipe density, not to {recipe.name}: leave them out"
+            f"{' and '.join(idle)} {belong} to --recipe {theirs}, not to {recipe.name}: leave {them} out"
         )

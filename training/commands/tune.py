@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from gaia_redshift.engine.quiet import import_tensorflow
-from training.commands.options import DataArgument, PolicyOption, require_packages
+from training.commands.options import DataArgument, PolicyOption, load_networks
 from training.recipes import SEED
 
 if TYPE_CHECKING:
@@ -33,11 +32,11 @@ def tune(
     ] = Path("runs/tune"),
     *,
     trials: Annotated[int, typer.Option(min=1, help="How many recipes to try, those of earlier calls included.")] = 40,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each trial, at most.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of each trial, at most.")] = 10,
     patience: Annotated[int, typer.Option(min=1, help="End a trial after this many epochs without improvement.")] = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Spectra per step.")] = 64,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of the split, the search and every training.")
+        int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the split, the search and every training.")
     ] = SEED,
     policy: PolicyOption = "refuse",
 ) -> None:
@@ -47,8 +46,7 @@ def tune(
     With KERASTUNER_TUNER_ID (chief, or a worker's name), KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, a chief
     draws the recipes and workers train them.
     """
-    require_packages("keras_tuner")
-    import_tensorflow()
+    load_networks("keras_tuner")
     from training.data.dataset import read, say_dropped
     from training.data.material import Galaxies, gather
     from training.data.split import split

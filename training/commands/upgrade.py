@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gaia_redshift.errors import InvalidInputError
-from training.commands.options import ReplaceOption, require_packages
+from training.commands.options import ReplaceOption, load_networks
 
 EXAMPLES = """
 gaia-redshift upgrade old-models/mine models/mine
@@ -24,14 +23,11 @@ def upgrade(
     replace: ReplaceOption = False,
 ) -> None:
     """Write a bundle of an earlier version in the form of this one: same network, same answers, no training."""
-    require_packages()
-    if new.exists() and not replace:
-        raise InvalidInputError(f"{new} exists already: name another folder, or add --replace")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # only TensorFlow can trace the graph
+    load_networks()
     from training.release.upgrade import ROUNDING, convert_bundle
 
-    manifest, change = convert_bundle(old, new, public_key)
+    manifest, change = convert_bundle(old, new, public_key, replace=replace)
     largest = f"moved by at most {change.largest:.0e}" if change.largest > ROUNDING else "stayed as they were"
     typer.echo(
         f"{new}: {manifest.id}; redshifts and interval ends of {change.spectra} spectra {largest}, "

@@ -37,7 +37,7 @@ def read_table(path: Path, wanted: Sequence[str]) -> tuple[FloatArray, dict[str,
 
     Returns spectra, shape (n, 186), NaN where one is missing; columns by name; and what the file says of itself, keys
     in lower case, with ``grid_id``. Raises InvalidInputError if the file cannot be read, lacks the redshift ``z`` that
-    is wanted, has a column more than once, or a row with something that is no spectrum.
+    is wanted, has a column more than once, or a row with something that is not a spectrum.
     """
     with _open(path) as table:
         names = table.schema.names
@@ -93,7 +93,7 @@ def _place(path: Path, name: str, names: Sequence[str]) -> int | None:
 
 
 def _refuse_problems(path: Path, batch: SpectrumBatch, first: int) -> None:
-    """Raise InvalidInputError if a row holds something that is no spectrum; it may be empty."""
+    """Raise InvalidInputError if a row holds something that is not a spectrum; it may be empty."""
     for row, problem in sorted(batch.problems.items()):
         if problem.code != "missing_value":
             raise InvalidInputError(f"{path.name}: row {first + row}: {problem.message}")

@@ -1,7 +1,7 @@
 """The data of one training: a survey and, for a density, galaxies of all redshifts and other sources.
 
 The survey gives the distribution of redshifts, and its held-out parts the intervals and the tests. The balance set adds
-galaxies of rare redshifts, the others are no galaxies.
+galaxies of rare redshifts, the others are not galaxies.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Sample:
     flux: FloatArray
     """Shape (n, 186), e-/s per sample."""
     redshift: FloatArray
-    """NaN if the source is no galaxy."""
+    """NaN if the source is not a galaxy."""
     kind: NDArray[np.int8]
     """Index into `KINDS`."""
 
@@ -76,10 +76,10 @@ class Material:
     survey: Galaxies
     balance: Galaxies | None
     others: Mapping[str, Sample]
-    """What is no galaxy, by part; empty where a recipe needs none."""
+    """Sources that are not galaxies, by part; empty where a recipe needs none."""
     name: str
     sha256: str
-    """Of all files together."""
+    """SHA-256 of all files together."""
 
     def __len__(self) -> int:
         return sum(len(each.dataset) for each in self.galaxies) + sum(map(len, self.others.values()))
@@ -104,14 +104,14 @@ class Material:
         """Return the redshifts of all galaxies of a part."""
         return np.concatenate([each.redshift(part) for each in self.galaxies])
 
-    def some_flux(self, part: str, most: int, seed: int) -> FloatArray:
-        """Return the spectra of at most so many galaxies of a part, drawn at random, shape (n, 186)."""
-        sizes = [len(each.parts.rows(part)) for each in self.galaxies]
+    def some_flux(self, most: int, seed: int) -> FloatArray:
+        """Return the spectra of at most so many galaxies of the training part, drawn at random, shape (n, 186)."""
+        sizes = [len(each.parts.train) for each in self.galaxies]
         drawn = np.random.default_rng(seed).permutation(sum(sizes))[:most]
         pieces, first = [], 0
         for each, size in zip(self.galaxies, sizes, strict=True):
             here = drawn[(first <= drawn) & (drawn < first + size)] - first
-            pieces.append(each.dataset.flux[each.parts.rows(part)[here]])
+            pieces.append(each.dataset.flux[each.parts.train[here]])
             first += size
         return np.concatenate(pieces)
 
@@ -148,7 +148,7 @@ def gather(survey: Galaxies, balance: Galaxies | None = None, others: Path | Non
 
 
 def read_others(path: Path, grid: Grid) -> dict[str, Sample]:
-    """Read sources that are no galaxies from a table of the simulator, by part; only the training and validation parts.
+    """Read sources that are not galaxies from a simulator's table, by part; only the training and validation parts.
 
     Raises InvalidInputError if the file cannot be read, its spectra are on another grid, it lacks a column or a kind of
     source, or holds a galaxy, an unknown kind or part, or a flux that is not finite.

@@ -53,7 +53,7 @@ def split(dataset: Dataset, seed: int) -> Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenRows:
     """The rows of one part."""
 
     part: str
@@ -64,7 +64,7 @@ class Chosen:
     """What makes numbers measured on these rows too good."""
 
 
-def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> Chosen:
+def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> ChosenRows:
     """Choose what a model is evaluated on: one of `PARTS`, "all", or by default the test part where one is known.
 
     On the file that the model was trained on, its own split counts. Raises InvalidInputError if the part is not known,
@@ -82,7 +82,7 @@ def choose_rows(dataset: Dataset, trained: TrainingRecord, part: str | None) -> 
     words = f"all {len(rows):,} spectra" if part == "all" else f"the {len(rows):,} spectra of the {part} part ({how})"
     seen = part != "test" and dataset.sha256 == trained.dataset_sha256
     warning = "The model has learnt from some of these spectra: its numbers are too good here." if seen else None
-    return Chosen(part, rows, words, warning)
+    return ChosenRows(part, rows, words, warning)
 
 
 def _known_parts(dataset: Dataset, trained: TrainingRecord) -> tuple[dict[str, Rows] | None, str]:

@@ -12,7 +12,7 @@ from gaia_redshift.bundle import KERAS_FILE, Manifest
 from gaia_redshift.interpretation.prior import PriorName
 from gaia_redshift.predictor import Predictor
 from training.data.dataset import ORIGIN, Dataset
-from training.data.split import Chosen, choose_rows
+from training.data.split import ChosenRows, choose_rows
 from training.evaluation import binned, densities
 from training.evaluation.binned import BINNINGS, Group
 from training.evaluation.metrics import Bin, by_redshift
@@ -28,7 +28,7 @@ class Evaluation:
 
     manifest: Manifest
     dataset: Dataset
-    chosen: Chosen
+    chosen: ChosenRows
     prior: PriorName | None
     """What the densities were weighted with; None for a point model."""
     refused: int

@@ -13,7 +13,7 @@ from rich.progress import track
 from gaia_redshift.bundle import MANIFEST, SHIPPED_MODELS
 from gaia_redshift.errors import InvalidInputError
 from gaia_redshift.interpretation.prior import PriorName
-from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions
+from gaia_redshift.interpretation.result import COLUMNS, AnswerOptions, Redshifts
 from gaia_redshift.predictor import Predictor
 from training.data.dataset import Dataset
 
@@ -87,21 +87,19 @@ def predict(
     grid = model.bundle.bins
     asked = AnswerOptions(prior, pdf=grid is not None)
     model.check(asked)
-    answers: dict[str, list[NDArray[np.generic]]] = {}
+    parts: list[Redshifts] = []
     starts = range(0, len(rows), _ROWS_AT_ONCE)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     for start in track(starts, f"{model.manifest.name} predicts", console=console, transient=True, disable=silent):
         batch = dataset.batch(rows[start : start + _ROWS_AT_ONCE])
-        found = model.predict(batch if corrected else replace(batch, ebv=None, problems={}), asked).redshifts
-        for name in (*COLUMNS, "flags", *(["pdf"] if grid else [])):
-            answers.setdefault(name, []).append(getattr(found, name))
-    columns = {name: np.concatenate(pieces) for name, pieces in answers.items()}
-    answered = np.isfinite(columns["redshift"])
+        parts.append(model.predict(batch if corrected else replace(batch, ebv=None, problems={}), asked).redshifts)
+    found = Redshifts.join(parts)
+    answered = np.isfinite(found.redshift)
     if not answered.any():
         raise InvalidInputError(f"{model.manifest.id} gives none of the {len(rows)} spectra a redshift")
     kept = rows[answered]
-    density = columns["pdf"][answered] * grid.widths if grid else None
-    point, lower68, upper68, lower95, upper95 = (columns[name][answered] for name in COLUMNS)
+    density = None if grid is None or found.pdf is None else found.pdf[answered] * grid.widths
+    point, lower68, upper68, lower95, upper95 = (getattr(found, name)[answered] for name in COLUMNS)
     predicted = Predicted(
         true=dataset.redshift[kept].astype(np.float64),
         point=point,
@@ -114,6 +112,6 @@ def predict(
         # Rounded as they are served, densities sum to one no longer exactly.
         density=None if density is None else density / density.sum(axis=1, keepdims=True),
         bin_edges=grid.edges if grid else None,
-        flags=columns["flags"][answered],
+        flags=found.flags[answered],
     )
     return predicted, int((~answered).sum())

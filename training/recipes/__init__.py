@@ -6,7 +6,7 @@ NAMES = (DEFAULT, "density", "linear")
 """The recipes that `recipes.choose` makes by name; here, so that the help of a command can list them at once."""
 
 SEED = 4
-"""Of the split, the first weights and the order of the batches, by default: the dissertation's."""
+"""Default random seed of the split, the initial weights and the order of the batches: the dissertation's."""
 
 RECIPE_FILE = "recipe.json"
 HISTORY_FILE = "history.csv"

@@ -19,7 +19,7 @@ RECIPES: Mapping[str, type[Recipe]] = {"dissertation": CnnRecipe, "density": Den
 def choose(wanted: str) -> Recipe:
     """Return one of `RECIPES` by its name, or a recipe from a JSON file such as a bundle's or a tuning's.
 
-    Raises InvalidInputError if there is neither, or the file is no recipe.
+    Raises InvalidInputError if there is neither, or the file is not a recipe.
     """
     if wanted in RECIPES:
         return RECIPES[wanted].model_validate({})
@@ -35,7 +35,7 @@ def choose(wanted: str) -> Recipe:
 
 
 def parse(content: bytes, name: str) -> Recipe:
-    """Read a recipe from JSON; raises InvalidInputError, which says `name`, with the places where it is none."""
+    """Read a recipe from JSON; raises InvalidInputError, which says `name`, with the places where it is not one."""
     try:
         held = from_json(content)
     except ValueError:
@@ -48,4 +48,4 @@ def parse(content: bytes, name: str) -> Recipe:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         details = [Detail(".".join(map(str, one["loc"])) or "content", one["msg"]) for one in problems]
-        raise InvalidInputError(f"{name} is no recipe of this version", details) from error
+        raise InvalidInputError(f"{name} is not a recipe of this version", details) from error

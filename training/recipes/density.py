@@ -1,7 +1,7 @@
 """The `density` recipe: a probability density over redshift, and the probability of each kind of source. Keras.
 
-It learns from a survey, from galaxies of all redshifts and from what is no galaxy. docs/explanation/density-network.md
-has the trials behind the defaults.
+It learns from a survey, from galaxies of all redshifts and from sources that are not galaxies.
+docs/explanation/density-network.md has the trials behind the defaults.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class DensityRecipe(Recipe):
     whitened: NonNegativeInt = 75
     """Principal components of the shape, at most, that the network gets; 0 for the shape itself."""
     width: PositiveInt = 256
-    """Of the stream that the blocks add to."""
+    """Width of the stream that the blocks add to."""
     hidden: PositiveInt = 768
     """Units inside each block."""
     blocks: PositiveInt = 3
@@ -72,7 +72,7 @@ class DensityRecipe(Recipe):
     learning_rate: PositiveFloat = 5e-3
     """At its highest: a third of an epoch of warming up, then a cosine down to a hundredth."""
     weight_decay: NonNegativeFloat = 0.1
-    """Of the matrices that Muon moves, in units of the learning rate."""
+    """Weight decay of the matrices that Muon moves, in units of the learning rate."""
     batch_size: PositiveInt = 2048
     epochs: PositiveInt = 7
 
@@ -136,7 +136,7 @@ class DensityRecipe(Recipe):
         """Return soft labels and kinds, and the weight of each row in both."""
         galaxy = sample.kind == 0
         wanted = {
-            # What is no galaxy has no redshift: its label has no weight.
+            # A source that is not a galaxy has no redshift: its label has no weight.
             "density": self.soft_labels(np.where(galaxy, sample.redshift, np.float32(0))),
             "kind": np.eye(len(KINDS), dtype=np.float32)[sample.kind],
         }
@@ -173,7 +173,7 @@ class DensityRecipe(Recipe):
             found = output(flux)
             kinds.append(found["kind"])
             held[name] = Held(flux, *self.estimates(found["density"], true, prior, trained))
-        seen = material.some_flux("train", LEARNING_ROWS, self.seed)
+        seen = material.some_flux(LEARNING_ROWS, self.seed)
         quality = learn(seen, held["survey"].flux, kinds[0], self.seed, held["flat"].flux)
         of_density = {"kinds": list(KINDS), "prior_train": trained.tolist(), "prior_survey": survey.tolist()}
         return calibrate(held, 0.5, flux_range(material, scaler), quality, **of_density)

@@ -1,8 +1,8 @@
 """The base of every recipe: the parameters of a training, and the five steps that differ. Keras.
 
-`training.trainer` and `training.release` know recipes by this class alone. A new one is a subclass in a file of its own
-and an entry in `training.recipes.choose`. Its fields are written into the run folder before training starts and into
-the bundle when it ends.
+Training and release know recipes by this class alone; only the search of `tune` is for one of them, `CnnRecipe`. A new
+recipe is a subclass in a file of its own and an entry in `training.recipes.choose`. Its fields are written into the run
+folder before training starts and into the bundle when it ends.
 """
 
 from abc import abstractmethod
@@ -129,7 +129,7 @@ class Recipe(BaseModel):
     patience: PositiveInt = 5
     """Training stops after this many epochs without a lower validation loss; the best weights are kept."""
     seed: int = Field(default=SEED, ge=0, lt=2**32)
-    """Of the split, the first weights, the order of the batches and the quality flags."""
+    """Random seed of the split, the initial weights, the order of the batches and the quality flags."""
     start: str | None = None
     """The bundle whose weights and scaler the training starts from: name@version and the SHA-256 of its network."""
 
@@ -209,6 +209,6 @@ class PointRecipe(Recipe):
         survey = material.survey
         flux, true = survey.flux("validation"), survey.redshift("validation")
         predicted = output(flux)["redshift"]
-        quality = learn(material.some_flux("train", LEARNING_ROWS, self.seed), flux, None, self.seed)
+        quality = learn(material.some_flux(LEARNING_ROWS, self.seed), flux, None, self.seed)
         held = Held(flux, predicted, true - predicted)
         return calibrate({"survey": held}, 0.0, flux_range(material, scaler), quality)

@@ -21,10 +21,10 @@ STANDARD_ROWS = 100_000
 """About so many training galaxies give mean and spread."""
 
 LEAST_VARIANCE = 1e-2
-"""Of a principal component: below it one is not scaled to unit variance."""
+"""Variance of a principal component below which it is not scaled to unit variance."""
 NO_VARIANCE = 4e-4
-"""Of a principal component: below it one is left out. By Gaia's bases 186 samples hold some eighty independent numbers;
-the rest are rounding errors, or noise that Gaia's spectra cannot have."""
+"""Variance of a principal component below which it is left out. By Gaia's bases 186 samples hold some
+eighty independent numbers; the rest are rounding errors, or noise that Gaia's spectra cannot have."""
 
 
 def shape_and_brightness(whitened: int) -> tuple[Tensor, Tensor]:

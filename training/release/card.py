@@ -49,7 +49,7 @@ def _use(dataset: Dataset) -> str:
     if dataset.simulated is not False:
         real = " Retrain or check it on real spectra before you publish."
         ground = "simulated galaxies" if dataset.simulated else "galaxies of the training set"
-        ground += ": that they hold as much\non the sky is not shown, nor are the errors and flag rates below"
+        ground += ": their coverage for real\nspectra is unknown, as are the errors and flag rates below"
     return f"""## Use
 
 Redshifts of galaxies that Gaia does not resolve, from their BP/RP spectra, for statistical work, about
@@ -120,7 +120,7 @@ def _results(tested: Tested, agreement: Agreement) -> str:
     of = "of the survey" + (" and uniform in redshift, each under its own prior" if len(priors) > 1 else "")
     return f"""## Results on the test part
 
-{counts} spectra {of}, which nothing was fitted to; dz = (predicted - true) / (1 + true).
+{counts} spectra {of}, not used for any fit; dz = (predicted - true) / (1 + true).
 The last column is what answering the median training redshift for every galaxy would give.{without}
 
 {markdown_table(("", *heads, "a constant"), rows)}
@@ -167,7 +167,7 @@ def _flags(tested: Tested) -> str:
         ("", *(f"`{flag}`" for flag in flags)),
         ((name, *(f"{found[flag]:.1%}" for flag in flags)) for name, found in groups.items()),
     )
-    others = ", and the validation part of what is no galaxy" if tested.others else ""
+    others = ", and the validation part of the sources that are not galaxies" if tested.others else ""
     return f"""## Quality flags
 
 Share of spectra with each flag: test galaxies{others}.
@@ -187,7 +187,7 @@ def _failures(tested: Tested, why: str) -> str:
 - The network leans on the relation of type, brightness and redshift in its training set: a sample selected in another
   way is biased, whatever the prior.
 - Spectra unlike the training set (bright nuclei, strong starbursts, blends, neighbours in the window) get a redshift
-  like any other; heed the quality flags.{stars if tested.others else ""}"""
+  like any other; check the quality flags.{stars if tested.others else ""}"""
 
 
 def _biased(true: NDArray[np.floating], predicted: NDArray[np.floating]) -> str:

@@ -42,7 +42,7 @@ from training.release.trim import trim
 
 OPSET = 18
 _IR_VERSION = 8
-"""Of the file: what the oldest runtime that knows the opset reads."""
+"""IR version of the file: what the oldest runtime that knows the opset reads."""
 
 
 def complete(folder: Path, manifest: Manifest) -> Bundle:

@@ -18,7 +18,7 @@ _ELEMENTWISE = frozenset(
 )
 
 _SQUEEZED_RANK = 3
-"""Of the output of a convolution over one axis: spectrum, channel, sample."""
+"""Rank of the output of a convolution over one axis: spectrum, channel, sample."""
 _CONSTANT_RANKS = (0, 1, _SQUEEZED_RANK)
 """Numbers, and vectors along the samples, fit with and without the extra axis; arrays of rank 3 get it too."""
 

@@ -52,7 +52,7 @@ def choose(bundle: Bundle, dataset: Dataset, source: Source, *, carry_over: bool
     if 2 * flagged > len(dataset):
         raise InvalidInputError(
             f"{flagged} of {dataset.name}'s {len(dataset)} spectra are flagged out_of_distribution or stellar_like: "
-            f"to {bundle.manifest.id} they are no galaxies, and no interval learnt from them would hold. Are the "
+            f"to {bundle.manifest.id} they are not galaxies, and no interval learnt from them would hold. Are the "
             "fluxes in e-/s per sample, BP before RP, of its release? If they are, train on them"
         )
     kept = answered & galaxy

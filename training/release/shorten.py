@@ -33,9 +33,9 @@ _ONE = 1
 """The place of the point 1, whose product counts once in every output: the one that a bias is added to."""
 
 _TRANSFORM_COST = 4
-"""Of a multiply-add in the small matrices, which are bound by memory, in those of a convolution."""
+"""Cost of a multiply-add in the small matrices, which are bound by memory, in those of a convolution."""
 _FIXED_COST = 1_000_000
-"""Of the ten operations more, in multiply-adds: some 20 microseconds of a core."""
+"""Cost of the ten operations more, in multiply-adds: some 20 microseconds of a core."""
 WORTH = 0.75
 """Largest part of the direct convolution's cost at which it is replaced."""
 

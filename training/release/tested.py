@@ -18,7 +18,7 @@ from training.evaluation.metrics import RELEASED, measure
 from training.evaluation.predicted import Predicted, predict
 
 _PART_OF_OTHERS = "validation"
-"""The only part of what is no galaxy that the network was not trained on."""
+"""The only part of the sources that are not galaxies that the network was not trained on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,26 +37,31 @@ class Change:
 
     spectra: int
     largest: float
-    """In redshift or an interval end."""
+    """Largest change in redshift or an interval end."""
     moved: int
     """Spectra of which either moved by more than `MOVED`."""
     flags: int
     """Spectra of which a flag changed."""
 
 
-def convert_bundle(old: Path, new: Path, public_key: Path | None = None) -> tuple[Manifest, Change]:
-    """Write `old` in the form of this version to `new`, replacing what is there.
+def convert_bundle(
+    old: Path, new: Path, public_key: Path | None = None, *, replace: bool = False
+) -> tuple[Manifest, Change]:
+    """Write `old` in the form of this version to `new`.
 
-    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidBundleError if the
-    old bundle is not whole, or the new one would not give its answers.
+    A public key must have signed the old bundle; the new one is to be signed again. Raises InvalidInputError if `new`
+    exists and may not be replaced, InvalidBundleError if the old bundle is not whole, or the new one would not give its
+    answers.
     """
     manifest = _old_manifest(old, public_key)
+    release = Release(new, manifest.name, manifest.version, replace=replace)
+    release.check_free()
     contents = {name: read_listed(old, name, manifest) for name in manifest.files}
     try:
         calibration = Calibration.model_validate_json(contents[CALIBRATION_FILE])
     except (KeyError, ValidationError) as error:
         raise InvalidBundleError(f"{old.name} has no {CALIBRATION_FILE} of this version: {error}") from error
-    with Release(new, manifest.name, manifest.version, replace=True).staged() as staged:
+    with release.staged() as staged:
         for name, content in contents.items():
             (staged / name).write_bytes(content)
         bundle = complete(staged, manifest)
@@ -76,18 +81,18 @@ def _old_manifest(folder: Path, public_key: Path | None) -> Manifest:
     try:
         held = from_json(content)
     except ValueError as error:
-        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is no JSON: {error}") from error
+        raise InvalidBundleError(f"{folder.name}/{MANIFEST} is not JSON: {error}") from error
     if not isinstance(held, dict) or held.get("schema_version") != 1:
         raise InvalidBundleError(f"{folder.name} is not a bundle of schema version 1: there is nothing to upgrade")
     return parse_manifest(folder, to_json(held | {"schema_version": 2}))
 
 
-def plausible(calibration: Calibration, rows: int, seed: int = 1) -> FloatArray:
+def plausible(calibration: Calibration, rows: int) -> FloatArray:
     """Return spectra such as the model was trained on, shape (rows, samples).
 
     They are drawn from the quality flags' mixture, or, without it, uniformly from the range of each flux.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(1)
     known = calibration.quality
     if known is None:
         low, high = np.array([calibration.flux_min, calibration.flux_max])

@@ -24,15 +24,15 @@ class Beyond:
     rows: NDArray[np.int64]
     """Which they are, shape (k,)."""
     fainter: FloatArray
-    """By how much, mag, shape (k,)."""
+    """How much fainter they are, mag, shape (k,)."""
     bulge_share: FloatArray
-    """Of their light, shape (k,)."""
+    """Bulges' share of their light, shape (k,)."""
     bulge_factor: FloatArray
-    """By which their bulges are larger than others', shape (k,)."""
+    """Factor by which their bulges are larger than others', shape (k,)."""
     ebv: FloatArray
     """E(B-V) of the Milky Way's dust in front, mag, shape (k,), where no range is asked for."""
     light: Light
-    """Of those that are of another type."""
+    """Light of those that are of another type."""
 
     def dust(self, count: int) -> FloatArray:
         """Return the E(B-V) of all n galaxies, NaN for the others."""

@@ -36,7 +36,7 @@ class Seen:
     absolute: FloatArray
     """Absolute Petrosian magnitude in SDSS r, AB, at rest, h = .7."""
     apparent: FloatArray
-    """Of all its light, before Milky Way dust, in r."""
+    """Magnitude of all its light, before Milky Way dust, in r."""
     nucleus: FloatArray
     """An active nucleus's share of the light at 500 nm at rest; zero where there is none."""
     shapes: sizes.Shapes
@@ -108,7 +108,7 @@ class Known:
     completeness: FloatArray
     """Share of such galaxies of SDSS's main sample that are parents; infinite where the magnitude is not known."""
     volume: FloatArray
-    """In which SDSS's main sample would hold it, of any scale, from the centre on."""
+    """Volume in which SDSS's main sample would hold it, of any scale, from the centre on."""
 
 
 @cache

@@ -157,7 +157,7 @@ PEAK_LIMIT = Constant(
     125.0,
     "e-/s per sample",
     "measured",
-    "no real peak of either band is brighter: SDSS omits what its fibres cannot bear",
+    "no real peak of either band is brighter: SDSS omits sources too bright for its fibres",
 )
 
 # --- what is not a galaxy ---

@@ -58,9 +58,9 @@ class Light:
     rows: NDArray[np.int64]
     """Which they are, shape (k,)."""
     shares: FloatArray
-    """Of each template in the continuum at 550 nm at rest, shape (k, 5), rows summing to one."""
+    """Share of each template in the continuum at 550 nm at rest, shape (k, 5), rows summing to one."""
     line_factor: FloatArray
-    """Of all emission lines together, shape (k,)."""
+    """Factor of all emission lines together, shape (k,)."""
     tilt: FloatArray
     """More exponent of (wavelength / `constants.TILT_PIVOT_NM`), shape (k,)."""
 

@@ -28,13 +28,13 @@ def survey_cumulative() -> tuple[FloatArray, FloatArray]:
     return _monotone_cubic(known, np.array([points[z] for z in known]))
 
 
-def _monotone_cubic(x: FloatArray, y: FloatArray, per_interval: int = 40) -> tuple[FloatArray, FloatArray]:
-    """Evaluate the monotone cubic through (x, y) at `per_interval` points in each interval."""
+def _monotone_cubic(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Evaluate the monotone cubic through (x, y) at 40 points in each interval."""
     width, secant = np.diff(x), np.diff(y) / np.diff(x)
     left, right = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
     slope = np.zeros_like(x)
     slope[1:-1] = (left + right) / (left / secant[:-1] + right / secant[1:])
-    t = np.linspace(0, 1, per_interval, endpoint=False)[None]
+    t = np.linspace(0, 1, 40, endpoint=False)[None]
     h = width[:, None]
     value = y[:-1, None] * (1 + 2 * t) * (1 - t) ** 2 + y[1:, None] * t**2 * (3 - 2 * t)
     value = value + h * t * (1 - t) * (slope[:-1, None] * (1 - t) - slope[1:, None] * t)

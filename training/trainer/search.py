@@ -55,7 +55,7 @@ class Trial:
 def find_role() -> Role:
     """Return which part of a search this process is, as keras-tuner reads it from the environment.
 
-    Raises InvalidInputError if only some of its three variables are set, or the port is no port.
+    Raises InvalidInputError if only some of its three variables are set, or the port is not one.
     """
     given = {name: os.environ.get(name, "") for name in _VARIABLES}
     missing = [Detail(name, "not set") for name, value in given.items() if not value]

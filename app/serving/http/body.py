@@ -130,7 +130,7 @@ class Chunked:
                 return
             self._trailers += len(line) + 2
             if not _FIELD.fullmatch(line):
-                raise MalformedRequestError("a trailer is no header")
+                raise MalformedRequestError("a trailer is not a header")
             return
         size = _CHUNK.fullmatch(line)
         if size is None:

@@ -6,7 +6,7 @@ from app.errors import OverloadedError
 from app.serving.share import LoopShare
 
 _MOST_BYTES = 64 << 20
-"""Of the bodies of requests that wait; while there is more, the next request is refused before it is read."""
+"""Most bytes of bodies of requests that wait; while there are more, the next request is refused before it is read."""
 
 
 HEALTH = "/health/"
@@ -24,7 +24,7 @@ class Entrance(LoopShare):
     def refuse_if_full(self) -> None:
         """Raise OverloadedError if there is no room for one more request."""
         if self.held > _MOST_BYTES:
-            raise OverloadedError("too many requests have come at once: try again in a moment", self.waited)
+            raise OverloadedError("too many requests at the same time: try again in a moment", self.waited)
 
 
 _entrances: WeakKeyDictionary[object, Entrance] = WeakKeyDictionary()

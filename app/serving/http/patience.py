@@ -8,7 +8,7 @@ from app.serving.http.arrivals import end_sending, unread_bytes
 LINGER_SECONDS = 10.0
 """A refused body is read and dropped this long: a connection closed at once would take the answer with it."""
 REFUSED_SECONDS = 2.0
-"""The same for what is no request at all."""
+"""The same for what is not a request at all."""
 IDLE_SECONDS = 10.0
 """A connection without a request stays open this long, longer than many clients keep theirs (httpx: 5 s): who sends the
 next request just as the connection is closed gets no answer."""

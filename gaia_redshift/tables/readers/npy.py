@@ -20,7 +20,7 @@ from gaia_redshift.tables.table import BLOCK_ROWS, MOST_COLUMNS, Block, PlainTab
 from gaia_redshift.tables.unpack import zip_archive
 
 Column: TypeAlias = NDArray[Any]
-"""Of the file's type."""
+"""A column in the file's type."""
 
 _MOST_UNPACKED = 2 << 30
 """Most bytes that the arrays of an ``.npz`` may take on the disk."""

@@ -9,7 +9,7 @@ from tests.app.jobs.owner import JSON, PARQUET, Owner, table
 Start = Callable[..., Owner]
 
 
-def test_nobody_sees_the_jobs_of_another(start_jobs: Start) -> None:
+def test_no_owner_sees_the_jobs_of_another(start_jobs: Start) -> None:
     keys = {"anna": hash_key("a" * 20), "berta": hash_key("b" * 20)}
     owner = start_jobs(api_keys=keys)
     owner.headers = {"Authorization": f"Bearer {'a' * 20}"}

@@ -190,7 +190,7 @@ def test_options_in_the_form_are_not_ignored(service: TestClient, make_flux: Mak
     for name in ("model", "pdf", "piror"):
         reply = service.post("/predict/csv", files=files, data={name: "true"})
         error = error_of(reply, 422, "invalid_request")
-        assert error["details"] == [{"at": name, "message": "stands in the form"}]
+        assert error["details"] == [{"at": name, "message": "given in the form"}]
     assert service.post("/predict/csv", files=files, data={"prior": "survey"}).headers["x-prior"] == "survey"
     error_of(service.post("/predict/csv", files=files, data={"prior": "flat"}), 422, "unsupported_by_model")
 

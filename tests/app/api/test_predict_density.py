@@ -122,7 +122,9 @@ def test_a_wrong_prior_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize("options", [{"prior": "flat"}, {"pdf": True}, {"prior": TABLE}])
-def test_a_point_model_refuses_what_it_has_not(service: TestClient, make_flux: Make, options: dict[str, Any]) -> None:
+def test_a_point_model_refuses_options_of_density_models(
+    service: TestClient, make_flux: Make, options: dict[str, Any]
+) -> None:
     error_of(ask(service, make_flux(1), **options), 422, "unsupported_by_model")
 
 

@@ -86,7 +86,7 @@ def test_more_rows_than_allowed_are_413(models: Path, make_flux: Make) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"SIMPLE  =", b"PAR1", b"<?xml version='1.0'?><VOTABLE/>", b"{", b"\x1f\x8b\x08"]
 )
-def test_what_is_no_table_is_refused_in_one_shape(service: TestClient, content: bytes) -> None:
+def test_content_that_is_not_a_table_is_refused_in_one_shape(service: TestClient, content: bytes) -> None:
     reply = service.post("/predict/table", files={"file": ("a", content)})
     assert reply.status_code in {400, 422}
     assert reply.json()["error"]["message"]

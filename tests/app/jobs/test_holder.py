@@ -20,7 +20,7 @@ def test_a_process_with_the_number_of_one_that_ended_is_another() -> None:
     assert is_gone(f"{place}/{number}/{int(started) - 1}")
 
 
-def test_of_another_machine_nothing_is_known() -> None:
+def test_nothing_is_known_of_processes_on_another_machine() -> None:
     assert not is_gone(f"another-boot/pid:[1]/{os.getpid()}/1")
     assert not is_gone("nonsense")
 

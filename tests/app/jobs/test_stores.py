@@ -64,7 +64,7 @@ def test_a_full_disk_makes_a_job_wait_and_not_fail(owner: Owner, monkeypatch: py
     assert owner.result(job) == owner.predicted(content, format="csv")
 
 
-def test_a_database_that_is_away_is_waited_for(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_is_waited_for(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     content = table(PART * 2)
     job = owner.send(content, format="csv")
     monkeypatch.setattr("app.jobs.database._BUSY_SECONDS", 0.1)
@@ -109,7 +109,7 @@ def test_a_request_to_a_locked_database_is_told_so_and_predictions_go_on(
 
 
 def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
-    """`memory` stands for all that are no disk; S3 needs s3fs, which nobody else here needs."""
+    """`memory` stands for all that are not disks; S3 needs s3fs, which nobody else here needs."""
     owner = start_jobs(jobs_files="memory://jobs-of-tests")
     content = table(PART + 50, unusable=(3,))
     job = owner.send(content, format="csv")
@@ -124,7 +124,7 @@ def test_files_may_lie_at_any_address_of_fsspec(start_jobs: Start) -> None:
 
 
 @pytest.mark.parametrize("said", [RuntimeError("no endpoint"), InvalidTableError("it ends too early")])
-def test_a_store_that_is_away_makes_a_job_wait_and_not_fail(
+def test_an_unavailable_store_makes_a_job_wait_and_not_fail(
     start_jobs: Start, monkeypatch: pytest.MonkeyPatch, said: Exception
 ) -> None:
     owner = start_jobs(jobs_files="memory://away", jobs_attempts=1)

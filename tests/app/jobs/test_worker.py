@@ -49,7 +49,7 @@ def test_what_is_done_is_not_done_again(owner: Owner, monkeypatch: pytest.Monkey
     assert owner.result(job) == owner.predicted(content, format="csv")
 
 
-def test_a_holder_that_was_replaced_can_enter_nothing(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_holder_cannot_write(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     content = table(PART * 3)
     job = owner.send(content, format="csv")
     late, other = owner.another(), owner.another()

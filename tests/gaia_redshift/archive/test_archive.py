@@ -176,8 +176,8 @@ def test_what_is_fetched_is_asked_for_in_one_way(tmp_path: Path) -> None:
     [
         ("a,b\n1,2\n", "no column source_id; it has a, b"),
         ("source_id\n1.5\n", "source_id holds double: it needs integers"),
-        ("1\n" * 3000 + "x\n", "'x' is no source_id"),
-        ("9" * 5000 + "\n", "'9{40}' is no source_id"),
+        ("1\n" * 3000 + "x\n", "'x' is not a source_id"),
+        ("9" * 5000 + "\n", "'9{40}' is not a source_id"),
         (f"source_id,z\nGaia DR3 {'9' * 5000},1\n", "which is not a Gaia source_id"),
         (None, "cannot be read: No such file"),
     ],
@@ -198,7 +198,7 @@ def test_a_query_in_a_file_is_fetched_with_its_columns_beside_the_spectra(sky: S
         assert table.schema.names[:2] == ["z", "source_id"]
 
 
-def test_a_source_that_the_archive_has_no_spectrum_of_is_no_table(sky: Sky, tmp_path: Path) -> None:
+def test_a_source_without_a_spectrum_in_the_archive_gives_no_table(sky: Sky, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("7\n")
     with pytest.raises(InvalidInputError, match="no Gaia DR3 spectrum of any of the 1 sources"):
         fetch(tmp_path / "out.fits", ids=tmp_path / "ids.txt", datalink=f"{sky.url}/data", cache=tmp_path / "cache")

@@ -44,7 +44,7 @@ def test_files_and_patterns_keep_their_names(folder: Path, monkeypatch: pytest.M
         (["*.fits"], "o", "contains no tables"),
         (["a.parquet"], ".", "would be overwritten"),
         (["a.parquet", "deep"], "o", "two inputs would become a.parquet"),
-        (["nowhere://x/a.csv"], "o", "is no address that can be read|pip install"),
+        (["nowhere://x/a.csv"], "o", "is not an address that can be read|pip install"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(

@@ -42,7 +42,7 @@ def test_any_other_bp_length_is_refused_with_both_numbers(length: int) -> None:
         DR3.bp.truncate(np.zeros((3, length)))
 
 
-def test_a_scalar_is_no_band() -> None:
+def test_a_scalar_is_not_a_band() -> None:
     with pytest.raises(ValueError, match="not 0"):
         DR3.rp.truncate(np.float32(1))
 

@@ -184,7 +184,7 @@ def test_an_array_that_holds_no_spectra_is_refused_in_our_words(predictor: Predi
 
 
 def test_numbers_and_arrays_of_text_are_read_as_in_files(predictor: Predictor, make_flux: Make) -> None:
-    """As pandas reads a CSV table with arrays in its cells, or with one cell that is no number."""
+    """As pandas reads a CSV table with arrays in its cells, or with one cell that is not a number."""
     flux = make_flux(3)
     expected = pytest.approx(tiny_redshift(flux).tolist(), abs=2e-6)
     arrays = [str(tuple(map(float, row))) for row in flux]

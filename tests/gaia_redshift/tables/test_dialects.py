@@ -142,7 +142,7 @@ def test_a_bad_array_keeps_its_place_with_its_reason(cell: str, code: str) -> No
         (lines(["flux"], [f'"({",".join(["1e-17"] * 343)})"']).encode(), InvalidTableError, "XP_CONTINUOUS"),
     ],
 )
-def test_what_is_no_table_of_spectra_is_refused_with_what_to_do(content: bytes, error: Any, message: str) -> None:
+def test_a_table_without_spectra_is_refused_with_what_to_do(content: bytes, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         read(content)
 

@@ -114,7 +114,9 @@ def test_a_bad_row_keeps_its_place_among_the_members() -> None:
     ],
     ids=["formats", "columns", "types", "cut", "empty", "none", "workbook"],
 )  # fmt: skip
-def test_what_is_no_table_of_one_kind_is_refused_with_the_member(files: dict[str, bytes], message: str) -> None:
+def test_an_archive_without_a_table_of_one_kind_is_refused_with_the_member(
+    files: dict[str, bytes], message: str
+) -> None:
     with pytest.raises((InvalidTableError, MalformedBodyError), match=message):
         read(zipped(files))
 

@@ -66,7 +66,7 @@ def test_a_bad_row_keeps_its_place_with_its_reason() -> None:
     assert (batch.flux[good] == GOOD[good]).all()
 
 
-def test_what_is_no_table_of_spectra_is_refused() -> None:
+def test_a_table_without_spectra_is_refused() -> None:
     for content in (b"", b"PAR1", b"PAR1" + b"\0" * 100 + b"PAR1"):
         with pytest.raises(MalformedBodyError, match="not Parquet"):
             read_all(io.BytesIO(content))

@@ -201,7 +201,7 @@ def test_a_separator_that_excel_names_may_be_any() -> None:
         (["7"], "the row has 1 cell, the header 186"),
     ],
 )
-def test_a_row_that_is_none_of_the_table_is_named_as_what_it_is(row: list[str], message: str) -> None:
+def test_a_row_outside_the_table_is_named_as_what_it_is(row: list[str], message: str) -> None:
     batch = read(lines(NAMES, FLUX, row))
     assert list(batch.problems) == [1]
     assert message in batch.problems[1].message

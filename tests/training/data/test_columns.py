@@ -209,7 +209,7 @@ def test_text_where_a_number_belongs_is_refused_in_every_format(tmp_path: Path) 
             load(tmp_path / name)
 
 
-def test_an_image_is_no_table(tmp_path: Path) -> None:
+def test_an_image_is_not_a_table(tmp_path: Path) -> None:
     fits.PrimaryHDU(FLUX).writeto(tmp_path / "image.fits")
     with pytest.raises(InvalidInputError, match=r"image\.fits: the FITS file holds no binary table"):
         load(tmp_path / "image.fits")

@@ -47,7 +47,7 @@ def test_galaxies_of_one_family_count_as_one() -> None:
     assert binned.overall(alone).metrics["mae"].error is None
 
 
-def test_a_fraction_of_none_has_no_error_rather_than_none() -> None:
+def test_a_fraction_of_no_galaxies_has_an_unknown_error() -> None:
     galaxies = predicted(100, sigma=0.001)
     assert binned.overall(galaxies).metrics["outliers_15"] == binned.Estimate(0.0, None)
 

@@ -58,7 +58,7 @@ def test_crps_of_a_density_that_is_one_number_is_the_absolute_error() -> None:
     assert crps(np.array([[0, 1.0, 0]]), edges, np.array([0.35]))[0] == pytest.approx(0.15, abs=1e-6)
 
 
-def test_cde_loss_equals_what_a_pencil_gives() -> None:
+def test_cde_loss_equals_a_value_computed_by_hand() -> None:
     # p = 2, 2.5, 1 per redshift; the integral of its square is .4 + 1.25 + .3.
     assert cde_loss(DENSITY, EDGES, np.array([0.2]))[0] == pytest.approx(1.95 - 5)
     assert cde_loss(DENSITY, EDGES, np.array([0.6]))[0] == pytest.approx(1.95 - 2)

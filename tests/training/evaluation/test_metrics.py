@@ -9,7 +9,7 @@ from scipy import stats
 from training.evaluation.metrics import by_redshift, measure
 
 
-def test_metrics_equal_what_a_pencil_gives() -> None:
+def test_metrics_equal_values_computed_by_hand() -> None:
     # dz = 0.1, -0.1, 0.2, 0 by construction.
     true = [0.0, 0.0, 0.25, 0.5]
     predicted = [0.1, -0.1, 0.5, 0.5]

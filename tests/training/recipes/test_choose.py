@@ -31,19 +31,19 @@ def test_the_help_names_every_recipe_and_each_has_its_own_name() -> None:
     assert [choose(name).name for name in NAMES] == list(NAMES)
 
 
-def test_a_name_that_is_no_recipe_and_no_file_says_which_there_are(tmp_path: Path) -> None:
+def test_an_unknown_recipe_is_refused_with_the_names_of_all(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"none is neither a recipe \(dissertation.*\) nor a file"):
         choose(str(tmp_path / "none"))
 
 
-def test_a_file_that_is_no_recipe_is_refused_with_the_places(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recipe_is_refused_with_the_places(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text('{"batch_size": 0, "colour": "red", "convolutions": [{"filters": 4}]}', encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="is no recipe of this version") as caught:
+    with pytest.raises(InvalidInputError, match="is not a recipe of this version") as caught:
         choose(str(path))
     assert {detail.at for detail in caught.value.details} == {"batch_size", "colour", "convolutions.0.kernel"}
     path.write_bytes(b"\xff{")
-    with pytest.raises(InvalidInputError, match="is no recipe of this version"):
+    with pytest.raises(InvalidInputError, match="is not a recipe of this version"):
         choose(str(path))
 
 

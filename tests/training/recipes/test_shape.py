@@ -21,7 +21,7 @@ def test_whitened_spectra_are_uncorrelated_and_of_unit_variance() -> None:
     np.testing.assert_allclose(np.cov(white.T), np.eye(5), atol=1e-2)
 
 
-def test_directions_of_little_variance_are_not_blown_up_and_those_of_none_are_left_out() -> None:
+def test_directions_of_little_variance_are_not_amplified_and_those_without_are_left_out() -> None:
     random = np.random.default_rng(1)
     size = np.array([3.0, 1.0, 0.05, 1e-3, 1e-7])
     standard = random.standard_normal((5000, 5)) * size

@@ -204,7 +204,7 @@ def test_only_grids_whose_samples_lie_alike_are_carried_over() -> None:
     assert not alike(DR3, replace(DR3, name="another", bp=replace(DR3.bp, kept=slice(34, 113))))
 
 
-def test_a_network_that_ends_otherwise_takes_no_correction(tmp_path: Path) -> None:
+def test_a_network_with_another_output_takes_no_correction(tmp_path: Path) -> None:
     import keras
 
     write_tiny_bundle(tmp_path / "tiny")

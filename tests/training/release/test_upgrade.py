@@ -96,13 +96,13 @@ def test_an_upgraded_bundle_is_the_same_but_for_its_graph_and_gives_the_same_ans
 
 @pytest.mark.usefixtures("known_graph")
 def test_the_command_says_what_moved_and_replaces_only_when_asked(old: Path) -> None:
+    with pytest.raises(InvalidInputError, match="exists already"):
+        upgrade(old, old)
     run = runner(upgrade)
     printed = run(old, old, "--replace")
     assert "small@1.2.3" in printed
     assert "flags changed in 0" in printed
     assert Bundle(old).manifest.name == "small"
-    with pytest.raises(InvalidInputError, match="exists already"):
-        upgrade(old, old)
     with pytest.raises(InvalidBundleError, match="there is nothing to upgrade"):
         upgrade(old, old.parent / "new")
 

@@ -123,7 +123,7 @@ def test_a_chief_and_two_workers_search_together_though_one_is_killed(
         ({"TUNER_ID": "chief", "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": "http"}, "KERASTUNER_ORACLE_PORT is http"),
     ],
 )
-def test_variables_that_say_half_are_refused(
+def test_incomplete_variables_are_refused(
     variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():

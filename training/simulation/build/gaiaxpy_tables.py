@@ -26,7 +26,7 @@ mpl.rcParams["text.usetex"] = False  # importing gaiaxpy turns it on
 CONFIGURATION = Path(gaiaxpy.__file__).parent / "config"
 
 Model: TypeAlias = Any
-"""Of gaiaxpy, which has no types."""
+"""An instrument model of gaiaxpy, which has no types."""
 
 FILES = {
     "Gaia DR3": {

@@ -27,7 +27,7 @@ SDSS_FLOOR = np.array([0.05, 0.02, 0.02, 0.02, 0.03])
 VEGA_TO_AB = {"J": 0.91, "H": 1.39, "K": 1.85}
 EXTINCTION_OVER_R = {"J": 0.327, "H": 0.209, "K": 0.133}
 RED = 2
-"""Of ugriz."""
+"""Index of r in ugriz."""
 BRIGHTEST_RESIDUAL = 2.0
 """A residual beyond this factor is a bad match, not a galaxy."""
 

@@ -119,7 +119,7 @@ def test_the_body_is_received_as_it_comes_and_then_the_end() -> None:
     asyncio.run(run())
 
 
-def test_a_body_that_is_none_raises_in_the_application_and_the_connection_ends_with_its_answer() -> None:
+def test_an_invalid_body_raises_in_the_application_and_the_connection_ends_with_its_answer() -> None:
     async def run() -> None:
         one, connection = exchange("POST", b"Content-Length: 3\r\n")
         one.fail(RedshiftError("no"))

@@ -49,6 +49,6 @@ def test_a_type_that_changes_behind_the_first_block_is_that_of_all_rows() -> Non
         ("{" + ",".join(f'"c{number}": 1' for number in range(20_001)) + "}", InvalidTableError, "20001 columns"),
     ],
 )
-def test_what_is_no_table_is_refused(text: str, error: type[Exception], message: str) -> None:
+def test_content_that_is_not_a_table_is_refused(text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         read(text)
