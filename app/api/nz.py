@@ -147,7 +147,7 @@ def _table_of(body: bytes, max_rows: int, bins: int) -> Table:
     rows = document.get("predictions") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise InvalidRequestError(
-            "the body is no reply of /predict: it needs predictions, a list of objects with pdf",
+            "the body is not a reply of /predict: it needs predictions, a list of objects with pdf",
             [Detail("predictions", "missing, or no list of objects")],
         )
     named, prior = document.get("model"), document.get("prior")
@@ -174,6 +174,6 @@ def _density(row: dict[str, Any], number: int) -> list[float] | None:
         return None
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise InvalidRequestError(
-            "a density is no list of numbers", [Detail(f"predictions[{number}].pdf", "not a list of numbers")]
+            "a density is not a list of numbers", [Detail(f"predictions[{number}].pdf", "not a list of numbers")]
         )
     return values

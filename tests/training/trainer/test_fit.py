@@ -168,7 +168,7 @@ def test_a_batch_larger_than_the_training_part_is_one_step_and_another_run_does_
     with pytest.raises(InvalidInputError, match="a run on other data"):
         fit(gathered(labelled(rows=202)), recipe, tmp_path)
     (tmp_path / "recipe.json").write_text("{}{", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="no recipe of this version"):
+    with pytest.raises(InvalidInputError, match="is not a recipe of this version"):
         fit(material, recipe, tmp_path)
 
 
