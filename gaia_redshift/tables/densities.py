@@ -89,7 +89,7 @@ def gather(
         if gathered is None or bundle is None:
             said = table.said.get("model") or stamped["model"]
             bundle = find(model or said or None)
-            if said and bundle.manifest.id != find(said).manifest.id:
+            if model and said and bundle.manifest.id != find(said).manifest.id:
                 raise _contradicted("model", said, bundle.manifest.id)
             named, weights = _prior(bundle, prior, table.said.get("prior") or stamped["prior"] or None)
             gathered = Likelihoods(weights.edges, weights.prior)
